@@ -1,0 +1,89 @@
+// Makes a fresh checkout runnable: the pinned pnpm installs the pinned dependencies, Node 24 among them.
+// Plain JavaScript without dependencies, because it runs on any Node from 20 on before anything is installed.
+import { spawn } from "node:child_process"
+import { createHash } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), "..")
+const PNPM = "pnpm@12.21.0"
+const MINIMUM_NODE_MAJOR = 20
+const stampFile = join(root, "node_modules", ".holdfast-installed")
+const lockDirectory = join(root, "node_modules", ".holdfast-installing")
+
+/** What decides whether an earlier installation still fits: the lockfile and every manifest that it resolves. */
+function fingerprint() {
+  const hash = createHash("sha256")
+  for (const file of ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"])
+    hash.update(readFileSync(join(root, file)))
+  return hash.digest("hex")
+}
+
+const installed = () =>
+  existsSync(stampFile) && existsSync(node24()) && readFileSync(stampFile, "utf8") === fingerprint()
+
+/** Node 24, installed as the npm package `node`. */
+export function node24() {
+  return join(root, "node_modules", "node", "bin", process.platform === "win32" ? "node.exe" : "node")
+}
+
+/** Runs a program to its end with our terminal; returns its exit code. A signal sent to us is passed on. */
+export function run(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: "inherit", ...options })
+    const forward = (signal) => child.kill(signal)
+    process.on("SIGINT", forward)
+    process.on("SIGTERM", forward)
+    child.on("error", reject)
+    child.on("close", (code, signal) => {
+      process.off("SIGINT", forward)
+      process.off("SIGTERM", forward)
+      resolve(code ?? (signal === "SIGINT" ? 130 : 1))
+    })
+  })
+}
+
+/** Two commands started at once must not install at once: the directory is the lock, its age says when its owner died. */
+async function withInstallLock(install) {
+  mkdirSync(join(root, "node_modules"), { recursive: true })
+  for (;;) {
+    try {
+      mkdirSync(lockDirectory)
+      break
+    } catch {
+      if (installed()) return
+      if (existsSync(lockDirectory) && Date.now() - statSync(lockDirectory).mtimeMs > 600_000)
+        rmSync(lockDirectory, { recursive: true, force: true })
+      await new Promise((wake) => setTimeout(wake, 500))
+    }
+  }
+  try {
+    if (!installed()) await install()
+  } finally {
+    rmSync(lockDirectory, { recursive: true, force: true })
+  }
+}
+
+/** Installs what is missing. Quick when nothing is: it reads three files. */
+export async function bootstrap() {
+  const major = Number(process.versions.node.split(".")[0])
+  if (major < MINIMUM_NODE_MAJOR) {
+    throw new Error(
+      `Node ${MINIMUM_NODE_MAJOR} or newer is needed to start (this is ${process.version}). Install it from https://nodejs.org and run the command again.`
+    )
+  }
+  if (installed()) return
+  await withInstallLock(async () => {
+    console.error(`holdfast: installing dependencies with ${PNPM} (the first time takes a minute)`)
+    const npx = process.platform === "win32" ? "npx.cmd" : "npx"
+    const code = await run(npx, ["--yes", PNPM, "install", "--frozen-lockfile", "--reporter=append-only"], {
+      stdio: ["ignore", 2, 2]
+    })
+    if (code !== 0)
+      throw new Error(
+        `the installation failed (pnpm ended with ${code}); its output above says why. Run the same command to try again.`
+      )
+    writeFileSync(stampFile, fingerprint())
+  })
+}

@@ -1,0 +1,47 @@
+// The one entry of the root commands: installs what is missing, then runs the command on Node 24.
+// `npm start`, `npm test` and the rest all come through here, so each of them works on a fresh machine.
+import { join } from "node:path"
+import { bootstrap, node24, root, run } from "./bootstrap.mjs"
+
+/** TypeScript sources run as they are: Node 24 strips the types, the condition finds the packages' sources. */
+const source = (file) => [
+  node24(),
+  ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning", join(root, file)]
+]
+const tool = (file) => [node24(), [join(root, "node_modules", file)]]
+const script = (file) => [node24(), [join(root, "scripts", file)]]
+
+const commands = {
+  start: [source("tools/src/start.ts")],
+  replay: [source("tools/src/replay/main.ts")],
+  verify: [source("tools/src/verify.ts")],
+  bench: [source("tools/src/bench.ts")],
+  soak: [source("tools/src/soak.ts")],
+  test: [script("check.mjs"), tool("vitest/vitest.mjs"), "run"],
+  build: [script("build.mjs")],
+  check: [script("check.mjs")],
+  format: [tool("oxfmt/bin/oxfmt"), "."]
+}
+
+const [name, ...args] = process.argv.slice(2)
+try {
+  if (!(name in commands))
+    throw new Error(`unknown command ${name}; known: ${Object.keys(commands).join(", ")}`)
+  await bootstrap()
+  process.exitCode = await runSteps(name, args)
+} catch (error) {
+  console.error(`holdfast: ${error.message}`)
+  process.exitCode = 1
+}
+
+/** The last step takes the caller's arguments; the first that fails ends the run. */
+async function runSteps(command, callerArgs) {
+  const steps = commands[command].filter((step) => Array.isArray(step))
+  const words = commands[command].filter((step) => typeof step === "string")
+  for (const [index, [program, programArgs]] of steps.entries()) {
+    const last = index === steps.length - 1
+    const code = await run(program, last ? [...programArgs, ...words, ...callerArgs] : programArgs)
+    if (code !== 0) return code
+  }
+  return 0
+}
