@@ -1,1 +1,6 @@
-export const version = "0.1.0"
+export * from "./contract/index.ts"
+export * from "./errors/index.ts"
+export * from "./ids.ts"
+export * from "./money.ts"
+export * from "./orderLines.ts"
+export * from "./orderStatus.ts"

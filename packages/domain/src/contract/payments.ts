@@ -1,0 +1,25 @@
+import { Schema } from "effect"
+import { OrderExpired, OrderNotFound, OrderNotPayable } from "../errors/orders.ts"
+import { InsufficientPoints } from "../errors/points.ts"
+import { OrderId, PaymentId } from "../ids.ts"
+import { AmountMinor } from "../money.ts"
+import { mutation } from "./procedure.ts"
+
+export const Payment = Schema.Struct({
+  id: PaymentId,
+  orderId: OrderId,
+  amountMinor: AmountMinor,
+  createdAt: Schema.DateFromString
+})
+export type Payment = typeof Payment.Type
+
+export const payments = {
+  process: mutation({
+    access: "user",
+    summary:
+      "Pays one of the caller's orders with points. An order is paid once: asked again, the answer is its one payment.",
+    input: Schema.Struct({ orderId: OrderId }),
+    output: Payment,
+    errors: [OrderNotFound, OrderNotPayable, OrderExpired, InsufficientPoints]
+  })
+}

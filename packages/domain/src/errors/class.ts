@@ -1,0 +1,31 @@
+import type { Schema } from "effect"
+
+/** The status words that errors travel under; tRPC and HTTP know the same ones. */
+export type ErrorCode =
+  | "BAD_REQUEST"
+  | "UNAUTHORIZED"
+  | "FORBIDDEN"
+  | "NOT_FOUND"
+  | "CONFLICT"
+  | "PRECONDITION_FAILED"
+  | "UNPROCESSABLE_CONTENT"
+  | "TOO_MANY_REQUESTS"
+  | "SERVICE_UNAVAILABLE"
+
+/**
+ * What every error of the domain has. `retryable` says whether the same request may succeed a moment later without
+ * anybody changing anything; an error that is not retryable is a definitive answer, which a repeated request gets again.
+ */
+export interface DomainError extends Error {
+  readonly _tag: string
+  readonly retryable: boolean
+  readonly retryAfterMs?: number | undefined
+}
+
+/** A class of such errors: a schema, so that the server encodes and the client decodes the very same class. */
+// oxlint-disable-next-line typescript/no-explicit-any -- constructors are contravariant in their arguments
+export interface DomainErrorClass extends Schema.Codec<any, any> {
+  readonly code: ErrorCode
+  // oxlint-disable-next-line typescript/no-explicit-any
+  new (...args: Array<any>): DomainError
+}

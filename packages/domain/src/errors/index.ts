@@ -1,0 +1,6 @@
+export * from "./access.ts"
+export * from "./orders.ts"
+export * from "./products.ts"
+export * from "./points.ts"
+export * from "./requests.ts"
+export * from "./class.ts"
