@@ -1,0 +1,14 @@
+export { InvalidSetting, ServerDidNotStart, ServiceNotControllable, ServiceUnavailable } from "./errors.ts"
+export type { Attempt } from "./errors.ts"
+export type {
+  RedisFlavour,
+  RedisService,
+  ServiceControls,
+  ServiceIdentity,
+  Source,
+  SqlFlavour,
+  SqlService
+} from "./service.ts"
+export type { RedisOptions, SqlOptions } from "./settings.ts"
+export { startServices } from "./start.ts"
+export type { ServiceOptions, Services } from "./start.ts"

@@ -1,0 +1,53 @@
+import { redisServerInfo, withRedis } from "../clients.ts"
+import type { RedisFlavour, RedisService, Source } from "../service.ts"
+import type { Wish } from "../settings.ts"
+import { keptDirectory, temporaryDirectory } from "./directories.ts"
+import type { Installation } from "./installation.ts"
+import { runServer } from "./server.ts"
+
+const READY_MS = 30_000
+
+/** Starts a private Redis or Valkey. */
+export async function startNativeRedis(
+  source: Source,
+  { program, env }: Installation<RedisFlavour>,
+  wish: Wish<RedisFlavour>
+): Promise<RedisService> {
+  const directory =
+    wish.dataDirectory === undefined
+      ? await temporaryDirectory("redis")
+      : await keptDirectory(wish.dataDirectory, "redis")
+  const server = await runServer({
+    program,
+    env,
+    directory,
+    args: (port) => redisArgs(port, directory.path, wish.persistent),
+    probe: (port) => withRedis({ host: "127.0.0.1", port }, redisServerInfo),
+    isOurs: ({ pid }, expected) => pid === expected,
+    readyMs: READY_MS
+  })
+  const { port, info } = server
+  return {
+    flavour: info.flavour,
+    version: info.version,
+    source,
+    host: "127.0.0.1",
+    port,
+    url: (database = 0) => `redis://127.0.0.1:${port}/${database}`,
+    get identity() {
+      return { pid: server.pid() }
+    },
+    ...server.controls
+  }
+}
+
+const redisArgs = (port: number, directory: string, persistent: boolean) =>
+  Object.entries({
+    port: String(port),
+    bind: "127.0.0.1",
+    daemonize: "no",
+    dir: directory,
+    save: "",
+    appendonly: persistent ? "yes" : "no",
+    databases: "64"
+  }).flatMap(([name, value]) => [`--${name}`, value])

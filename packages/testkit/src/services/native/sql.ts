@@ -1,0 +1,93 @@
+import { randomBytes } from "node:crypto"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { SourceUnusable } from "../errors.ts"
+import { sqlMethods, sqlServerInfo, withSql } from "../clients.ts"
+import type { Source, SqlFlavour, SqlService } from "../service.ts"
+import type { Wish } from "../settings.ts"
+import { keptDirectory, releaseDirectory, temporaryDirectory, type ServerDirectory } from "./directories.ts"
+import type { Installation } from "./installation.ts"
+import { runServer } from "./server.ts"
+import { serverArgs } from "./sql-arguments.ts"
+import { copyTemplate } from "./template.ts"
+
+const USER = "holdfast"
+const READY_MS = 120_000
+
+/** Starts a private MySQL or MariaDB with a user that may do everything and a password that nobody else knows. */
+export async function startNativeSql(
+  source: Source,
+  installation: Installation<SqlFlavour>,
+  wish: Wish<SqlFlavour>
+): Promise<SqlService> {
+  const { flavour, program, root, env } = installation
+  const directory =
+    wish.dataDirectory === undefined
+      ? await temporaryDirectory(flavour)
+      : await keptDirectory(wish.dataDirectory, flavour)
+  const data = join(directory.path, "data")
+  const initFile = join(directory.path, "init.sql")
+  try {
+    refuseNewerData(directory, installation)
+    if (!existsSync(data)) await copyTemplate(installation, data, wish.progress)
+  } catch (error) {
+    releaseDirectory(directory)
+    throw error
+  }
+  writeVersion(directory, installation)
+  const password = randomBytes(16).toString("hex")
+  writeFileSync(initFile, userStatements(password), { mode: 0o600 })
+  const address = (port: number) => ({ host: "127.0.0.1", port, user: USER, password })
+  const durable = !directory.temporary
+  const server = await runServer({
+    program,
+    env,
+    directory,
+    args: (port) => serverArgs({ flavour, root, data, initFile, port, durable }),
+    probe: (port) => withSql(address(port), sqlServerInfo),
+    // Nobody else accepts the password, but a server of an earlier attempt on the same directory would.
+    isOurs: (_, pid) => Number(readFileSync(join(data, "server.pid"), "utf8")) === pid,
+    readyMs: READY_MS
+  })
+  return {
+    flavour: server.info.flavour,
+    version: server.info.version,
+    source,
+    ...sqlMethods(address(server.port)),
+    get identity() {
+      return { pid: server.pid() }
+    },
+    ...server.controls
+  }
+}
+
+/** Runs at every start, so the password of a kept directory is a new one each time. */
+const userStatements = (password: string) =>
+  [
+    `CREATE USER IF NOT EXISTS '${USER}'@'%' IDENTIFIED BY '${password}';`,
+    `ALTER USER '${USER}'@'%' IDENTIFIED BY '${password}';`,
+    `GRANT ALL ON *.* TO '${USER}'@'%' WITH GRANT OPTION;`,
+    ""
+  ].join("\n")
+
+const versionFile = (directory: ServerDirectory) => join(directory.path, "version.txt")
+
+const writeVersion = (directory: ServerDirectory, { version }: Installation<SqlFlavour>) =>
+  writeFileSync(versionFile(directory), version)
+
+/** Neither server reads the files of a newer series of its own, and trying can destroy them. */
+function refuseNewerData(directory: ServerDirectory, { flavour, version }: Installation<SqlFlavour>): void {
+  if (!existsSync(versionFile(directory))) return
+  const written = readFileSync(versionFile(directory), "utf8")
+  if (compareSeries(written, version) > 0)
+    throw new SourceUnusable(
+      `the data in ${directory.path} were written by ${flavour} ${written}, and this server is only ${version}`
+    )
+}
+
+/** Compares major and minor numbers; patches of a series read each other's files. */
+function compareSeries(a: string, b: string): number {
+  const [aMajor = 0, aMinor = 0] = a.split(".").map(Number)
+  const [bMajor = 0, bMinor = 0] = b.split(".").map(Number)
+  return aMajor - bMajor || aMinor - bMinor
+}

@@ -1,0 +1,119 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { closeSync, openSync, readSync, fstatSync } from "node:fs"
+import { Socket } from "node:net"
+import { createInterface } from "node:readline"
+import { ServerDidNotStart } from "../errors.ts"
+
+/**
+ * Runs the server, and ends it when our end of its standard input closes, which the kernel does however we die.
+ * It is a session of its own, so a signal to our process group does not reach it before it has done its work.
+ * The line "keep" (only after the server ended) makes it leave without removing the directory.
+ */
+const SUPERVISOR = `
+directory=$1; log=$2; shift 2
+exec 3<&0
+"$@" </dev/null >>"$log" 2>&1 3<&- &
+server=$!
+trap 'kill -KILL "$server"' TERM INT HUP
+trap '' PIPE
+( trap - TERM INT HUP; while read -r line; do :; done; kill -KILL "$server" ) <&3 3<&- >/dev/null 2>&1 &
+lifeline=$!
+echo "$server"
+wait "$server"; status=$?
+while kill -0 "$server" 2>/dev/null; do wait "$server"; status=$?; done
+kill -KILL "$lifeline" 2>/dev/null
+echo "$status" 2>/dev/null
+while read -r line; do [ "$line" = keep ] && exit 0; done <&3
+[ -z "$directory" ] || rm -rf "$directory"
+`
+
+/** A server process that cannot outlive us. */
+export interface SupervisedProcess {
+  readonly pid: number
+  /** Resolves with the exit status as a shell reports it (137: ended by SIGKILL). Never rejects. */
+  readonly exited: Promise<number>
+  readonly running: () => boolean
+  /** Throws ESRCH when the server has ended. */
+  signal(signal: NodeJS.Signals): void
+  /** Ends the server if it runs, and the supervisor; removes the directory unless `keep`. */
+  end(options: { readonly keep: boolean }): Promise<void>
+}
+
+export interface Supervised {
+  readonly command: string
+  readonly args: ReadonlyArray<string>
+  readonly env: NodeJS.ProcessEnv
+  readonly logFile: string
+  /** Removed when we die. Empty: nothing is. */
+  readonly removeDirectory: string
+}
+
+/** Starts a server under a supervisor. Resolves as soon as its pid is known, long before it answers. */
+export async function supervise(server: Supervised): Promise<SupervisedProcess> {
+  const supervisor = spawn(
+    "/bin/sh",
+    ["-c", SUPERVISOR, "holdfast", server.removeDirectory, server.logFile, server.command, ...server.args],
+    { detached: true, stdio: ["pipe", "pipe", "ignore"], env: server.env, cwd: "/" }
+  )
+  // A supervisor that is gone already cannot take our order; its exit tells us so.
+  supervisor.stdin.on("error", () => {})
+  const gone = new Promise<void>((resolve) => {
+    supervisor.once("exit", () => resolve())
+    supervisor.once("error", () => resolve())
+  })
+  const lines = createInterface({ input: supervisor.stdout })
+  const first = once(lines, "line").then(([line]) => Number(line))
+  const pid = await Promise.race([first, gone.then(() => undefined)])
+  first.catch(() => {})
+  if (pid === undefined)
+    throw new ServerDidNotStart({ command: server.command, reason: "could not be started", log: "" })
+
+  let running = true
+  const exited = new Promise<number>((resolve) => {
+    lines.once("line", (line) => resolve(Number(line)))
+    void gone.then(() => resolve(137))
+  }).then((status) => {
+    running = false
+    return status
+  })
+  // A forgotten stop() must not keep the program alive; when the program ends, so does the server.
+  supervisor.unref()
+  for (const stream of [supervisor.stdin, supervisor.stdout]) if (stream instanceof Socket) stream.unref()
+
+  return {
+    pid,
+    exited,
+    running: () => running,
+    signal: (signal) => void process.kill(pid, signal),
+    end: async ({ keep }) => {
+      supervisor.ref()
+      if (keep) {
+        if (running) process.kill(pid, "SIGKILL")
+        await exited
+        supervisor.stdin.write("keep\n")
+      }
+      supervisor.stdin.end()
+      await gone
+    }
+  }
+}
+
+const TAIL_BYTES = 4_000
+
+/** The end of a server's log, for an error message. */
+export function tailOf(logFile: string): string {
+  try {
+    const file = openSync(logFile, "r")
+    try {
+      const { size } = fstatSync(file)
+      const buffer = Buffer.alloc(Math.min(size, TAIL_BYTES))
+      readSync(file, buffer, 0, buffer.length, size - buffer.length)
+      return buffer.toString("utf8").trim()
+    } finally {
+      closeSync(file)
+    }
+  } catch {
+    return ""
+  }
+}

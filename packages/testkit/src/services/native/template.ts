@@ -1,0 +1,127 @@
+import { execFile } from "node:child_process"
+import { createHash } from "node:crypto"
+import { constants, existsSync, statSync } from "node:fs"
+import { cp, rename, rm } from "node:fs/promises"
+import { basename, dirname, join } from "node:path"
+import { promisify } from "node:util"
+import { messageOf, ServerDidNotStart } from "../errors.ts"
+import type { SqlFlavour } from "../service.ts"
+import { cacheDirectory } from "../settings.ts"
+import { releaseDirectory, temporaryDirectory } from "./directories.ts"
+import type { Installation } from "./installation.ts"
+import { asRootUser, sharedArgs } from "./sql-arguments.ts"
+
+const run = promisify(execFile)
+const INITIALISE_DEADLINE_MS = 180_000
+const OUTPUT_BYTES = 16 * 1024 ** 2
+
+/**
+ * Copies an initialised data directory to `target`. Initialising takes seconds, so it is done once for each server
+ * program and kept in the cache.
+ */
+export async function copyTemplate(
+  installation: Installation<SqlFlavour>,
+  target: string,
+  progress: (line: string) => void
+): Promise<void> {
+  const template = await ensureTemplate(installation, progress)
+  // Under another name first: a copy that was interrupted must not look like data.
+  const copy = `${target}.new`
+  await rm(copy, { recursive: true, force: true })
+  await cp(template, copy, { recursive: true, mode: constants.COPYFILE_FICLONE })
+  await rename(copy, target)
+}
+
+/** Two first starts at once both initialise; the one that is done first gives the template, the other takes it. */
+async function ensureTemplate(
+  installation: Installation<SqlFlavour>,
+  progress: (line: string) => void
+): Promise<string> {
+  const parent = cacheDirectory("templates")
+  const template = join(parent, templateName(installation))
+  if (existsSync(template)) return template
+  progress(`${installation.flavour} ${installation.version}: initialising a template data directory (once)`)
+  const work = await temporaryDirectory("template", parent)
+  try {
+    const data = join(work.path, "data")
+    await initialise(installation, data)
+    await rename(data, template).catch((error: unknown) => {
+      if (!existsSync(template)) throw error
+    })
+  } finally {
+    releaseDirectory(work)
+  }
+  return template
+}
+
+/** Changes with the program (path, time, size) and with the arguments that shape the files. */
+function templateName({ flavour, version, program }: Installation<SqlFlavour>): string {
+  const { mtimeMs, size } = statSync(program)
+  const hash = createHash("sha256").update(JSON.stringify([program, mtimeMs, size, sharedArgs(flavour)]))
+  return `${flavour}-${version}-${hash.digest("hex").slice(0, 12)}`
+}
+
+async function initialise(installation: Installation<SqlFlavour>, data: string): Promise<void> {
+  const [command, args] =
+    installation.flavour === "mysql"
+      ? mysqlInitialiser(installation, data)
+      : mariadbInitialiser(installation, data)
+  try {
+    await run(command, args, {
+      env: installation.env,
+      timeout: INITIALISE_DEADLINE_MS,
+      maxBuffer: OUTPUT_BYTES,
+      cwd: dirname(data)
+    })
+  } catch (error) {
+    const output = error instanceof Error && "stderr" in error ? String(error.stderr).slice(-2_000) : ""
+    throw new ServerDidNotStart({
+      command: basename(command),
+      reason: `could not initialise a data directory (${messageOf(error).split("\n")[0]})`,
+      log: output
+    })
+  }
+}
+
+const mysqlInitialiser = (
+  { program, root }: Installation<SqlFlavour>,
+  data: string
+): [string, ReadonlyArray<string>] => [
+  program,
+  ["--no-defaults", "--initialize-insecure", ...asRootUser(), ...baseArgs(root), `--datadir=${data}`]
+]
+
+/** MariaDB's own script, which lies beside the server or, in Debian's layout, in bin while the server is in sbin. */
+function mariadbInitialiser(
+  { program, root }: Installation<SqlFlavour>,
+  data: string
+): [string, ReadonlyArray<string>] {
+  const directories = [
+    dirname(program),
+    join(dirname(program), "..", "bin"),
+    join(dirname(program), "..", "scripts")
+  ]
+  const script = directories
+    .flatMap((directory) => ["mariadb-install-db", "mysql_install_db"].map((name) => join(directory, name)))
+    .find((file) => existsSync(file))
+  if (script === undefined)
+    throw new ServerDidNotStart({
+      command: "mariadb-install-db",
+      reason: `is missing; looked in ${directories.join(", ")}`,
+      log: ""
+    })
+  const installArgs = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
+  return [
+    script,
+    [
+      "--no-defaults",
+      ...installArgs,
+      ...asRootUser(),
+      ...baseArgs(root),
+      `--datadir=${data}`,
+      ...sharedArgs("mariadb")
+    ]
+  ]
+}
+
+const baseArgs = (root: string) => (root === "" ? [] : [`--basedir=${join(root, "usr")}`])

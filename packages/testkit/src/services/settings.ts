@@ -1,0 +1,111 @@
+import { accessSync, constants, lstatSync, mkdirSync, statfsSync } from "node:fs"
+import { homedir, tmpdir, userInfo } from "node:os"
+import { join } from "node:path"
+import { InvalidSetting } from "./errors.ts"
+import { sources, type RedisFlavour, type Source, type SqlFlavour } from "./service.ts"
+
+export interface SqlOptions {
+  /** `any` (the default): whichever the source has. `HOLDFAST_SQL_KIND` decides where the caller does not. */
+  readonly kind?: SqlFlavour | "any"
+  /** The image for source `docker`. Default: `HOLDFAST_MYSQL_IMAGE` or `HOLDFAST_MARIADB_IMAGE`, else a recent one. */
+  readonly image?: string
+}
+
+export interface RedisOptions {
+  /** `any` (the default): whichever the source has. `HOLDFAST_REDIS_KIND` decides where the caller does not. */
+  readonly kind?: RedisFlavour | "any"
+  /** The image for source `docker`. Default: `HOLDFAST_REDIS_IMAGE` or `HOLDFAST_VALKEY_IMAGE`, else a recent one. */
+  readonly image?: string
+  /** Whether its keys outlive a restart (append-only file). Default: only with a `dataDirectory`. */
+  readonly persistent?: boolean
+}
+
+/** What every source gets to know about the service that it shall start. */
+export interface Wish<Flavour extends string> {
+  readonly kind: Flavour | "any"
+  readonly image: string | undefined
+  readonly persistent: boolean
+  /** Kept by the caller; absent: a temporary one that goes away with the server. */
+  readonly dataDirectory: string | undefined
+  readonly progress: (line: string) => void
+}
+
+/** The order of sources: `HOLDFAST_SOURCE` forces one, else the caller's order, else all of them. */
+export function sourceOrder(asked: ReadonlyArray<Source> | undefined): ReadonlyArray<Source> {
+  const forced = process.env["HOLDFAST_SOURCE"]
+  if (forced === undefined || forced === "") return asked ?? sources
+  return [oneOf("HOLDFAST_SOURCE", forced, sources)]
+}
+
+/** The flavour to start: the caller's word, else the variable's, else any. */
+export function chosenKind<Flavour extends string>(
+  asked: Flavour | "any" | undefined,
+  variable: string,
+  flavours: ReadonlyArray<Flavour>
+): Flavour | "any" {
+  if (asked !== undefined && asked !== "any") return asked
+  const value = process.env[variable]
+  return value === undefined || value === "" ? "any" : oneOf(variable, value, [...flavours, "any"])
+}
+
+function oneOf<T extends string>(setting: string, value: string, allowed: ReadonlyArray<T>): T {
+  const found = allowed.find((one) => one === value)
+  if (found === undefined)
+    throw new InvalidSetting({ setting, value, reason: `expected one of ${allowed.join(", ")}` })
+  return found
+}
+
+/**
+ * Where templates and unpacked packages are kept between runs: `HOLDFAST_CACHE`, else the user's cache directory.
+ * A home that cannot be written to (a service account, a container) gives a private directory in the temporary one.
+ */
+export function cacheDirectory(...parts: ReadonlyArray<string>): string {
+  const explicit = process.env["HOLDFAST_CACHE"]
+  const candidates =
+    explicit === undefined || explicit === ""
+      ? [
+          join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "holdfast"),
+          join(tmpdir(), `holdfast-cache-${userInfo().uid}`)
+        ]
+      : [explicit]
+  let refused: unknown
+  for (const candidate of candidates) {
+    try {
+      mkdirSync(candidate, { recursive: true, mode: 0o700 })
+      assertOurs(candidate)
+      const directory = join(candidate, ...parts)
+      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      return directory
+    } catch (error) {
+      refused = error
+    }
+  }
+  throw refused
+}
+
+/** Programs are started from the cache, so one that another user could have prepared is refused. */
+function assertOurs(directory: string): void {
+  accessSync(directory, constants.W_OK)
+  const { uid } = lstatSync(directory)
+  if (process.getuid !== undefined && uid !== process.getuid())
+    throw new InvalidSetting({
+      setting: "cache directory",
+      value: directory,
+      reason: `belongs to user ${uid}`
+    })
+}
+
+const SHARED_MEMORY = "/dev/shm"
+const SHARED_MEMORY_MINIMUM_BYTES = 1024 ** 3
+
+/** Memory rather than disk for data that lives as long as a test run, where there is enough of it. */
+export function temporaryBase(): string {
+  try {
+    accessSync(SHARED_MEMORY, constants.W_OK)
+    const { bavail, bsize } = statfsSync(SHARED_MEMORY)
+    if (bavail * bsize >= SHARED_MEMORY_MINIMUM_BYTES) return SHARED_MEMORY
+  } catch {
+    // There is no such file system here (macOS), or it is not for us: the temporary directory will do.
+  }
+  return tmpdir()
+}

@@ -1,0 +1,135 @@
+import { InvalidSetting, messageOf, ServiceUnavailable, type Attempt } from "./errors.ts"
+import { nativeRedis, nativeSql } from "./native/index.ts"
+import type { RedisService, Source, SqlService } from "./service.ts"
+import { chosenKind, sourceOrder, type RedisOptions, type SqlOptions, type Wish } from "./settings.ts"
+import { urlRedis, urlSql } from "./url.ts"
+
+export interface ServiceOptions {
+  /** `false`: no SQL server. */
+  readonly sql?: SqlOptions | false
+  /** `false`: no Redis server. */
+  readonly redis?: RedisOptions | false
+  /** The sources to try, in this order. Default: all four. `HOLDFAST_SOURCE` forces one. */
+  readonly source?: ReadonlyArray<Source>
+  /** Where data are kept between runs, written through to the disk. Absent: temporary, in memory where possible. */
+  readonly dataDirectory?: string
+  /** Gets a line for every decision: which source was taken and why those before it were not. */
+  readonly onProgress?: (line: string) => void
+}
+
+interface Stoppable extends AsyncDisposable {
+  /** Stops all servers that were started here. Idempotent. */
+  stop(): Promise<void>
+}
+
+interface NoOptions {
+  readonly sql?: SqlOptions
+  readonly redis?: RedisOptions
+}
+
+export type Services<Options extends ServiceOptions = ServiceOptions> = Stoppable &
+  (Options extends { readonly sql: false } ? unknown : { readonly sql: SqlService }) &
+  (Options extends { readonly redis: false } ? unknown : { readonly redis: RedisService })
+
+/**
+ * Starts a SQL and a Redis server from the first source that has them. Servers that were started here end with
+ * `stop()`, with `await using`, and with this process, however it ends.
+ *
+ * Rejects with `ServiceUnavailable` (what was tried for each source, what to install) or `InvalidSetting` (a
+ * variable that is set and does not work); then nothing is left running.
+ */
+export async function startServices<const Options extends ServiceOptions = NoOptions>(
+  options?: Options
+): Promise<Services<Options>> {
+  const { sql, redis, source, dataDirectory, onProgress: progress = () => {} }: ServiceOptions = options ?? {}
+  const order = sourceOrder(source)
+  const shared = { dataDirectory, progress }
+  const [sqlStart, redisStart] = await Promise.allSettled([
+    sql === false ? Promise.resolve() : startSql(order, { ...shared, ...sqlWish(sql) }),
+    redis === false ? Promise.resolve() : startRedis(order, { ...shared, ...redisWish(redis, dataDirectory) })
+  ])
+  const started = {
+    ...(sqlStart.status === "fulfilled" && sqlStart.value !== undefined ? { sql: sqlStart.value } : {}),
+    ...(redisStart.status === "fulfilled" && redisStart.value !== undefined
+      ? { redis: redisStart.value }
+      : {})
+  }
+  const stop = async () => {
+    await Promise.all([started.sql, started.redis].flatMap((service) => service?.stop() ?? []))
+  }
+  const failed = [sqlStart, redisStart].find((start) => start.status === "rejected")
+  if (failed !== undefined) {
+    await stop()
+    throw failed.reason
+  }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a service is missing only where `false` asked for that
+  return { ...started, stop, [Symbol.asyncDispose]: stop } as unknown as Services<Options>
+}
+
+const sqlWish = (options: SqlOptions = {}) => ({
+  kind: chosenKind(options.kind, "HOLDFAST_SQL_KIND", ["mysql", "mariadb"]),
+  image: options.image,
+  persistent: true
+})
+
+const redisWish = (options: RedisOptions = {}, dataDirectory: string | undefined) => ({
+  kind: chosenKind(options.kind, "HOLDFAST_REDIS_KIND", ["redis", "valkey"]),
+  image: options.image,
+  persistent: options.persistent ?? dataDirectory !== undefined
+})
+
+type Starters<W, S> = Readonly<Record<Source, (wish: W) => Promise<S>>>
+
+const startSql = (order: ReadonlyArray<Source>, wish: Wish<SqlService["flavour"]>) =>
+  firstThatWorks("sql", order, wish, { url: urlSql, native: nativeSql })
+
+const startRedis = (order: ReadonlyArray<Source>, wish: Wish<RedisService["flavour"]>) =>
+  firstThatWorks("redis", order, wish, { url: urlRedis, native: nativeRedis })
+
+async function firstThatWorks<
+  W extends { readonly progress: (line: string) => void },
+  S extends {
+    readonly flavour: string
+    readonly version: string
+    readonly host: string
+    readonly port: number
+  }
+>(
+  service: "sql" | "redis",
+  order: ReadonlyArray<Source>,
+  wish: W,
+  starters: Partial<Starters<W, S>>
+): Promise<S> {
+  const tried: Array<Attempt> = []
+  for (const source of order) {
+    const start = starters[source]
+    if (start === undefined) continue
+    try {
+      const started = await start(wish)
+      wish.progress(`${service}: ${describe(source, started)}`)
+      return started
+    } catch (error) {
+      if (error instanceof InvalidSetting) throw error
+      const reason = messageOf(error)
+      tried.push({ source, reason })
+      wish.progress(`${service}: not from ${source}: ${reason}`)
+    }
+  }
+  throw new ServiceUnavailable({ service, tried, hint: hintFor(service) })
+}
+
+const describe = (
+  source: Source,
+  { flavour, version, host, port }: { flavour: string; version: string; host: string; port: number }
+) => `${flavour} ${version} from ${source} on ${host}:${port}`
+
+/** What to install, in the words of the platform. */
+function hintFor(service: "sql" | "redis"): string {
+  const variable = service === "sql" ? "HOLDFAST_MYSQL_URL" : "HOLDFAST_REDIS_URL"
+  const packages = service === "sql" ? ["mariadb", "mariadb-server"] : ["redis", "redis-server"]
+  const install =
+    process.platform === "darwin"
+      ? `brew install ${packages[0]}`
+      : `install your distribution's ${packages[1]} (Debian, Ubuntu: apt-get install ${packages[1]})`
+  return `${install}, or start Docker, or set ${variable}`
+}

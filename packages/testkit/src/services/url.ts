@@ -1,0 +1,109 @@
+import { redisServerInfo, sqlMethods, sqlServerInfo, withRedis, withSql } from "./clients.ts"
+import { InvalidSetting, messageOf, ServiceNotControllable, SourceUnusable } from "./errors.ts"
+import type { RedisFlavour, RedisService, ServiceControls, SqlFlavour, SqlService } from "./service.ts"
+import type { Wish } from "./settings.ts"
+
+export const SQL_URL = "HOLDFAST_MYSQL_URL"
+export const REDIS_URL = "HOLDFAST_REDIS_URL"
+
+/** The server that `HOLDFAST_MYSQL_URL` names. A variable that is set and does not work is an error, not a skip. */
+export async function urlSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
+  const url = readUrl(SQL_URL, ["mysql:", "mariadb:"])
+  const address = {
+    host: url.hostname,
+    port: url.port === "" ? 3306 : Number(url.port),
+    user: decodeURIComponent(url.username) || "root",
+    password: decodeURIComponent(url.password)
+  }
+  const info = await withSql(address, sqlServerInfo).catch((error: unknown) => refuse(SQL_URL, url, error))
+  requireKind(SQL_URL, url, wish.kind, info.flavour)
+  return {
+    flavour: info.flavour,
+    version: info.version,
+    source: "url",
+    identity: {},
+    ...sqlMethods(address),
+    ...notOurs
+  }
+}
+
+/** The server that `HOLDFAST_REDIS_URL` names. */
+export async function urlRedis(wish: Wish<RedisFlavour>): Promise<RedisService> {
+  const url = readUrl(REDIS_URL, ["redis:", "rediss:"])
+  const info = await withRedis(url.href, redisServerInfo).catch((error: unknown) =>
+    refuse(REDIS_URL, url, error)
+  )
+  requireKind(REDIS_URL, url, wish.kind, info.flavour)
+  return {
+    flavour: info.flavour,
+    version: info.version,
+    source: "url",
+    host: url.hostname,
+    port: url.port === "" ? 6379 : Number(url.port),
+    identity: {},
+    url: (database) => withDatabase(url, database),
+    ...notOurs
+  }
+}
+
+/** The URL's own database counts when none is asked for. */
+function withDatabase(url: URL, database: number | undefined): string {
+  if (database === undefined) return url.href
+  const other = new URL(url.href)
+  other.pathname = `/${database}`
+  return other.href
+}
+
+function readUrl(variable: string, protocols: ReadonlyArray<string>): URL {
+  const value = process.env[variable]
+  if (value === undefined || value === "") throw new SourceUnusable(`${variable} is not set`)
+  if (!URL.canParse(value)) throw new InvalidSetting({ setting: variable, value, reason: "not a URL" })
+  const url = new URL(value)
+  if (!protocols.includes(url.protocol))
+    throw new InvalidSetting({
+      setting: variable,
+      value: withoutPassword(url),
+      reason: `expected a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`
+    })
+  return url
+}
+
+function refuse(variable: string, url: URL, error: unknown): never {
+  throw new InvalidSetting({
+    setting: variable,
+    value: withoutPassword(url),
+    reason: `no usable server there (${messageOf(error)}). Correct the variable, or unset it to use another source`
+  })
+}
+
+function requireKind(variable: string, url: URL, wanted: string, found: string): void {
+  if (wanted === "any" || wanted === found) return
+  throw new InvalidSetting({
+    setting: variable,
+    value: withoutPassword(url),
+    reason: `the server there is ${found}, wanted is ${wanted}`
+  })
+}
+
+function withoutPassword(url: URL): string {
+  const shown = new URL(url.href)
+  if (shown.password !== "") shown.password = "***"
+  return shown.href
+}
+
+const cannot = (operation: string) => () =>
+  Promise.reject(
+    new ServiceNotControllable({
+      operation,
+      source: "url",
+      reason: "it was not started here, only its URL is known"
+    })
+  )
+
+const notOurs: ServiceControls = {
+  freeze: cannot("freeze"),
+  thaw: cannot("thaw"),
+  kill: cannot("kill"),
+  restart: cannot("restart"),
+  stop: () => Promise.resolve()
+}

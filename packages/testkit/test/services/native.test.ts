@@ -1,0 +1,155 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { startServices, type Services } from "../../src/index.ts"
+import { readRedisVersion, readSqlVersion } from "../../src/services/native/installation.ts"
+import { processExists, query, serverDirectories, withClient } from "./support.ts"
+
+const native = { source: ["native"] } as const
+
+describe("native services", () => {
+  let services: Services
+  const lines: Array<string> = []
+  beforeAll(async () => {
+    services = await startServices({ ...native, onProgress: (line) => lines.push(line) })
+  })
+  afterAll(() => services?.stop())
+
+  it("says which source was taken", () => {
+    expect(lines.filter((line) => line.includes("from native"))).toHaveLength(2)
+  })
+
+  it("answers at its URL, as the process it says it is", async () => {
+    const { sql, redis } = services
+    await sql.createDatabase("own`name")
+    const [row] = await query(sql.url("own`name"), "SELECT DATABASE() AS name, VERSION() AS version")
+    expect(row).toMatchObject({ name: "own`name" })
+    expect(row?.["version"]).toContain(sql.version)
+    const info = await withClient(redis.url(3), (client) => client.info("server"))
+    expect(info).toContain(`process_id:${redis.identity.pid}`)
+    expect(processExists(sql.identity.pid ?? 0)).toBe(true)
+  })
+
+  it("refuses a database that exists, and drops one that does not", async () => {
+    await services.sql.createDatabase("twice")
+    await expect(services.sql.createDatabase("twice")).rejects.toThrow(/exists/)
+    await services.sql.dropDatabase("twice")
+    await services.sql.dropDatabase("twice")
+  })
+
+  it("refuses a wrong password", async () => {
+    const { sql } = services
+    await expect(query(sql.url().replace(sql.password, "wrong"), "SELECT 1")).rejects.toThrow(/denied/i)
+  })
+
+  it("answers nothing while frozen and everything after", async () => {
+    const { redis } = services
+    await redis.freeze()
+    const answer = withClient(redis.url(), (client) => client.ping())
+    const early = await Promise.race([
+      answer,
+      new Promise<string>((resolve) => setTimeout(() => resolve("silent"), 200))
+    ])
+    expect(early).toBe("silent")
+    await redis.thaw()
+    expect(await answer).toBe("PONG")
+  })
+
+  it("keeps committed rows over a kill and a restart on the same port, as another process", async () => {
+    const { sql } = services
+    const { port, identity } = sql
+    await sql.createDatabase("crash")
+    await query(sql.url("crash"), "CREATE TABLE t (id INT PRIMARY KEY)")
+    await query(sql.url("crash"), "INSERT INTO t VALUES (7)")
+    await sql.kill()
+    expect(processExists(identity.pid ?? 0)).toBe(false)
+    await expect(query(sql.url("crash"), "SELECT 1")).rejects.toThrow()
+    await sql.restart()
+    expect(sql.port).toBe(port)
+    expect(sql.identity.pid).not.toBe(identity.pid)
+    expect(await query(sql.url("crash"), "SELECT id FROM t")).toEqual([{ id: 7 }])
+  })
+
+  it("brings Redis back empty", async () => {
+    const { redis } = services
+    await withClient(redis.url(), (client) => client.set("key", "value"))
+    await redis.restart()
+    expect(await withClient(redis.url(), (client) => client.get("key"))).toBeNull()
+  })
+
+  it("leaves no process and no directory after stop", async () => {
+    const before = serverDirectories()
+    const other = await startServices(native)
+    const pids = [other.sql.identity.pid ?? 0, other.redis.identity.pid ?? 0]
+    expect(serverDirectories().length).toBe(before.length + 2)
+    await other.stop()
+    await other.stop()
+    expect(pids.filter(processExists)).toEqual([])
+    expect(serverDirectories().toSorted()).toEqual(before.toSorted())
+  })
+
+  it("starts only what is asked for, and ends with `await using`", async () => {
+    let pid = 0
+    {
+      await using only = await startServices({ ...native, sql: false })
+      expect(only).not.toHaveProperty("sql")
+      pid = only.redis.identity.pid ?? 0
+      expect(processExists(pid)).toBe(true)
+    }
+    expect(processExists(pid)).toBe(false)
+  })
+})
+
+describe("a data directory that is kept", () => {
+  const parent = mkdtempSync(join(tmpdir(), "kept-"))
+  afterAll(() => rmSync(parent, { recursive: true, force: true }))
+
+  it("has its data in the next run, and is not shared by two runs at once", async () => {
+    const dataDirectory = join(parent, "a name with spaces and a long path ".repeat(4).trim())
+    const first = await startServices({ ...native, dataDirectory })
+    await first.sql.createDatabase("shop")
+    await withClient(first.redis.url(), (client) => client.set("key", "value"))
+    await expect(startServices({ ...native, dataDirectory, redis: false })).rejects.toThrow(/in use/)
+    await first.stop()
+
+    await using second = await startServices({ ...native, dataDirectory })
+    expect(await query(second.sql.url(), "SHOW DATABASES LIKE 'shop'")).toHaveLength(1)
+    expect(await withClient(second.redis.url(), (client) => client.get("key"))).toBe("value")
+    expect(existsSync(dataDirectory)).toBe(true)
+  })
+})
+
+describe("the port", () => {
+  it("is another one when somebody took the first choice", async () => {
+    const { freePort } = await import("../../src/services/native/port.ts")
+    const port = await freePort()
+    const squatter = createServer().listen(port, "127.0.0.1")
+    await using services = await startServices({ ...native, sql: false })
+    expect(services.redis.port).not.toBe(port)
+    squatter.close()
+  })
+})
+
+describe("versions", () => {
+  it("tells MariaDB from MySQL by what the program says, whatever it is called", () => {
+    expect(readSqlVersion("mysqld  Ver 10.11.6-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64")).toEqual({
+      flavour: "mariadb",
+      version: "10.11.6"
+    })
+    expect(readSqlVersion("/usr/sbin/mysqld  Ver 9.7.0 for Linux on x86_64 (Source distribution)")).toEqual({
+      flavour: "mysql",
+      version: "9.7.0"
+    })
+    expect(readSqlVersion("segmentation fault")).toBeUndefined()
+  })
+
+  it("tells Valkey from Redis", () => {
+    expect(readRedisVersion("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64")).toEqual({
+      flavour: "redis",
+      version: "7.0.15"
+    })
+    expect(readRedisVersion("Valkey server v=8.1.1 sha=0:0")).toEqual({ flavour: "valkey", version: "8.1.1" })
+  })
+})
