@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest"
+import { eventually, EventuallyFailed } from "./eventually.ts"
+
+describe("eventually", () => {
+  it("tries until the assertion holds and gives its answer", async () => {
+    let attempts = 0
+    const answer = await eventually(
+      () => {
+        attempts += 1
+        if (attempts < 3) throw new Error("not yet")
+        return attempts
+      },
+      { everyMs: 1 }
+    )
+    expect(answer).toBe(3)
+  })
+
+  it("takes false for not yet and undefined for done", async () => {
+    let open = false
+    setTimeout(() => (open = true), 20)
+    expect(await eventually(() => open)).toBe(true)
+    expect(await eventually(() => {})).toBeUndefined()
+  })
+
+  it("fails at the deadline with the last failure and the number of attempts", async () => {
+    const failing = eventually(() => expect(1).toBe(2), { deadlineMs: 30, everyMs: 5 })
+    await expect(failing).rejects.toBeInstanceOf(EventuallyFailed)
+    await expect(failing).rejects.toThrow(/not true within 30 ms \(\d+ attempts\); last: expected 1 to be 2/)
+  })
+
+  it("cuts off an attempt that hangs and tells it so", async () => {
+    let aborted = false
+    const hanging = eventually(
+      (signal) => {
+        signal.addEventListener("abort", () => (aborted = true))
+        return new Promise<boolean>(() => {})
+      },
+      { deadlineMs: 20 }
+    )
+    await expect(hanging).rejects.toThrow(/still running at the deadline/)
+    expect(aborted).toBe(true)
+  })
+})

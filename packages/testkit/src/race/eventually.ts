@@ -1,0 +1,62 @@
+import { pause, withDeadline } from "./deadline.ts"
+
+export interface EventuallyOptions {
+  /** 5 s unless told. */
+  readonly deadlineMs?: number
+  /** Pause between two attempts; 10 ms unless told. */
+  readonly everyMs?: number
+}
+
+/** The condition did not hold in time. `cause` is what the last attempt threw. */
+export class EventuallyFailed extends Error {
+  readonly _tag = "EventuallyFailed"
+  readonly attempts: number
+  readonly deadlineMs: number
+
+  constructor(attempts: number, deadlineMs: number, last: unknown) {
+    const why = last instanceof Error ? last.message : String(last)
+    super(`not true within ${deadlineMs} ms (${attempts} attempts); last: ${why}`, { cause: last })
+    this.name = "EventuallyFailed"
+    this.attempts = attempts
+    this.deadlineMs = deadlineMs
+  }
+}
+
+/**
+ * Tries `fn` until it holds: until it neither throws nor answers `false`, and returns that answer. An attempt that
+ * hangs is cut off by the deadline too; `fn` gets a signal that is aborted then.
+ *
+ * @throws EventuallyFailed with the last failure as its cause.
+ */
+export const eventually = async <A>(
+  fn: (signal: AbortSignal) => A | PromiseLike<A>,
+  options: EventuallyOptions = {}
+): Promise<A> => {
+  const deadlineMs = options.deadlineMs ?? 5_000
+  const endsAt = performance.now() + deadlineMs
+  const controller = new AbortController()
+  let last: unknown = new Error("no attempt finished")
+  let attempts = 0
+  for (;;) {
+    attempts += 1
+    try {
+      const leftMs = Math.max(1, endsAt - performance.now())
+      const hung = () => new Error("the attempt was still running at the deadline", { cause: last })
+      const answer = await withDeadline(attempt(fn, controller.signal), leftMs, hung)
+      if (answer !== false) return answer
+      last = new Error("it answered false")
+    } catch (error) {
+      last = error
+    }
+    if (performance.now() >= endsAt) {
+      const failure = new EventuallyFailed(attempts, deadlineMs, last)
+      controller.abort(failure)
+      throw failure
+    }
+    await pause(Math.min(options.everyMs ?? 10, Math.max(1, endsAt - performance.now())))
+  }
+}
+
+/** Turns a synchronous throw into a rejection. */
+const attempt = async <A>(fn: (signal: AbortSignal) => A | PromiseLike<A>, signal: AbortSignal): Promise<A> =>
+  fn(signal)

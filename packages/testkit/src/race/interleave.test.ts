@@ -1,0 +1,143 @@
+import { describe, expect, it } from "vitest"
+import { interleave, InterleaveTimedOut } from "./interleave.ts"
+import { InjectionTimedOut, StepNotReached, stepPoints } from "./steps.ts"
+
+const never = () => new Promise<never>(() => {})
+
+/** A read-modify-write whose flaw shows only when somebody writes between its two halves. */
+const account = () => {
+  const state = { balance: 100 }
+  const withdraw = async (amount: number, onStep: (name: string) => Promise<void> = async () => {}) => {
+    const { balance } = state
+    await onStep("read")
+    state.balance = balance - amount
+    await onStep("written")
+    return state.balance
+  }
+  return { state, withdraw }
+}
+
+describe("interleave", () => {
+  it("puts the other side exactly between two steps, each time", async () => {
+    for (let round = 0; round < 50; round += 1) {
+      const { state, withdraw } = account()
+      const result = await interleave((steps) => withdraw(10, steps.reached), {
+        before: { read: () => withdraw(30) }
+      })
+      expect(result.main).toEqual({ status: "fulfilled", value: 90 })
+      expect(result.injected).toEqual({ read: { status: "fulfilled", value: 70 } })
+      expect(state.balance).toBe(90)
+    }
+  })
+
+  it("holds the step until code before it has ended, and goes on only after code behind it", async () => {
+    const order: Array<string> = []
+    const note = (what: string) => async () => {
+      order.push(`${what} begins`)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      order.push(`${what} ends`)
+    }
+    const result = await interleave(
+      async (steps) => {
+        await steps.step("commit", note("commit"))
+        order.push("main goes on")
+      },
+      { before: { commit: note("before") } }
+    )
+    await interleave((steps) => steps.step("commit", note("commit")), { after: { commit: note("after") } })
+    expect(result.passed).toEqual(["commit"])
+    expect(order).toEqual([
+      "before begins",
+      "before ends",
+      "commit begins",
+      "commit ends",
+      "main goes on",
+      "commit begins",
+      "commit ends",
+      "after begins",
+      "after ends"
+    ])
+  })
+
+  it("lets code alongside block on what the held side owns", async () => {
+    const { promise: released, resolve: release } = Promise.withResolvers<string>()
+    const result = await interleave(
+      async (steps) => {
+        await steps.reached("locked")
+        release("mine now")
+      },
+      { alongside: { locked: () => released } }
+    )
+    expect(result.injected).toEqual({ locked: { status: "fulfilled", value: "mine now" } })
+  })
+
+  it("names a step that was never reached and those that were", async () => {
+    const missing = interleave(
+      async (steps) => {
+        await steps.reached("read")
+        await steps.reached("written")
+      },
+      { before: { commit: () => {} } }
+    )
+    await expect(missing).rejects.toBeInstanceOf(StepNotReached)
+    await expect(missing).rejects.toThrow(
+      'step "commit" was not reached before the steps were closed; reached were: read, written'
+    )
+  })
+
+  it("reports injected code that hangs, and lets the held side go on", async () => {
+    let wentOn = false
+    const hanging = interleave(
+      async (steps) => {
+        await steps.reached("read")
+        wentOn = true
+      },
+      { before: { read: never }, deadlineMs: 20 }
+    )
+    await expect(hanging).rejects.toBeInstanceOf(InjectionTimedOut)
+    expect(wentOn).toBe(true)
+  })
+
+  it("does not wait for a main side that hangs", async () => {
+    await expect(interleave(never, { timeoutMs: 20 })).rejects.toBeInstanceOf(InterleaveTimedOut)
+  })
+
+  it("gives both sides' errors as outcomes", async () => {
+    const result = await interleave(
+      async (steps) => {
+        await steps.reached("read")
+        throw new Error("main lost")
+      },
+      {
+        before: {
+          read: () => {
+            throw new Error("injected lost")
+          }
+        }
+      }
+    )
+    expect(result.main).toMatchObject({ status: "rejected", reason: { message: "main lost" } })
+    expect(result.injected).toMatchObject({
+      read: { status: "rejected", reason: { message: "injected lost" } }
+    })
+  })
+})
+
+describe("stepPoints", () => {
+  it("injects at the nth passing only", async () => {
+    const steps = stepPoints()
+    const seen: Array<number> = []
+    const second = steps.before("try", () => seen.push(steps.passed.length), { nth: 2 })
+    for (let round = 0; round < 3; round += 1) await steps.reached("try")
+    await second.done
+    expect(seen).toEqual([2])
+  })
+
+  it("gives up at the deadline when nobody comes", async () => {
+    const steps = stepPoints({ deadlineMs: 20 })
+    await expect(steps.before("commit", () => {}).done).rejects.toThrow(
+      'step "commit" was not reached within 20 ms; no step was reached at all'
+    )
+    await steps.reached("commit")
+  })
+})

@@ -1,0 +1,155 @@
+import { AssertionError } from "node:assert"
+import { Redis } from "ioredis"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { startRedis } from "../faults/testing/servers.ts"
+import { BarrierBroken, barrier } from "./barrier.ts"
+import { expectExactly } from "./expect-exactly.ts"
+import { race, RaceTimedOut } from "./race.ts"
+
+class SoldOut extends Error {
+  readonly _tag = "SoldOut"
+}
+
+const never = () => new Promise<never>(() => {})
+
+describe("race", () => {
+  let server: Awaited<ReturnType<typeof startRedis>>
+  let redis: Redis
+  beforeAll(async () => {
+    server = await startRedis()
+    redis = new Redis(server.port)
+  })
+  afterAll(async () => {
+    redis.disconnect()
+    await server.stop()
+  })
+
+  it("releases all callers before the first of them can go on", async () => {
+    const order: Array<string> = []
+    await race(3, async (index) => {
+      order.push(`start ${index}`)
+      await Promise.resolve()
+      order.push(`next ${index}`)
+    })
+    expect(order.slice(0, 3)).toEqual(["start 0", "start 1", "start 2"])
+  })
+
+  it("makes a lost update happen on a real Redis, and an atomic decrement not", async () => {
+    await redis.set("stock", 50)
+    const careless = await race(200, async () => {
+      const left = Number(await redis.get("stock"))
+      if (left <= 0) throw new SoldOut()
+      await redis.set("stock", left - 1)
+      return "sold"
+    })
+    expect(careless.fulfilled.length).toBeGreaterThan(50)
+    expect(() => expectExactly(careless, 50)).toThrow(/expected exactly 50 winners of 200 callers, got 200/)
+
+    await redis.set("stock", 50)
+    const exact = await race(200, async () => {
+      if ((await redis.decr("stock")) < 0) throw new SoldOut()
+      return "sold"
+    })
+    expect(expectExactly(exact, 50)).toHaveLength(50)
+    expectExactly(exact, 150, "SoldOut")
+    expectExactly(exact, 50, (outcome) => outcome.status === "fulfilled" && outcome.value === "sold")
+    expect(exact.counts()).toEqual({ SoldOut: 150, sold: 50 })
+    expect([...exact.byTag().keys()]).toEqual(["SoldOut", "sold"])
+    expect(exact.losers).toHaveLength(150)
+  })
+
+  it("says in the assertion's message what happened to everybody", async () => {
+    const result = await race(4, (index) => {
+      if (index > 0) throw new SoldOut("nothing left")
+      return "sold"
+    })
+    const fail = () => expectExactly(result, 2)
+    expect(fail).toThrow(AssertionError)
+    expect(fail).toThrow(
+      "expected exactly 2 winners of 4 callers, got 1\n" +
+        "  by outcome: SoldOut 3, sold 1\n" +
+        "  first rejection (caller 1): Error: nothing left"
+    )
+  })
+
+  it("keeps outcomes in caller order and measures each caller from the common start", async () => {
+    let prepared = 0
+    const preparedAtStart: Array<number> = []
+    const result = await race(
+      3,
+      async (index, caller) => {
+        // The first caller prepares for long: the others wait for it, and it does not count as anybody's duration.
+        if (index === 0) await new Promise((resolve) => setTimeout(resolve, 200))
+        prepared += 1
+        await caller.ready()
+        preparedAtStart.push(prepared)
+        return index
+      },
+      { barrier: "ready", won: (index) => index === 1 }
+    )
+    expect(result.outcomes.map((outcome) => outcome.caller)).toEqual([0, 1, 2])
+    expect(result.winners.map((winner) => winner.value)).toEqual([1])
+    expect(preparedAtStart).toEqual([3, 3, 3])
+    expect(result.durationMs).toBeLessThan(150)
+  })
+
+  it("fails as a whole when a caller never becomes ready", async () => {
+    const failing = race(
+      3,
+      async (index, caller) => {
+        if (index === 1) throw new Error("no connection")
+        await caller.ready()
+      },
+      { barrier: "ready" }
+    )
+    await expect(failing).rejects.toThrow(/2 of 3 callers arrived; caller 1 failed before it was ready/)
+    await expect(failing).rejects.toMatchObject({
+      _tag: "BarrierBroken",
+      cause: { message: "no connection" }
+    })
+  })
+
+  it("names the callers that hang, aborts them and keeps the other outcomes", async () => {
+    let aborted = false
+    const hanging = race(
+      3,
+      (index, caller) => {
+        caller.signal.addEventListener("abort", () => (aborted = true))
+        return index === 1 ? never() : "done"
+      },
+      { timeoutMs: 50 }
+    )
+    await expect(hanging).rejects.toBeInstanceOf(RaceTimedOut)
+    await expect(hanging).rejects.toThrow(
+      "1 of 3 callers still ran after 50 ms (callers 1); the others: done 2"
+    )
+    await expect(hanging).rejects.toMatchObject({
+      pending: [1],
+      result: { fulfilled: [{ caller: 0 }, { caller: 2 }] }
+    })
+    expect(aborted).toBe(true)
+  })
+
+  it("releases two races together over a shared barrier", async () => {
+    const shared = barrier(4)
+    const order: Array<string> = []
+    const run = (name: string) => () => {
+      order.push(name)
+    }
+    const first = race(2, run("a"), { barrier: shared })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(order).toEqual([])
+    await Promise.all([first, race(2, run("b"), { barrier: shared })])
+    expect(order).toEqual(["a", "a", "b", "b"])
+  })
+})
+
+describe("barrier", () => {
+  it("breaks at its deadline and says how many came", async () => {
+    const lonely = barrier(2, { deadlineMs: 20 })
+    await expect(lonely.arrive()).rejects.toThrow(
+      "the barrier never opened: 1 of 2 callers arrived; the deadline of 20 ms passed"
+    )
+    await expect(lonely.arrive()).rejects.toBeInstanceOf(BarrierBroken)
+  })
+})

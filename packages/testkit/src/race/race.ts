@@ -1,0 +1,172 @@
+import { type Barrier, BarrierBroken, barrier } from "./barrier.ts"
+import { withDeadline } from "./deadline.ts"
+import {
+  describeCounts,
+  type FulfilledOutcome,
+  groupByTag,
+  type Outcome,
+  type RejectedOutcome
+} from "./outcome.ts"
+
+/** What each caller of a race is given besides its index. */
+export interface Caller {
+  readonly index: number
+  /** Aborted when the race runs out of time. */
+  readonly signal: AbortSignal
+  /** Under `barrier: "ready"`: ends this caller's preparation and waits for the common start. */
+  ready(): Promise<void>
+}
+
+export interface RaceOptions<A> {
+  /**
+   * Where the callers wait for each other. "start" (the default): before `fn` is called. "ready": inside `fn`,
+   * which prepares (opens a connection, reads a row) and then awaits `caller.ready()`. A `Barrier` of one's own is
+   * awaited before `fn` and may be shared with another race.
+   */
+  readonly barrier?: "start" | "ready" | Barrier
+  /** Everything together must settle in this time (30 s unless told), else the race fails with `RaceTimedOut`. */
+  readonly timeoutMs?: number
+  /** Which fulfilled values count as won; all of them unless told. */
+  readonly won?: (value: A) => boolean
+}
+
+export interface RaceResult<A> {
+  /** One entry a caller, by caller index. */
+  readonly outcomes: ReadonlyArray<Outcome<A>>
+  readonly fulfilled: ReadonlyArray<FulfilledOutcome<A>>
+  readonly rejected: ReadonlyArray<RejectedOutcome>
+  readonly winners: ReadonlyArray<FulfilledOutcome<A>>
+  readonly losers: ReadonlyArray<Outcome<A>>
+  /** From the common start to the last caller's end. */
+  readonly durationMs: number
+  /** Outcomes by tag (see `tagOf`), the most frequent first. */
+  byTag(): Map<string, ReadonlyArray<Outcome<A>>>
+  /** How many outcomes there are of each tag. */
+  counts(): Record<string, number>
+}
+
+/** Not every caller settled in time. `result` holds those that did. */
+export class RaceTimedOut extends Error {
+  readonly _tag = "RaceTimedOut"
+  readonly timeoutMs: number
+  /** Indexes of the callers that were still running. */
+  readonly pending: ReadonlyArray<number>
+  readonly result: RaceResult<unknown>
+
+  constructor(timeoutMs: number, pending: ReadonlyArray<number>, result: RaceResult<unknown>) {
+    const shown = pending.slice(0, 10).join(", ") + (pending.length > 10 ? ", ..." : "")
+    super(
+      `${pending.length} of ${pending.length + result.outcomes.length} callers still ran after ${timeoutMs} ms` +
+        ` (callers ${shown}); the others: ${describeCounts(result.outcomes)}`
+    )
+    this.name = "RaceTimedOut"
+    this.timeoutMs = timeoutMs
+    this.pending = pending
+    this.result = result
+  }
+}
+
+/**
+ * Calls `fn` for `callers` callers that are all released in the same instant, and waits until every one has
+ * settled. A caller's rejection is an outcome, not a failure of the race.
+ *
+ * @param fn gets the caller's index (0 ... callers - 1) and its `Caller`.
+ * @throws RaceTimedOut when a caller hangs; BarrierBroken when a caller never reached the common start.
+ */
+export const race = async <A>(
+  callers: number,
+  fn: (index: number, caller: Caller) => A | PromiseLike<A>,
+  options: RaceOptions<A> = {}
+): Promise<RaceResult<A>> => {
+  if (!Number.isInteger(callers) || callers < 1)
+    throw new RangeError(`a race needs 1 caller or more, got ${callers}`)
+  const timeoutMs = options.timeoutMs ?? 30_000
+  const inside = options.barrier === "ready"
+  const start =
+    typeof options.barrier === "object" ? options.barrier : barrier(callers, { deadlineMs: timeoutMs })
+  const controller = new AbortController()
+  const settled: Array<Outcome<A>> = []
+  let broken: BarrierBroken | undefined
+
+  /** Passes the barrier; says when, or remembers that the race never began. */
+  const passBarrier = async () => {
+    try {
+      await start.arrive()
+    } catch (error) {
+      if (error instanceof BarrierBroken) broken ??= error
+      throw error
+    }
+    return performance.now()
+  }
+
+  const runCaller = async (index: number) => {
+    let releasedAt = inside ? undefined : await passBarrier()
+    const caller: Caller = {
+      index,
+      signal: controller.signal,
+      ready: async () => {
+        if (!inside) throw new Error('caller.ready() is for races with { barrier: "ready" }')
+        releasedAt = await passBarrier()
+      }
+    }
+    const outcome = await settle(() => fn(index, caller))
+    if (releasedAt === undefined) {
+      const failed = outcome.status === "rejected"
+      const why = failed
+        ? `caller ${index} failed before it was ready`
+        : `caller ${index} ended without ready()`
+      start.break(why, failed ? outcome.reason : undefined)
+    }
+    const durationMs = performance.now() - (releasedAt ?? performance.now())
+    settled.push({ ...outcome, caller: index, durationMs })
+  }
+
+  const all = Promise.allSettled(Array.from({ length: callers }, (_, index) => runCaller(index)))
+  try {
+    await withDeadline(all, timeoutMs, () => {
+      const finished = new Set(settled.map((outcome) => outcome.caller))
+      const pending = Array.from({ length: callers }, (_, index) => index).filter(
+        (index) => !finished.has(index)
+      )
+      return new RaceTimedOut(timeoutMs, pending, raceResult([...settled], options.won))
+    })
+  } catch (error) {
+    controller.abort(error)
+    start.break("the race ran out of time")
+    throw error
+  }
+  if (broken !== undefined) throw broken
+  return raceResult(settled, options.won)
+}
+
+type Settled<A> =
+  | { readonly status: "fulfilled"; readonly value: A }
+  | { readonly status: "rejected"; readonly reason: unknown }
+
+const settle = async <A>(call: () => A | PromiseLike<A>): Promise<Settled<A>> => {
+  try {
+    return { status: "fulfilled", value: await call() }
+  } catch (reason) {
+    return { status: "rejected", reason }
+  }
+}
+
+const raceResult = <A>(
+  settled: ReadonlyArray<Outcome<A>>,
+  won: (value: A) => boolean = () => true
+): RaceResult<A> => {
+  const outcomes = settled.toSorted((left, right) => left.caller - right.caller)
+  const fulfilled = outcomes.filter((outcome) => outcome.status === "fulfilled")
+  const winners = fulfilled.filter((outcome) => won(outcome.value))
+  const winning = new Set<Outcome<A>>(winners)
+  return {
+    outcomes,
+    fulfilled,
+    rejected: outcomes.filter((outcome) => outcome.status === "rejected"),
+    winners,
+    losers: outcomes.filter((outcome) => !winning.has(outcome)),
+    durationMs: Math.max(0, ...outcomes.map((outcome) => outcome.durationMs)),
+    byTag: () => groupByTag(outcomes),
+    counts: () => Object.fromEntries([...groupByTag(outcomes)].map(([tag, group]) => [tag, group.length]))
+  }
+}

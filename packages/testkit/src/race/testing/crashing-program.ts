@@ -1,0 +1,14 @@
+// Increments a counter file three times and passes named points on the way: what a crash test starts and kills.
+import { readFileSync, writeFileSync } from "node:fs"
+import { crashPoint } from "../crash-point.ts"
+
+const [, , file = "", mode] = process.argv
+process.on("exit", () => writeFileSync(`${file}.exit`, "ran"))
+for (let round = 0; round < 3; round += 1) {
+  const before = Number(readFileSync(file, "utf8"))
+  crashPoint("beforeWrite")
+  writeFileSync(file, String(before + 1))
+  crashPoint("afterWrite")
+}
+console.log("finished")
+if (mode === "stay") setInterval(() => {}, 1_000)
