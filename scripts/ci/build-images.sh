@@ -1,0 +1,157 @@
+#!/bin/sh
+# Makes sure that the engine has the images of the container tests: pulls them where a registry answers, else puts
+# them together from Debian's packages. Usage: build-images.sh [mysql] [mariadb] [redis] [valkey]   (default: all)
+#
+# No bootstrap of a whole system: apt resolves what the server needs, the packages are unpacked without running their
+# scripts, and the tree becomes an image. The mirror and its keys are those of the machine's own apt configuration.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/images.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+say() { echo "build-images: $*" >&2; }
+
+# What the entrypoints and MariaDB's own scripts need besides the server.
+base="base-files dash bash coreutils sed grep findutils hostname debianutils libc-bin"
+resolve_seconds=15
+pull_seconds=600
+
+# A pull shows its first line when the registry has answered; before that it may hang for minutes without a network.
+pull() { # pull TAG
+  : >"$work/pull-$2"
+  docker pull "$1" >"$work/pull-$2" 2>&1 &
+  pull=$!
+  left=$((resolve_seconds * 4))
+  while kill -0 $pull 2>/dev/null && ! grep -q 'Pulling from' "$work/pull-$2"; do
+    left=$((left - 1))
+    [ $left -gt 0 ] || { kill $pull; return 1; }
+    sleep 0.25
+  done
+  left=$((pull_seconds * 4))
+  while kill -0 $pull 2>/dev/null; do
+    left=$((left - 1))
+    [ $left -gt 0 ] || { kill $pull; return 1; }
+    sleep 0.25
+  done
+  wait $pull
+}
+
+# The first Debian archive that apt is configured with (deb822 or one-line style), whatever its suite.
+mirror() {
+  cat /etc/apt/sources.list.d/*.sources 2>/dev/null | sed -n 's/^URIs: *\([^ ]*\).*/\1/p' | grep '/debian/*$' | head -n 1
+  cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
+    sed -n 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' | grep '/debian/*$' | head -n 1
+}
+
+apt() { # apt STATE SUITE ARGUMENT...: apt-get with a state of its own that believes nothing is installed
+  state=$1 suite=$2
+  shift 2
+  mkdir -p "$state"
+  : >"$state/status"
+  apt-get -q -y -o Dir::Etc::SourceList="$work/$suite.list" -o Dir::Etc::SourceParts=/dev/null \
+    -o Dir::State::Lists="$work/$suite/lists" -o Dir::State::status="$state/status" -o Dir::Cache="$state" \
+    -o APT::Sandbox::User="$(id -un)" -o APT::Install-Recommends=false -o Acquire::Languages=none \
+    -o Acquire::Check-Valid-Until=false "$@"
+}
+
+update() { # update SUITE
+  mkdir -p "$work/$1/lists/partial"
+  keys=/usr/share/keyrings/debian-archive-keyring.gpg
+  [ -f $keys ] || { say "Debian's archive keys are missing ($keys)"; return 1; }
+  found=$(mirror | head -n 1)
+  [ -n "$found" ] || { say "apt is not configured with a Debian archive"; return 1; }
+  echo "deb [signed-by=$keys] $found $1 main" >"$work/$1.list"
+  apt "$work/$1/cache" "$1" update >"$work/$1.log" 2>&1 || { cat "$work/$1.log" >&2; return 1; }
+}
+
+tree() { # tree NAME SUITE PACKAGE...: the packages and all they depend on, unpacked
+  name=$1 suite=$2
+  shift 2
+  root=$work/$name/root
+  mkdir -p "$work/$name/cache/archives/partial" "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/usr/lib64"
+  for directory in bin sbin lib lib64; do ln -s usr/$directory "$root/$directory"; done
+  # shellcheck disable=SC2086 -- a list of packages
+  apt "$work/$name/cache" "$suite" install --download-only $base "$@" >"$work/$name.log" 2>&1 ||
+    { tail -n 20 "$work/$name.log" >&2; return 1; }
+  for package in "$work/$name"/cache/archives/*.deb; do
+    dpkg-deb --fsys-tarfile "$package" |
+      tar -C "$root" -x --keep-directory-symlink --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' \
+        --exclude='./usr/share/locale/*' --exclude='./usr/share/perl/*'
+  done
+  [ -e "$root/bin/sh" ] || ln -s dash "$root/bin/sh"
+  mkdir -p "$root/tmp" "$root/data" "$root/var/lib/mysql" "$root/var/lib/mysql-files" "$root/var/run/mysqld"
+  chmod 1777 "$root/tmp"
+  printf 'root:x:0:0:root:/root:/bin/sh\nmysql:x:999:999::/var/lib/mysql:/bin/false\n' >"$root/etc/passwd"
+  printf 'root:x:0:\nmysql:x:999:\n' >"$root/etc/group"
+  chown 999:999 "$root/var/lib/mysql" "$root/var/lib/mysql-files" "$root/var/run/mysqld"
+}
+
+import() { # import NAME TAG ENTRYPOINT COMMAND PORT
+  install -D -m 755 "$here/images/$3" "$work/$1/root/usr/local/bin/docker-entrypoint.sh"
+  tar -C "$work/$1/root" -c . | docker import -c 'ENTRYPOINT ["docker-entrypoint.sh"]' -c "CMD [\"$4\"]" \
+    -c "EXPOSE $5" -c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin' - "$2" >/dev/null
+  say "$2 built from packages"
+}
+
+build() { # build NAME
+  case $1 in
+    mysql) tree mysql sid mysql-server-core mysql-client-core && import mysql mysql:9.7 sql-entrypoint.sh mysqld 3306 ;;
+    mariadb)
+      tree mariadb trixie mariadb-server-core mariadb-client-core &&
+        import mariadb mariadb:11.8 sql-entrypoint.sh mariadbd 3306
+      ;;
+    redis) tree redis trixie redis-server && import redis redis:8 redis-entrypoint.sh redis-server 6379 ;;
+    valkey) tree valkey trixie valkey-server && import valkey valkey:8 redis-entrypoint.sh valkey-server 6379 ;;
+  esac
+}
+
+tag_of() {
+  case $1 in
+    mysql) echo mysql:9.7 ;;
+    mariadb) echo mariadb:11.8 ;;
+    redis) echo redis:8 ;;
+    valkey) echo valkey:8 ;;
+    *) say "unknown image: $1 (known: mysql mariadb redis valkey)"; exit 2 ;;
+  esac
+}
+
+suite_of() { [ "$1" = mysql ] && echo sid || echo trixie; }
+
+# for_each FUNCTION ARGUMENT...: runs them side by side; fails when one of them does.
+for_each() {
+  function=$1
+  shift
+  jobs=
+  for argument in "$@"; do
+    $function "$argument" &
+    jobs="$jobs $!"
+  done
+  failed=0
+  for job in $jobs; do wait "$job" || failed=1; done
+  return $failed
+}
+
+obtain() { # obtain NAME: leaves a mark when it has to be built
+  if pull "$(tag_of "$1")" "$1"; then say "$(tag_of "$1") pulled"; else touch "$work/build-$1"; fi
+}
+
+began=$(date +%s)
+[ $# -gt 0 ] || set -- mysql mariadb redis valkey
+missing=
+for name in "$@"; do
+  tag=$(tag_of "$name")
+  if docker image inspect "$tag" >/dev/null 2>&1; then say "$tag is there"; else missing="$missing $name"; fi
+done
+[ -n "$missing" ] || exit 0
+
+# shellcheck disable=SC2086 -- a list of names
+for_each obtain $missing
+build=$(cd "$work" && for mark in build-*; do [ ! -e "$mark" ] || echo "${mark#build-}"; done)
+if [ -n "$build" ]; then
+  [ "$(id -u)" = 0 ] || { say "no registry answers, and only root can put images together"; exit 1; }
+  # shellcheck disable=SC2046,SC2086 -- lists of names
+  for_each update $(for name in $build; do suite_of "$name"; done | sort -u)
+  # shellcheck disable=SC2086 -- a list of names
+  for_each build $build
+fi
+say "done after $(($(date +%s) - began)) s"

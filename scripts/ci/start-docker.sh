@@ -1,0 +1,43 @@
+#!/bin/sh
+# Makes sure that a Docker engine answers: installs Debian's or Ubuntu's where there is none, and starts it.
+# Needs root only when it has something to do. Prints how long it took. DOCKER_HOST, where set, says where it listens.
+set -eu
+
+answers() { docker info >/dev/null 2>&1; }
+say() { echo "start-docker: $*" >&2; }
+
+if answers; then
+  say "an engine answers already"
+  exit 0
+fi
+[ "$(id -u)" = 0 ] || { say "no engine answers, and only root can start one"; exit 1; }
+
+began=$(date +%s)
+log=${TMPDIR:-/tmp}/dockerd.log
+export DEBIAN_FRONTEND=noninteractive
+
+install() { apt-get install -y -q --no-install-recommends "$@" >>"$log" 2>&1; }
+
+if ! command -v dockerd >/dev/null; then
+  say "installing the distribution's engine"
+  # One unreachable third-party source must not keep us from the distribution's own packages.
+  install docker.io iptables || { apt-get update -q >>"$log" 2>&1 || true; install docker.io iptables; } || {
+    tail -n 20 "$log" >&2
+    say "docker.io could not be installed"
+    exit 1
+  }
+fi
+# Debian 13 and later have the command in a package of its own.
+command -v docker >/dev/null || install docker-cli
+
+# The package's own service may have started it.
+if ! answers; then
+  setsid dockerd ${DOCKER_HOST:+-H "$DOCKER_HOST"} >>"$log" 2>&1 </dev/null &
+fi
+left=120
+until answers; do
+  left=$((left - 1))
+  [ "$left" -gt 0 ] || { tail -n 20 "$log" >&2; say "dockerd does not answer"; exit 1; }
+  sleep 0.25
+done
+say "ready after $(($(date +%s) - began)) s"
