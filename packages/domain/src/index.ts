@@ -1,6 +1,7 @@
 export * from "./contract/index.ts"
 export * from "./errors/index.ts"
 export * from "./ids.ts"
+export * from "./locks/index.ts"
 export * from "./money.ts"
 export * from "./orderLines.ts"
 export * from "./orderStatus.ts"

@@ -1,0 +1,82 @@
+import { type LockPolicy, type LockScope, type LockScopeDefinition, placeScope } from "./scope.ts"
+
+/** The names of a tuple of definitions, in their order. */
+export type NamesOf<Definitions extends ReadonlyArray<LockScopeDefinition>> = {
+  readonly [I in keyof Definitions]: Definitions[I]["name"]
+}
+
+type SubjectOf<D> = D extends { readonly subject: (subject: infer S) => string } ? S : never
+type ModeOf<D> = D extends { readonly mode: infer M extends LockPolicy["mode"] } ? M : never
+type FencedOf<D> = D extends { readonly fenced: true } ? true : false
+
+/** The scopes of an order by their names. */
+export type ScopesOf<Definitions extends ReadonlyArray<LockScopeDefinition>> = {
+  readonly [D in Definitions[number] as D["name"]]: LockScope<
+    D["name"],
+    NamesOf<Definitions>,
+    SubjectOf<D>,
+    ModeOf<D>,
+    FencedOf<D>
+  >
+}
+
+/** All locks of a program and the one order in which they may be taken. */
+export interface LockOrder<
+  Definitions extends ReadonlyArray<LockScopeDefinition> = ReadonlyArray<LockScopeDefinition>
+> {
+  /** For building a larger order: `defineLockOrder([...mine, ...commerceLocks.definitions])`. */
+  readonly definitions: Definitions
+  /** Outermost first. */
+  readonly names: NamesOf<Definitions>
+  readonly scopes: ScopesOf<Definitions>
+}
+
+/** Lets the compiler see name, mode, fence and subject of a definition exactly as they are written. */
+export const lockScope = <
+  const Name extends string,
+  Subject,
+  const Mode extends LockPolicy["mode"],
+  const Fenced extends boolean = false
+>(
+  definition: LockScopeDefinition<Name, Subject, Mode, Fenced>
+): LockScopeDefinition<Name, Subject, Mode, Fenced> & { readonly fenced: Fenced } => ({
+  ...definition,
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- absent means `false`, which is the default of `Fenced`
+  fenced: (definition.fenced ?? false) as Fenced
+})
+
+/**
+ * Puts the locks of a program into one order, outermost first: while one is held, only those after it may be taken.
+ * Callers who all follow one order cannot wait for each other in a circle, so no deadlock is possible.
+ *
+ * Throws `RangeError` when two scopes share a name or the keys of one could be taken for another's.
+ */
+export const defineLockOrder = <const Definitions extends ReadonlyArray<LockScopeDefinition>>(
+  definitions: Definitions
+): LockOrder<Definitions> => {
+  const names = definitions.map(({ name }) => name)
+  assertDistinct(definitions)
+  return {
+    definitions,
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `map` forgets that a tuple stays a tuple
+    names: names as unknown as NamesOf<Definitions>,
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one entry for each definition, under its name
+    scopes: Object.fromEntries(
+      definitions.map((definition) => [definition.name, placeScope(definition, names)])
+    ) as ScopesOf<Definitions>
+  }
+}
+
+const assertDistinct = (definitions: ReadonlyArray<LockScopeDefinition>): void => {
+  for (const [index, a] of definitions.entries()) {
+    if (a.prefix === "") throw new RangeError(`lock '${a.name}' has an empty prefix`)
+    for (const b of definitions.slice(index + 1)) {
+      if (a.name === b.name) throw new RangeError(`two locks are named '${a.name}'`)
+      if (a.prefix.startsWith(b.prefix) || b.prefix.startsWith(a.prefix)) {
+        throw new RangeError(
+          `keys of '${a.name}' and '${b.name}' can be mistaken: '${a.prefix}', '${b.prefix}'`
+        )
+      }
+    }
+  }
+}
