@@ -6,6 +6,7 @@ import { products } from "./products.ts"
 
 export * from "./auth.ts"
 export * from "./orders.ts"
+export * from "./path.ts"
 export * from "./payments.ts"
 export * from "./points.ts"
 export * from "./procedure.ts"

@@ -1,0 +1,163 @@
+import {
+  contract,
+  type DomainErrorClass,
+  type ErrorOf,
+  IdempotencyKeyReused,
+  type OutputOf,
+  pathsOf,
+  type Procedure,
+  ServiceUnavailable
+} from "@holdfast/domain"
+import { Effect, Redacted, Schema } from "effect"
+import { createHmac } from "node:crypto"
+import { ServerConfig } from "../config/ServerConfig.ts"
+import type { RequestInfo } from "../rpc/Request.ts"
+import { BUSY_RETRY_AFTER_MS, type Database, read } from "./Database.ts"
+import { bytesOf } from "./ids.ts"
+import type { DatabaseUnavailable, WriteConflict } from "./sqlErrors.ts"
+import { inTransaction, type Tx, writeUnique } from "./transaction.ts"
+
+/** One mutation, asked for once or many times. */
+export interface Mutation<P extends Procedure> {
+  readonly procedure: P
+  /** Whose keys these are: two users may use the same key. */
+  readonly userId: string
+  readonly request: RequestInfo
+  readonly input: P["input"]["Type"]
+}
+
+/** The owner of the keys of callers who have no account yet. */
+export const ANONYMOUS = "00000000-0000-0000-0000-000000000000"
+
+/** The row of a key exists already: this request was answered before. */
+class AnsweredBefore {
+  readonly _tag = "AnsweredBefore"
+}
+
+type StoredAnswer = { readonly success: unknown } | { readonly failure: unknown }
+
+/**
+ * Runs a mutation's body in a transaction so that its effect happens at most once per idempotency key, and every
+ * request with that key gets the same answer.
+ *
+ * The effect comes first and the answer's row last, in the same transaction: a request that finds the row taken rolls
+ * back all it did and gives the stored answer. The unique key alone decides, under any interleaving: of two requests
+ * at once one commits, and the other waits for its row, fails on it, and repeats the answer. That costs the common
+ * case one INSERT. A declared failure that is not retryable is an answer too, stored after the rollback; whichever
+ * answer is stored first is the one that all get (see https://brandur.org/idempotency-keys for the idea).
+ */
+export const exactlyOnce = <P extends Procedure, R>(
+  mutation: Mutation<P>,
+  body: Effect.Effect<OutputOf<P>, ErrorOf<P> | WriteConflict | DatabaseUnavailable, R>
+): Effect.Effect<
+  OutputOf<P>,
+  ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused,
+  Exclude<R, Tx> | Database | ServerConfig
+> =>
+  Effect.gen(function* () {
+    const { idempotencyKey } = mutation.request
+    if (idempotencyKey === undefined) return yield* inTransaction(body)
+    const key = yield* keyOf(mutation, idempotencyKey)
+    const encode = Schema.encodeEffect(mutation.procedure.output)
+    const effectThenAnswer = Effect.gen(function* () {
+      const output = yield* body
+      yield* storeAnswer(key, { success: yield* encode(output).pipe(Effect.orDie) })
+      return output
+    })
+    return yield* inTransaction(effectThenAnswer).pipe(
+      Effect.catch((error) => {
+        if (error instanceof AnsweredBefore) return replay(mutation, key)
+        if (isDefinitive(error)) return storeFailure(mutation, key, error)
+        return Effect.fail(error)
+      })
+    )
+  }) as never
+
+const paths = pathsOf(contract)
+
+interface Key {
+  readonly user_id: Buffer
+  readonly procedure_path: string
+  readonly idempotency_key: string
+  readonly fingerprint: Buffer
+}
+
+/** The fingerprint is keyed with the server's secret, because an input may hold a password. */
+const keyOf = <P extends Procedure>(
+  mutation: Mutation<P>,
+  idempotencyKey: string
+): Effect.Effect<Key, never, ServerConfig> =>
+  Effect.gen(function* () {
+    const { secret } = yield* ServerConfig
+    const path =
+      paths.get(mutation.procedure) ??
+      (yield* Effect.die(new Error("the procedure is not part of the contract")))
+    const input = JSON.stringify(Schema.encodeUnknownSync(mutation.procedure.input)(mutation.input))
+    return {
+      user_id: bytesOf(mutation.userId),
+      procedure_path: path,
+      idempotency_key: idempotencyKey,
+      fingerprint: createHmac("sha256", Redacted.value(secret)).update(`${path}\n${input}`).digest()
+    }
+  })
+
+const storeAnswer = (
+  key: Key,
+  answer: StoredAnswer
+): Effect.Effect<void, AnsweredBefore | WriteConflict | DatabaseUnavailable, Tx> =>
+  writeUnique((tx, options) =>
+    tx
+      .insertInto("idempotency_keys")
+      .values({ ...key, answer: JSON.stringify(answer) })
+      .execute(options)
+  ).pipe(
+    Effect.catchTag("UniqueViolation", () => Effect.fail(new AnsweredBefore())),
+    Effect.asVoid
+  )
+
+const isDefinitive = (error: unknown): boolean =>
+  (error as { readonly retryable?: unknown }).retryable === false
+
+/** The body failed and was rolled back. Its failure is the answer, unless a request beside us stored one first. */
+const storeFailure = <P extends Procedure>(mutation: Mutation<P>, key: Key, error: unknown) => {
+  const errorClass = mutation.procedure.errors.find((candidate) => error instanceof candidate)
+  if (errorClass === undefined) return Effect.fail(error)
+  const failure: unknown = Schema.encodeUnknownSync(errorClass)(error)
+  return inTransaction(storeAnswer(key, { failure })).pipe(
+    Effect.matchEffect({
+      onSuccess: () => Effect.fail(error),
+      onFailure: (problem) =>
+        problem instanceof AnsweredBefore ? replay(mutation, key) : Effect.fail(problem)
+    })
+  )
+}
+
+/** The stored answer of this key, when it was the same input; a stored failure fails again, as the same error. */
+const replay = <P extends Procedure>(mutation: Mutation<P>, key: Key) =>
+  Effect.gen(function* () {
+    const row = yield* read((db, options) =>
+      db
+        .selectFrom("idempotency_keys")
+        .select(["fingerprint", "answer"])
+        .where("user_id", "=", key.user_id)
+        .where("procedure_path", "=", key.procedure_path)
+        .where("idempotency_key", "=", key.idempotency_key)
+        .executeTakeFirst(options)
+    )
+    if (row === undefined) return yield* new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS })
+    if (!row.fingerprint.equals(key.fingerprint))
+      return yield* new IdempotencyKeyReused({ idempotencyKey: key.idempotency_key })
+    const answer = JSON.parse(row.answer) as StoredAnswer
+    if ("success" in answer)
+      return yield* Schema.decodeUnknownEffect(mutation.procedure.output)(answer.success).pipe(Effect.orDie)
+    return yield* Effect.fail(decodeFailure(mutation.procedure.errors, answer.failure))
+  })
+
+const decodeFailure = (classes: ReadonlyArray<DomainErrorClass>, encoded: unknown): unknown => {
+  const tag = (encoded as { readonly _tag: string })._tag
+  const errorClass = classes.find(
+    (candidate) => (candidate as unknown as { readonly identifier?: string }).identifier === tag
+  )
+  if (errorClass === undefined) throw new Error(`a stored answer holds the undeclared error ${tag}`)
+  return Schema.decodeUnknownSync(errorClass)(encoded)
+}

@@ -1,0 +1,117 @@
+import {
+  AmountMinor,
+  contract,
+  MAXIMUM_STOCK,
+  type OrderId,
+  type OrderLine,
+  OutOfStock,
+  PAGE_SIZE,
+  type Product,
+  ProductNotFound,
+  Sku,
+  SkuTaken,
+  StockLimitExceeded
+} from "@holdfast/domain"
+import { Clock, Effect, Schema } from "effect"
+import { makeCursor, toPage } from "../../db/cursor.ts"
+import { exactlyOnce } from "../../db/exactlyOnce.ts"
+import type { Call } from "../../rpc/implement.ts"
+import {
+  findProduct,
+  insertProduct,
+  insertStockMovements,
+  listProducts,
+  lockProduct,
+  lockProducts,
+  moveStock,
+  productOf,
+  takeStock
+} from "./queries.ts"
+
+export const createProduct = Effect.fn("createProduct")(function* (
+  call: Call<typeof contract.products.create>
+) {
+  const { caller, input, request } = call
+  const { initialStock, name, priceMinor, sku } = input
+  const createdAt = new Date(yield* Clock.currentTimeMillis)
+  const product: Product = { sku, name, priceMinor, stock: initialStock, createdAt }
+  const body = Effect.gen(function* () {
+    yield* insertProduct(product).pipe(
+      Effect.catchTag("UniqueViolation", () => Effect.fail(new SkuTaken({ sku })))
+    )
+    yield* insertStockMovements([{ sku, delta: initialStock, kind: "initial" }])
+    return product
+  })
+  return yield* exactlyOnce(
+    { procedure: contract.products.create, userId: caller.userId, request, input },
+    body
+  )
+})
+
+export const productBySku = Effect.fn("productBySku")(function* ({
+  input
+}: Call<typeof contract.products.bySku>) {
+  const row = yield* findProduct(input.sku)
+  if (row === undefined) return yield* new ProductNotFound({ sku: input.sku })
+  return productOf(row)
+})
+
+const cursor = makeCursor(Schema.Struct({ sku: Sku }))
+
+export const productPage = Effect.fn("productPage")(function* ({
+  input
+}: Call<typeof contract.products.page>) {
+  const after = input.cursor === undefined ? undefined : (yield* cursor.decode(input.cursor)).sku
+  const limit = input.limit ?? PAGE_SIZE.default
+  const rows = yield* listProducts(after, limit + 1)
+  return toPage(rows.map(productOf), limit, ({ sku }) => cursor.encode({ sku }))
+})
+
+export const adjustStock = Effect.fn("adjustStock")(function* (
+  call: Call<typeof contract.products.adjustStock>
+) {
+  const { caller, input, request } = call
+  return yield* exactlyOnce(
+    { procedure: contract.products.adjustStock, userId: caller.userId, request, input },
+    adjust(input.sku, input.delta, input.reason)
+  )
+})
+
+const adjust = Effect.fnUntraced(function* (sku: Sku, delta: number, reason: string) {
+  const isMoved = yield* moveStock(sku, delta, MAXIMUM_STOCK)
+  const row = yield* lockProduct(sku)
+  if (row === undefined) return yield* new ProductNotFound({ sku })
+  if (!isMoved && delta < 0) return yield* new OutOfStock({ sku, requested: -delta, available: row.stock })
+  if (!isMoved) return yield* new StockLimitExceeded({ sku, maximum: MAXIMUM_STOCK })
+  yield* insertStockMovements([{ sku, delta, kind: "adjustment", reason }])
+  return productOf(row)
+})
+
+/** A line of an order with the price that the database knows. */
+export interface PricedLine extends OrderLine {
+  readonly unitPriceMinor: AmountMinor
+}
+
+/**
+ * Reserves the units of canonical lines for an order, inside the order's transaction: all of them or none. The rows
+ * stay locked until the commit, so the prices read here are the prices of that moment.
+ */
+export const reserveStock = Effect.fnUntraced(function* (orderId: OrderId, lines: ReadonlyArray<OrderLine>) {
+  const products = yield* lockProducts(lines.map(({ sku }) => sku))
+  const priced: Array<PricedLine> = []
+  for (const { quantity, sku } of lines) {
+    const product = products.get(sku)
+    if (product === undefined) return yield* new ProductNotFound({ sku })
+    if (product.stock < quantity)
+      return yield* new OutOfStock({ sku, requested: quantity, available: product.stock })
+    priced.push({ sku, quantity, unitPriceMinor: AmountMinor.make(product.price_minor) })
+  }
+  const taken = yield* takeStock(lines)
+  // The guard of the UPDATE can only refuse what the lock above failed to protect: a bug, never a sale.
+  if (taken !== lines.length)
+    return yield* Effect.die(new Error(`${lines.length} products were locked, ${taken} had enough`))
+  yield* insertStockMovements(
+    lines.map(({ quantity, sku }) => ({ sku, delta: -quantity, kind: "reservation", orderId }))
+  )
+  return priced
+})

@@ -1,0 +1,7 @@
+import { contract } from "@holdfast/domain"
+import type { Implement } from "../App.ts"
+import { processPayment } from "./service.ts"
+
+export const paymentsRouter = (implement: Implement) => ({
+  process: implement(contract.payments.process, processPayment)
+})

@@ -1,0 +1,87 @@
+import {
+  contract,
+  EmailTaken,
+  InvalidCredentials,
+  type Role,
+  Unauthenticated,
+  type User
+} from "@holdfast/domain"
+import { Clock, Effect } from "effect"
+import { ANONYMOUS, exactlyOnce } from "../../db/exactlyOnce.ts"
+import { newUserId } from "../../db/ids.ts"
+import { inTransaction } from "../../db/transaction.ts"
+import type { Call } from "../../rpc/implement.ts"
+import { Passwords } from "./passwords.ts"
+import { findUserByEmail, findUserById, insertPointAccount, insertUser, userOf } from "./queries.ts"
+import { Tokens } from "./tokens.ts"
+
+/** The hash is computed before anything is held: it takes longer than all the rest together. */
+export const register = Effect.fn("register")(function* ({
+  input,
+  request
+}: Call<typeof contract.auth.register>) {
+  const passwords = yield* Passwords
+  const passwordHash = yield* passwords.hash(input.password)
+  return yield* exactlyOnce(
+    { procedure: contract.auth.register, userId: ANONYMOUS, request, input },
+    createUser(input.email, "user", passwordHash)
+  )
+})
+
+/** The account is made with the user, so that every user has exactly one. */
+const createUser = Effect.fnUntraced(function* (email: string, role: Role, passwordHash: string) {
+  const user: User = { id: newUserId(), email, role, createdAt: new Date(yield* Clock.currentTimeMillis) }
+  yield* insertUser(user, passwordHash).pipe(
+    Effect.catchTag("UniqueViolation", () => Effect.fail(new EmailTaken({ email })))
+  )
+  yield* insertPointAccount(user.id)
+  return user
+})
+
+/** Makes sure that there is an administrator with this e-mail; the password of one who exists stays as it is. */
+export const ensureAdmin = Effect.fn("ensureAdmin")(function* (email: string, password: string) {
+  const existing = yield* findUserByEmail(email)
+  if (existing !== undefined) return userOf(existing)
+  const passwords = yield* Passwords
+  const passwordHash = yield* passwords.hash(password)
+  return yield* inTransaction(createUser(email, "admin", passwordHash)).pipe(
+    Effect.catchTag("EmailTaken", () => Effect.map(findUserByEmail(email), (row) => userOf(row!)))
+  )
+})
+
+export const login = Effect.fn("login")(function* ({ input }: Call<typeof contract.auth.login>) {
+  const passwords = yield* Passwords
+  const row = yield* findUserByEmail(input.email)
+  const fits = yield* passwords.verify(input.password, row?.password_hash)
+  if (row === undefined || !fits) return yield* new InvalidCredentials()
+  return yield* openSession(userOf(row))
+})
+
+/** The user is read again, so that a changed role takes effect with the next refresh at the latest. */
+export const refresh = Effect.fn("refresh")(function* ({ input }: Call<typeof contract.auth.refresh>) {
+  const tokens = yield* Tokens
+  const { userId } = yield* tokens.verify("refresh", input.refreshToken)
+  const row = yield* findUserById(userId)
+  if (row === undefined) return yield* new Unauthenticated({ reason: "invalid" })
+  return yield* openSession(userOf(row))
+})
+
+const openSession = Effect.fnUntraced(function* (user: User) {
+  const tokens = yield* Tokens
+  const caller = { userId: user.id, role: user.role }
+  const access = yield* tokens.sign("access", caller)
+  const refreshToken = yield* tokens.sign("refresh", caller)
+  return {
+    user,
+    accessToken: access.token,
+    accessExpiresAt: access.expiresAt,
+    refreshToken: refreshToken.token,
+    refreshExpiresAt: refreshToken.expiresAt
+  }
+})
+
+export const me = Effect.fn("me")(function* ({ caller }: Call<typeof contract.auth.me>) {
+  const row = yield* findUserById(caller.userId)
+  if (row === undefined) return yield* new Unauthenticated({ reason: "invalid" })
+  return userOf(row)
+})

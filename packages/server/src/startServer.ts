@@ -1,0 +1,99 @@
+import { Data, Layer, Logger, ManagedRuntime, References } from "effect"
+import type { FastifyInstance } from "fastify"
+import { ServerConfig, type ServerSettings } from "./config/ServerConfig.ts"
+import { migrate } from "./db/migrate.ts"
+import { type App, appLayer } from "./features/App.ts"
+import { makeHttpServer } from "./http/server.ts"
+
+/** The address cannot be listened on. */
+export class ListenFailed extends Data.TaggedError("ListenFailed")<{
+  readonly host: string
+  readonly port: number
+  readonly reason: "in use" | "not permitted" | "not available"
+}> {
+  override get message() {
+    const remedy =
+      this.reason === "in use"
+        ? "; stop the other program or set PORT to a free port"
+        : "; set HOST and PORT to an address of this machine"
+    return `port ${this.port} of ${this.host} is ${this.reason}${remedy}`
+  }
+}
+
+export interface RunningServer {
+  /** `http://host:port`, without a slash at the end. */
+  readonly url: string
+  readonly port: number
+  readonly runtime: ManagedRuntime.ManagedRuntime<App, never>
+  /** Takes no more requests, lets those in flight finish, closes the stores. Safe to call twice. */
+  readonly stop: () => Promise<void>
+}
+
+export interface StartOptions {
+  /** Which log lines appear on stdout as JSON. Default "Info". */
+  readonly logLevel?: "Debug" | "Info" | "Warn" | "Error" | "None"
+}
+
+/**
+ * Migrates the database and serves. Port 0 takes a free port.
+ * Rejects with `DatabaseIsNewer`, `MigrationFailed` or {@link ListenFailed}; nothing stays open then.
+ */
+export const startServer = async (
+  settings: ServerSettings,
+  options: StartOptions = {}
+): Promise<RunningServer> => {
+  const logging = Layer.mergeAll(
+    Logger.layer([Logger.consoleJson]),
+    Layer.succeed(References.MinimumLogLevel, options.logLevel ?? "Info")
+  )
+  const runtime = ManagedRuntime.make(
+    appLayer.pipe(Layer.provideMerge(ServerConfig.layer(settings)), Layer.provideMerge(logging))
+  )
+  try {
+    await runtime.runPromise(migrate)
+    const app = await makeHttpServer(runtime)
+    await listen(app, settings)
+    const address = app.server.address()
+    const port = typeof address === "object" && address !== null ? address.port : settings.port
+    const stop = once(() => shutDown(app, runtime, settings.shutdownMs))
+    return { url: `http://${settings.host}:${port}`, port, runtime, stop }
+  } catch (error) {
+    await runtime.dispose()
+    throw error
+  }
+}
+
+const listen = async (app: FastifyInstance, { host, port }: ServerSettings): Promise<void> => {
+  try {
+    await app.listen({ host, port })
+  } catch (error) {
+    await app.close()
+    throw new ListenFailed({ host, port, reason: listenReason(error) })
+  }
+}
+
+const listenReason = (error: unknown) => {
+  const { code } = error as { readonly code?: string }
+  if (code === "EADDRINUSE") return "in use"
+  return code === "EACCES" ? "not permitted" : "not available"
+}
+
+/** Requests that are still running when the time is up are cut off: their transactions roll back. */
+const shutDown = async (
+  app: FastifyInstance,
+  runtime: ManagedRuntime.ManagedRuntime<App, never>,
+  shutdownMs: number
+): Promise<void> => {
+  const deadline = setTimeout(() => app.server.closeAllConnections(), shutdownMs)
+  try {
+    await app.close()
+  } finally {
+    clearTimeout(deadline)
+    await runtime.dispose()
+  }
+}
+
+const once = <A>(run: () => Promise<A>): (() => Promise<A>) => {
+  let result: Promise<A> | undefined
+  return () => (result ??= run())
+}
