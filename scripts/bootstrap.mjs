@@ -7,7 +7,9 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..")
-const PNPM = "pnpm@12.21.0"
+/** The package manager, by the version that wrote the lockfile. */
+export const PNPM = "pnpm@12.21.0"
+export const NPX = process.platform === "win32" ? "npx.cmd" : "npx"
 const MINIMUM_NODE_MAJOR = 20
 const stampFile = join(root, "node_modules", ".holdfast-installed")
 const lockDirectory = join(root, "node_modules", ".holdfast-installing")
@@ -76,8 +78,7 @@ export async function bootstrap() {
   if (installed()) return
   await withInstallLock(async () => {
     console.error(`holdfast: installing dependencies with ${PNPM} (the first time takes a minute)`)
-    const npx = process.platform === "win32" ? "npx.cmd" : "npx"
-    const code = await run(npx, ["--yes", PNPM, "install", "--frozen-lockfile", "--reporter=append-only"], {
+    const code = await run(NPX, ["--yes", PNPM, "install", "--frozen-lockfile", "--reporter=append-only"], {
       stdio: ["ignore", 2, 2]
     })
     if (code !== 0)
