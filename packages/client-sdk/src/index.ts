@@ -1,1 +1,16 @@
-export const version = "0.1.0"
+export * from "@holdfast/domain"
+export type { TokenOption } from "./auth/givenToken.ts"
+export { type Credentials, memoryTokenStore, type TokenStore } from "./auth/sessions.ts"
+export { type ClientOptions, createClient } from "./createClient.ts"
+export {
+  type CallDetails,
+  isHoldfastError,
+  RemoteDefect,
+  type Reported,
+  TransportError,
+  type TransportReason
+} from "./errors.ts"
+export type { RequestEvent, ResponseEvent } from "./invoke.ts"
+export type { RetryPolicy } from "./retry.ts"
+export type { Fetch } from "./transport/boundedFetch.ts"
+export type * from "./types.ts"

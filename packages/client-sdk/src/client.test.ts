@@ -1,0 +1,125 @@
+import { InvalidInput, OrderNotFound, OutOfStock, ServiceUnavailable } from "@holdfast/domain"
+import { Effect } from "effect"
+import { expect, it } from "vitest"
+import { createClient, isHoldfastError, RemoteDefect, TransportError } from "./index.ts"
+import { encodedOrder, encodedProduct, orderId, orderInput } from "./testing/fixtures.ts"
+import { startWireServer, type WireServer } from "./testing/wireServer.ts"
+
+const quick = { baseDelayMs: 1, maxDelayMs: 5 }
+const clientOf = ({ url }: WireServer) => createClient({ url, token: "t1", retry: quick })
+
+/** What the promise rejects with. */
+const failureOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    (value) => {
+      throw new Error(`expected a failure, got ${JSON.stringify(value)}`)
+    },
+    (error: unknown) => error
+  )
+
+it("resolves with the decoded output: dates are dates", async () => {
+  await using server = await startWireServer({ "orders.create": () => encodedOrder() })
+  const order = await clientOf(server).orders.create(orderInput)
+  expect(order.createdAt).toEqual(new Date("2026-01-02T03:04:05.678Z"))
+  expect(order.totalMinor).toBe(900)
+  expect(server.calls[0]).toMatchObject({ procedure: "orders.create", input: orderInput, token: "t1" })
+})
+
+it("rejects with the declared class, its fields and the details of the call", async () => {
+  await using server = await startWireServer({
+    "orders.create": () => {
+      throw new OutOfStock({ sku: "TEA", requested: 2, available: 1 })
+    }
+  })
+  const error = await failureOf(clientOf(server).orders.create(orderInput, { idempotencyKey: "my-key" }))
+  if (!isHoldfastError(error) || !(error instanceof OutOfStock)) throw error
+  expect(error.available).toBe(1)
+  expect(error.message).toBe("TEA: 2 asked for, 1 left")
+  expect(error.retryable).toBe(false)
+  expect(error.requestId).toBe(server.calls[0]?.requestId)
+  expect(error.requestId).toMatch(/^[0-9a-f-]{36}$/)
+  expect(error.idempotencyKey).toBe("my-key")
+  expect(error.attempts).toBe(1)
+  expect(Object.keys(error)).not.toContain("requestId")
+})
+
+it("gives a result that tells success from failure, and an effect", async () => {
+  await using server = await startWireServer({
+    "orders.get": () => {
+      throw new OrderNotFound({ orderId })
+    },
+    "products.bySku": () => encodedProduct("TEA")
+  })
+  const client = clientOf(server)
+  const missing = await client.safe.orders.get({ orderId })
+  expect(missing).toMatchObject({ ok: false, error: { _tag: "OrderNotFound", orderId } })
+  const found = await client.safe.products.bySku({ sku: "TEA" })
+  expect(found).toMatchObject({ ok: true, value: { sku: "TEA" } })
+
+  const handled = client.effect.orders
+    .get({ orderId })
+    .pipe(Effect.catchTag("OrderNotFound", (error) => Effect.succeed(`no ${error.orderId}`)))
+  expect(await Effect.runPromise(handled)).toBe(`no ${orderId}`)
+})
+
+it("names the wrong fields without asking the server", async () => {
+  await using server = await startWireServer()
+  const wrong = {
+    lines: [
+      { sku: "TEA", quantity: 0 },
+      { sku: "a,b", quantity: 1 }
+    ]
+  }
+  const error = await failureOf(clientOf(server).orders.create(wrong))
+  if (!(error instanceof InvalidInput)) throw error
+  expect(error.issues.map(({ path }) => path)).toEqual(["lines[0].quantity", "lines[1].sku"])
+  expect(server.requests).toEqual([])
+})
+
+it("takes fields that are undefined as absent, as JSON does", async () => {
+  await using server = await startWireServer({ "products.page": () => ({ items: [] }) })
+  const input = { cursor: undefined, limit: 2 } as unknown as { limit: number }
+  await clientOf(server).products.page(input)
+  expect(server.calls[0]?.input).toEqual({ limit: 2 })
+})
+
+it("reports what no procedure declares as a remote defect", async () => {
+  await using server = await startWireServer({
+    "orders.get": () => {
+      throw new Error("boom")
+    },
+    "products.bySku": () => ({ sku: "TEA" })
+  })
+  const client = clientOf(server)
+  const bug = await failureOf(client.orders.get({ orderId }))
+  expect(bug).toBeInstanceOf(RemoteDefect)
+  expect(bug).toMatchObject({ code: "INTERNAL_SERVER_ERROR", httpStatus: 500, retryable: false, attempts: 1 })
+  expect(bug).toHaveProperty("requestId", server.calls[0]?.requestId)
+  const broken = await failureOf(client.products.bySku({ sku: "TEA" }))
+  expect(broken).toMatchObject({ _tag: "RemoteDefect", code: "UNREADABLE_ANSWER" })
+})
+
+it("repeats what the server calls retryable, with the same key and not before it says", async () => {
+  let times = 0
+  await using server = await startWireServer({
+    "orders.create": () => {
+      times += 1
+      if (times < 3) throw new ServiceUnavailable({ retryAfterMs: 40 })
+      return encodedOrder()
+    }
+  })
+  const before = performance.now()
+  await clientOf(server).orders.create(orderInput)
+  expect(performance.now() - before).toBeGreaterThanOrEqual(78)
+  expect(new Set(server.calls.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1)
+  expect(server.calls[0]?.idempotencyKey).toMatch(/^[0-9a-f-]{36}$/)
+  expect(new Set(server.calls.map(({ requestId }) => requestId)).size).toBe(3)
+})
+
+it("cannot reach the server: a transport error, after all attempts", async () => {
+  const server = await startWireServer()
+  await server[Symbol.asyncDispose]()
+  const error = await failureOf(clientOf(server).orders.create(orderInput))
+  expect(error).toBeInstanceOf(TransportError)
+  expect(error).toMatchObject({ reason: "unreachable", maybeSent: false, retryable: true, attempts: 5 })
+})

@@ -1,0 +1,80 @@
+import type { Contract, Procedure } from "@holdfast/domain"
+import { Cause, Effect, Exit } from "effect"
+import type { Reported } from "./errors.ts"
+import type { Failure, InvokeOptions } from "./invoke.ts"
+import { makeOperation, type Operation } from "./operation.ts"
+import { isPaged, items, pagedNames, pages } from "./pages.ts"
+import type { CallOptions, ClientOf, Result } from "./types.ts"
+
+/** Runs a call of an operation. */
+export type RunOperation = (
+  operation: Operation,
+  input: unknown,
+  options: InvokeOptions
+) => Effect.Effect<unknown, Reported<Failure>>
+
+/**
+ * Builds the client of a contract: a loop over its procedures makes the methods, a mapping over its type gives them
+ * their types. A procedure that is added to the contract is a method here without a line of code.
+ */
+export const deriveClient = <C extends Contract>(contract: C, runOperation: RunOperation): ClientOf<C> => {
+  const client: Tree = {}
+  const safe: Tree = {}
+  const effect: Tree = {}
+  for (const [group, procedures] of Object.entries(contract)) {
+    client[group] = {}
+    safe[group] = {}
+    effect[group] = {}
+    for (const [name, procedure] of Object.entries(procedures)) {
+      const operation = makeOperation(`${group}.${name}`, procedure)
+      const call = (input?: unknown, options: InvokeOptions = {}) => runOperation(operation, input, options)
+      effect[group][name] = call
+      safe[group][name] = (input?: unknown, options?: CallOptions) => toResult(call(input, options), options)
+      Object.assign(client[group], promiseMethods(name, procedure, call))
+    }
+  }
+  return { ...client, safe, effect } as unknown as ClientOf<C>
+}
+
+type Tree = Record<string, Record<string, unknown>>
+type EffectCall = (input?: unknown, options?: InvokeOptions) => ReturnType<RunOperation>
+
+const promiseMethods = (name: string, procedure: Procedure, call: EffectCall): Record<string, unknown> => {
+  const method = (input?: unknown, options?: CallOptions) => toPromise(call(input, options), options)
+  if (!isPaged(procedure)) return { [name]: method }
+  const names = pagedNames(name)
+  const fetchPage = (options?: CallOptions) => (input: object) => method(input, options) as Promise<never>
+  return {
+    [name]: method,
+    [names.pages]: (input?: object, options?: CallOptions) => pages(fetchPage(options), input),
+    [names.items]: (input?: object, options?: CallOptions) => items(fetchPage(options), input)
+  }
+}
+
+const toPromise = <A, E>(effect: Effect.Effect<A, E>, options: CallOptions | undefined): Promise<A> =>
+  settle(effect, options).then((exit) => {
+    if (Exit.isSuccess(exit)) return exit.value
+    throw Cause.squash(exit.cause)
+  })
+
+const toResult = <A, E>(
+  effect: Effect.Effect<A, E>,
+  options: CallOptions | undefined
+): Promise<Result<A, E>> => {
+  const asResult = Effect.match(effect, {
+    onSuccess: (value) => ({ ok: true, value }) as const,
+    onFailure: (error) => ({ ok: false, error }) as const
+  })
+  return toPromise(asResult, options)
+}
+
+/** Runs an effect as a fiber that the signal interrupts; an abort is reported by its own reason, as `fetch` does. */
+const settle = async <A, E>(
+  effect: Effect.Effect<A, E>,
+  { signal }: CallOptions = {}
+): Promise<Exit.Exit<A, E>> => {
+  signal?.throwIfAborted()
+  const exit = await Effect.runPromiseExit(effect, signal === undefined ? undefined : { signal })
+  if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) signal?.throwIfAborted()
+  return exit
+}

@@ -1,0 +1,37 @@
+import type { Procedure } from "@holdfast/domain"
+
+interface Page {
+  readonly items: ReadonlyArray<unknown>
+  readonly nextCursor?: string
+}
+
+type FetchPage = (input: object) => Promise<Page>
+
+/** Whether the procedure answers in pages: its input takes a `cursor`. */
+export const isPaged = ({ input }: Procedure): boolean =>
+  "fields" in input && typeof input.fields === "object" && input.fields !== null && "cursor" in input.fields
+
+/** The names of the two methods beside the procedure's own: `pages` and `items` for `page`. */
+export const pagedNames = (name: string) =>
+  name === "page" ? { pages: "pages", items: "items" } : { pages: `${name}Pages`, items: `${name}Items` }
+
+/** Every page from the input's cursor on. The next one is fetched when the loop asks for it. */
+export async function* pages(
+  fetchPage: FetchPage,
+  input: object = {}
+): AsyncGenerator<Page, void, undefined> {
+  let page = await fetchPage(input)
+  yield page
+  while (page.nextCursor !== undefined) {
+    page = await fetchPage({ ...input, cursor: page.nextCursor })
+    yield page
+  }
+}
+
+/** Every item of every page. */
+export async function* items(
+  fetchPage: FetchPage,
+  input: object = {}
+): AsyncGenerator<unknown, void, undefined> {
+  for await (const page of pages(fetchPage, input)) yield* page.items
+}

@@ -1,0 +1,42 @@
+import type { ProcedureKind } from "@holdfast/domain"
+import type { Effect } from "effect"
+import type { TransportError } from "../errors.ts"
+
+/** One request of one call. `procedure` is its dotted name, `orders.create` for instance; `input` is plain JSON. */
+export interface TransportRequest {
+  readonly procedure: string
+  readonly kind: ProcedureKind
+  readonly input: unknown
+  readonly token: string | undefined
+  readonly idempotencyKey: string | undefined
+  /** Told the id under which the request goes out, so that it is known also when nothing comes back. */
+  readonly onRequestId: (requestId: string) => void
+}
+
+/** The server's answer: the encoded output, or an error as the server wrote it. */
+export type TransportReply =
+  | { readonly ok: true; readonly output: unknown; readonly meta: ReplyMeta }
+  | { readonly ok: false; readonly error: WireError; readonly meta: ReplyMeta }
+
+export interface ReplyMeta {
+  /**
+   * The token that the request really carried. Calls that travel together share one, so it may be another than the
+   * request asked for.
+   */
+  readonly sentToken: string | undefined
+}
+
+/** An error response. `domain` is the encoded tagged error when the procedure declares it. */
+export interface WireError {
+  readonly message: string
+  readonly code: string
+  readonly httpStatus: number | undefined
+  readonly retryable: boolean
+  readonly retryAfterMs: number | undefined
+  readonly domain: unknown
+}
+
+/** Sends requests. The rest of the client knows nothing of tRPC or HTTP, only this. */
+export interface Transport {
+  readonly send: (request: TransportRequest) => Effect.Effect<TransportReply, TransportError>
+}

@@ -1,0 +1,125 @@
+import { Data, Effect, Semaphore } from "effect"
+import type { TransportReason } from "../errors.ts"
+import { isNeverConnected } from "./neverConnected.ts"
+
+/** The part of the standard `fetch` that the client needs; the global one of browsers, workers and Node has it. */
+export type Fetch = (
+  url: string,
+  init: {
+    readonly method: string
+    readonly headers: Record<string, string>
+    readonly body?: string
+    readonly signal: AbortSignal
+  }
+) => Promise<FetchResponse>
+
+interface FetchResponse {
+  readonly ok: boolean
+  readonly status: number
+  readonly headers: { get: (name: string) => string | null }
+  readonly text: () => Promise<string>
+}
+
+/** A response whose body is complete and is JSON. */
+export interface JsonResponse {
+  readonly ok: boolean
+  readonly status: number
+  readonly headers: { get: (name: string) => string | null }
+  readonly json: () => Promise<unknown>
+}
+
+/** Why there is no such response. */
+export class FetchFailure extends Data.TaggedError("FetchFailure")<{
+  readonly reason: TransportReason
+  readonly maybeSent: boolean
+  readonly retryable: boolean
+  readonly httpStatus?: number
+  readonly retryAfterMs?: number
+  readonly cause?: unknown
+}> {}
+
+interface Bounds {
+  /** How many requests are on their way at once; `fetch` itself would open a connection for each. */
+  readonly maxConnections: number
+  /** How many more may wait for their turn. */
+  readonly maxWaiting: number
+  /** How long one request may take, from its turn to the last byte of its answer. */
+  readonly attemptTimeoutMs: number
+}
+
+type Init = Parameters<Fetch>[1]
+
+/**
+ * `fetch` with bounds: so many requests at a time, so many waiting, so long each. Reads the whole body before it
+ * gives the turn away, because the connection is in use until then.
+ */
+export const makeBoundedFetch = (fetch: Fetch, bounds: Bounds) => {
+  const turns = Semaphore.makeUnsafe(bounds.maxConnections)
+  let inside = 0
+
+  const request = (url: string, init: Omit<Init, "signal">) =>
+    Effect.tryPromise({
+      try: (signal) => exchange(fetch, url, { ...init, signal }),
+      catch: (cause) => (cause instanceof FetchFailure ? cause : broken(cause))
+    }).pipe(
+      Effect.timeoutOrElse({
+        duration: bounds.attemptTimeoutMs,
+        orElse: () => Effect.fail(new FetchFailure({ reason: "timeout", maybeSent: true, retryable: true }))
+      })
+    )
+
+  return async (url: string, { signal, ...init }: Init): Promise<JsonResponse> => {
+    if (inside >= bounds.maxConnections + bounds.maxWaiting)
+      throw new FetchFailure({ reason: "overloaded", maybeSent: false, retryable: true })
+    inside += 1
+    try {
+      return await Effect.runPromise(turns.withPermits(1)(request(url, init)), { signal })
+    } finally {
+      inside -= 1
+    }
+  }
+}
+
+const exchange = async (fetch: Fetch, url: string, init: Init): Promise<JsonResponse> => {
+  const response = await fetch(url, init)
+  const body = await response.text()
+  const { headers, ok, status } = response
+  if (!isJson(headers.get("content-type"))) throw unexpected(response)
+  const parsed = parse(body)
+  return { ok, status, headers, json: () => Promise.resolve(parsed) }
+}
+
+const isJson = (contentType: string | null) => contentType?.includes("application/json") ?? false
+
+/** A body that stops half-way without an error of the connection: a server that died behind a proxy, for instance. */
+const parse = (body: string): unknown => {
+  try {
+    return JSON.parse(body)
+  } catch (cause) {
+    throw new FetchFailure({ reason: "connection-lost", maybeSent: true, retryable: true, cause })
+  }
+}
+
+const broken = (cause: unknown) => {
+  const neverConnected = isNeverConnected(cause)
+  return new FetchFailure({
+    reason: neverConnected ? "unreachable" : "connection-lost",
+    maybeSent: !neverConnected,
+    retryable: true,
+    cause
+  })
+}
+
+/** The statuses by which proxies and gateways say "not now". */
+const passingStatuses: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504])
+
+const unexpected = ({ headers, status }: FetchResponse) => {
+  const retryAfterSeconds = Number(headers.get("retry-after") ?? Number.NaN)
+  return new FetchFailure({
+    reason: "unexpected-response",
+    maybeSent: true,
+    retryable: passingStatuses.has(status),
+    httpStatus: status,
+    ...(Number.isFinite(retryAfterSeconds) ? { retryAfterMs: retryAfterSeconds * 1000 } : {})
+  })
+}

@@ -1,0 +1,139 @@
+import {
+  createTRPCUntypedClient,
+  httpBatchLink,
+  httpLink,
+  type Operation,
+  splitLink,
+  TRPCClientError
+} from "@trpc/client"
+import { Effect } from "effect"
+import { TransportError } from "../errors.ts"
+import { type Fetch, FetchFailure, makeBoundedFetch } from "./boundedFetch.ts"
+import type { Transport, TransportReply, TransportRequest, WireError } from "./Transport.ts"
+
+export interface TrpcTransportOptions {
+  /** Where the server is, `http://localhost:3000` for instance; its tRPC endpoint is `/trpc` below. */
+  readonly url: string
+  readonly fetch: Fetch
+  readonly headers: () => Record<string, string> | Promise<Record<string, string>>
+  readonly attemptTimeoutMs: number
+  readonly maxConnections: number
+  readonly maxWaiting: number
+}
+
+/** What a request leaves behind while it travels through tRPC's links. */
+interface Trace {
+  readonly request: TransportRequest
+  sentToken: string | undefined
+}
+
+/** Queries that start together travel together; beyond these bounds they fill another request. */
+const BATCH = { items: 20, urlLength: 8000 } as const
+
+/** The only place that knows tRPC: queries in batches, mutations and actions one by one, over a bounded `fetch`. */
+export const makeTrpcTransport = (options: TrpcTransportOptions): Transport => {
+  const boundedFetch = makeBoundedFetch(options.fetch, options)
+  const link = {
+    url: `${options.url.replace(/\/+$/, "")}/trpc`,
+    // tRPC types `fetch` loosely; it calls it with exactly these: a URL, a method, headers, text, a signal.
+    fetch: (url: unknown, init: unknown) =>
+      boundedFetch(String(url), init as Parameters<typeof boundedFetch>[1])
+  }
+  const headersOf = async (operations: ReadonlyArray<Operation>) => ({
+    ...(await options.headers()),
+    ...traceHeaders(operations.map((operation) => operation.context["trace"] as Trace))
+  })
+  const client = createTRPCUntypedClient({
+    links: [
+      splitLink({
+        condition: ({ type }) => type === "query",
+        true: httpBatchLink({
+          ...link,
+          headers: ({ opList }) => headersOf(opList),
+          maxItems: BATCH.items,
+          maxURLLength: BATCH.urlLength
+        }),
+        false: httpLink({ ...link, headers: ({ op }) => headersOf([op]) })
+      })
+    ]
+  })
+
+  const exchange = (trace: Trace, signal: AbortSignal) => {
+    const { input, kind, procedure } = trace.request
+    const call = { signal, context: { trace } }
+    return kind === "query" ? client.query(procedure, input, call) : client.mutation(procedure, input, call)
+  }
+
+  return {
+    send: (request) =>
+      Effect.suspend(() => {
+        const trace: Trace = { request, sentToken: request.token }
+        return Effect.tryPromise({
+          try: (signal) =>
+            exchange(trace, signal).then(
+              (output) => accepted(output, trace),
+              (error: unknown) => refused(error, trace)
+            ),
+          catch: (error) => failed(request.procedure, error)
+        })
+      })
+  }
+}
+
+/** The headers of one HTTP request, shared by all calls that travel with it. */
+const traceHeaders = (traces: ReadonlyArray<Trace>): Record<string, string> => {
+  const requestId = crypto.randomUUID()
+  const token = traces.findLast(({ request }) => request.token !== undefined)?.request.token
+  const idempotencyKey = traces[0]?.request.idempotencyKey
+  for (const trace of traces) {
+    trace.sentToken = token
+    trace.request.onRequestId(requestId)
+  }
+  return {
+    "x-request-id": requestId,
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey })
+  }
+}
+
+const accepted = (output: unknown, { sentToken }: Trace): TransportReply => ({
+  ok: true,
+  output,
+  meta: { sentToken }
+})
+
+/** An error response is an answer too; everything else is rethrown. */
+const refused = (error: unknown, { request, sentToken }: Trace): TransportReply => {
+  if (!(error instanceof TRPCClientError) || error.shape === undefined || error.shape === null) throw error
+  const data = (error.data ?? {}) as Record<string, unknown>
+  const requestId = text(data["requestId"])
+  if (requestId !== undefined) request.onRequestId(requestId)
+  return { ok: false, error: wireError(error.message, data), meta: { sentToken } }
+}
+
+const wireError = (message: string, data: Record<string, unknown>): WireError => ({
+  message,
+  code: text(data["code"]) ?? "UNKNOWN",
+  httpStatus: number(data["httpStatus"]),
+  retryable: data["retryable"] === true,
+  retryAfterMs: number(data["retryAfterMs"]),
+  domain: data["domain"]
+})
+
+const text = (value: unknown) => (typeof value === "string" ? value : undefined)
+const number = (value: unknown) => (typeof value === "number" ? value : undefined)
+
+const failed = (procedure: string, error: unknown): TransportError => {
+  const cause = error instanceof TRPCClientError ? error.cause : error
+  if (!(cause instanceof FetchFailure))
+    return new TransportError({
+      procedure,
+      reason: "unexpected-response",
+      maybeSent: true,
+      retryable: false,
+      cause
+    })
+  const { httpStatus, maybeSent, reason, retryable, retryAfterMs } = cause
+  const fields = { procedure, reason, maybeSent, retryable, httpStatus, retryAfterMs }
+  return new TransportError({ ...fields, cause: cause.cause })
+}
