@@ -2,3 +2,5 @@ export { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./co
 export { DatabaseIsNewer, MigrationFailed } from "./db/migrate.ts"
 export type { AppRouter } from "./features/appRouter.ts"
 export { ListenFailed, type RunningServer, startServer, type StartOptions } from "./startServer.ts"
+export { verifyText } from "./verify/text.ts"
+export { type CheckReport, verify, type VerifyReport } from "./verify/verify.ts"

@@ -3,13 +3,13 @@ import { Config, Context, Duration, Layer, type Redacted, Schema } from "effect"
 /** Everything a deployment may set. Durations are in milliseconds, the way the rest of the code names them. */
 export interface ServerSettings {
   /** `mysql://user:password@host:port/database` of MySQL 8.4+ or MariaDB 10.11+. */
-  readonly mysqlUrl: Redacted.Redacted<string>
+  readonly mysqlUrl: Redacted.Redacted
   /** `redis://host:port/database` of Redis 7+ or Valkey 8+. */
-  readonly redisUrl: Redacted.Redacted<string>
+  readonly redisUrl: Redacted.Redacted
   readonly host: string
   readonly port: number
   /** Signs access tokens and fingerprints; at least 32 characters. All servers of one database share it. */
-  readonly secret: Redacted.Redacted<string>
+  readonly secret: Redacted.Redacted
   readonly accessTokenMs: number
   readonly refreshTokenMs: number
   /** Connections a process keeps to the database. */

@@ -43,7 +43,7 @@ const makeKysely = (settings: ServerSettings): Kysely<DB> =>
     dialect: new MysqlDialect({
       pool: guardedPool(poolOptions(settings)),
       // Cancels the statement of an interrupted request on a connection of its own.
-      controlConnection: createConnection as never,
+      controlConnection: createConnection,
       onCreateConnection: async (connection) => {
         for (const statement of sessionStatements) await connection.executeQuery(CompiledQuery.raw(statement))
       }
@@ -132,7 +132,7 @@ const unavailableOrBug = <A, R>(
       WriteConflict: () => Effect.fail(new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS })),
       DatabaseUnavailable: (error: DatabaseUnavailable) => unavailable(error)
     })
-  ) as Effect.Effect<A, ServiceUnavailable, R>
+  )
 
 /** Says to the log what the caller must not see. */
 export const unavailable = (error: DatabaseUnavailable): Effect.Effect<never, ServiceUnavailable> =>

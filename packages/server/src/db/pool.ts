@@ -11,7 +11,7 @@ const guard = (pool: Pool): MysqlPool => ({
   getConnection: (callback) =>
     pool.getConnection((error, connection) => {
       if (error) return callback(error, undefined as never)
-      callback(null, guardedConnection(connection as unknown as MysqlPoolConnection & object))
+      callback(null, guardedConnection(connection))
     }),
   end: (callback) => pool.end((error) => callback(error ?? undefined))
 })

@@ -47,8 +47,9 @@ export const debitForOrder = Effect.fnUntraced(function* (
   orderId: OrderId,
   amountMinor: AmountMinor
 ) {
-  const isDebited = yield* moveBalance(userId, -amountMinor, MAXIMUM_BALANCE)
+  const delta = 0 - amountMinor
+  const isDebited = yield* moveBalance(userId, delta, MAXIMUM_BALANCE)
   const balanceAfter = (yield* balanceInTransaction(userId)) ?? 0
   if (!isDebited) return yield* new InsufficientPoints({ required: amountMinor, available: balanceAfter })
-  yield* insertPointMovement({ userId, delta: -amountMinor, balanceAfter, kind: "payment", orderId })
+  yield* insertPointMovement({ userId, delta, balanceAfter, kind: "payment", orderId })
 })

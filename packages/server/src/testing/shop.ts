@@ -1,0 +1,163 @@
+import { contract, type InputOf, type Procedure } from "@holdfast/domain"
+import { Redacted } from "effect"
+import { randomUUID } from "node:crypto"
+import { createPool, type Pool } from "mysql2/promise"
+import { expect, inject } from "vitest"
+import type { ServerSettings } from "../config/ServerConfig.ts"
+import { ensureAdmin } from "../features/register/service.ts"
+import { type RunningServer, startServer } from "../startServer.ts"
+import { verify } from "../verify/verify.ts"
+import { type Answer, type CallOptions, makeRawClient, type RawClient } from "./rawClient.ts"
+
+/** The parts of a user that tests need. */
+export interface TestUser {
+  readonly id: string
+  readonly email: string
+  readonly token: string
+}
+
+export interface ShopOptions {
+  /** How many server processes' worth of servers share the database; calls go to them in turn. Default 1. */
+  readonly servers?: number
+  readonly settings?: Partial<ServerSettings>
+  /** Other stores than the run's shared ones: a test that freezes or kills its own. */
+  readonly mysqlUrl?: string
+  readonly redisUrl?: string
+}
+
+/** Settings for tests: the cheapest password hashes that argon2 allows, everything else as in production. */
+export const testSettings = (
+  mysqlUrl: string,
+  redisUrl: string,
+  overrides: Partial<ServerSettings> = {}
+): ServerSettings => ({
+  mysqlUrl: Redacted.make(mysqlUrl),
+  redisUrl: Redacted.make(redisUrl),
+  host: "127.0.0.1",
+  port: 0,
+  secret: Redacted.make("a secret of the tests, 32 characters"),
+  accessTokenMs: 3_600_000,
+  refreshTokenMs: 7_200_000,
+  databaseConnections: 16,
+  databaseWaitMs: 10_000,
+  argon2: { memoryKib: 8, iterations: 1 },
+  orders: { maximumLines: 2_000, maximumQuantity: 100_000, expiresAfterMs: 600_000 },
+  shutdownMs: 5_000,
+  ...overrides
+})
+
+/** A refusal as an exception, for races that count outcomes by their tag. */
+export class Refused extends Error {
+  readonly _tag: string
+  readonly status: number
+  constructor(tag: string, status: number, body: string) {
+    super(`${status} ${body}`)
+    this._tag = tag
+    this.status = status
+  }
+}
+
+/** A fresh database with servers in front of it. Dropped by `stop`, which audits the books first. */
+export class Shop {
+  readonly database: string
+  readonly servers: ReadonlyArray<RunningServer>
+  /** Plain SQL, to look at the rows and to break things. */
+  readonly sql: Pool
+  readonly admin: TestUser
+  private readonly clients: ReadonlyArray<RawClient>
+  private nextClient = 0
+
+  private constructor(database: string, servers: ReadonlyArray<RunningServer>, sql: Pool, admin: TestUser) {
+    this.database = database
+    this.servers = servers
+    this.sql = sql
+    this.admin = admin
+    this.clients = servers.map((server) => makeRawClient(server.url))
+  }
+
+  static async open(options: ShopOptions = {}): Promise<Shop> {
+    const database = `t_${randomUUID().replaceAll("-", "")}`
+    const base = new URL(options.mysqlUrl ?? inject("mysqlUrl"))
+    const redisUrl = options.redisUrl ?? inject("redisUrl")
+    const sql = createPool({ uri: base.href, connectionLimit: 4, timezone: "Z", supportBigNumbers: true })
+    await sql.query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`)
+    base.pathname = `/${database}`
+    await sql.end()
+    const settings = testSettings(base.href, redisUrl, options.settings)
+    const servers = await Promise.all(
+      Array.from({ length: options.servers ?? 1 }, () => startServer(settings, { logLevel: "None" }))
+    )
+    const first = servers[0]!
+    const password = "the admin's password"
+    await first.runtime.runPromise(ensureAdmin("admin@shop.test", password))
+    const admin = await logIn(makeRawClient(first.url), "admin@shop.test", password)
+    const pool = createPool({ uri: base.href, connectionLimit: 4, timezone: "Z", supportBigNumbers: true })
+    return new Shop(database, servers, pool, admin)
+  }
+
+  /** One call, by the servers in turn. */
+  call<P extends Procedure>(procedure: P, input: InputOf<P>, options?: CallOptions): Promise<Answer<P>> {
+    const client = this.clients[this.nextClient++ % this.clients.length]!
+    return client(procedure, input, options)
+  }
+
+  /** A call that must succeed; what the server refuses is thrown with the tag that it answered. */
+  async ok<P extends Procedure>(
+    procedure: P,
+    input: InputOf<P>,
+    options?: CallOptions
+  ): Promise<P["output"]["Encoded"]> {
+    const answer = await this.call(procedure, input, options)
+    if (!answer.ok) throw new Refused(answer.tag, answer.status, answer.body)
+    return answer.value
+  }
+
+  async newUser(points = 0): Promise<TestUser> {
+    const email = `${randomUUID()}@shop.test`
+    await this.ok(contract.auth.register, { email, password: "a password" })
+    const user = await logIn(this.clients[0]!, email, "a password")
+    if (points > 0)
+      await this.ok(contract.points.grant, { userId: user.id, amount: points, reason: "test" }, this.admin)
+    return user
+  }
+
+  newUsers(count: number, points = 0): Promise<ReadonlyArray<TestUser>> {
+    return Promise.all(Array.from({ length: count }, () => this.newUser(points)))
+  }
+
+  async newProduct(sku: string, initialStock: number, priceMinor = 100): Promise<string> {
+    await this.ok(contract.products.create, { sku, name: sku, priceMinor, initialStock }, this.admin)
+    return sku
+  }
+
+  async stockOf(sku: string): Promise<number> {
+    return (await this.ok(contract.products.bySku, { sku })).stock
+  }
+
+  /** What the auditors find. */
+  verify() {
+    return this.servers[0]!.runtime.runPromise(verify)
+  }
+
+  /** Every test ends with right books, unless it broke them itself. */
+  async expectRightBooks(): Promise<void> {
+    const report = await this.verify()
+    expect(report.checks.filter((check) => !check.ok)).toEqual([])
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.stop()))
+    await this.sql.query(`DROP DATABASE ${this.database}`)
+    await this.sql.end()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}
+
+const logIn = async (client: RawClient, email: string, password: string): Promise<TestUser> => {
+  const answer = await client(contract.auth.login, { email, password })
+  if (!answer.ok) throw new Error(`the login failed: ${answer.body}`)
+  return { id: answer.value.user.id, email, token: answer.value.accessToken }
+}

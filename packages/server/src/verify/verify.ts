@@ -1,0 +1,62 @@
+import { ServiceUnavailable } from "@holdfast/domain"
+import { Effect } from "effect"
+import { type ControlledTransaction, sql } from "kysely"
+import { Database } from "../db/Database.ts"
+import type { DB } from "../db/schema.ts"
+import { type Check, checks } from "./checks.ts"
+
+/** How many problems of one check are shown; all of them are counted. */
+const SHOWN_PROBLEMS = 20
+
+export interface CheckReport {
+  readonly name: string
+  readonly promise: string
+  readonly ok: boolean
+  /** How many things were looked at. */
+  readonly checked: number
+  /** How many of them are wrong. */
+  readonly problemCount: number
+  /** The first of the wrong ones, with the numbers that do not fit. */
+  readonly problems: ReadonlyArray<Readonly<Record<string, unknown>>>
+}
+
+export interface VerifyReport {
+  readonly ok: boolean
+  readonly checks: ReadonlyArray<CheckReport>
+}
+
+/**
+ * Audits the database: the books of stock, points, orders and payments against each other. It reads one consistent
+ * snapshot, so it may run in the middle of a sale, and changes nothing.
+ */
+export const verify: Effect.Effect<VerifyReport, ServiceUnavailable, Database> = Effect.gen(function* () {
+  const { connected, kysely } = yield* Database
+  const audit = async () => {
+    const snapshot = await kysely
+      .startTransaction()
+      .setIsolationLevel("repeatable read")
+      .setAccessMode("read only")
+      .execute()
+    try {
+      const reports: Array<CheckReport> = []
+      for (const check of checks) reports.push(await runCheck(snapshot, check))
+      return { ok: reports.every((report) => report.ok), checks: reports }
+    } finally {
+      await snapshot.rollback().execute()
+    }
+  }
+  return yield* connected(Effect.promise(audit))
+})
+
+const runCheck = async (snapshot: ControlledTransaction<DB>, check: Check): Promise<CheckReport> => {
+  const counted = await sql<{ n: number }>`${sql.raw(check.countSql)}`.execute(snapshot)
+  const wrong = await sql<Record<string, unknown>>`${sql.raw(check.problemsSql)}`.execute(snapshot)
+  return {
+    name: check.name,
+    promise: check.promise,
+    ok: wrong.rows.length === 0,
+    checked: counted.rows[0]?.n ?? 0,
+    problemCount: wrong.rows.length,
+    problems: wrong.rows.slice(0, SHOWN_PROBLEMS)
+  }
+}
