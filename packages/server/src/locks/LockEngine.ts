@@ -1,0 +1,100 @@
+import { LockTimeout, type LockScope, RequestInProgress, ServiceUnavailable } from "@holdfast/domain"
+import { Effect } from "effect"
+import type { Availability } from "./availability.ts"
+import type { Lease, LockBackend, LockRequest, ReleaseOutcome, Restore } from "./LockBackend.ts"
+import { type LockMetrics, metricsOf } from "./metrics.ts"
+
+export type AcquireFailure = LockTimeout | RequestInProgress | ServiceUnavailable
+
+/** Takes and gives back leases: by the store while it is there, else by what the scope falls back to. */
+export interface LockEngine {
+  readonly acquire: (
+    scope: LockScope,
+    key: string,
+    waitUntilMs: number | undefined,
+    restore: Restore
+  ) => Effect.Effect<Lease, AcquireFailure>
+  readonly release: (scope: LockScope, lease: Lease, acquiredAtMs: number) => Effect.Effect<ReleaseOutcome>
+}
+
+/** What a caller is told to wait when an earlier request of the same kind is in progress, or a store is away. */
+const RETRY_AFTER_MS = 250
+
+export interface LockEngineParts {
+  readonly backend: LockBackend
+  /** The counting semaphores' backend; scopes with more than one permit need it. */
+  readonly semaphores: LockBackend | undefined
+  /** The named locks of the database; scopes that fall back to them need it. */
+  readonly namedLocks: LockBackend | undefined
+  readonly availability: Availability
+}
+
+export const makeLockEngine = ({
+  availability,
+  backend,
+  namedLocks,
+  semaphores
+}: LockEngineParts): LockEngine => {
+  const acquire: LockEngine["acquire"] = (scope, key, waitUntilMs, restore) => {
+    const { leaseMs, permits } = scope.policy
+    const request: LockRequest = { scope: scope.name, key, leaseMs, permits, waitUntilMs }
+    const metrics = metricsOf(scope.name)
+    const startedAtMs = performance.now()
+    const store = permits > 1 ? semaphores : backend
+    const attempt = (
+      store === undefined || !availability.isUp()
+        ? withoutStore(scope, request, metrics, restore)
+        : store
+            .acquire(request, restore)
+            .pipe(
+              Effect.catchTag("StoreAway", (away) =>
+                Effect.andThen(availability.report(away), withoutStore(scope, request, metrics, restore))
+              )
+            )
+    ).pipe(
+      Effect.catchTags({
+        LockBusy: ({ leaseLeftMs }) =>
+          Effect.fail(new RequestInProgress({ scope: scope.name, retryAfterMs: retryAfter(leaseLeftMs) })),
+        NotInTime: ({ holder, placeInLine }) =>
+          Effect.fail(
+            new LockTimeout({ scope: scope.name, key, holder, placeInLine, waitedMs: since(startedAtMs) })
+          )
+      })
+    )
+    return metrics.waiting(attempt)
+  }
+
+  /** Redis is away: the database decides, later than Redis would have, but the same. */
+  const withoutStore = (scope: LockScope, request: LockRequest, metrics: LockMetrics, restore: Restore) =>
+    Effect.suspend(() => {
+      const unavailable = Effect.fail(new ServiceUnavailable({ retryAfterMs: RETRY_AFTER_MS }))
+      if (scope.policy.withoutRedis === "proceed") return Effect.as(metrics.fellBack, unguarded(request.key))
+      if (scope.policy.withoutRedis === "fail" || namedLocks === undefined) return unavailable
+      return Effect.andThen(
+        metrics.fellBack,
+        Effect.catchTag(namedLocks.acquire(request, restore), "StoreAway", () => unavailable)
+      )
+    })
+
+  const release: LockEngine["release"] = (scope, lease, acquiredAtMs) =>
+    Effect.tap(lease.release, (outcome) =>
+      metricsOf(scope.name).ended(outcome, performance.now() - acquiredAtMs)
+    )
+
+  return { acquire, release }
+}
+
+const since = (startMs: number): number => Math.round(performance.now() - startMs)
+
+const retryAfter = (leaseLeftMs: number): number =>
+  leaseLeftMs > 0 ? Math.min(Math.ceil(leaseLeftMs), RETRY_AFTER_MS) : RETRY_AFTER_MS
+
+/** No lock at all, where the database's own constraints decide. */
+const unguarded = (key: string): Lease => ({
+  key,
+  holder: "nobody",
+  token: undefined,
+  endsAtMs: () => Number.POSITIVE_INFINITY,
+  renew: Effect.succeed("renewed"),
+  release: Effect.succeed({ _tag: "Released", handedOver: false })
+})
