@@ -33,7 +33,7 @@ interface Service extends ServiceControls {
   readonly source: Source
   readonly host: string
   readonly port: number
-  /** Changes with every restart. */
+  /** The pid changes with every restart; a container stays the same one. */
   readonly identity: ServiceIdentity
 }
 

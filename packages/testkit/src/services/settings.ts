@@ -98,8 +98,12 @@ function assertOurs(directory: string): void {
 const SHARED_MEMORY = "/dev/shm"
 const SHARED_MEMORY_MINIMUM_BYTES = 1024 ** 3
 
-/** Memory rather than disk for data that lives as long as a test run, where there is enough of it. */
+/**
+ * Where temporary data go: `HOLDFAST_TMPDIR`, else memory rather than disk, where there is enough of it.
+ */
 export function temporaryBase(): string {
+  const explicit = process.env["HOLDFAST_TMPDIR"]
+  if (explicit !== undefined && explicit !== "") return explicit
   try {
     accessSync(SHARED_MEMORY, constants.W_OK)
     const { bavail, bsize } = statfsSync(SHARED_MEMORY)

@@ -1,3 +1,4 @@
+import { dockerRedis, dockerSql } from "./docker/index.ts"
 import { InvalidSetting, messageOf, ServiceUnavailable, type Attempt } from "./errors.ts"
 import { nativeRedis, nativeSql } from "./native/index.ts"
 import type { RedisService, Source, SqlService } from "./service.ts"
@@ -81,10 +82,10 @@ const redisWish = (options: RedisOptions = {}, dataDirectory: string | undefined
 type Starters<W, S> = Readonly<Record<Source, (wish: W) => Promise<S>>>
 
 const startSql = (order: ReadonlyArray<Source>, wish: Wish<SqlService["flavour"]>) =>
-  firstThatWorks("sql", order, wish, { url: urlSql, native: nativeSql })
+  firstThatWorks("sql", order, wish, { url: urlSql, docker: dockerSql, native: nativeSql })
 
 const startRedis = (order: ReadonlyArray<Source>, wish: Wish<RedisService["flavour"]>) =>
-  firstThatWorks("redis", order, wish, { url: urlRedis, native: nativeRedis })
+  firstThatWorks("redis", order, wish, { url: urlRedis, docker: dockerRedis, native: nativeRedis })
 
 async function firstThatWorks<
   W extends { readonly progress: (line: string) => void },

@@ -5,9 +5,12 @@ import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { startServices, type Services } from "../../src/index.ts"
 import { readRedisVersion, readSqlVersion } from "../../src/services/native/installation.ts"
-import { processExists, query, serverDirectories, withClient } from "./support.ts"
+import { ownTemporaryBase, processExists, query, withClient } from "./support.ts"
 
 const native = { source: ["native"] } as const
+
+const temporary = ownTemporaryBase()
+afterAll(temporary.remove)
 
 describe("native services", () => {
   let services: Services
@@ -80,14 +83,14 @@ describe("native services", () => {
   })
 
   it("leaves no process and no directory after stop", async () => {
-    const before = serverDirectories()
+    const before = temporary.list()
     const other = await startServices(native)
     const pids = [other.sql.identity.pid ?? 0, other.redis.identity.pid ?? 0]
-    expect(serverDirectories().length).toBe(before.length + 2)
+    expect(temporary.list()).toHaveLength(before.length + 2)
     await other.stop()
     await other.stop()
     expect(pids.filter(processExists)).toEqual([])
-    expect(serverDirectories().toSorted()).toEqual(before.toSorted())
+    expect(temporary.list().toSorted()).toEqual(before.toSorted())
   })
 
   it("starts only what is asked for, and ends with `await using`", async () => {

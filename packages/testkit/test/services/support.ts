@@ -1,4 +1,5 @@
-import { readdirSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { join } from "node:path"
 import { Redis } from "ioredis"
 import { createConnection, type RowDataPacket } from "mysql2/promise"
 export { processExists } from "../../src/services/native/owner.ts"
@@ -28,9 +29,18 @@ export async function withClient<A>(url: string, use: (client: Redis) => Promise
   }
 }
 
-/** The temporary server directories of this machine. */
-export const serverDirectories = () =>
-  readdirSync(temporaryBase()).filter((name) => name.startsWith("holdfast-"))
+/** A place of its own for the temporary data of one test file, so that it sees what it left and nothing else. */
+export function ownTemporaryBase() {
+  const base = mkdtempSync(join(temporaryBase(), "testkit-"))
+  process.env["HOLDFAST_TMPDIR"] = base
+  return {
+    list: () => readdirSync(base),
+    remove: () => {
+      delete process.env["HOLDFAST_TMPDIR"]
+      rmSync(base, { recursive: true, force: true })
+    }
+  }
+}
 
 /** Resolves with the time until the condition held, in milliseconds; rejects after the deadline. */
 export async function until(what: string, deadlineMs: number, condition: () => boolean): Promise<number> {
@@ -41,7 +51,6 @@ export async function until(what: string, deadlineMs: number, condition: () => b
   }
   return performance.now() - start
 }
-
 
 /** Sets variables (undefined: unsets them) while `use` runs. */
 export async function withEnvironment<A>(

@@ -1,5 +1,6 @@
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
+import { withDeadline } from "../clients.ts"
 import { messageOf, ServerDidNotStart } from "../errors.ts"
 import type { ServiceControls } from "../service.ts"
 import { releaseDirectory, type ServerDirectory } from "./directories.ts"
@@ -28,7 +29,7 @@ export interface RunningServer<Info> {
 
 const PORT_ATTEMPTS = 10
 const PROBE_EVERY_MS = 5
-const POLITE_END_MS = 20_000
+const END_MS = 20_000
 
 /** Starts the server on a free port of 127.0.0.1 and waits until it answers. A lost race for the port is run again. */
 export async function runServer<Info>(plan: ServerPlan<Info>): Promise<RunningServer<Info>> {
@@ -93,7 +94,7 @@ function controlsOf<Info>(plan: ServerPlan<Info>, first: SupervisedProcess, port
   let stopping: Promise<void> | undefined
   const killAndWait = async () => {
     if (current.running()) current.signal("SIGKILL")
-    await current.exited
+    await withDeadline(current.exited, END_MS, "the killed server did not end")
   }
   const controls: ServiceControls = {
     freeze: async () => current.signal("SIGSTOP"),
@@ -117,11 +118,9 @@ function controlsOf<Info>(plan: ServerPlan<Info>, first: SupervisedProcess, port
   return { pid: () => current.pid, controls }
 }
 
-/** Kept data is closed in order, so that the next start needs no recovery. */
+/** Kept data are closed in order, so that the next start needs no recovery. One that takes too long is killed. */
 async function endPolitely(process: SupervisedProcess): Promise<void> {
   process.signal("SIGCONT")
   process.signal("SIGTERM")
-  const timer = new AbortController()
-  await Promise.race([process.exited, delay(POLITE_END_MS, undefined, { signal: timer.signal })])
-  timer.abort()
+  await withDeadline(process.exited, END_MS, "").catch(() => {})
 }

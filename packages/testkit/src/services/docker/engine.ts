@@ -1,0 +1,95 @@
+import { existsSync } from "node:fs"
+import { request } from "node:http"
+import { connect } from "node:net"
+import { homedir } from "node:os"
+import { join } from "node:path"
+import type { ContainerRuntimeClient } from "testcontainers"
+import { withDeadline } from "../clients.ts"
+import { messageOf, SourceUnusable } from "../errors.ts"
+
+const SOCKET_DEADLINE_MS = 1_000
+const HOST_DEADLINE_MS = 3_000
+const CLIENT_DEADLINE_MS = 30_000
+
+/**
+ * Testcontainers' client of the engine. Loading it takes half a second, so it is only done when something answers
+ * at one of the places where engines listen: a machine without Docker loses a few milliseconds here.
+ */
+export async function engine(): Promise<ContainerRuntimeClient> {
+  await somethingAnswers()
+  const { getContainerRuntimeClient } = await import("testcontainers")
+  try {
+    return await withDeadline(
+      getContainerRuntimeClient(),
+      CLIENT_DEADLINE_MS,
+      "the Docker engine did not answer"
+    )
+  } catch (error) {
+    throw new SourceUnusable(`Docker cannot be used: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+async function somethingAnswers(): Promise<void> {
+  const configured = process.env["DOCKER_HOST"] || process.env["TESTCONTAINERS_HOST_OVERRIDE"]
+  if (configured !== undefined && configured !== "") return configuredAnswers(configured)
+  // Whoever wrote this file knows of an engine that we would not find.
+  if (existsSync(join(homedir(), ".testcontainers.properties"))) return
+  if (process.platform === "win32") return
+  const sockets = usualSockets().filter(existsSync)
+  const answers = await Promise.all(sockets.map((socket) => ping(socket)))
+  if (answers.includes(true)) return
+  throw new SourceUnusable(
+    sockets.length === 0
+      ? "no Docker engine: DOCKER_HOST is not set and there is no docker.sock in the usual places"
+      : `no Docker engine answers at ${sockets.join(" or ")}`
+  )
+}
+
+async function configuredAnswers(host: string): Promise<void> {
+  if (!URL.canParse(host)) throw new SourceUnusable(`DOCKER_HOST=${host} is not a URL`)
+  const url = new URL(host)
+  if (url.protocol === "unix:") {
+    if (await ping(url.pathname)) return
+  } else if (url.protocol !== "tcp:" && url.protocol !== "http:" && url.protocol !== "https:") {
+    return
+  } else if (await accepts(url.hostname, Number(url.port) || 2375)) {
+    return
+  }
+  throw new SourceUnusable(`no Docker engine answers at DOCKER_HOST=${host}`)
+}
+
+/** The places that Testcontainers looks at. */
+function usualSockets(): ReadonlyArray<string> {
+  const runtime = process.env["XDG_RUNTIME_DIR"]
+  return [
+    "/var/run/docker.sock",
+    ...(runtime === undefined || runtime === "" ? [] : [join(runtime, "docker.sock")]),
+    join(homedir(), ".docker", "run", "docker.sock"),
+    join(homedir(), ".docker", "desktop", "docker.sock"),
+    `/run/user/${process.getuid?.() ?? 0}/docker.sock`
+  ]
+}
+
+/** Whether an engine answers; a socket without one (a stopped service) refuses, a hung one is given up. */
+const ping = (socketPath: string) =>
+  new Promise<boolean>((resolve) => {
+    const call = request({ socketPath, path: "/_ping", timeout: SOCKET_DEADLINE_MS }, (response) => {
+      response.resume()
+      resolve(response.statusCode === 200)
+    })
+    call.on("timeout", () => call.destroy(new Error("timeout")))
+    call.on("error", () => resolve(false))
+    call.end()
+  })
+
+const accepts = (host: string, port: number) =>
+  new Promise<boolean>((resolve) => {
+    const socket = connect({ host, port, timeout: HOST_DEADLINE_MS })
+    const end = (answer: boolean) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once("connect", () => end(true))
+    socket.once("timeout", () => end(false))
+    socket.once("error", () => end(false))
+  })

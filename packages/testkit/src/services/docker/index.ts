@@ -1,0 +1,112 @@
+import { createHash, randomBytes } from "node:crypto"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { basename, join } from "node:path"
+import { redisServerInfo, sqlMethods, sqlServerInfo, withRedis, withSql } from "../clients.ts"
+import { keptDirectory, releaseDirectory, type ServerDirectory } from "../native/directories.ts"
+import type { RedisFlavour, RedisService, SqlFlavour, SqlService } from "../service.ts"
+import type { Wish } from "../settings.ts"
+import { engine } from "./engine.ts"
+import { firstImage, type Image } from "./images.ts"
+import { runContainer } from "./server.ts"
+
+/** MySQL or MariaDB in a container. Without a data directory its data are in memory. */
+export async function dockerSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
+  const client = await engine()
+  const flavours: ReadonlyArray<SqlFlavour> = wish.kind === "any" ? ["mysql", "mariadb"] : [wish.kind]
+  const image = await firstImage(client, { image: wish.image, flavours }, wish.progress)
+  const kept = await keptData(wish.dataDirectory, `docker-${wish.kind}`)
+  const { password, volume, release } = kept
+  const address = (host: string, port: number) => ({ host, port, user: "root", password })
+  const server = await runContainer(client, {
+    image,
+    args: sqlArgs(image, volume !== undefined),
+    env: { MYSQL_ROOT_PASSWORD: password, MARIADB_ROOT_PASSWORD: password },
+    port: 3306,
+    dataPath: "/var/lib/mysql",
+    volume,
+    probe: (host, port) => withSql(address(host, port), sqlServerInfo),
+    onStopped: release
+  }).catch((error: unknown) => {
+    release()
+    throw error
+  })
+  return {
+    flavour: server.info.flavour,
+    version: server.info.version,
+    source: "docker",
+    identity: { containerId: server.containerId },
+    ...sqlMethods(address(server.host, server.port)),
+    ...server.controls
+  }
+}
+
+/** Redis or Valkey in a container. */
+export async function dockerRedis(wish: Wish<RedisFlavour>): Promise<RedisService> {
+  const client = await engine()
+  const flavours: ReadonlyArray<RedisFlavour> = wish.kind === "any" ? ["redis", "valkey"] : [wish.kind]
+  const image = await firstImage(client, { image: wish.image, flavours }, wish.progress)
+  const { volume, release } = await keptData(wish.dataDirectory, "docker-redis")
+  const server = await runContainer(client, {
+    image,
+    args: [
+      "--dir",
+      "/data",
+      "--save",
+      "",
+      "--appendonly",
+      wish.persistent ? "yes" : "no",
+      "--databases",
+      "64"
+    ],
+    env: {},
+    port: 6379,
+    dataPath: "/data",
+    volume,
+    probe: (host, port) => withRedis({ host, port }, redisServerInfo),
+    onStopped: release
+  }).catch((error: unknown) => {
+    release()
+    throw error
+  })
+  return {
+    flavour: server.info.flavour,
+    version: server.info.version,
+    source: "docker",
+    host: server.host,
+    port: server.port,
+    identity: { containerId: server.containerId },
+    url: (database = 0) => `redis://${server.host}:${server.port}/${database}`,
+    ...server.controls
+  }
+}
+
+/** As for native servers: committed transactions outlive the process always, and the machine when data are kept. */
+const sqlArgs = (image: Image, durable: boolean): ReadonlyArray<string> => [
+  "--skip-name-resolve",
+  "--character-set-server=utf8mb4",
+  "--max-connections=500",
+  `--innodb-buffer-pool-size=${durable ? "256M" : "64M"}`,
+  `--innodb-flush-log-at-trx-commit=${durable ? 1 : 2}`,
+  ...(basename(image.command[0] ?? "") === "mysqld" ? ["--mysqlx=OFF", "--disable-log-bin"] : [])
+]
+
+interface KeptData {
+  readonly password: string
+  readonly volume: string | undefined
+  readonly release: () => void
+}
+
+/** A volume named after the data directory, which itself holds the password that its first start was given. */
+async function keptData(dataDirectory: string | undefined, label: string): Promise<KeptData> {
+  const fresh = randomBytes(16).toString("hex")
+  if (dataDirectory === undefined) return { password: fresh, volume: undefined, release: () => {} }
+  const directory: ServerDirectory = await keptDirectory(dataDirectory, label)
+  const file = join(directory.path, "password")
+  if (!existsSync(file)) writeFileSync(file, fresh, { mode: 0o600 })
+  const hash = createHash("sha256").update(directory.path).digest("hex").slice(0, 12)
+  return {
+    password: readFileSync(file, "utf8"),
+    volume: `${label.replace("docker-", "holdfast-")}-${hash}`,
+    release: () => releaseDirectory(directory)
+  }
+}

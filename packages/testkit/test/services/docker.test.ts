@@ -1,0 +1,132 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterEach, describe, expect, it } from "vitest"
+import { startServices, type ServiceOptions } from "../../src/index.ts"
+import { engine } from "../../src/services/docker/engine.ts"
+import { messageOf } from "../../src/services/errors.ts"
+import { killRunners, startRunner } from "./killed.ts"
+import { query, withClient } from "./support.ts"
+
+const docker = { source: ["docker"] } as const satisfies ServiceOptions
+
+afterEach(killRunners)
+
+/** The bench holds the figure to a second; here a machine that is busy with other tests gets more. */
+const GONE_MS = 3_000
+
+const missing = await engine().then(() => undefined, messageOf)
+const required = process.env["CI"] === "true" || (process.env["HOLDFAST_REQUIRE_DOCKER"] ?? "") !== ""
+
+it.runIf(missing !== undefined && required)("has a Docker engine, which is required here", () => {
+  throw new Error(missing)
+})
+if (missing !== undefined && !required) console.warn(`The tests of source docker are skipped: ${missing}`)
+
+describe.skipIf(missing !== undefined)("services in containers", () => {
+  it.each([
+    ["mysql", "redis"],
+    ["mariadb", "valkey"]
+  ] as const)(
+    "%s and %s answer, die, come back on the same port, and are removed",
+    async (sqlKind, redisKind) => {
+      const services = await startServices({ ...docker, sql: { kind: sqlKind }, redis: { kind: redisKind } })
+      const { sql, redis } = services
+      expect([sql.flavour, redis.flavour]).toEqual([sqlKind, redisKind])
+      await sql.createDatabase("shop")
+      await query(sql.url("shop"), "CREATE TABLE t (id INT PRIMARY KEY)")
+      await query(sql.url("shop"), "INSERT INTO t VALUES (7)")
+      await withClient(redis.url(), (client) => client.set("key", "value"))
+
+      await Promise.all([sql.kill(), redis.kill()])
+      await expect(query(sql.url("shop"), "SELECT 1")).rejects.toThrow()
+      await Promise.all([sql.restart(), redis.restart()])
+      expect(await query(sql.url("shop"), "SELECT id FROM t")).toEqual([{ id: 7 }])
+      expect(await withClient(redis.url(), (client) => client.get("key"))).toBeNull()
+
+      const ids = [sql.identity.containerId, redis.identity.containerId]
+      expect(await containers()).toEqual(expect.arrayContaining(ids))
+      await services.stop()
+      await services.stop()
+      expect((await containers()).filter((id) => ids.includes(id))).toEqual([])
+    },
+    240_000
+  )
+
+  it("answers nothing while frozen and everything after", async () => {
+    await using services = await startServices({ ...docker, sql: false })
+    await services.redis.freeze()
+    const answer = withClient(services.redis.url(), (client) => client.ping())
+    const early = await Promise.race([
+      answer,
+      new Promise<string>((resolve) => setTimeout(() => resolve("silent"), 200))
+    ])
+    expect(early).toBe("silent")
+    await services.redis.thaw()
+    expect(await answer).toBe("PONG")
+  }, 60_000)
+
+  it("keeps its data in a volume when there is a data directory", async () => {
+    const dataDirectory = mkdtempSync(join(tmpdir(), "kept-"))
+    const options = { ...docker, sql: { kind: "mariadb" }, dataDirectory } as const
+    const first = await startServices(options)
+    await first.sql.createDatabase("shop")
+    await withClient(first.redis.url(), (client) => client.set("key", "value"))
+    await expect(startServices(options)).rejects.toThrow(/in use/)
+    await first.stop()
+    const second = await startServices(options)
+    try {
+      expect(await query(second.sql.url(), "SHOW DATABASES LIKE 'shop'")).toHaveLength(1)
+      expect(await withClient(second.redis.url(), (client) => client.get("key"))).toBe("value")
+    } finally {
+      await second.stop()
+      await removeVolumes(dataDirectory)
+      rmSync(dataDirectory, { recursive: true, force: true })
+    }
+  }, 240_000)
+
+  it("says which image is missing and cannot be pulled", async () => {
+    const image = "holdfast.invalid/nothing:1"
+    const failure = startServices({ ...docker, sql: { image }, redis: false })
+    await expect(failure).rejects.toThrow(
+      /image holdfast\.invalid\/nothing:1 is not here and cannot be pulled/
+    )
+    await expect(failure).rejects.toMatchObject({ _tag: "ServiceUnavailable", tried: [{ source: "docker" }] })
+  }, 60_000)
+
+  it("shows what the server wrote when it does not start", async () => {
+    const failure = startServices({ ...docker, sql: { image: "redis:8" }, redis: false })
+    await expect(failure).rejects.toThrow(/ended with status/)
+  }, 60_000)
+
+  it("has no container left a second after its runner was killed, 20 times, frozen ones included", async () => {
+    for (let round = 0; round < 20; round++) {
+      const runner = startRunner({
+        ...docker,
+        ...(round < 2 ? { sql: { kind: "mariadb" } } : { sql: false })
+      })
+      const { sql, redis } = await runner.ready
+      const ids = [sql?.containerId, redis?.containerId].filter((id) => id !== undefined)
+      expect((await containers()).filter((id) => ids.includes(id))).toEqual(expect.arrayContaining(ids))
+      await runner.kill()
+      const killed = performance.now()
+      while ((await containers()).some((id) => ids.includes(id)))
+        if (performance.now() - killed > GONE_MS) throw new Error("a container is left")
+    }
+  }, 240_000)
+})
+
+async function containers(): Promise<ReadonlyArray<string>> {
+  const client = await engine()
+  return (await client.container.dockerode.listContainers({ all: true })).map(({ Id }) => Id)
+}
+
+async function removeVolumes(dataDirectory: string): Promise<void> {
+  const { createHash } = await import("node:crypto")
+  const { dockerode } = (await engine()).container
+  for (const label of ["mariadb", "redis"]) {
+    const path = join(dataDirectory, `docker-${label}`)
+    const hash = createHash("sha256").update(path).digest("hex").slice(0, 12)
+    await dockerode.getVolume(`holdfast-${label}-${hash}`).remove()
+  }
+}

@@ -1,0 +1,77 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { startServices, type ServiceOptions } from "../../src/index.ts"
+import { killRunners, startRunner } from "./killed.ts"
+import { ownTemporaryBase, processExists, until } from "./support.ts"
+
+const native: ServiceOptions = { source: ["native"] }
+
+const temporary = ownTemporaryBase()
+afterAll(temporary.remove)
+
+afterEach(killRunners)
+
+/** The bench holds the figure to 100 ms; here a machine that is busy with other tests gets more. */
+const GONE_MS = 500
+
+describe.runIf(existsSync("/proc/self/environ"))("a runner that is killed", () => {
+  beforeAll(async () => (await startServices(native)).stop())
+
+  it("leaves no server and no directory, 20 times", async () => {
+    for (let round = 0; round < 20; round++) {
+      const runner = startRunner(native)
+      await runner.ready
+      expect(runner.descendants().length).toBeGreaterThanOrEqual(2)
+      await runner.kill()
+      await until("no server is left", GONE_MS, () => runner.descendants().length === 0)
+    }
+    await until("no directory is left", GONE_MS, () => temporary.list().length === 0)
+  }, 120_000)
+
+  it("leaves no server when it is killed in the middle of starting, and the next start removes the rest", async () => {
+    for (let round = 0; round < 20; round++) {
+      const runner = startRunner(native)
+      // Spread over the time that a start takes; what matters is that no moment is a bad one.
+      await new Promise((wake) => setTimeout(wake, 150 + round * 20))
+      await runner.kill()
+      await until("no server is left", GONE_MS, () => runner.descendants().length === 0)
+    }
+    await (await startServices(native)).stop()
+    expect(temporary.list()).toEqual([])
+  }, 120_000)
+
+  it("leaves no frozen server", async () => {
+    const runner = startRunner(native, { freeze: true })
+    await runner.ready
+    await runner.kill()
+    await until("no server is left", GONE_MS, () => runner.descendants().length === 0)
+  })
+
+  it("leaves no server when its supervisors were ended before it", async () => {
+    const runner = startRunner(native)
+    const { sql, redis } = await runner.ready
+    const servers = [sql?.pid ?? 0, redis?.pid ?? 0]
+    for (const pid of runner.descendants()) if (!servers.includes(pid)) process.kill(pid, "SIGTERM")
+    await until("no server is left", GONE_MS, () => !servers.some(processExists))
+    await runner.kill()
+    await until("no supervisor is left", GONE_MS, () => runner.descendants().length === 0)
+  })
+})
+
+describe("two first starts at once", () => {
+  it("both get a server, from one template", async () => {
+    const cache = mkdtempSync(join(tmpdir(), "first-start-"))
+    const runners = [1, 2].map(() =>
+      startRunner({ ...native, redis: false }, { env: { HOLDFAST_CACHE: cache } })
+    )
+    try {
+      await Promise.all(runners.map((runner) => runner.ready))
+      expect(readdirSync(join(cache, "templates"))).toHaveLength(1)
+    } finally {
+      await Promise.all(runners.map((runner) => runner.kill()))
+      rmSync(cache, { recursive: true, force: true })
+    }
+  })
+})
