@@ -126,8 +126,9 @@ const rules = [
 
 /**
  * Reads every source under `folders` of `baseDirectory` and applies the rules.
- * @returns the TypeScript modules that were really read (compare them: a reader without TypeScript reads none and finds
+ * Gives the TypeScript modules that were really read (compare them: a reader without TypeScript reads none and finds
  * no fault), and the broken rules.
+ * @returns {Promise<{ modules: Array<string>, violations: Array<{ rule: string, from: string, to: string, message: string }> }>}
  */
 export async function checkBoundaries(baseDirectory, folders = ["packages", "tools"]) {
   const { output } = await cruise(

@@ -43,7 +43,9 @@ function declaredBy(errorClass: domain.DomainErrorClass): string {
   const all = Object.entries(domain.contract).flatMap(([group, procedures]) =>
     Object.entries(procedures).map(([name, procedure]) => ({ name: `${group}.${name}`, procedure }))
   )
-  const declaring = all.filter(({ procedure }) => procedure.errors.some((error) => error === errorClass))
+  const declaring = all.filter(({ procedure }) =>
+    (procedure.errors as ReadonlyArray<domain.DomainErrorClass>).includes(errorClass)
+  )
   const sameAs = (chosen: typeof all) =>
     chosen.length > 1 && chosen.length === declaring.length && chosen.every((one) => declaring.includes(one))
   if (sameAs(all)) return "every procedure"
