@@ -15,7 +15,12 @@ export {
   type InjectionOptions,
   type StepPoints
 } from "./race/steps.ts"
-export { interleave, InterleaveTimedOut, type Interleaved, type InterleaveOptions } from "./race/interleave.ts"
+export {
+  interleave,
+  InterleaveTimedOut,
+  type Interleaved,
+  type InterleaveOptions
+} from "./race/interleave.ts"
 export { crashPoint } from "./race/crash-point.ts"
 export {
   crashAt,
@@ -26,3 +31,20 @@ export {
   type ExitReport,
   type ProgramRun
 } from "./race/crash-at.ts"
+
+export { faultProxy, type FaultProxy, type FaultProxyOptions, type LogEntry } from "./faults/proxy.ts"
+export type { ConnectionView } from "./faults/connection.ts"
+export { ProtocolNotUnderstood, type Command } from "./faults/dialogue.ts"
+export type { Direction, LatencyHandle, LatencyOptions } from "./faults/latency.ts"
+export { randomStream, type RandomStream } from "./faults/random.ts"
+export {
+  RuleNotFired,
+  type CommandMatch,
+  type CutHow,
+  type CutOptions,
+  type Firing,
+  type HoldHandle,
+  type RuleHandle,
+  type RuleOptions,
+  type When
+} from "./faults/rules.ts"

@@ -1,7 +1,7 @@
 import { AssertionError } from "node:assert"
 import { Redis } from "ioredis"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { startRedis } from "../faults/testing/servers.ts"
+import { startServices } from "../services/index.ts"
 import { BarrierBroken, barrier } from "./barrier.ts"
 import { expectExactly } from "./expect-exactly.ts"
 import { race, RaceTimedOut } from "./race.ts"
@@ -13,15 +13,16 @@ class SoldOut extends Error {
 const never = () => new Promise<never>(() => {})
 
 describe("race", () => {
-  let server: Awaited<ReturnType<typeof startRedis>>
+  let stop: () => Promise<void>
   let redis: Redis
   beforeAll(async () => {
-    server = await startRedis()
-    redis = new Redis(server.port)
+    const services = await startServices({ sql: false })
+    stop = () => services.stop()
+    redis = new Redis(services.redis.url())
   })
   afterAll(async () => {
     redis.disconnect()
-    await server.stop()
+    await stop()
   })
 
   it("releases all callers before the first of them can go on", async () => {
@@ -35,19 +36,19 @@ describe("race", () => {
   })
 
   it("makes a lost update happen on a real Redis, and an atomic decrement not", async () => {
-    await redis.set("stock", 50)
+    await redis.set("race-test:stock", 50)
     const careless = await race(200, async () => {
-      const left = Number(await redis.get("stock"))
+      const left = Number(await redis.get("race-test:stock"))
       if (left <= 0) throw new SoldOut()
-      await redis.set("stock", left - 1)
+      await redis.set("race-test:stock", left - 1)
       return "sold"
     })
     expect(careless.fulfilled.length).toBeGreaterThan(50)
     expect(() => expectExactly(careless, 50)).toThrow(/expected exactly 50 winners of 200 callers, got 200/)
 
-    await redis.set("stock", 50)
+    await redis.set("race-test:stock", 50)
     const exact = await race(200, async () => {
-      if ((await redis.decr("stock")) < 0) throw new SoldOut()
+      if ((await redis.decr("race-test:stock")) < 0) throw new SoldOut()
       return "sold"
     })
     expect(expectExactly(exact, 50)).toHaveLength(50)

@@ -1,0 +1,151 @@
+import type { Command, Dialogue, ReplyFrame, RequestFrame } from "./dialogue.ts"
+import { Framer, joinAdjacent } from "./framer.ts"
+
+/**
+ * The protocol of Redis and Valkey, RESP2 and RESP3 (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+ * Replies come in the order of their commands; messages that the server pushes belong to no command. Not understood:
+ * CLIENT REPLY OFF|SKIP, which leaves commands without replies.
+ */
+export const respDialogue = (): Dialogue => {
+  const requests = new Framer(measureRequest)
+  const replies = new Framer(measureValue)
+  const waiting: Array<{ readonly command: Command; repliesLeft: number }> = []
+  const subscriptions = new Map<string, Set<string>>()
+
+  const readRequest = (bytes: Buffer): RequestFrame => {
+    const command = toCommand(bytes)
+    if (command === undefined) return { bytes, expectsReply: false }
+    waiting.push({ command, repliesLeft: repliesTo(command, subscriptions) })
+    return { bytes, command, expectsReply: true }
+  }
+
+  const readReply = (bytes: Buffer): ReplyFrame => {
+    const head = waiting[0]
+    if (head === undefined || isOutOfBand(bytes, head.command)) return { bytes, ends: false }
+    head.repliesLeft -= 1
+    const ends = head.repliesLeft <= 0
+    if (ends) waiting.shift()
+    return { bytes, command: head.command, ends }
+  }
+
+  return {
+    requests: (chunk) => requests.push(chunk).map(readRequest),
+    replies: (chunk) => joinPassing(replies.push(chunk).map(readReply)),
+    leftoverRequests: () => requests.leftover(),
+    leftoverReplies: () => replies.leftover()
+  }
+}
+
+/** Neighbours that belong to no command travel together. */
+const joinPassing = (frames: ReadonlyArray<ReplyFrame>): ReadonlyArray<ReplyFrame> => {
+  const joined: Array<ReplyFrame> = []
+  for (const frame of frames) {
+    const last = joined.at(-1)
+    const both =
+      last !== undefined && last.command === undefined && frame.command === undefined
+        ? joinAdjacent(last.bytes, frame.bytes)
+        : undefined
+    if (both === undefined) joined.push(frame)
+    else joined[joined.length - 1] = { bytes: both, ends: false }
+  }
+  return joined
+}
+
+const subscribing = new Set(["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"])
+const unsubscribing = new Set(["UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"])
+
+/** One reply a command, except that subscribing is confirmed channel by channel. */
+const repliesTo = (command: Command, subscriptions: Map<string, Set<string>>): number => {
+  const { name, args } = command
+  if (name === "RESET") subscriptions.clear()
+  if (subscribing.has(name)) {
+    const kind = subscriptions.get(name) ?? new Set()
+    subscriptions.set(name, kind)
+    for (const channel of args) kind.add(channel)
+    return Math.max(1, args.length)
+  }
+  if (!unsubscribing.has(name)) return 1
+  const kind = subscriptions.get(name.replace("UNSUB", "SUB")) ?? new Set()
+  const left = args.length === 0 ? [...kind] : args
+  for (const channel of left) kind.delete(channel)
+  return Math.max(1, left.length)
+}
+
+const pushedKinds = new Set(["message", "pmessage", "smessage"])
+
+/** Whether the server sent this by itself. In RESP3 confirmations of subscriptions are pushes too, yet they answer. */
+const isOutOfBand = (bytes: Buffer, head: Command): boolean => {
+  const isPush = bytes[0] === code(">")
+  if (!isPush && bytes[0] !== code("*")) return false
+  const kind = firstElement(bytes)
+  if (!isPush) return pushedKinds.has(kind)
+  return kind.toUpperCase() !== head.name
+}
+
+const code = (character: string) => character.charCodeAt(0)
+const integerAt = (buffer: Buffer, start: number, end: number) =>
+  Number(buffer.toString("latin1", start, end))
+const lineEnd = (buffer: Buffer, offset: number) => buffer.indexOf("\r\n", offset, "latin1")
+
+/** The first element of an array or push, where that is a bulk or simple string. */
+const firstElement = (bytes: Buffer): string => {
+  const start = lineEnd(bytes, 0) + 2
+  const end = lineEnd(bytes, start)
+  if (end < 0) return ""
+  if (bytes[start] === code("+")) return bytes.toString("latin1", start + 1, end)
+  if (bytes[start] !== code("$")) return ""
+  return bytes.toString("latin1", end + 2, end + 2 + Math.max(0, integerAt(bytes, start + 1, end)))
+}
+
+/** A request is an array of bulk strings, or else one line ("inline command"). */
+const measureRequest = (buffer: Buffer, offset: number): number => {
+  if (buffer[offset] === code("*")) return measureValue(buffer, offset)
+  const end = buffer.indexOf("\n", offset, "latin1")
+  return end < 0 ? -(buffer.length - offset + 1) : end + 1 - offset
+}
+
+/** Measures one value with everything nested in it, without recursion. */
+const measureValue = (buffer: Buffer, offset: number): number => {
+  let position = offset
+  let valuesLeft = 1
+  while (valuesLeft > 0) {
+    const end = lineEnd(buffer, position)
+    if (end < 0) return -(buffer.length - offset + 1)
+    const type = String.fromCharCode(buffer[position] ?? 0)
+    const size = "$=!*~>%|".includes(type) ? integerAt(buffer, position + 1, end) : 0
+    position = end + 2
+    valuesLeft -= 1
+    if ("$=!".includes(type) && size >= 0) {
+      position += size + 2
+      if (position > buffer.length) return -(position - offset)
+    } else if ("*~>".includes(type)) valuesLeft += Math.max(0, size)
+    else if (type === "%") valuesLeft += 2 * size
+    // Attributes precede the value that they describe.
+    else if (type === "|") valuesLeft += 2 * size + 1
+  }
+  return position - offset
+}
+
+/** Long arguments are read only so far: enough to recognise a command by. */
+const readArgumentBytes = 64 * 1024
+const readArguments = 1_024
+
+const toCommand = (bytes: Buffer): Command | undefined => {
+  const [verb, ...args] =
+    bytes[0] === code("*") ? bulkStrings(bytes) : bytes.toString("utf8").trim().split(/\s+/)
+  if (verb === undefined || verb === "") return undefined
+  const name = verb.toUpperCase()
+  return { name, verb: name, text: [name, ...args].join(" "), args, executes: true }
+}
+
+const bulkStrings = (bytes: Buffer): Array<string> => {
+  const strings: Array<string> = []
+  let position = lineEnd(bytes, 0) + 2
+  while (position < bytes.length && strings.length < readArguments) {
+    const end = lineEnd(bytes, position)
+    const size = integerAt(bytes, position + 1, end)
+    strings.push(bytes.toString("utf8", end + 2, end + 2 + Math.min(size, readArgumentBytes)))
+    position = end + 2 + size + 2
+  }
+  return strings
+}
