@@ -78,16 +78,21 @@ const listenReason = (error: unknown) => {
   return code === "EACCES" ? "not permitted" : "not available"
 }
 
+/** How often a closing server looks for connections whose last request has been answered. */
+const IDLE_SWEEP_MS = 20
+
 /** Requests that are still running when the time is up are cut off: their transactions roll back. */
 const shutDown = async (
   app: FastifyInstance,
   runtime: ManagedRuntime.ManagedRuntime<App, never>,
   shutdownMs: number
 ): Promise<void> => {
+  const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS)
   const deadline = setTimeout(() => app.server.closeAllConnections(), shutdownMs)
   try {
     await app.close()
   } finally {
+    clearInterval(sweep)
     clearTimeout(deadline)
     await runtime.dispose()
   }
