@@ -3,19 +3,11 @@ import { Effect } from "effect"
 import { expect, it } from "vitest"
 import { createClient, isHoldfastError, RemoteDefect, TransportError } from "./index.ts"
 import { encodedOrder, encodedProduct, orderId, orderInput } from "./testing/fixtures.ts"
+import { failureOf } from "./testing/failureOf.ts"
 import { startWireServer, type WireServer } from "./testing/wireServer.ts"
 
 const quick = { baseDelayMs: 1, maxDelayMs: 5 }
 const clientOf = ({ url }: WireServer) => createClient({ url, token: "t1", retry: quick })
-
-/** What the promise rejects with. */
-const failureOf = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    (value) => {
-      throw new Error(`expected a failure, got ${JSON.stringify(value)}`)
-    },
-    (error: unknown) => error
-  )
 
 it("resolves with the decoded output: dates are dates", async () => {
   await using server = await startWireServer({ "orders.create": () => encodedOrder() })

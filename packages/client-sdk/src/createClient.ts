@@ -41,7 +41,7 @@ export interface ClientOptions {
   readonly retry?: Partial<RetryPolicy> | false
   /** More headers for every request. */
   readonly headers?: Headers | (() => Headers | Promise<Headers>)
-  /** How many requests may be on their way at once: as many connections are kept open. 32 unless given. */
+  /** How many requests may be on their way at once, and so about how many connections are open. 32 unless given. */
   readonly maxConnections?: number
   /** How many more may wait for their turn before calls fail as `overloaded`. 10,000 unless given. */
   readonly maxWaiting?: number

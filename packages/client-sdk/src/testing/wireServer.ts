@@ -7,7 +7,7 @@ import {
   type Procedure,
   Unauthenticated
 } from "@holdfast/domain"
-import { initTRPC, type TRPC_ERROR_CODE_KEY, TRPCError } from "@trpc/server"
+import { initTRPC, TRPCError } from "@trpc/server"
 import { createHTTPHandler } from "@trpc/server/adapters/standalone"
 import { Schema } from "effect"
 
@@ -152,7 +152,7 @@ const routerOf = (receive: (call: ReceivedCall) => unknown) => {
 
 const declared = (errorClass: DomainErrorClass, error: DomainError) =>
   new TRPCError({
-    code: errorClass.code as TRPC_ERROR_CODE_KEY,
+    code: errorClass.code,
     message: error.message,
     cause: new Declared(error)
   })

@@ -65,8 +65,13 @@ export const makeBoundedFetch = (fetch: Fetch, bounds: Bounds) => {
       Effect.timeoutOrElse({
         duration: bounds.attemptTimeoutMs,
         orElse: () => Effect.fail(new FetchFailure({ reason: "timeout", maybeSent: true, retryable: true }))
-      })
+      }),
+      Effect.tap(settled)
     )
+
+  // Node returns a connection to its pool a moment after the body's end; a turn that is handed on within that moment
+  // would open another connection, up to twice as many.
+  const settled = Effect.suspend(() => (inside > bounds.maxConnections ? Effect.yieldNow : Effect.void))
 
   return async (url: string, { signal, ...init }: Init): Promise<JsonResponse> => {
     if (inside >= bounds.maxConnections + bounds.maxWaiting)

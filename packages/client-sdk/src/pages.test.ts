@@ -1,0 +1,42 @@
+import { expect, it } from "vitest"
+import { createClient } from "./index.ts"
+import { encodedProduct } from "./testing/fixtures.ts"
+import { startWireServer } from "./testing/wireServer.ts"
+
+/** Seven products in pages of `limit`; the cursor is the index of the next one. */
+const startCatalogue = () =>
+  startWireServer({
+    "products.page": ({ input }) => {
+      const { cursor = "0", limit = 3 } = input as { cursor?: string; limit?: number }
+      const start = Number(cursor)
+      const items = ["A", "B", "C", "D", "E", "F", "G"].slice(start, start + limit).map(encodedProduct)
+      return start + limit < 7 ? { items, nextCursor: String(start + limit) } : { items }
+    }
+  })
+
+it("goes through all pages", async () => {
+  await using server = await startCatalogue()
+  const sizes: Array<number> = []
+  for await (const page of createClient({ url: server.url }).products.pages({ limit: 3 }))
+    sizes.push(page.items.length)
+  expect(sizes).toEqual([3, 3, 1])
+})
+
+it("goes through all items from a cursor on, and fetches no page before it is needed", async () => {
+  await using server = await startCatalogue()
+  const client = createClient({ url: server.url })
+  const seen: Array<string> = []
+  for await (const product of client.products.items({ limit: 2, cursor: "2" })) {
+    seen.push(product.sku)
+    if (seen.length === 3) break
+  }
+  expect(seen).toEqual(["C", "D", "E"])
+  expect(server.calls).toHaveLength(2)
+})
+
+it("takes no input for the whole", async () => {
+  await using server = await startCatalogue()
+  const seen: Array<string> = []
+  for await (const { sku } of createClient({ url: server.url }).products.items()) seen.push(sku)
+  expect(seen.join("")).toBe("ABCDEFG")
+})

@@ -1,0 +1,190 @@
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { OutOfStock, ServiceUnavailable } from "@holdfast/domain"
+import { Effect } from "effect"
+import { describe, expect, it } from "vitest"
+import { createClient, RemoteDefect, TransportError } from "./index.ts"
+import { defaultRetryPolicy, delayMs, mayRetry } from "./retry.ts"
+import { failureOf } from "./testing/failureOf.ts"
+import { encodedOrder, encodedProduct, encodedSession, orderInput } from "./testing/fixtures.ts"
+import { startWireServer, type WireServer } from "./testing/wireServer.ts"
+
+const quick = { baseDelayMs: 1, maxDelayMs: 5 }
+const clientOf = ({ url }: WireServer) => createClient({ url, token: "t1", retry: quick })
+const credentials = { email: "ann@example.com", password: "correct horse" }
+
+type Accident = (request: IncomingMessage, response: ServerResponse) => boolean | void
+
+/** Closes the connection before the request was handled. */
+const cutBefore: Accident = (request) => {
+  request.socket.destroy()
+  return true
+}
+
+/** Lets the request be handled, and closes the connection when half of the answer is written. */
+const cutDuring: Accident = (_request, response) => {
+  const write = response.write.bind(response) as (chunk: Uint8Array, done: () => void) => boolean
+  response.write = ((chunk: Uint8Array) =>
+    write(chunk.subarray(0, chunk.length / 2), () => response.socket?.destroy())) as typeof response.write
+  response.end = () => response
+}
+
+/** Lets the request be handled, and closes the connection instead of answering. */
+const cutAfter: Accident = (_request, response) => {
+  response.write = () => {
+    response.socket?.destroy()
+    return false
+  }
+}
+
+const once = (server: WireServer, accident: Accident) =>
+  server.intercept((request, response) => {
+    server.intercept(undefined)
+    return accident(request, response)
+  })
+
+const accidents = { cutBefore, cutDuring, cutAfter }
+
+describe.each(Object.entries(accidents))("a connection that breaks: %s", (_name, accident) => {
+  it("a mutation is repeated under its key", async () => {
+    await using server = await startWireServer({ "orders.create": () => encodedOrder() })
+    once(server, accident)
+    expect(await clientOf(server).orders.create(orderInput)).toMatchObject({ status: "PENDING" })
+    expect(server.requests).toHaveLength(2)
+    expect(new Set(server.calls.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1)
+  })
+
+  it("a query is repeated", async () => {
+    await using server = await startWireServer({ "products.bySku": () => encodedProduct("TEA") })
+    once(server, accident)
+    expect(await clientOf(server).products.bySku({ sku: "TEA" })).toMatchObject({ sku: "TEA" })
+    expect(server.requests).toHaveLength(2)
+  })
+
+  it("an action is not, because it may have run", async () => {
+    await using server = await startWireServer({ "auth.login": () => encodedSession("a", "r") })
+    once(server, accident)
+    const error = await failureOf(clientOf(server).auth.login(credentials))
+    expect(error).toMatchObject({
+      _tag: "TransportError",
+      reason: "connection-lost",
+      maybeSent: true,
+      attempts: 1
+    })
+    expect(server.requests).toHaveLength(1)
+  })
+})
+
+it("an action is repeated when the server never saw it", async () => {
+  const server = await startWireServer()
+  await server[Symbol.asyncDispose]()
+  const error = await failureOf(clientOf(server).auth.login(credentials))
+  expect(error).toMatchObject({ reason: "unreachable", maybeSent: false, attempts: 5 })
+})
+
+it("does not repeat a definitive answer", async () => {
+  await using server = await startWireServer({
+    "orders.create": () => {
+      throw new OutOfStock({ sku: "TEA", requested: 2, available: 0 })
+    }
+  })
+  await failureOf(clientOf(server).orders.create(orderInput))
+  expect(server.calls).toHaveLength(1)
+})
+
+it("does not repeat anything when told so", async () => {
+  await using server = await startWireServer()
+  server.intercept(cutBefore)
+  const client = createClient({ url: server.url, token: "t1", retry: false })
+  expect(await failureOf(client.orders.create(orderInput))).toMatchObject({ attempts: 1 })
+  expect(server.requests).toHaveLength(1)
+})
+
+it("takes a proxy's error page for what it is: passing or not", async () => {
+  await using server = await startWireServer({ "orders.create": () => encodedOrder() })
+  const page =
+    (status: number): Accident =>
+    (_request, response) => {
+      response.writeHead(status, { "content-type": "text/html", "retry-after": "0.05" }).end("<h1>sorry</h1>")
+      return true
+    }
+  const before = performance.now()
+  once(server, page(502))
+  expect(await clientOf(server).orders.create(orderInput)).toMatchObject({ status: "PENDING" })
+  expect(performance.now() - before).toBeGreaterThanOrEqual(49)
+  once(server, page(404))
+  expect(await failureOf(clientOf(server).orders.create(orderInput))).toMatchObject({
+    _tag: "TransportError",
+    reason: "unexpected-response",
+    httpStatus: 404,
+    retryable: false,
+    attempts: 1
+  })
+})
+
+describe("the deadline of a call", () => {
+  it("ends a request that gets no answer, and knows its id", async () => {
+    await using server = await startWireServer({ "orders.create": () => new Promise<never>(() => {}) })
+    const error = await failureOf(clientOf(server).orders.create(orderInput, { timeoutMs: 300 }))
+    expect(error).toBeInstanceOf(TransportError)
+    expect(error).toMatchObject({ reason: "timeout", maybeSent: true, retryable: true, attempts: 1 })
+    expect(error).toHaveProperty("requestId", server.calls[0]?.requestId)
+    expect(error).toHaveProperty("idempotencyKey", server.calls[0]?.idempotencyKey)
+  })
+
+  it("covers all retries, each of which has a time of its own", async () => {
+    await using server = await startWireServer({ "orders.create": () => new Promise<never>(() => {}) })
+    const client = createClient({
+      url: server.url,
+      token: "t1",
+      retry: { ...quick, attemptTimeoutMs: 50, maxAttempts: 3 }
+    })
+    const error = await failureOf(client.orders.create(orderInput))
+    expect(error).toMatchObject({ reason: "timeout", attempts: 3 })
+  })
+
+  it("is not waited for when the server asks to come back after it", async () => {
+    await using server = await startWireServer({
+      "orders.create": () => {
+        throw new ServiceUnavailable({ retryAfterMs: 60_000 })
+      }
+    })
+    const error = await failureOf(clientOf(server).orders.create(orderInput, { timeoutMs: 20_000 }))
+    expect(error).toMatchObject({ _tag: "ServiceUnavailable", retryAfterMs: 60_000, attempts: 1 })
+  })
+})
+
+describe("the policy", () => {
+  const transportError = (maybeSent: boolean) =>
+    new TransportError({ procedure: "auth.login", reason: "connection-lost", maybeSent, retryable: true })
+
+  it("follows the verdict of the server, and repeats actions only when they surely did not run", () => {
+    expect(mayRetry("mutation", transportError(true))).toBe(true)
+    expect(mayRetry("query", transportError(true))).toBe(true)
+    expect(mayRetry("action", transportError(true))).toBe(false)
+    expect(mayRetry("action", transportError(false))).toBe(true)
+    expect(mayRetry("action", new ServiceUnavailable({ retryAfterMs: 5 }))).toBe(true)
+    const bug = {
+      procedure: "orders.create",
+      code: "INTERNAL_SERVER_ERROR",
+      httpStatus: 500,
+      detail: "internal error"
+    }
+    expect(mayRetry("mutation", new RemoteDefect({ ...bug, retryable: false }))).toBe(false)
+    expect(mayRetry("mutation", new RemoteDefect({ ...bug, retryable: true }))).toBe(true)
+  })
+
+  it("waits a random part of a time that doubles up to its limit, on top of what the server asked for", async () => {
+    const policy = { ...defaultRetryPolicy, baseDelayMs: 100, maxDelayMs: 1000 }
+    const draw = (attempts: number, error: Parameters<typeof delayMs>[2]) =>
+      Promise.all(Array.from({ length: 400 }, () => Effect.runPromise(delayMs(policy, attempts, error))))
+    const first = await draw(1, transportError(true))
+    expect(Math.max(...first)).toBeLessThanOrEqual(100)
+    expect(Math.min(...first)).toBeLessThan(50)
+    expect(Math.max(...first)).toBeGreaterThan(50)
+    expect(Math.max(...(await draw(3, transportError(true))))).toBeGreaterThan(200)
+    expect(Math.max(...(await draw(20, transportError(true))))).toBeLessThanOrEqual(1000)
+    const asked = await draw(1, new ServiceUnavailable({ retryAfterMs: 700 }))
+    expect(Math.min(...asked)).toBeGreaterThanOrEqual(700)
+    expect(new Set(asked).size).toBeGreaterThan(10)
+  })
+})
