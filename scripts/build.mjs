@@ -15,7 +15,8 @@ mkdirSync(packed, { recursive: true })
 /** pnpm writes the versions of the workspace and the catalog into the tarballs' manifests. */
 const pack = (name) => ({
   name: `pack ${name}`,
-  work: () => capture(NPX, ["--yes", PNPM, "pack", "--pack-destination", packed], { cwd: join(root, "packages", name) })
+  work: () =>
+    capture(NPX, ["--yes", PNPM, "pack", "--pack-destination", packed], { cwd: join(root, "packages", name) })
 })
 
 const checksOf = (tarball) => [
