@@ -29,7 +29,7 @@ export type Implemented<P extends Procedure> = P["kind"] extends "query"
   ? TRPCQueryProcedure<Definition<P>>
   : TRPCMutationProcedure<Definition<P>>
 
-interface Definition<P extends Procedure> {
+export interface Definition<P extends Procedure> {
   readonly input: InputOf<P>
   readonly output: P["output"]["Encoded"]
   readonly meta: object

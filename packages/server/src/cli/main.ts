@@ -1,0 +1,88 @@
+#!/usr/bin/env node
+import { Cause, Effect, Exit, Layer, ManagedRuntime, Result } from "effect"
+import { parseArgs } from "node:util"
+import { ServerConfig, type ServerSettings, settingsFromEnvironment } from "../config/ServerConfig.ts"
+import { Database } from "../db/Database.ts"
+import { migrate } from "../db/migrate.ts"
+import { startServer } from "../startServer.ts"
+import { verifyText } from "../verify/text.ts"
+import { verify } from "../verify/verify.ts"
+
+const usage = `holdfast: a commerce core that stays exact under any concurrency
+
+  holdfast serve             migrates the database and serves
+  holdfast migrate           migrates the database and ends
+  holdfast verify [--json]   audits the database; ends with 1 when anything is off
+
+Settings come from the environment: HOLDFAST_MYSQL_URL, HOLDFAST_REDIS_URL, HOLDFAST_SECRET, HOST, PORT.`
+
+/** Ends with 0 when all is well, 1 when the answer is bad, 2 when the question was. */
+const main = async (args: ReadonlyArray<string>): Promise<number> => {
+  const { positionals, values } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false }
+    }
+  })
+  const [command] = positionals
+  if (values.help || command === undefined) return say(usage, values.help ? 0 : 2)
+  if (command === "serve") return serve(await settings())
+  if (command === "migrate") return runMigrations(await settings())
+  if (command === "verify") return audit(await settings(), values.json)
+  return say(`holdfast: unknown command ${command}\n\n${usage}`, 2)
+}
+
+const say = (text: string, code: number): number => {
+  console.log(text)
+  return code
+}
+
+const settings = async (): Promise<ServerSettings> => {
+  const exit = await Effect.runPromiseExit(settingsFromEnvironment)
+  if (Exit.isSuccess(exit)) return exit.value
+  const failure = Cause.findError(exit.cause)
+  throw new Error(Result.isSuccess(failure) ? failure.success.message : "the settings cannot be read")
+}
+
+const serve = async (serverSettings: ServerSettings): Promise<number> => {
+  const server = await startServer(serverSettings)
+  console.log(JSON.stringify({ message: "serving", url: server.url }))
+  await new Promise<void>((resolve) => {
+    process.once("SIGINT", () => resolve())
+    process.once("SIGTERM", () => resolve())
+  })
+  await server.stop()
+  return 0
+}
+
+/** The database alone: auditing or migrating needs neither Redis nor a port. */
+const withDatabase = async <A, E>(
+  serverSettings: ServerSettings,
+  effect: Effect.Effect<A, E, Database>
+): Promise<A> => {
+  const runtime = ManagedRuntime.make(Database.layer.pipe(Layer.provide(ServerConfig.layer(serverSettings))))
+  try {
+    return await runtime.runPromise(effect)
+  } finally {
+    await runtime.dispose()
+  }
+}
+
+const runMigrations = async (serverSettings: ServerSettings): Promise<number> => {
+  const names = await withDatabase(serverSettings, migrate)
+  return say(names.length === 0 ? "the database is up to date" : `migrated: ${names.join(", ")}`, 0)
+}
+
+const audit = async (serverSettings: ServerSettings, json: boolean): Promise<number> => {
+  const report = await withDatabase(serverSettings, verify)
+  return say(json ? JSON.stringify(report) : verifyText(report), report.ok ? 0 : 1)
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  console.error(`holdfast: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 2
+}
