@@ -1,6 +1,7 @@
 import { dockerRedis, dockerSql } from "./docker/index.ts"
 import { InvalidSetting, messageOf, ServiceUnavailable, type Attempt } from "./errors.ts"
 import { nativeRedis, nativeSql } from "./native/index.ts"
+import { packagesRedis, packagesSql } from "./packages/index.ts"
 import type { RedisService, Source, SqlService } from "./service.ts"
 import { chosenKind, sourceOrder, type RedisOptions, type SqlOptions, type Wish } from "./settings.ts"
 import { urlRedis, urlSql } from "./url.ts"
@@ -18,19 +19,20 @@ export interface ServiceOptions {
   readonly onProgress?: (line: string) => void
 }
 
-interface Stoppable extends AsyncDisposable {
+/** The servers that were started; stopped together. */
+export interface Services extends AsyncDisposable {
+  readonly sql: SqlService
+  readonly redis: RedisService
   /** Stops all servers that were started here. Idempotent. */
   stop(): Promise<void>
 }
 
-interface NoOptions {
-  readonly sql?: SqlOptions
-  readonly redis?: RedisOptions
+type WithSql = ServiceOptions & { readonly sql?: SqlOptions }
+type WithRedis = ServiceOptions & { readonly redis?: RedisOptions }
+type SomeServices = Omit<Services, "sql" | "redis"> & {
+  readonly sql?: SqlService
+  readonly redis?: RedisService
 }
-
-export type Services<Options extends ServiceOptions = ServiceOptions> = Stoppable &
-  (Options extends { readonly sql: false } ? unknown : { readonly sql: SqlService }) &
-  (Options extends { readonly redis: false } ? unknown : { readonly redis: RedisService })
 
 /**
  * Starts a SQL and a Redis server from the first source that has them. Servers that were started here end with
@@ -39,10 +41,12 @@ export type Services<Options extends ServiceOptions = ServiceOptions> = Stoppabl
  * Rejects with `ServiceUnavailable` (what was tried for each source, what to install) or `InvalidSetting` (a
  * variable that is set and does not work); then nothing is left running.
  */
-export async function startServices<const Options extends ServiceOptions = NoOptions>(
-  options?: Options
-): Promise<Services<Options>> {
-  const { sql, redis, source, dataDirectory, onProgress: progress = () => {} }: ServiceOptions = options ?? {}
+export function startServices(options?: WithSql & WithRedis): Promise<Services>
+export function startServices(options: WithSql & { readonly redis: false }): Promise<Omit<Services, "redis">>
+export function startServices(options: WithRedis & { readonly sql: false }): Promise<Omit<Services, "sql">>
+export function startServices(options: ServiceOptions): Promise<SomeServices>
+export async function startServices(options: ServiceOptions = {}): Promise<SomeServices> {
+  const { sql, redis, source, dataDirectory, onProgress: progress = () => {} } = options
   const order = sourceOrder(source)
   const shared = { dataDirectory, progress }
   const [sqlStart, redisStart] = await Promise.allSettled([
@@ -63,8 +67,7 @@ export async function startServices<const Options extends ServiceOptions = NoOpt
     await stop()
     throw failed.reason
   }
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a service is missing only where `false` asked for that
-  return { ...started, stop, [Symbol.asyncDispose]: stop } as unknown as Services<Options>
+  return { ...started, stop, [Symbol.asyncDispose]: stop }
 }
 
 const sqlWish = (options: SqlOptions = {}) => ({
@@ -82,10 +85,20 @@ const redisWish = (options: RedisOptions = {}, dataDirectory: string | undefined
 type Starters<W, S> = Readonly<Record<Source, (wish: W) => Promise<S>>>
 
 const startSql = (order: ReadonlyArray<Source>, wish: Wish<SqlService["flavour"]>) =>
-  firstThatWorks("sql", order, wish, { url: urlSql, docker: dockerSql, native: nativeSql })
+  firstThatWorks("sql", order, wish, {
+    url: urlSql,
+    docker: dockerSql,
+    native: nativeSql,
+    packages: packagesSql
+  })
 
 const startRedis = (order: ReadonlyArray<Source>, wish: Wish<RedisService["flavour"]>) =>
-  firstThatWorks("redis", order, wish, { url: urlRedis, docker: dockerRedis, native: nativeRedis })
+  firstThatWorks("redis", order, wish, {
+    url: urlRedis,
+    docker: dockerRedis,
+    native: nativeRedis,
+    packages: packagesRedis
+  })
 
 async function firstThatWorks<
   W extends { readonly progress: (line: string) => void },
@@ -95,18 +108,11 @@ async function firstThatWorks<
     readonly host: string
     readonly port: number
   }
->(
-  service: "sql" | "redis",
-  order: ReadonlyArray<Source>,
-  wish: W,
-  starters: Partial<Starters<W, S>>
-): Promise<S> {
+>(service: "sql" | "redis", order: ReadonlyArray<Source>, wish: W, starters: Starters<W, S>): Promise<S> {
   const tried: Array<Attempt> = []
   for (const source of order) {
-    const start = starters[source]
-    if (start === undefined) continue
     try {
-      const started = await start(wish)
+      const started = await starters[source](wish)
       wish.progress(`${service}: ${describe(source, started)}`)
       return started
     } catch (error) {

@@ -5,6 +5,7 @@ import type { Wish } from "./settings.ts"
 
 export const SQL_URL = "HOLDFAST_MYSQL_URL"
 export const REDIS_URL = "HOLDFAST_REDIS_URL"
+const ANSWER_MS = 5_000
 
 /** The server that `HOLDFAST_MYSQL_URL` names. A variable that is set and does not work is an error, not a skip. */
 export async function urlSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
@@ -15,7 +16,9 @@ export async function urlSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
     user: decodeURIComponent(url.username) || "root",
     password: decodeURIComponent(url.password)
   }
-  const info = await withSql(address, sqlServerInfo).catch((error: unknown) => refuse(SQL_URL, url, error))
+  const info = await withSql(address, sqlServerInfo, ANSWER_MS).catch((error: unknown) =>
+    refuse(SQL_URL, url, error)
+  )
   requireKind(SQL_URL, url, wish.kind, info.flavour)
   return {
     flavour: info.flavour,
@@ -30,7 +33,7 @@ export async function urlSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
 /** The server that `HOLDFAST_REDIS_URL` names. */
 export async function urlRedis(wish: Wish<RedisFlavour>): Promise<RedisService> {
   const url = readUrl(REDIS_URL, ["redis:", "rediss:"])
-  const info = await withRedis(url.href, redisServerInfo).catch((error: unknown) =>
+  const info = await withRedis(url.href, redisServerInfo, ANSWER_MS).catch((error: unknown) =>
     refuse(REDIS_URL, url, error)
   )
   requireKind(REDIS_URL, url, wish.kind, info.flavour)

@@ -27,7 +27,7 @@ export function serverArgs({ flavour, root, data, initFile, port, durable }: Sql
   return [
     "--no-defaults",
     ...asRootUser(),
-    ...(root === "" ? [] : unpackedArgs(flavour, root)),
+    ...(root === "" ? [] : unpackedArgs(root)),
     `--datadir=${data}`,
     `--init-file=${initFile}`,
     `--port=${port}`,
@@ -53,8 +53,10 @@ const mysqlArgs = ["--mysqlx=OFF", "--disable-log-bin"]
 /** Asynchronous I/O needs kernel resources that containers run out of, and these data fit into memory anyway. */
 const mariadbArgs = ["--innodb-use-native-aio=OFF", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=8M"]
 
-const unpackedArgs = (flavour: SqlFlavour, root: string) => [
+/** Their compiled-in directories begin with /usr. */
+const unpackedArgs = (root: string) => [
   `--basedir=${join(root, "usr")}`,
-  `--lc-messages-dir=${join(root, "usr/share", flavour === "mariadb" ? "mysql" : "mysql-8.0")}`,
-  `--character-sets-dir=${join(root, "usr/share/mysql/charsets")}`
+  `--lc-messages-dir=${join(root, "usr/share/mysql")}`,
+  `--character-sets-dir=${join(root, "usr/share/mysql/charsets")}`,
+  `--plugin-dir=${join(root, "usr/lib/mysql/plugin")}`
 ]

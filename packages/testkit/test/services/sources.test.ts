@@ -1,0 +1,201 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import {
+  InvalidSetting,
+  ServiceNotControllable,
+  ServiceUnavailable,
+  startServices,
+  type Services
+} from "../../src/index.ts"
+import { ownTemporaryBase, processExists, query, withClient, withEnvironment } from "./support.ts"
+
+const temporary = ownTemporaryBase()
+afterAll(temporary.remove)
+
+/** A machine that has nothing: no engine, no programs, no packages. */
+const nothing = {
+  DOCKER_HOST: "unix:///nonexistent/docker.sock",
+  HOLDFAST_SEARCH_PATH: "",
+  PATH: "/nonexistent",
+  HOLDFAST_SOURCE: undefined,
+  HOLDFAST_MYSQL_URL: undefined,
+  HOLDFAST_REDIS_URL: undefined
+}
+
+describe("source url", () => {
+  let owner: Services
+  beforeAll(async () => {
+    owner = await startServices({ source: ["native"] })
+  })
+  afterAll(() => owner?.stop())
+
+  const urls = () => ({
+    HOLDFAST_SOURCE: undefined,
+    HOLDFAST_MYSQL_URL: owner.sql.url(),
+    HOLDFAST_REDIS_URL: owner.redis.url(5)
+  })
+
+  it("uses the servers that the variables name, before all other sources", async () => {
+    const services = await withEnvironment(urls(), () => startServices())
+    expect([services.sql.source, services.redis.source]).toEqual(["url", "url"])
+    expect([services.sql.port, services.redis.port]).toEqual([owner.sql.port, owner.redis.port])
+    await services.sql.createDatabase("from_url")
+    expect(await query(owner.sql.url(), "SHOW DATABASES LIKE 'from_url'")).toHaveLength(1)
+    await withClient(services.redis.url(), (client) => client.set("key", "value"))
+    expect(await withClient(owner.redis.url(5), (client) => client.get("key"))).toBe("value")
+    await services.stop()
+    expect(processExists(owner.sql.identity.pid ?? 0)).toBe(true)
+  })
+
+  it("does not control them, and says why", async () => {
+    const { sql, redis } = await withEnvironment(urls(), () => startServices())
+    for (const service of [sql, redis]) {
+      for (const operation of ["freeze", "thaw", "kill", "restart"] as const) {
+        const failure = await service[operation]().catch((error: unknown) => error)
+        expect(failure).toBeInstanceOf(ServiceNotControllable)
+        expect(failure).toMatchObject({ operation, source: "url" })
+      }
+    }
+  })
+
+  it("refuses a server of another kind than the one that is wanted", async () => {
+    const other = owner.sql.flavour === "mysql" ? "mariadb" : "mysql"
+    await withEnvironment(urls(), async () => {
+      await expect(startServices({ sql: { kind: other } })).rejects.toThrow(/HOLDFAST_MYSQL_URL.*wanted is/)
+    })
+  })
+
+  it.each([
+    ["HOLDFAST_MYSQL_URL", "mysql://root:secret@127.0.0.1:1/x", /refused/i],
+    ["HOLDFAST_MYSQL_URL", "localhost:3306", /expected a URL that begins with mysql/],
+    ["HOLDFAST_MYSQL_URL", "nonsense", /not a URL/],
+    ["HOLDFAST_REDIS_URL", "redis://127.0.0.1:1", /refused/i],
+    ["HOLDFAST_REDIS_URL", "http://127.0.0.1", /expected a URL that begins with redis/]
+  ])("%s=%s is an error that names the variable, not a skip", async (variable, value, reason) => {
+    await withEnvironment({ ...urls(), [variable]: value }, async () => {
+      const failure = await startServices().catch((error: unknown) => error)
+      expect(failure).toBeInstanceOf(InvalidSetting)
+      expect(String(failure)).toContain(variable)
+      expect(String(failure)).toMatch(reason)
+      expect(String(failure)).not.toContain("secret")
+    })
+  })
+
+  it("is an error too when a server at the URL does not answer", async () => {
+    const silent = createServer(() => {}).listen(0, "127.0.0.1")
+    const port = await new Promise<number>((resolve) =>
+      silent.on("listening", () => {
+        const address = silent.address()
+        resolve(typeof address === "object" && address !== null ? address.port : 0)
+      })
+    )
+    const wrong = { ...urls(), HOLDFAST_REDIS_URL: `redis://127.0.0.1:${port}` }
+    await withEnvironment(wrong, async () => {
+      await expect(startServices({ sql: false })).rejects.toThrow(/HOLDFAST_REDIS_URL/)
+    })
+    silent.close()
+  })
+})
+
+describe("HOLDFAST_SOURCE", () => {
+  it("forces one source", async () => {
+    const lines: Array<string> = []
+    await withEnvironment(
+      { ...nothing, HOLDFAST_SOURCE: "native", HOLDFAST_SEARCH_PATH: undefined },
+      async () => {
+        await using services = await startServices({ sql: false, onProgress: (line) => lines.push(line) })
+        expect(services.redis.source).toBe("native")
+      }
+    )
+    expect(lines).toEqual([expect.stringContaining("from native")])
+  })
+
+  it("is refused when it names none", async () => {
+    await withEnvironment({ HOLDFAST_SOURCE: "cloud" }, async () => {
+      await expect(startServices()).rejects.toThrow(
+        /HOLDFAST_SOURCE=cloud: expected one of url, docker, native/
+      )
+    })
+  })
+
+  it("does not fall through to another source", async () => {
+    await withEnvironment({ ...nothing, HOLDFAST_SOURCE: "url" }, async () => {
+      const failure = await startServices().catch((error: unknown) => error)
+      expect(failure).toMatchObject({
+        _tag: "ServiceUnavailable",
+        tried: [{ source: "url", reason: expect.stringContaining("is not set") }]
+      })
+    })
+  })
+})
+
+describe("a machine that has nothing", () => {
+  it("gets an error that says what was tried and what to install", async () => {
+    const lines: Array<string> = []
+    const failure = await withEnvironment(nothing, () =>
+      startServices({ onProgress: (line) => lines.push(line) }).catch((error: unknown) => error)
+    )
+    expect(failure).toBeInstanceOf(ServiceUnavailable)
+    const { message } = failure as ServiceUnavailable
+    expect(message).toMatch(/url: HOLDFAST_MYSQL_URL is not set/)
+    expect(message).toMatch(/docker: no Docker engine answers at DOCKER_HOST=/)
+    expect(message).toMatch(/native: no mariadbd or mysqld on PATH/)
+    expect(message).toMatch(/packages: this is not Debian or Ubuntu \(apt-get/)
+    expect(message).toMatch(/What helps: .*install.*HOLDFAST_MYSQL_URL/)
+    expect(lines.filter((line) => line.startsWith("sql: not from"))).toHaveLength(4)
+  })
+
+  it("loses little time on the engine that it does not have", async () => {
+    const began = performance.now()
+    await withEnvironment({ ...nothing, HOLDFAST_SOURCE: "docker" }, async () => {
+      await expect(startServices()).rejects.toThrow(/no Docker engine/)
+    })
+    expect(performance.now() - began).toBeLessThan(1_000)
+  })
+
+  it("stops the one service when the other cannot be had", async () => {
+    await withEnvironment({ ...nothing, HOLDFAST_SEARCH_PATH: undefined }, async () => {
+      const image = { source: ["native"], sql: { kind: "mysql" } } as const
+      const failure = await startServices(image).catch((error: unknown) => error)
+      // Where a MySQL is installed there is nothing to fail.
+      if (failure instanceof Error) expect(failure).toMatchObject({ _tag: "ServiceUnavailable" })
+      else await (failure as Services).stop()
+    })
+    expect(temporary.list()).toEqual([])
+  })
+})
+
+const debian = existsSync("/usr/bin/apt-get") && existsSync("/usr/bin/dpkg-deb")
+if (!debian) console.warn("The tests of source packages are skipped: this is not Debian or Ubuntu.")
+
+describe.skipIf(!debian)("source packages", () => {
+  const cache = mkdtempSync(join(tmpdir(), "packages-"))
+  afterAll(() => rmSync(cache, { recursive: true, force: true }))
+
+  it("unpacks the distribution's servers once and runs them, without the system's own", async () => {
+    const lines: Array<string> = []
+    const start = () =>
+      withEnvironment({ HOLDFAST_CACHE: cache, HOLDFAST_SOURCE: "packages", HOLDFAST_SEARCH_PATH: "" }, () =>
+        startServices({ onProgress: (line) => lines.push(line) })
+      )
+    const first = await start()
+    expect([first.sql.source, first.redis.source]).toEqual(["packages", "packages"])
+    await first.sql.createDatabase("unpacked")
+    await first.sql.restart()
+    expect(await query(first.sql.url("unpacked"), "SELECT DATABASE() AS name")).toEqual([
+      { name: "unpacked" }
+    ])
+    expect(await withClient(first.redis.url(), (client) => client.ping())).toBe("PONG")
+    const [row] = await query(first.sql.url(), "SELECT @@basedir AS basedir")
+    expect(row?.["basedir"]).toContain(cache)
+    await first.stop()
+    expect(lines.some((line) => line.includes("downloading"))).toBe(true)
+
+    lines.length = 0
+    await (await start()).stop()
+    expect(lines.some((line) => line.includes("downloading"))).toBe(false)
+  }, 300_000)
+})
