@@ -48,3 +48,70 @@ export {
   type RuleOptions,
   type When
 } from "./faults/rules.ts"
+
+export {
+  History,
+  type ErrorMeaning,
+  type HistoryOptions,
+  type OpenOperation,
+  type RecordOptions
+} from "./history/history.ts"
+export type {
+  Failed,
+  Mark,
+  Operation,
+  Outcome as OperationOutcome,
+  Returned,
+  Unknown
+} from "./history/operation.ts"
+export { unknownOutput, type Invariant, type Model, type Observed, type Violation } from "./history/model.ts"
+export {
+  checkLinearizable,
+  UnsoundInvariantError,
+  type Check,
+  type CheckOptions,
+  type Illegal,
+  type Legal,
+  type Undecided
+} from "./history/linearizability.ts"
+export {
+  expectHistory,
+  NotLinearizableError,
+  UndecidedHistoryError,
+  type ExpectOptions,
+  type RecordedHistory
+} from "./history/expect-history.ts"
+export {
+  mutex,
+  type MutexInput,
+  type MutexOptions,
+  type MutexOutput,
+  type MutexState
+} from "./history/models/mutex.ts"
+export {
+  fencedMutex,
+  type FencedMutexInput,
+  type FencedMutexOutput,
+  type FencedMutexState
+} from "./history/models/fenced-mutex.ts"
+export {
+  stockCounter,
+  type StockInput,
+  type StockOptions,
+  type StockOutput
+} from "./history/models/stock-counter.ts"
+export { register, type RegisterInput, type RegisterOutput } from "./history/models/register.ts"
+export {
+  idempotentCall,
+  type IdempotentInput,
+  type IdempotentOutput,
+  type IdempotentState
+} from "./history/models/idempotent-call.ts"
+export { overlap, type Hold } from "./history/invariants/overlap.ts"
+export { tokenOrder, type Grant } from "./history/invariants/token-order.ts"
+export { conservation, type Reading } from "./history/invariants/conservation.ts"
+export { falseSoldOut, type Refusal } from "./history/invariants/false-sold-out.ts"
+export { type Movement } from "./history/invariants/movements.ts"
+export { renderTimeline } from "./history/timeline/render-timeline.ts"
+export { writeTimeline } from "./history/timeline/write-timeline.ts"
+export type { Bar, Timeline, TimelineMark } from "./history/timeline/timeline.ts"

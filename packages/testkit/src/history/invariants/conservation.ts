@@ -1,0 +1,37 @@
+import type { Violation } from "../model.ts"
+import { hasReturned, type Operation } from "../operation.ts"
+import { stockBounds, type Movement } from "./movements.ts"
+
+/** Somebody looked at the stock and saw so much. */
+export interface Reading<Input, Output> {
+  readonly value: number
+  readonly operation: Operation<Input, Output>
+}
+
+/** Nothing is taken that was not there, and nobody sees more or less than there can have been. O(n log n). */
+export const conservation = <Input, Output>(
+  initial: number,
+  movements: ReadonlyArray<Movement<Input, Output>>,
+  readings: ReadonlyArray<Reading<Input, Output>> = []
+): Violation<Input, Output> | undefined => {
+  const bounds = stockBounds(initial, movements)
+  for (const { amount, operation } of movements) {
+    if (amount >= 0 || !hasReturned(operation)) continue
+    const [taken, supplied] = [bounds.taken(operation), bounds.supplied(operation)]
+    if (taken > supplied) {
+      const message = `${taken} were taken of ${supplied}.`
+      return { invariant: "conservation", message, operations: [operation] }
+    }
+  }
+  for (const { value, operation } of readings) {
+    const [atLeast, atMost] = [bounds.atLeast(operation), bounds.atMost(operation)]
+    if (value < atLeast || value > atMost) {
+      const message = `${operation.client} saw ${value}, which must have been ${range(atLeast, atMost)}.`
+      return { invariant: "conservation", message, operations: [operation] }
+    }
+  }
+  return undefined
+}
+
+const range = (atLeast: number, atMost: number): string =>
+  atLeast === atMost ? `${atMost}` : `between ${Math.max(0, atLeast)} and ${atMost}`

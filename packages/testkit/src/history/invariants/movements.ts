@@ -1,0 +1,81 @@
+import { endOf, type Operation } from "../operation.ts"
+
+/** Something that may have been added to or taken from a stock. */
+export interface Movement<Input, Output> {
+  /** Positive when it adds, negative when it takes. */
+  readonly amount: number
+  /** False when its reply was lost: it may have happened or not. */
+  readonly certain: boolean
+  readonly operation: Operation<Input, Output>
+}
+
+/** What a stock can have held around an operation that does not move it itself, and what was moved in all. */
+export interface StockBounds {
+  /** The least it can have held at any instant between call and return. */
+  readonly atLeast: (operation: Operation<unknown, unknown>) => number
+  /** The most it can have held at any instant between call and return. */
+  readonly atMost: (operation: Operation<unknown, unknown>) => number
+  /** The most there can have been to take in all, until the operation returned. */
+  readonly supplied: (operation: Operation<unknown, unknown>) => number
+  /** What had certainly been taken in all when the operation returned. */
+  readonly taken: (operation: Operation<unknown, unknown>) => number
+}
+
+/**
+ * Bounds for every operation in O(n log n): what certainly happened before an operation had returned before its call,
+ * what may have happened before it was called before its return.
+ */
+export const stockBounds = <Input, Output>(
+  initial: number,
+  movements: ReadonlyArray<Movement<Input, Output>>
+): StockBounds => {
+  const gives = movements.filter(({ amount }) => amount > 0)
+  const takes = movements.filter(({ amount }) => amount < 0)
+  const certainGives = runningTotal(gives.filter(isCertain), returnedAt)
+  const certainTakes = runningTotal(takes.filter(isCertain), returnedAt)
+  const possibleGives = runningTotal(gives, calledAt)
+  const possibleTakes = runningTotal(takes, calledAt)
+  return {
+    atLeast: (operation) =>
+      initial + certainGives.before(operation.calledAtNs) + possibleTakes.upTo(endOf(operation)),
+    atMost: (operation) =>
+      initial + possibleGives.upTo(endOf(operation)) + certainTakes.before(operation.calledAtNs),
+    supplied: (operation) => initial + possibleGives.upTo(endOf(operation)),
+    taken: (operation) => -certainTakes.upTo(endOf(operation))
+  }
+}
+
+type AnyMovement = Movement<unknown, unknown>
+
+const isCertain = ({ certain }: AnyMovement): boolean => certain
+const calledAt = ({ operation }: AnyMovement): number => operation.calledAtNs
+const returnedAt = ({ operation }: AnyMovement): number => endOf(operation)
+
+const runningTotal = (
+  movements: ReadonlyArray<AnyMovement>,
+  instantOf: (movement: AnyMovement) => number
+) => {
+  const ordered = movements.toSorted((a, b) => instantOf(a) - instantOf(b))
+  const instants = ordered.map(instantOf)
+  const totals = [0]
+  for (const { amount } of ordered) totals.push((totals.at(-1) ?? 0) + amount)
+  const totalOf = (count: number): number => totals[count] ?? 0
+  return {
+    /** Total of the movements strictly before the instant. */
+    before: (instantNs: number): number => totalOf(countWhile(instants, (instant) => instant < instantNs)),
+    /** Total of the movements before the instant or at it. */
+    upTo: (instantNs: number): number => totalOf(countWhile(instants, (instant) => instant <= instantNs))
+  }
+}
+
+/** How many of the sorted instants, from the first on, satisfy the condition. */
+const countWhile = (instants: ReadonlyArray<number>, holds: (instantNs: number) => boolean): number => {
+  let low = 0
+  let high = instants.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (holds(instants[middle] ?? Infinity)) low = middle + 1
+    else high = middle
+  }
+  return low
+}

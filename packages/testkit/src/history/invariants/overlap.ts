@@ -1,0 +1,34 @@
+import type { Violation } from "../model.ts"
+import type { Operation } from "../operation.ts"
+
+/** A time during which somebody certainly held something that only one may hold. */
+export interface Hold<Input, Output> {
+  readonly fromNs: number
+  readonly toNs: number
+  readonly holder: string
+  readonly operation: Operation<Input, Output>
+}
+
+/** Mutual exclusion: no two certain holds overlap. O(n log n). */
+export const overlap = <Input, Output>(
+  holds: Iterable<Hold<Input, Output>>
+): Violation<Input, Output> | undefined => {
+  const ordered = [...holds]
+    .filter(({ fromNs, toNs }) => fromNs < toNs)
+    .toSorted((a, b) => a.fromNs - b.fromNs)
+  let longest: Hold<Input, Output> | undefined
+  for (const hold of ordered) {
+    if (longest !== undefined && hold.fromNs < longest.toNs) {
+      const togetherNs = Math.min(longest.toNs, hold.toNs) - hold.fromNs
+      return {
+        invariant: "overlap",
+        message: `${longest.holder} and ${hold.holder} both held it for ${inMs(togetherNs)}.`,
+        operations: [longest.operation, hold.operation]
+      }
+    }
+    if (longest === undefined || hold.toNs > longest.toNs) longest = hold
+  }
+  return undefined
+}
+
+const inMs = (ns: number): string => (Number.isFinite(ns) ? `${(ns / 1e6).toFixed(3)} ms` : "ever")

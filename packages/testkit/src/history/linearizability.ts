@@ -1,0 +1,134 @@
+import type { Model, Violation } from "./model.ts"
+import type { Operation } from "./operation.ts"
+import { searchOrder, type SearchLimits, type SearchResult } from "./search.ts"
+
+export type CheckOptions = SearchLimits
+
+/** Whatever holds operations: a {@link History} or a plain list. */
+export type Operations<Input, Output> =
+  | ReadonlyArray<Operation<Input, Output>>
+  | { readonly operations: ReadonlyArray<Operation<Input, Output>> }
+
+export type Check<State, Input, Output> = Legal<Input, Output> | Illegal<State, Input, Output> | Undecided
+
+/** Every partition has an order that the model accepts. */
+export interface Legal<Input, Output> {
+  readonly verdict: "ok"
+  /** One such order for each partition. */
+  readonly orders: ReadonlyMap<string, ReadonlyArray<Operation<Input, Output>>>
+  readonly steps: number
+}
+
+/** One partition has no such order. */
+export interface Illegal<State, Input, Output> {
+  readonly verdict: "illegal"
+  readonly partition: string
+  /** The operations of the partition that may have had an effect. */
+  readonly operations: ReadonlyArray<Operation<Input, Output>>
+  /** The operation that fits nowhere. */
+  readonly illegal: Operation<Input, Output>
+  /** Why, when one of the model's invariants already says so. */
+  readonly violation?: Violation<Input, Output>
+  /** A legal order of the longest prefix that has one, with the state after it; absent when the search gave up. */
+  readonly prefix?: { readonly order: ReadonlyArray<Operation<Input, Output>>; readonly state: State }
+  readonly steps: number
+}
+
+/** Neither proved nor refuted within the limits; never to be taken for success. */
+export interface Undecided {
+  readonly verdict: "unknown"
+  readonly partition: string
+  readonly reason: "deadline" | "steps" | "configurations"
+  readonly steps: number
+}
+
+/**
+ * Tells whether the operations could have taken effect one after the other, each between its call and its return, as
+ * the model says (linearizability: Herlihy and Wing, TOPLAS 1990).
+ *
+ * The deadline and the other limits hold for the whole check.
+ */
+export const checkLinearizable = <State, Input, Output>(
+  history: Operations<Input, Output>,
+  model: Model<State, Input, Output>,
+  options: CheckOptions = {}
+): Check<State, Input, Output> => {
+  const partitions = partitionsOf(history, model)
+  const broken = brokenInvariant(partitions, model)
+  const startedAtMs = performance.now()
+  const deadlineMs = options.deadlineMs ?? 10_000
+  let steps = 0
+
+  const search = (name: string): SearchResult<State, Input, Output> => {
+    const result = searchOrder(partitions.get(name) ?? [], model, name, {
+      ...options,
+      deadlineMs: deadlineMs - (performance.now() - startedAtMs),
+      maxSteps: (options.maxSteps ?? Infinity) - steps
+    })
+    steps += result.steps
+    return result
+  }
+
+  if (broken !== undefined) {
+    const { partition, violation } = broken
+    const result = search(partition)
+    const illegal = violation.operations.at(-1)
+    if (illegal === undefined) throw new TypeError(`Invariant ${violation.invariant} names no operation.`)
+    if (result.verdict === "ok") throw new UnsoundInvariantError(model.name, violation)
+    const prefix = result.verdict === "illegal" ? { prefix: result } : {}
+    const operations = partitions.get(partition) ?? []
+    return { verdict: "illegal", partition, operations, illegal, violation, steps, ...prefix }
+  }
+
+  const orders = new Map<string, ReadonlyArray<Operation<Input, Output>>>()
+  let undecided: Undecided | undefined
+  for (const [partition, operations] of partitions) {
+    const result = search(partition)
+    if (result.verdict === "illegal") {
+      const { blocked: illegal } = result
+      return { verdict: "illegal", partition, operations, illegal, prefix: result, steps }
+    }
+    if (result.verdict === "unknown")
+      undecided ??= { verdict: "unknown", partition, reason: result.reason, steps }
+    else orders.set(partition, result.order)
+  }
+  return undecided ?? { verdict: "ok", orders, steps }
+}
+
+/** An invariant accused a history that has a legal order: the model contradicts itself. */
+export class UnsoundInvariantError extends Error {
+  readonly _tag = "UnsoundInvariant"
+  readonly model: string
+  readonly invariant: string
+
+  constructor(model: string, violation: Pick<Violation<unknown, unknown>, "invariant" | "message">) {
+    super(
+      `Invariant ${violation.invariant} of model ${model} is wrong: a legal order exists. ${violation.message}`
+    )
+    this.name = "UnsoundInvariantError"
+    this.model = model
+    this.invariant = violation.invariant
+  }
+}
+
+const partitionsOf = <State, Input, Output>(
+  history: Operations<Input, Output>,
+  model: Model<State, Input, Output>
+): ReadonlyMap<string, ReadonlyArray<Operation<Input, Output>>> => {
+  const operations = "operations" in history ? history.operations : history
+  const effective = operations.filter(({ outcome }) => outcome.status !== "failed")
+  return Map.groupBy(effective, ({ input }) => model.partition?.(input) ?? "")
+}
+
+const brokenInvariant = <State, Input, Output>(
+  partitions: ReadonlyMap<string, ReadonlyArray<Operation<Input, Output>>>,
+  { invariants = [] }: Model<State, Input, Output>
+) => {
+  for (const [partition, operations] of partitions) {
+    for (const invariant of invariants) {
+      const violation = invariant(operations, partition)
+      if (violation !== undefined) return { partition, violation }
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,128 @@
+import { describe, expect, it } from "vitest"
+import { seededRandom, type Random } from "../explore/random.ts"
+import { checkLinearizable } from "./linearizability.ts"
+import type { Model } from "./model.ts"
+import { fencedMutex } from "./models/fenced-mutex.ts"
+import { idempotentCall } from "./models/idempotent-call.ts"
+import { mutex } from "./models/mutex.ts"
+import { register } from "./models/register.ts"
+import { stockCounter } from "./models/stock-counter.ts"
+import type { Operation } from "./operation.ts"
+import { isLinearizable } from "./testing/brute-force.ts"
+import {
+  fencedLock,
+  idempotentService,
+  stock,
+  tryMutex,
+  valueRegister,
+  waitingMutex
+} from "./testing/objects.ts"
+import { simulate, type Simulated } from "./testing/simulate.ts"
+
+interface Subject {
+  readonly name: string
+  /** Compares the checker with the definition on one small history, half of them with a changed output. */
+  readonly agrees: (seed: number) => "both ok" | "both illegal" | "they differ"
+  /** Checks one long history of a correct object. */
+  readonly checksCorrect: (seed: number) => string
+}
+
+const subject = <State, Input, Output, Hidden>(
+  name: string,
+  model: Model<State, Input, Output>,
+  object: Simulated<Hidden, Input, Output>,
+  otherOutput: (output: Output, random: Random) => Output
+): Subject => ({
+  name,
+  agrees: (seed) => {
+    const random = seededRandom(seed)
+    const size = { clients: 3, operations: 6, lostShare: 0.05 }
+    const correct = simulate(object, size, random)
+    const history = seed % 2 === 0 ? correct : withOtherOutput(correct, otherOutput, random)
+    const expected = isLinearizable(history, model)
+    if ((checkLinearizable(history, model).verdict === "ok") !== expected) return "they differ"
+    return expected ? "both ok" : "both illegal"
+  },
+  checksCorrect: (seed) => {
+    const size = { clients: 8, operations: 200, lostShare: seed % 2 === 0 ? 0 : 0.01 }
+    return checkLinearizable(simulate(object, size, seededRandom(seed)), model).verdict
+  }
+})
+
+/** Changes what one operation answered: the history may or may not stay linearizable. */
+const withOtherOutput = <Input, Output>(
+  history: ReadonlyArray<Operation<Input, Output>>,
+  otherOutput: (output: Output, random: Random) => Output,
+  random: Random
+): Array<Operation<Input, Output>> => {
+  const changed = random.below(history.length)
+  return history.map((operation, index) => {
+    const { outcome } = operation
+    if (index !== changed || outcome.status !== "returned") return operation
+    return { ...operation, outcome: { ...outcome, output: otherOutput(outcome.output, random) } }
+  })
+}
+
+const subjects: ReadonlyArray<Subject> = [
+  subject("waiting mutex", mutex(), waitingMutex, (output) => !output),
+  subject("try mutex", mutex(), tryMutex, (output) => !output),
+  subject("fenced mutex", fencedMutex(), fencedLock, (output, random) => {
+    if (typeof output === "boolean") return !output
+    return random.pick([null, 1, 3, 6, 9])
+  }),
+  subject("stock", stockCounter({ initial: 4 }), stock(4), (output, random) =>
+    typeof output === "boolean" ? !output : random.below(6)
+  ),
+  subject("register", register(0), valueRegister, (output, random) =>
+    typeof output === "boolean" ? !output : random.below(4)
+  ),
+  subject("idempotent call", idempotentCall(), idempotentService, (output, random) => {
+    if (typeof output === "number") return random.below(3)
+    return random.pick([{ answer: 1000 }, { answer: 1001 }, { reused: true } as const])
+  })
+]
+
+describe.each(subjects)("$name", ({ agrees, checksCorrect }) => {
+  it("agrees with the definition on 300 small histories", () => {
+    const verdicts = Map.groupBy(
+      Array.from({ length: 300 }, (_, seed) => agrees(seed)),
+      (verdict) => verdict
+    )
+    expect(verdicts.get("they differ")).toBeUndefined()
+    expect(verdicts.get("both ok")?.length).toBeGreaterThan(60)
+    expect(verdicts.get("both illegal")?.length).toBeGreaterThan(30)
+  })
+
+  it("accepts 20 long histories of a correct object, lost replies included", () => {
+    const verdicts = Array.from({ length: 20 }, (_, seed) => checksCorrect(seed))
+    expect(verdicts).toEqual(Array.from({ length: 20 }, () => "ok"))
+  })
+})
+
+describe("limits", () => {
+  const history = simulate(valueRegister, { clients: 8, operations: 500 }, seededRandom(1))
+
+  it("answers unknown when steps, configurations or time run out", () => {
+    expect(checkLinearizable(history, register(0), { maxSteps: 10 })).toMatchObject({
+      verdict: "unknown",
+      reason: "steps"
+    })
+    expect(checkLinearizable(history, register(0), { maxConfigurations: 10 })).toMatchObject({
+      verdict: "unknown",
+      reason: "configurations"
+    })
+    expect(checkLinearizable(history, register(0), { deadlineMs: 0 })).toMatchObject({
+      verdict: "unknown",
+      reason: "deadline"
+    })
+  })
+})
+
+describe("speed", () => {
+  it("checks 10,000 operations of 50 clients on a mutex in less than 2 s", () => {
+    const history = simulate(waitingMutex, { clients: 50, operations: 10_000 }, seededRandom(7))
+    const startedAtMs = performance.now()
+    expect(checkLinearizable(history, mutex()).verdict).toBe("ok")
+    expect(performance.now() - startedAtMs).toBeLessThan(2000)
+  })
+})

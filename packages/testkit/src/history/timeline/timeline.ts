@@ -1,0 +1,30 @@
+/** What a timeline shows: bars in lanes, over an axis of events in the order in which they happened. */
+export interface Timeline {
+  readonly title: string
+  /** What is wrong, a line each. */
+  readonly summary: ReadonlyArray<string>
+  readonly bars: ReadonlyArray<Bar>
+  readonly marks: ReadonlyArray<TimelineMark>
+  /** A text below the lanes: a heading and its lines. */
+  readonly order?: { readonly heading: string; readonly lines: ReadonlyArray<string> }
+  /** How many operations were left out to keep it readable. */
+  readonly omitted: number
+}
+
+export interface Bar {
+  readonly lane: string
+  readonly label: string
+  readonly fromNs: number
+  /** Infinity when it never ended. */
+  readonly toNs: number
+  /** Position in the legal order, from 1; absent when it is not part of it. */
+  readonly position?: number
+  /** `illegal` is the operation to blame, `involved` one that it contradicts. */
+  readonly emphasis?: "illegal" | "involved"
+}
+
+export interface TimelineMark {
+  readonly label: string
+  readonly atNs: number
+  readonly lane?: string
+}
