@@ -115,3 +115,8 @@ export { type Movement } from "./history/invariants/movements.ts"
 export { renderTimeline } from "./history/timeline/render-timeline.ts"
 export { writeTimeline } from "./history/timeline/write-timeline.ts"
 export type { Bar, Timeline, TimelineMark } from "./history/timeline/timeline.ts"
+
+export { evidence, type Evidence, type EvidenceTargets, type EvidenceWatch } from "./evidence/evidence.ts"
+export type { ServerAddress, ServerAddressFields } from "./evidence/address.ts"
+export type { Amount, ExpectedCommands, ExpectedEvidence } from "./evidence/expectation.ts"
+export type { ServerEvidence, ServerIdentity } from "./evidence/snapshot.ts"
