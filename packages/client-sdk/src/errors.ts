@@ -1,6 +1,5 @@
 import type { DomainError } from "@holdfast/domain"
 import { Data } from "effect"
-import type { HoldfastError } from "./types.ts"
 
 /**
  * Why a request ended without an answer:
@@ -103,8 +102,8 @@ export const report = <E extends DomainError | TransportError | RemoteDefect>(
 
 const reported = Symbol.for("@holdfast/client-sdk/reported")
 
-/** Whether a call of a client failed with this: tells Holdfast's errors from all others in a `catch`. */
-export const isHoldfastError = (error: unknown): error is HoldfastError =>
+/** Whether {@link report} has seen it. */
+export const isReported = (error: unknown): boolean =>
   typeof error === "object" && error !== null && reported in error
 
 /** A copy for one of several calls that failed together, as all do that waited for one login. */

@@ -4,13 +4,14 @@ export { type Credentials, memoryTokenStore, type TokenStore } from "./auth/sess
 export { type ClientOptions, createClient } from "./createClient.ts"
 export {
   type CallDetails,
-  isHoldfastError,
   RemoteDefect,
   type Reported,
   TransportError,
   type TransportReason
 } from "./errors.ts"
+export { isHoldfastError } from "./isHoldfastError.ts"
 export type { RequestEvent, ResponseEvent } from "./invoke.ts"
 export type { RetryPolicy } from "./retry.ts"
 export type { Fetch } from "./transport/boundedFetch.ts"
+export type * from "./names.ts"
 export type * from "./types.ts"

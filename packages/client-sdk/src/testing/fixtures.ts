@@ -3,7 +3,7 @@ import type { Order, Product, Session } from "@holdfast/domain"
 const id = (n: number) => `01890a5d-ac96-774b-bcce-${n.toString(16).padStart(12, "0")}`
 
 /** Encoded outputs, as they travel. */
-export const encodedOrder = (n = 1): Record<keyof Order, unknown> => ({
+export const encodedOrder = (n = 1): typeof Order.Encoded => ({
   id: id(n),
   userId: id(1000),
   status: "PENDING",
@@ -13,7 +13,7 @@ export const encodedOrder = (n = 1): Record<keyof Order, unknown> => ({
   expiresAt: "2026-01-02T03:14:05.678Z"
 })
 
-export const encodedProduct = (sku: string): Record<keyof Product, unknown> => ({
+export const encodedProduct = (sku: string): typeof Product.Encoded => ({
   sku,
   name: `Product ${sku}`,
   priceMinor: 450,
@@ -21,10 +21,7 @@ export const encodedProduct = (sku: string): Record<keyof Product, unknown> => (
   createdAt: "2026-01-02T03:04:05.678Z"
 })
 
-export const encodedSession = (
-  accessToken: string,
-  refreshToken: string
-): Record<keyof Session, unknown> => ({
+export const encodedSession = (accessToken: string, refreshToken: string): typeof Session.Encoded => ({
   user: { id: id(1000), email: "ann@example.com", role: "user", createdAt: "2026-01-02T03:04:05.678Z" },
   accessToken,
   accessExpiresAt: "2026-01-02T03:19:05.678Z",

@@ -1,0 +1,51 @@
+import { contract, query, type Procedure } from "@holdfast/domain"
+import { Effect, Schema } from "effect"
+import { expect, it } from "vitest"
+import { deriveClient } from "./deriveClient.ts"
+import { createClient } from "./index.ts"
+
+type Methods = Record<string, Record<string, unknown> | undefined>
+
+/** The procedures that a client has no method for, in at least one style. */
+const missingMethods = (client: { safe: unknown; effect: unknown }, procedures: object): Array<string> =>
+  Object.entries(procedures).flatMap(([group, members]) =>
+    Object.keys(members as Record<string, Procedure>)
+      .filter((name) =>
+        [client, client.safe, client.effect].some(
+          (style) => typeof (style as Methods)[group]?.[name] !== "function"
+        )
+      )
+      .map((name) => `${group}.${name}`)
+  )
+
+const planted = query({
+  access: "public",
+  summary: "A procedure that was added a moment ago.",
+  input: Schema.Struct({ cursor: Schema.optionalKey(Schema.String) }),
+  output: Schema.Struct({ items: Schema.Array(Schema.Int), nextCursor: Schema.optionalKey(Schema.String) }),
+  errors: []
+})
+
+it("has a method in every style for every procedure of the contract", () => {
+  const client = createClient({ url: "http://localhost:3000" })
+  expect(missingMethods(client, contract)).toEqual([])
+  expect(missingMethods(client, { ...contract, orders: { ...contract.orders, planted } })).toEqual([
+    "orders.planted"
+  ])
+})
+
+it("has a method for a procedure as soon as the contract has it", async () => {
+  const client = deriveClient({ stock: { history: planted } }, (operation, input) =>
+    Effect.succeed({ items: [operation.name.length, Object.keys(input ?? {}).length] })
+  )
+  expect(await client.stock.history({ cursor: "x" })).toEqual({ items: ["stock.history".length, 1] })
+  expect(await client.safe.stock.history()).toMatchObject({ ok: true })
+  const pages: Array<unknown> = []
+  for await (const page of client.stock.historyPages({ cursor: "x" })) pages.push(page)
+  expect(pages).toHaveLength(1)
+})
+
+it("has room for the three styles: no group of the contract has the name of one", () => {
+  expect(Object.keys(contract)).not.toContain("safe")
+  expect(Object.keys(contract)).not.toContain("effect")
+})

@@ -1,0 +1,123 @@
+// Compiled, never run: each line states what the client's types promise, or that a mistake does not compile.
+import {
+  type Contract,
+  type HoldfastContract,
+  IdempotencyKeyReused,
+  InvalidInput,
+  type Order,
+  OutOfStock,
+  type OrderLimitExceeded,
+  type Procedure,
+  type ProductNotFound,
+  type ServiceUnavailable,
+  type Unauthenticated
+} from "@holdfast/domain"
+import { Effect } from "effect"
+import type { Client, OrdersCreateFailure, OrdersCreateInput, ProductsPageOutput } from "./index.ts"
+import { isHoldfastError, type RemoteDefect, type Reported, type TransportError } from "./index.ts"
+import type { ClientOf, EffectMethod, PromiseMethod, SafeMethod } from "./types.ts"
+
+declare const client: Client
+
+// Identical, not merely assignable both ways: `any` would be.
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the compiler compares the two signatures
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+
+// ---- every procedure has its method, in every style
+type Method<Api, G, N> = G extends keyof Api ? (N extends keyof Api[G] ? Api[G][N] : never) : never
+type Has<Api, G, N, Wanted> = Same<Method<Api, G, N>, Wanted>
+
+type Missing<C extends Contract, Api extends { readonly safe: unknown; readonly effect: unknown }> = {
+  [G in keyof C & string]: {
+    [N in keyof C[G] & string]: C[G][N] extends infer P extends Procedure
+      ? [
+          Has<Api, G, N, PromiseMethod<P>>,
+          Has<Api["safe"], G, N, SafeMethod<P>>,
+          Has<Api["effect"], G, N, EffectMethod<P>>
+        ] extends [true, true, true]
+        ? never
+        : `${G}.${N}`
+      : never
+  }[keyof C[G] & string]
+}[keyof C & string]
+
+interface Grown extends Omit<HoldfastContract, "orders"> {
+  readonly orders: HoldfastContract["orders"] & { readonly planted: HoldfastContract["orders"]["get"] }
+}
+type GrownContract = { readonly [G in keyof Grown]: { readonly [N in keyof Grown[G]]: Grown[G][N] } }
+
+void (true satisfies Same<Missing<HoldfastContract, Client>, never>)
+void (true satisfies Same<Missing<GrownContract, Client>, "orders.planted">)
+void (true satisfies Same<Missing<GrownContract, ClientOf<GrownContract>>, never>)
+
+// ---- inputs are plain, outputs are decoded
+void (true satisfies Same<Awaited<ReturnType<Client["orders"]["create"]>>, Order>)
+void (true satisfies Same<Order["createdAt"], Date>)
+void (true satisfies Same<
+  OrdersCreateInput["lines"][number],
+  { readonly sku: string; readonly quantity: number }
+>)
+void client.orders.create({ lines: [{ sku: "TEA", quantity: 1 }] })
+// @ts-expect-error a quantity is a number
+void client.orders.create({ lines: [{ sku: "TEA", quantity: "1" }] })
+// @ts-expect-error the input is needed
+void client.orders.create()
+
+// ---- options: a key for mutations, and never in the place of the input
+void client.orders.create({ lines: [] }, { idempotencyKey: "k", signal: AbortSignal.abort(), timeoutMs: 1 })
+// @ts-expect-error a query takes no idempotency key
+void client.orders.get({ orderId: "x" }, { idempotencyKey: "k" })
+void client.auth.me()
+void client.auth.me({}, { timeoutMs: 5 })
+// @ts-expect-error these are options, not an input
+void client.auth.me({ timeoutMs: 5 })
+// @ts-expect-error an effect is interrupted, it takes no signal
+void client.effect.auth.me({}, { signal: AbortSignal.abort() })
+
+// ---- errors: exactly the declared ones, and the two of the client
+type CreateFailure =
+  | Reported<ProductNotFound>
+  | Reported<OutOfStock>
+  | Reported<OrderLimitExceeded>
+  | Reported<Unauthenticated>
+  | Reported<IdempotencyKeyReused>
+  | Reported<InvalidInput>
+  | Reported<ServiceUnavailable>
+  | Reported<TransportError>
+  | Reported<RemoteDefect>
+const creating = client.effect.orders.create({ lines: [] })
+void (true satisfies Same<Effect.Error<typeof creating>["_tag"], CreateFailure["_tag"]>)
+void (true satisfies Same<OrdersCreateFailure["_tag"], CreateFailure["_tag"]>)
+void creating.pipe(
+  Effect.catchTag("OutOfStock", (error) => {
+    void (true satisfies Same<typeof error.available, number>)
+    void (true satisfies Same<typeof error.requestId, string | undefined>)
+    return Effect.void
+  })
+)
+// @ts-expect-error a balance cannot be out of stock
+void client.effect.points.balance().pipe(Effect.catchTag("OutOfStock", () => Effect.void))
+
+// ---- results and rejections are told apart by their tags
+const examine = async () => {
+  const result = await client.safe.orders.create({ lines: [] })
+  if (result.ok) void (true satisfies Same<typeof result.value, Order>)
+  else if (result.error._tag === "OutOfStock")
+    void (true satisfies Same<typeof result.error.requested, number>)
+  try {
+    await client.orders.create({ lines: [] })
+  } catch (error) {
+    if (!isHoldfastError(error) || !(error instanceof OutOfStock)) throw error
+    void (true satisfies Same<typeof error.available, number>)
+    void (true satisfies Same<typeof error.idempotencyKey, string | undefined>)
+  }
+}
+void examine
+
+// ---- pages, for the procedures that have some
+const pages = client.products.pages({ limit: 2 })
+void (true satisfies Same<typeof pages, AsyncIterable<ProductsPageOutput>>)
+const items = client.orders.items()
+void (true satisfies Same<typeof items, AsyncIterable<Order>>)
+// @ts-expect-error there is one balance, no pages of it
+void client.points.pages
