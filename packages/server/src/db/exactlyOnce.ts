@@ -11,11 +11,12 @@ import {
 import { Effect, Redacted, Schema } from "effect"
 import { createHmac } from "node:crypto"
 import { ServerConfig } from "../config/ServerConfig.ts"
+import type { LockFree } from "../locks/marks.ts"
 import type { RequestInfo } from "../rpc/Request.ts"
 import { BUSY_RETRY_AFTER_MS, type Database, read } from "./Database.ts"
 import { bytesOf } from "./ids.ts"
 import type { DatabaseUnavailable, WriteConflict } from "./sqlErrors.ts"
-import { inTransaction, type Tx, writeUnique } from "./transaction.ts"
+import { inTransaction, type Transactions, type Tx, writeUnique } from "./transaction.ts"
 
 /** One mutation, asked for once or many times. */
 export interface Mutation<P extends Procedure> {
@@ -48,11 +49,12 @@ type StoredAnswer = { readonly success: unknown } | { readonly failure: unknown 
  */
 export const exactlyOnce = <P extends Procedure, R>(
   mutation: Mutation<P>,
-  body: Effect.Effect<OutputOf<P>, ErrorOf<P> | WriteConflict | DatabaseUnavailable, R>
+  body: Effect.Effect<OutputOf<P>, ErrorOf<P> | WriteConflict | DatabaseUnavailable, R> &
+    LockFree<R, Transactions>
 ): Effect.Effect<
   OutputOf<P>,
   ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused,
-  Exclude<R, Tx> | Database | ServerConfig
+  Exclude<R, Tx> | Database | Transactions | ServerConfig
 > =>
   Effect.gen(function* () {
     const { idempotencyKey } = mutation.request
@@ -64,7 +66,9 @@ export const exactlyOnce = <P extends Procedure, R>(
       yield* storeAnswer(key, { success: yield* encode(output).pipe(Effect.orDie) })
       return output
     })
-    return yield* inTransaction(effectThenAnswer).pipe(
+    // What the answer adds to the body is a statement: what was checked of the body holds for both.
+    type Checked = typeof effectThenAnswer & LockFree<R | Tx, Transactions>
+    return yield* inTransaction(effectThenAnswer as Checked).pipe(
       Effect.catch((error) => {
         if (error instanceof AnsweredBefore) return replay(mutation, key)
         if (isDefinitive(error)) return storeFailure(mutation, key, error)

@@ -1,6 +1,8 @@
 import { ServiceUnavailable } from "@holdfast/domain"
-import { Context, Effect, Exit, Schedule } from "effect"
-import type { ControlledTransaction } from "kysely"
+import { Context, Effect, Layer, Schedule } from "effect"
+import { CompiledQuery, type ControlledTransaction } from "kysely"
+import type { LockFree } from "../locks/marks.ts"
+import { makeInTransaction, type TransactionBackend } from "../locks/transaction.ts"
 import { BUSY_RETRY_AFTER_MS, Database, statement, type StatementOptions, unavailable } from "./Database.ts"
 import type { DB } from "./schema.ts"
 import { DatabaseUnavailable, type SqlError, UniqueViolation, WriteConflict } from "./sqlErrors.ts"
@@ -16,17 +18,38 @@ const conflictBackoff = Schedule.exponential("10 millis").pipe(Schedule.jittered
 const ROLLBACK_WAIT_MS = 2_000
 
 /**
+ * Opens transactions. It stays in the requirements of everything that opens one, so that a transaction inside of
+ * another does not compile.
+ */
+export class Transactions extends Context.Service<
+  Transactions,
+  TransactionBackend<ControlledTransaction<DB>, WriteConflict | DatabaseUnavailable>
+>()("@holdfast/server/Transactions") {
+  static readonly layer: Layer.Layer<Transactions, never, Database> = Layer.effect(
+    Transactions,
+    Effect.map(Database, (database) => ({
+      begin: Effect.provideService(begin, Database, database),
+      commit,
+      rollback,
+      fence: fenceStatement
+    }))
+  )
+}
+
+/**
  * Runs the body in one transaction: commits when it succeeds, rolls back when it fails or is interrupted. A deadlock
  * (1213) or a lock wait timeout (1205) starts the whole body over, up to three times. The body may run several times,
  * so it does nothing but SQL. When the connection is lost at COMMIT nobody knows what became of it: the caller gets
  * `ServiceUnavailable`, and the repeated request finds the answer by its idempotency key.
+ *
+ * A body that takes a lock or opens another transaction does not compile: locks come first, see `withLock`.
  */
 export const inTransaction = <A, E, R>(
-  body: Effect.Effect<A, E, R>
+  body: Effect.Effect<A, E, R> & LockFree<R, Transactions>
 ): Effect.Effect<
   A,
   Exclude<E, WriteConflict | DatabaseUnavailable> | ServiceUnavailable,
-  Exclude<R, Tx> | Database
+  Exclude<R, Tx> | Database | Transactions
 > =>
   Effect.gen(function* () {
     const { connected } = yield* Database
@@ -46,22 +69,7 @@ export const inTransaction = <A, E, R>(
     )
   })
 
-/** One BEGIN, the body, one COMMIT or ROLLBACK. Only the body can be interrupted. */
-const attempt = <A, E, R>(
-  body: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | WriteConflict | DatabaseUnavailable, Exclude<R, Tx> | Database> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const tx = yield* restore(begin)
-      const exit = yield* restore(Effect.provideService(body, Tx, tx)).pipe(Effect.exit)
-      if (Exit.isFailure(exit)) {
-        yield* rollback(tx)
-        return yield* exit
-      }
-      yield* commit(tx)
-      return exit.value
-    })
-  )
+const attempt = makeInTransaction(Tx, Transactions)
 
 /** After a failed COMMIT the ROLLBACK gives the connection back; the pool closes it instead of using it again. */
 const commit = (tx: ControlledTransaction<DB>): Effect.Effect<void, WriteConflict | DatabaseUnavailable> =>
@@ -96,6 +104,14 @@ const rollback = (tx: ControlledTransaction<DB>): Effect.Effect<void> =>
       new Promise<void>((resolve) => setTimeout(resolve, ROLLBACK_WAIT_MS).unref())
     ])
   )
+
+/** The statement by which a fenced lock proves that it is the latest; MySQL hands its token back as the insert id. */
+const fenceStatement =
+  (tx: ControlledTransaction<DB>) => (text: string, parameters: ReadonlyArray<unknown>) =>
+    statement((options) => tx.executeQuery(CompiledQuery.raw(text, [...parameters]), options)).pipe(
+      Effect.map(({ insertId }) => Number(insertId ?? 0)),
+      Effect.catchTag("UniqueViolation", Effect.die)
+    )
 
 /** A statement of the open transaction. A unique violation here is a bug; see {@link writeUnique}. */
 export const write = <A>(

@@ -25,6 +25,9 @@ export interface ShopOptions {
   readonly redisUrl?: string
 }
 
+/** `HOLDFAST_TEST_LOG=Error` shows what a server says about the defect behind a masked answer. */
+const LOG_LEVEL = (process.env["HOLDFAST_TEST_LOG"] ?? "None") as "None" | "Error" | "Info"
+
 /** Settings for tests: the cheapest password hashes that argon2 allows, everything else as in production. */
 export const testSettings = (
   mysqlUrl: string,
@@ -42,6 +45,12 @@ export const testSettings = (
   databaseWaitMs: 10_000,
   argon2: { memoryKib: 8, iterations: 1 },
   orders: { maximumLines: 2_000, maximumQuantity: 100_000, expiresAfterMs: 600_000 },
+  cancellation: { paidWithinMs: 3_600_000 },
+  charges: { minimum: 1_000, maximum: 1_000_000, step: 1_000, perDay: 3, perMonth: 10 },
+  webhook: undefined,
+  retentionMs: 604_800_000,
+  // A test that needs a worker says so: most of them look at what happens before one comes by.
+  workers: false,
   shutdownMs: 5_000,
   ...overrides
 })
@@ -85,7 +94,7 @@ export class Shop {
     await sql.end()
     const settings = testSettings(base.href, redisUrl, options.settings)
     const servers = await Promise.all(
-      Array.from({ length: options.servers ?? 1 }, () => startServer(settings, { logLevel: "None" }))
+      Array.from({ length: options.servers ?? 1 }, () => startServer(settings, { logLevel: LOG_LEVEL }))
     )
     const first = servers[0]!
     const password = "the admin's password"
