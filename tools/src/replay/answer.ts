@@ -1,0 +1,59 @@
+import { RemoteDefect, type Result, TransportError } from "@holdfast/client-sdk"
+import { setTimeout as sleep } from "node:timers/promises"
+
+/** The server gave no definitive answer for so long that going on makes no sense. A later run goes on from here. */
+export class NoAnswer extends Error {
+  override readonly name = "NoAnswer"
+}
+
+/** For how long a call is repeated without an answer: a server that crashed has that long to come back. */
+const PATIENCE_MS = 120_000
+const PAUSE_MS = 500
+
+interface Failure {
+  readonly _tag: string
+  readonly message: string
+  readonly retryable: boolean
+}
+
+/**
+ * Repeats a call until its answer is definitive: a value or a refusal that the server stands by. The client repeats
+ * by itself for a while; this goes on where it gives up, so that a server may crash and start again meanwhile. The
+ * call must be one that may be repeated: a query, or a mutation under one idempotency key.
+ */
+export const definitive = async <A, E extends Failure>(
+  call: () => Promise<Result<A, E>>,
+  signal?: AbortSignal,
+  patienceMs = PATIENCE_MS
+): Promise<Result<A, Exclude<E, TransportError | RemoteDefect>>> => {
+  const giveUpAt = Date.now() + patienceMs
+  for (;;) {
+    const answer = await call()
+    if (answer.ok) return answer
+    const { error } = answer
+    const isUnanswered = error instanceof TransportError || error instanceof RemoteDefect
+    if (!isUnanswered && !error.retryable)
+      return { ok: false, error: error as Exclude<E, TransportError | RemoteDefect> }
+    if (!error.retryable || Date.now() + PAUSE_MS >= giveUpAt)
+      throw new NoAnswer(`the server gave no answer: ${error.message}`, { cause: error })
+    await sleep(PAUSE_MS, undefined, signal === undefined ? {} : { signal })
+  }
+}
+
+/** The value of a call that nothing but a broken premise refuses. */
+export const required = async <A, E extends Failure>(
+  what: string,
+  call: () => Promise<Result<A, E>>,
+  signal?: AbortSignal
+): Promise<A> => {
+  const answer = await definitive(call, signal)
+  if (answer.ok) return answer.value
+  throw new Refusal(`${what} was refused: ${answer.error.message} (${answer.error._tag})`, {
+    cause: answer.error
+  })
+}
+
+/** The server refuses what every shop that is fit for the replay accepts. */
+export class Refusal extends Error {
+  override readonly name = "Refusal"
+}

@@ -1,0 +1,23 @@
+import { randomBytes } from "node:crypto"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** Where the commands keep what they keep: `.holdfast/` of the checkout, or `HOLDFAST_DATA`. Each has a part of it. */
+export const dataDirectory = (part: string): string => {
+  const base = process.env["HOLDFAST_DATA"] || fileURLToPath(new URL("../../../.holdfast/", import.meta.url))
+  const directory = join(base, part)
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  return directory
+}
+
+/** A secret that is made once and kept in the directory, readable by its owner alone. */
+export const keptSecret = (directory: string): string => {
+  const file = join(directory, "secret")
+  try {
+    writeFileSync(file, randomBytes(32).toString("hex"), { flag: "wx", mode: 0o600 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
+  }
+  return readFileSync(file, "utf8")
+}
