@@ -53,7 +53,9 @@ const holding = <A, E, R>(
       return restore(Effect.raceFirst(inside, untilLost(lock, lease))).pipe(
         Effect.onExit(() => {
           lock.active = false
-          return engine.release(lock.definition, lease, acquiredAtMs)
+          return Effect.map(engine.release(lock.definition, lease, acquiredAtMs), (outcome) => {
+            if (lock.outcome?._tag !== "Overrun") lock.outcome = outcome
+          })
         })
       )
     })

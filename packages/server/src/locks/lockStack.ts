@@ -4,7 +4,7 @@
  */
 import type { FenceStale, LockLost, LockScope } from "@holdfast/domain"
 import { Context, Effect } from "effect"
-import type { Lease } from "./LockBackend.ts"
+import type { Lease, ReleaseOutcome } from "./LockBackend.ts"
 
 /** What code under a lock may know about it. */
 export interface LockHandle {
@@ -24,6 +24,8 @@ export interface HeldLock extends LockHandle {
   active: boolean
   /** Why the body has to end, once it has to. */
   failure: LockLost | FenceStale | undefined
+  /** How it ended, once it has: of several keys, the one that went wrong. */
+  outcome: ReleaseOutcome | undefined
 }
 
 export const makeHeldLock = (definition: LockScope, keys: ReadonlyArray<string>): HeldLock => {
@@ -35,7 +37,8 @@ export const makeHeldLock = (definition: LockScope, keys: ReadonlyArray<string>)
     token: (key) => leases.find((lease) => lease.key === key)?.token,
     leases,
     active: true,
-    failure: undefined
+    failure: undefined,
+    outcome: undefined
   }
 }
 

@@ -1,0 +1,171 @@
+/** `npm run bench -- locks`: Holdfast's locks and redis-semaphore 5.8, in turns, on one Redis of their own. */
+import { startServices } from "@holdfast/testkit"
+import { Effect } from "effect"
+import { Redis } from "ioredis"
+import { type Contestant, holdfast, redisSemaphore } from "./contestants.ts"
+import { emptyTally, takeTurn, type Tally } from "./measure.ts"
+import { invertedPairsPercent, jain, percentile } from "./statistics.ts"
+
+export interface LockBenchOptions {
+  /** Turns of each contestant in each measurement. Default 5. */
+  readonly turns?: number
+  /** How long a turn lasts. Default 2,000. */
+  readonly turnMs?: number
+  /** Callers that loop over one key. Default 50. */
+  readonly waiters?: number
+  readonly onProgress?: (line: string) => void
+}
+
+/** The figures, each of them Holdfast's divided by redis-semaphore's where it is called a ratio. */
+export interface LockBenchResult {
+  readonly contended: {
+    readonly throughputRatio: number
+    readonly p99Ratio: number
+    readonly commandsPerSection: number
+    readonly jain: number
+    readonly maxOvertakes: number
+    readonly waiters: number
+  }
+  readonly uncontended: { readonly throughputRatio: number; readonly commandsPerSection: number }
+  readonly burst: { readonly invertedPairsPercent: number }
+  readonly subscribers: number
+  /** The same measurements of each contestant by itself. */
+  readonly details: {
+    readonly [measurement: string]: {
+      readonly [contestant: string]: { readonly [figure: string]: number }
+    }
+  }
+}
+
+const SECTION_MS = 2
+const BURST = 50
+const BURSTS = 20
+
+export const run = async (options: LockBenchOptions = {}): Promise<LockBenchResult> => {
+  const { onProgress = () => {}, turnMs = 2_000, turns = 5, waiters = 50 } = options
+  await using services = await startServices({ sql: false, onProgress })
+  const [ours, theirs, observer] = Array.from({ length: 3 }, () => new Redis(services.redis.url())) as [
+    Redis,
+    Redis,
+    Redis
+  ]
+  try {
+    return await Effect.runPromise(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const contestants = [yield* holdfast(ours), redisSemaphore(theirs)] as const
+          return yield* Effect.promise(() =>
+            measureAll(contestants, observer, { turns, turnMs, waiters, onProgress })
+          )
+        })
+      )
+    )
+  } finally {
+    for (const client of [ours, theirs, observer]) client.disconnect()
+  }
+}
+
+type Contestants = readonly [ours: Contestant, theirs: Contestant]
+type Settings = Required<LockBenchOptions>
+
+const measureAll = async (
+  contestants: Contestants,
+  observer: Redis,
+  settings: Settings
+): Promise<LockBenchResult> => {
+  await inTurns(contestants, observer, { ...settings, turns: 1, turnMs: 300 }, settings.waiters, SECTION_MS) // warm up
+  const contended = await inTurns(contestants, observer, settings, settings.waiters, SECTION_MS)
+  const subscribers = await countSubscribers(observer)
+  settings.onProgress(`contended: ${JSON.stringify(contended.map(summary))}`)
+  const uncontended = await inTurns(contestants, observer, { ...settings, turnMs: settings.turnMs / 2 }, 1, 0)
+  settings.onProgress(`uncontended: ${JSON.stringify(uncontended.map(summary))}`)
+  const bursts = await Promise.all([burst(contestants[0])])
+  return {
+    contended: {
+      throughputRatio: ratio(contended, throughput),
+      p99Ratio: ratio(contended, ({ waitsMs }) => percentile(waitsMs, 0.99)),
+      commandsPerSection: commandsPerSection(contended[0]),
+      jain: jain(contended[0].byWaiter),
+      maxOvertakes: contended[0].maxOvertakes,
+      waiters: settings.waiters
+    },
+    uncontended: {
+      throughputRatio: ratio(uncontended, throughput),
+      commandsPerSection: commandsPerSection(uncontended[0])
+    },
+    burst: { invertedPairsPercent: bursts[0] },
+    subscribers,
+    details: {
+      contended: named(contestants, contended),
+      uncontended: named(contestants, uncontended),
+      burst: {
+        [contestants[0].name]: { invertedPairsPercent: bursts[0] },
+        [contestants[1].name]: { invertedPairsPercent: await burst(contestants[1]) }
+      }
+    }
+  }
+}
+
+type Tallies = readonly [ours: Tally, theirs: Tally]
+
+/** Turn by turn, so that whatever else the machine does meets both alike. */
+const inTurns = async (
+  [ours, theirs]: Contestants,
+  observer: Redis,
+  { turnMs, turns }: Settings,
+  waiters: number,
+  sectionMs: number
+): Promise<Tallies> => {
+  const tallies = [emptyTally(waiters), emptyTally(waiters)] as const
+  for (let turn = 0; turn < turns; turn += 1) {
+    const options = { waiters, sectionMs, durationMs: turnMs, key: `turn-${turn}` }
+    await takeTurn(ours, observer, tallies[0], options)
+    await takeTurn(theirs, observer, tallies[1], options)
+  }
+  return tallies
+}
+
+/** Everybody asks at once, once; how far the order of entering is from the order of asking. The worst of many. */
+const burst = async (contestant: Contestant): Promise<number> => {
+  const percents: Array<number> = []
+  for (let round = 0; round < BURSTS; round += 1) {
+    const entered: Array<number> = []
+    await Promise.all(
+      Array.from({ length: BURST }, (_, caller) => {
+        let rounds = 0
+        return contestant.loop(`burst-${round}`, {
+          sectionMs: 1,
+          goesOn: () => (rounds += 1) === 1,
+          asked: () => {},
+          entered: () => void entered.push(caller)
+        })
+      })
+    )
+    percents.push(invertedPairsPercent(entered))
+  }
+  return Math.max(...percents)
+}
+
+const countSubscribers = async (observer: Redis): Promise<number> =>
+  String(await observer.client("LIST", "TYPE", "PUBSUB"))
+    .split("\n")
+    .filter((line) => line.trim() !== "").length
+
+const throughput = ({ elapsedMs, sections }: Tally): number => (sections / elapsedMs) * 1_000
+const commandsPerSection = ({ commands, sections }: Tally): number => commands / sections
+const ratio = ([ours, theirs]: Tallies, figure: (tally: Tally) => number): number =>
+  figure(ours) / figure(theirs)
+
+const summary = (tally: Tally) => ({
+  sectionsPerSecond: throughput(tally),
+  commandsPerSection: commandsPerSection(tally),
+  waitP50Ms: percentile(tally.waitsMs, 0.5),
+  waitP99Ms: percentile(tally.waitsMs, 0.99),
+  jain: jain(tally.byWaiter),
+  maxOvertakes: tally.maxOvertakes
+})
+
+const named = ([ours, theirs]: Contestants, [ourTally, theirTally]: Tallies) => ({
+  [ours.name]: summary(ourTally),
+  [theirs.name]: summary(theirTally)
+})
