@@ -70,7 +70,8 @@ export const settingsFromEnvironment: Config.Config<ServerSettings> = Config.all
   mysqlUrl: url("HOLDFAST_MYSQL_URL", "mysql:"),
   redisUrl: url("HOLDFAST_REDIS_URL", "redis:"),
   host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
-  port: Config.Port("PORT").pipe(Config.withDefault(3000)),
+  // 0 takes a free port.
+  port: whole("PORT", 3000, 0, 65_535),
   secret: Config.schema(
     Schema.Redacted(
       Schema.String.check(
