@@ -8,6 +8,7 @@ export const encodedOrder = (n = 1): typeof Order.Encoded => ({
   userId: id(1000),
   status: "PENDING",
   items: [{ sku: "TEA", quantity: 2, unitPriceMinor: 450 }],
+  discountMinor: 0,
   totalMinor: 900,
   createdAt: "2026-01-02T03:04:05.678Z",
   expiresAt: "2026-01-02T03:14:05.678Z"

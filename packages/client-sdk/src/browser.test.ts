@@ -1,0 +1,100 @@
+import type { IncomingMessage } from "node:http"
+import { OutOfStock } from "@holdfast/domain"
+import { expect, it } from "vitest"
+import { bundle } from "./testing/bundle.ts"
+import { findChromium, openInChromium } from "./testing/chromium.ts"
+import { encodedOrder, encodedProduct, encodedSession, orderInput } from "./testing/fixtures.ts"
+import { startWireServer } from "./testing/wireServer.ts"
+
+/** Runs in the page, and again in a worker of it: logs in, buys, loses a connection, is refused, turns pages. */
+const program = `
+  import { createClient, isHoldfastError, OutOfStock } from "./index.ts"
+  const inWorker = typeof document === "undefined"
+  const report = async () => {
+    const client = createClient({ url: location.origin, auth: { email: "ann@example.com", password: "correct horse" } })
+    const order = await client.orders.create(${JSON.stringify(orderInput)})
+    const refused = await client.orders.create({ lines: [{ sku: "SOLD", quantity: 1 }] }).catch((error) => error)
+    const invalid = await client.safe.orders.create({ lines: [] })
+    const skus = []
+    for await (const { sku } of client.products.items()) skus.push(sku)
+    return {
+      inWorker,
+      isDate: order.createdAt instanceof Date,
+      totalMinor: order.totalMinor,
+      isOutOfStock: refused instanceof OutOfStock && isHoldfastError(refused),
+      available: refused.available,
+      hasRequestId: typeof refused.requestId === "string",
+      invalid: invalid.ok || invalid.error._tag,
+      skus
+    }
+  }
+  const answer = await report().catch((error) => ({ inWorker, failed: String(error) }))
+  await fetch("/report", { method: "POST", body: JSON.stringify(answer) })
+  if (!inWorker) new Worker("/program.js", { type: "module" })
+`
+
+const executable = findChromium()
+// Continuous integration installs one; elsewhere its absence is said out loud, and the other tests are still worth running.
+const isNeeded = process.env["CI"] !== undefined
+it.skipIf(executable === undefined && !isNeeded)(
+  "works in a real browser, in the page and in a worker",
+  async () => {
+    if (executable === undefined) throw new Error("no Chromium found: run scripts/ci/install-chromium.sh")
+    const { code } = await bundle(program)
+    const reports: Array<unknown> = []
+    const { promise: complete, resolve } = Promise.withResolvers<void>()
+    let cuts = 1
+    await using server = await startWireServer({
+      "auth.login": () => encodedSession("access", "refresh"),
+      "orders.create": ({ input }) => {
+        if (JSON.stringify(input).includes("SOLD"))
+          throw new OutOfStock({ sku: "SOLD", requested: 1, available: 0 })
+        return encodedOrder()
+      },
+      "products.page": ({ input }) =>
+        (input as { cursor?: string }).cursor === undefined
+          ? { items: [encodedProduct("A"), encodedProduct("B")], nextCursor: "next" }
+          : { items: [encodedProduct("C")] }
+    })
+    server.intercept((request, response) => {
+      const serve = (type: string, body: string) => {
+        response.writeHead(200, { "content-type": type }).end(body)
+        return true
+      }
+      if (request.url === "/") return serve("text/html", `<script type="module" src="/program.js"></script>`)
+      if (request.url === "/program.js") return serve("text/javascript", code)
+      if (request.url === "/report") {
+        void textOf(request).then((body) => {
+          if (reports.push(JSON.parse(body)) === 2) resolve()
+        })
+        return serve("text/plain", "")
+      }
+      if (request.url === "/trpc/orders.create" && cuts-- > 0) {
+        request.socket.destroy()
+        return true
+      }
+      return false
+    })
+    await using _ = openInChromium(executable, `${server.url}/`)
+    await complete
+    const expected = {
+      isDate: true,
+      totalMinor: 900,
+      isOutOfStock: true,
+      available: 0,
+      hasRequestId: true,
+      invalid: "InvalidInput",
+      skus: ["A", "B", "C"]
+    }
+    expect(reports).toEqual([
+      { inWorker: false, ...expected },
+      { inWorker: true, ...expected }
+    ])
+  }
+)
+
+const textOf = async (request: IncomingMessage): Promise<string> => {
+  let text = ""
+  for await (const chunk of request) text += String(chunk)
+  return text
+}

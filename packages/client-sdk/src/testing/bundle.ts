@@ -1,0 +1,50 @@
+import { fileURLToPath } from "node:url"
+import { gzipSync } from "node:zlib"
+import { build, type Rolldown } from "vite"
+
+export interface Bundle {
+  readonly code: string
+  readonly gzipBytes: number
+  /** Every module that is part of it. */
+  readonly modules: ReadonlyArray<string>
+  /** What it still imports: nothing, unless something was left out on purpose. */
+  readonly imports: ReadonlyArray<string>
+}
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+/** Bundles a module for browsers as an application's build does, minified. It may import whatever the client may. */
+export const bundle = async (source: string, external: ReadonlyArray<RegExp> = []): Promise<Bundle> => {
+  const entry = "\0entry"
+  const output = (await build({
+    configFile: false,
+    logLevel: "error",
+    root,
+    resolve: { conditions: ["holdfast-source", "browser", "import", "module", "default"] },
+    plugins: [
+      {
+        name: "entry",
+        resolveId: (id, importer) =>
+          id === "entry"
+            ? entry
+            : importer === entry && id.startsWith(".")
+              ? fileURLToPath(new URL(`../${id}`, import.meta.url))
+              : undefined,
+        load: (id) => (id === entry ? source : undefined)
+      }
+    ],
+    build: {
+      write: false,
+      target: "es2022",
+      rolldownOptions: { input: "entry", external: [...external], preserveEntrySignatures: "strict" }
+    }
+  })) as Rolldown.RolldownOutput
+  const [chunk, ...others] = output.output
+  if (others.length > 0) throw new Error(`one chunk expected, ${others.length} more came`)
+  return {
+    code: chunk.code,
+    gzipBytes: gzipSync(chunk.code).length,
+    modules: Object.keys(chunk.modules),
+    imports: chunk.imports
+  }
+}
