@@ -120,3 +120,8 @@ export { evidence, type Evidence, type EvidenceTargets, type EvidenceWatch } fro
 export type { ServerAddress, ServerAddressFields } from "./evidence/address.ts"
 export type { Amount, ExpectedCommands, ExpectedEvidence } from "./evidence/expectation.ts"
 export type { ServerEvidence, ServerIdentity } from "./evidence/snapshot.ts"
+
+export { load, type LoadCall, type LoadOptions } from "./load/load.ts"
+export type { ArrivalKind } from "./load/arrivals.ts"
+export type { LatencySummary, PercentilePoint } from "./load/latencies.ts"
+export type { LoadInterval, LoadReport } from "./load/report.ts"

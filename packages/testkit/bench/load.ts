@@ -1,0 +1,66 @@
+/**
+ * How much an open loop sees of a stall that a closed loop hides: the same Redis, frozen for a while by the fault
+ * proxy, measured both ways in one run.
+ *
+ *   node --conditions=holdfast-source packages/testkit/bench/load.ts [--json] [--svg FILE]
+ */
+import { writeFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+import { Redis } from "ioredis"
+import { faultProxy, load, startServices } from "../src/index.ts"
+import { Latencies } from "../src/load/latencies.ts"
+import { pause } from "../src/race/deadline.ts"
+
+const durationMs = 5_000
+const rate = 500
+const stallMs = 1_000
+
+/** Freezes the way to the server in the middle of the measurement. */
+const withStall = async <A>(
+  proxy: Awaited<ReturnType<typeof faultProxy>>,
+  measure: () => Promise<A>
+): Promise<A> => {
+  const stalling = (async () => {
+    await pause(durationMs / 2)
+    proxy.freeze()
+    await pause(stallMs)
+    proxy.thaw()
+  })()
+  const [measured] = await Promise.all([measure(), stalling])
+  return measured
+}
+
+/** What most tools do: the next call starts when the last one has ended. */
+const closedLoop = async (fn: () => Promise<unknown>) => {
+  const latencies = new Latencies()
+  const endsAt = performance.now() + durationMs
+  for (let now = performance.now(); now < endsAt;) {
+    await fn()
+    latencies.recordMs(performance.now() - now)
+    await pause(1_000 / rate)
+    now = performance.now()
+  }
+  return latencies.summary()
+}
+
+export const benchLoad = async () => {
+  await using services = await startServices({ sql: false })
+  await using proxy = await faultProxy({ upstream: services.redis, protocol: "redis" })
+  const redis = new Redis({ host: proxy.host, port: proxy.port })
+  try {
+    await redis.ping()
+    const closed = await withStall(proxy, () => closedLoop(() => redis.ping()))
+    const open = await withStall(proxy, () => load({ rate, durationMs, fn: () => redis.ping() }))
+    return { open, result: { rate, durationMs, stallMs, closedLoop: closed, openLoop: open.latency } }
+  } finally {
+    redis.disconnect()
+  }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { json: { type: "boolean" }, svg: { type: "string" } } })
+  const { open, result } = await benchLoad()
+  if (values.svg !== undefined) writeFileSync(values.svg, open.toSvg(`Redis, frozen for ${stallMs} ms`))
+  if (values.json === true) console.log(JSON.stringify(result))
+  else console.table({ "closed loop (ms)": result.closedLoop, "open loop (ms)": result.openLoop })
+}

@@ -1,0 +1,174 @@
+import { Redis } from "ioredis"
+import { describe, expect, it } from "vitest"
+import { faultProxy } from "../faults/proxy.ts"
+import { pause } from "../race/deadline.ts"
+import { startServices } from "../services/index.ts"
+import { arrivals } from "./arrivals.ts"
+import { Latencies } from "./latencies.ts"
+import { load } from "./load.ts"
+
+describe("load", () => {
+  it("keeps its rate however slow the calls are, and counts each one", async () => {
+    let calls = 0
+    const startsMs: Array<number> = []
+    const report = await load({
+      rate: 200,
+      durationMs: 1_000,
+      fn: async ({ index, intendedMs }) => {
+        calls += 1
+        startsMs[index] = intendedMs
+        await pause(300)
+      }
+    })
+    expect(calls).toBe(200)
+    expect(report.calls).toEqual({ intended: 200, succeeded: 200, failed: 0, unfinished: 0 })
+    expect(startsMs).toEqual(Array.from({ length: 200 }, (_, index) => index * 5))
+    expect(report.peakInFlight).toBeGreaterThan(30)
+    expect(report.latency.count).toBe(200)
+    expect(report.latency.p50).toBeGreaterThanOrEqual(299)
+  })
+
+  it("counts a stall against every call that it made wait, not only against the one that saw it", async () => {
+    // One place, and a call that holds it for half of the run: a closed loop would note a single slow call.
+    const report = await load({
+      rate: 200,
+      durationMs: 1_000,
+      maxInFlight: 1,
+      fn: ({ index }) => (index === 20 ? pause(500) : undefined)
+    })
+    expect(report.calls).toMatchObject({ intended: 200, succeeded: 200 })
+    expect(report.peakInFlight).toBe(1)
+    expect(report.service.p90).toBeLessThan(100)
+    // About 100 calls were meant to start during the stall; they waited up to 500 ms, evenly spread.
+    expect(report.latency.p90).toBeGreaterThan(300)
+    expect(report.startDelay.p90).toBeGreaterThan(300)
+    expect(report.latency.max).toBeGreaterThanOrEqual(499)
+  })
+
+  it("shows a frozen Redis in the interval in which it froze", async () => {
+    await using services = await startServices({ sql: false })
+    await using proxy = await faultProxy({ upstream: services.redis, protocol: "redis" })
+    const redis = new Redis({ host: proxy.host, port: proxy.port })
+    try {
+      await redis.ping()
+      const freezing = pause(400).then(async () => {
+        proxy.freeze()
+        await pause(300)
+        proxy.thaw()
+      })
+      const report = await load({
+        rate: 400,
+        durationMs: 1_000,
+        arrivals: "poisson",
+        seed: 3,
+        fn: () => redis.ping()
+      })
+      await freezing
+      expect(report.calls.succeeded).toBe(report.calls.intended)
+      expect(Math.abs(report.calls.intended - 400)).toBeLessThan(100)
+      expect(report.latency.max).toBeGreaterThan(250)
+      const slowest = report.intervals.toSorted((left, right) => right.max - left.max)[0]
+      expect(slowest?.fromMs).toBeGreaterThanOrEqual(300)
+      expect(slowest?.fromMs).toBeLessThanOrEqual(800)
+      expect(report.latency.p50).toBeLessThan(report.latency.p99)
+    } finally {
+      redis.disconnect()
+    }
+  })
+
+  it("counts failures by tag and does not throw them", async () => {
+    const report = await load({
+      rate: 100,
+      durationMs: 200,
+      fn: ({ index }) => {
+        if (index % 4 === 0) throw Object.assign(new Error("sold out"), { _tag: "SoldOut" })
+        if (index % 4 === 1) return Promise.reject(new TypeError("broken"))
+        return undefined
+      }
+    })
+    expect(report.calls).toEqual({ intended: 20, succeeded: 10, failed: 10, unfinished: 0 })
+    expect(report.failures).toEqual({ SoldOut: 5, TypeError: 5 })
+  })
+
+  it("gives up on calls that hang, tells them, and counts what they have waited so far", async () => {
+    let aborted = 0
+    const report = await load({
+      rate: 100,
+      durationMs: 200,
+      drainMs: 100,
+      maxInFlight: 5,
+      fn: ({ signal }) => {
+        signal.addEventListener("abort", () => (aborted += 1))
+        return new Promise(() => {})
+      }
+    })
+    expect(report.calls).toEqual({ intended: 20, succeeded: 0, failed: 0, unfinished: 20 })
+    expect(aborted).toBe(5)
+    expect(report.latency.count).toBe(20)
+    // The last call was meant to start at 190 ms, the first at 0; all were given up at 300 ms.
+    expect(report.latency.p50).toBeGreaterThan(150)
+    expect(report.latency.max).toBeGreaterThanOrEqual(299)
+    expect(report.completedPerSecond).toBe(0)
+  })
+
+  it("reports as plain JSON and as an SVG document of its own", async () => {
+    const report = await load({
+      rate: 200,
+      durationMs: 300,
+      fn: ({ index }) => (index % 10 === 0 ? Promise.reject(new Error("no")) : pause(index % 7))
+    })
+    const data: unknown = JSON.parse(JSON.stringify(report))
+    expect(data).toMatchObject({ ratePerSecond: 200, durationMs: 300, calls: { intended: 60, failed: 6 } })
+    expect(data).not.toHaveProperty("toSvg")
+    const svg = report.toSvg('Orders & <payments> "now"')
+    expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"/)
+    expect(svg).toContain("Orders &amp; &lt;payments&gt; &quot;now&quot;")
+    expect(svg).toContain("54 succeeded, 6 failed")
+    expect(svg).not.toMatch(/NaN|Infinity|undefined|href|<script/)
+    expect(svg.match(/<polyline/g)).toHaveLength(4)
+  })
+
+  it("refuses figures that make no sense", async () => {
+    await expect(load({ rate: 0, durationMs: 10, fn: () => {} })).rejects.toThrow(RangeError)
+    await expect(load({ rate: 1, durationMs: Number.NaN, fn: () => {} })).rejects.toThrow(RangeError)
+    await expect(load({ rate: 1, durationMs: Infinity, fn: () => {} })).rejects.toThrow(RangeError)
+  })
+})
+
+describe("arrivals", () => {
+  it("come at the rate, as many as told, the same for the same seed", () => {
+    expect([...arrivals("constant", 3, 1_000, 1)]).toHaveLength(3)
+    expect([...arrivals("constant", 1_000, 60_000, 1)].at(-1)).toBe(59_999)
+    const poisson = [...arrivals("poisson", 1_000, 10_000, 5)]
+    expect(Math.abs(poisson.length - 10_000)).toBeLessThan(400)
+    expect(poisson).toEqual(poisson.toSorted((left, right) => left - right))
+    expect([...arrivals("poisson", 1_000, 10_000, 5)]).toEqual(poisson)
+    expect([...arrivals("poisson", 1_000, 10_000, 6)]).not.toEqual(poisson)
+    // Exponential gaps: their standard deviation equals their mean.
+    const gaps = poisson.slice(1).map((atMs, index) => atMs - (poisson[index] ?? 0))
+    const variance = gaps.reduce((sum, gap) => sum + (gap - 1) ** 2, 0) / gaps.length
+    expect(Math.abs(Math.sqrt(variance) - 1)).toBeLessThan(0.1)
+  })
+})
+
+describe("latencies", () => {
+  it("keeps three digits from a microsecond to an hour", () => {
+    const latencies = new Latencies()
+    expect(latencies.summary()).toMatchObject({ count: 0, mean: 0, p50: 0, max: 0 })
+    for (let ms = 1; ms <= 1_000; ms += 1) latencies.recordMs(ms)
+    const { count, p50, p90, p99, p999, max, mean } = latencies.summary()
+    expect(count).toBe(1_000)
+    for (const [found, exact] of [
+      [p50, 500],
+      [p90, 900],
+      [p99, 990],
+      [p999, 999],
+      [max, 1_000],
+      [mean, 500.5]
+    ] as const)
+      expect(Math.abs(found - exact) / exact).toBeLessThan(0.001)
+    latencies.recordMs(10_000_000)
+    expect(latencies.summary().max / 3_600_000).toBeCloseTo(1, 2)
+    expect(latencies.curve().at(-1)?.percentile).toBeLessThan(99.95)
+  })
+})
