@@ -71,9 +71,10 @@ export const startServerProcess = async (options: ServerProcessOptions): Promise
 const startChild = (environment: Readonly<Record<string, string>>, port: number) =>
   new Promise<{ readonly child: ChildProcess; readonly url: string; readonly port: number }>(
     (resolve, reject) => {
-      const child = fork(fileURLToPath(new URL("serverMain.ts", import.meta.url)), {
+      const main = fileURLToPath(new URL("serverMain.ts", import.meta.url))
+      const child = fork(main, [String(port)], {
         execArgv: ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"],
-        env: { ...process.env, ...environment, HOST: "127.0.0.1", PORT: String(port) },
+        env: { ...process.env, ...environment, HOST: "127.0.0.1", PORT: "3000" },
         // Its log lines are JSON for machines: they go beside the command's own output, never into it.
         stdio: ["ignore", 2, 2, "ipc"]
       })
