@@ -1,21 +1,18 @@
-/** A source of random numbers that repeats itself for the same seed. */
+import { randomStream } from "../faults/random.ts"
+
+/** Draws that are the same for the same seed. */
 export interface Random {
   /** A number in [0, 1). */
   readonly next: () => number
   /** A whole number in [0, below). */
   readonly below: (below: number) => number
   readonly pick: <Item>(items: ReadonlyArray<Item>) => Item
+  /** The items in a random order. */
+  readonly shuffle: <Item>(items: ReadonlyArray<Item>) => Array<Item>
 }
 
-/** Mulberry32 (Tommy Ettinger, public domain): 32 bits of state, plenty for choosing schedules. */
-export const seededRandom = (seed: number): Random => {
-  let state = seed >>> 0
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+export const seededRandom = (seed: number | string): Random => {
+  const next = randomStream(seed, "explore")
   const below = (limit: number): number => Math.floor(next() * limit)
   return {
     next,
@@ -24,6 +21,12 @@ export const seededRandom = (seed: number): Random => {
       const item = items[below(items.length)]
       if (item === undefined) throw new RangeError("Nothing to pick from.")
       return item
-    }
+    },
+    // Sorting by one draw each is a fair shuffle as long as no two draws are equal.
+    shuffle: (items) =>
+      items
+        .map((item) => ({ item, draw: next() }))
+        .toSorted((a, b) => a.draw - b.draw)
+        .map(({ item }) => item)
   }
 }

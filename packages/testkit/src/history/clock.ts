@@ -10,12 +10,15 @@ export interface StrictClock {
   readonly now: () => number
 }
 
-export const strictClock = (originNs: bigint = process.hrtime.bigint()): StrictClock => {
+export const strictClock = (
+  originNs: bigint = process.hrtime.bigint(),
+  read: () => bigint = () => process.hrtime.bigint()
+): StrictClock => {
   let last = -1
   return {
     originNs,
     now: () => {
-      last = Math.max(last + 1, Number(process.hrtime.bigint() - originNs))
+      last = Math.max(last + 1, Number(read() - originNs))
       return last
     }
   }

@@ -1,8 +1,16 @@
 import { describe, expect, it } from "vitest"
+import { strictClock } from "./clock.ts"
 import { History } from "./history.ts"
 import type { StockInput, StockOutput } from "./models/stock-counter.ts"
 
 const take: StockInput = { action: "take" }
+
+describe("strictClock", () => {
+  it("never repeats itself, though the clock of the machine does", () => {
+    const { now } = strictClock(100n, () => 105n)
+    expect([now(), now(), now()]).toEqual([5, 6, 7])
+  })
+})
 
 describe("History", () => {
   it("records call and return on a clock that never ties", () => {

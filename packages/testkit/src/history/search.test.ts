@@ -5,7 +5,7 @@ import type { Model } from "./model.ts"
 import { fencedMutex } from "./models/fenced-mutex.ts"
 import { idempotentCall } from "./models/idempotent-call.ts"
 import { mutex } from "./models/mutex.ts"
-import { register } from "./models/register.ts"
+import { register, type RegisterInput } from "./models/register.ts"
 import { stockCounter } from "./models/stock-counter.ts"
 import type { Operation } from "./operation.ts"
 import { isLinearizable } from "./testing/brute-force.ts"
@@ -17,6 +17,7 @@ import {
   valueRegister,
   waitingMutex
 } from "./testing/objects.ts"
+import { operationsOf, type Line } from "./testing/operations.ts"
 import { simulate, type Simulated } from "./testing/simulate.ts"
 
 interface Subject {
@@ -119,6 +120,20 @@ describe("limits", () => {
 })
 
 describe("speed", () => {
+  it("does not try again what led nowhere", () => {
+    const writes = Array.from({ length: 12 }, (_, value): Line<RegisterInput<number>, number | boolean> => {
+      return [`c${value}`, { action: "write", value }, true, 0, 10]
+    })
+    const history = operationsOf([...writes, ["reader", { action: "read" }, 99, 20, 30]])
+    const check = checkLinearizable(history, register(0), { maxSteps: 200_000 })
+    expect(check).toMatchObject({ verdict: "illegal", illegal: { client: "reader" } })
+  })
+
+  it("does not branch on what only looks", () => {
+    const history = simulate(tryMutex, { clients: 10, operations: 5000 }, seededRandom(3))
+    expect(checkLinearizable(history, mutex(), { maxSteps: 20_000 }).verdict).toBe("ok")
+  })
+
   it("checks 10,000 operations of 50 clients on a mutex in less than 2 s", () => {
     const history = simulate(waitingMutex, { clients: 50, operations: 10_000 }, seededRandom(7))
     const startedAtMs = performance.now()

@@ -38,6 +38,17 @@ describe("overlap", () => {
     expect(check(history)).toMatchObject({ violation: { invariant: "overlap" }, illegal: { client: "c" } })
   })
 
+  it("is not misled by an earlier hold of the same owner", () => {
+    const history: ReadonlyArray<Line<MutexInput, boolean>> = [
+      ["a", acquire("a"), true, 0, 1],
+      ["a", release("a"), true, 2, 3],
+      ["a", acquire("a"), true, 4, 5],
+      ["b", acquire("b"), true, 6, 7],
+      ["a", release("a"), true, 8, 9]
+    ]
+    expect(check(history)).toMatchObject({ violation: { invariant: "overlap" }, illegal: { client: "b" } })
+  })
+
   it("ends a hold at the first call that may have ended it", () => {
     const released: ReadonlyArray<Line<MutexInput, boolean>> = [
       ["a", acquire("a"), true, 0, 1],
@@ -146,6 +157,22 @@ describe("conservation and falseSoldOut", () => {
     expect(check(3, history).verdict).toBe("ok")
     expect(check(4, history)).toMatchObject({
       violation: { invariant: "falseSoldOut", message: "b was refused 2 though at least 2 were left." }
+    })
+  })
+})
+
+describe("a failed operation", () => {
+  it("had no effect, so it explains no refusal", () => {
+    const [failed, refused] = operationsOf<StockInput, StockOutput>([
+      ["a", { action: "take" }, 0],
+      ["b", { action: "take" }, false, 2, 3]
+    ])
+    const history = [
+      { ...failed!, outcome: { status: "failed", error: "no money", returnedAtNs: 1 } as const },
+      refused!
+    ]
+    expect(checkLinearizable(history, stockCounter({ initial: 1 }))).toMatchObject({
+      violation: { invariant: "falseSoldOut" }
     })
   })
 })

@@ -1,11 +1,9 @@
 import { endOf, type Operation } from "../operation.ts"
 
-/** Something that may have been added to or taken from a stock. */
+/** Something that was added to or taken from a stock, or may have been when its reply was lost. */
 export interface Movement<Input, Output> {
   /** Positive when it adds, negative when it takes. */
   readonly amount: number
-  /** False when its reply was lost: it may have happened or not. */
-  readonly certain: boolean
   readonly operation: Operation<Input, Output>
 }
 
@@ -23,7 +21,7 @@ export interface StockBounds {
 
 /**
  * Bounds for every operation in O(n log n): what certainly happened before an operation had returned before its call,
- * what may have happened before it was called before its return.
+ * what may have happened before it was called before its return. A movement whose reply was lost never returns.
  */
 export const stockBounds = <Input, Output>(
   initial: number,
@@ -31,8 +29,8 @@ export const stockBounds = <Input, Output>(
 ): StockBounds => {
   const gives = movements.filter(({ amount }) => amount > 0)
   const takes = movements.filter(({ amount }) => amount < 0)
-  const certainGives = runningTotal(gives.filter(isCertain), returnedAt)
-  const certainTakes = runningTotal(takes.filter(isCertain), returnedAt)
+  const certainGives = runningTotal(gives, returnedAt)
+  const certainTakes = runningTotal(takes, returnedAt)
   const possibleGives = runningTotal(gives, calledAt)
   const possibleTakes = runningTotal(takes, calledAt)
   return {
@@ -47,7 +45,6 @@ export const stockBounds = <Input, Output>(
 
 type AnyMovement = Movement<unknown, unknown>
 
-const isCertain = ({ certain }: AnyMovement): boolean => certain
 const calledAt = ({ operation }: AnyMovement): number => operation.calledAtNs
 const returnedAt = ({ operation }: AnyMovement): number => endOf(operation)
 

@@ -16,17 +16,17 @@ export const overlap = <Input, Output>(
   const ordered = [...holds]
     .filter(({ fromNs, toNs }) => fromNs < toNs)
     .toSorted((a, b) => a.fromNs - b.fromNs)
-  let longest: Hold<Input, Output> | undefined
+  let previous: Hold<Input, Output> | undefined
   for (const hold of ordered) {
-    if (longest !== undefined && hold.fromNs < longest.toNs) {
-      const togetherNs = Math.min(longest.toNs, hold.toNs) - hold.fromNs
+    if (previous !== undefined && hold.fromNs < previous.toNs) {
+      const togetherNs = Math.min(previous.toNs, hold.toNs) - hold.fromNs
       return {
         invariant: "overlap",
-        message: `${longest.holder} and ${hold.holder} both held it for ${inMs(togetherNs)}.`,
-        operations: [longest.operation, hold.operation]
+        message: `${previous.holder} and ${hold.holder} both held it for ${inMs(togetherNs)}.`,
+        operations: [previous.operation, hold.operation]
       }
     }
-    if (longest === undefined || hold.toNs > longest.toNs) longest = hold
+    previous = hold
   }
   return undefined
 }

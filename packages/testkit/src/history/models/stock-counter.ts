@@ -55,7 +55,7 @@ const movementsOf = (operations: ReadonlyArray<StockOperation>) =>
     if (input.action === "read") return []
     if (input.action === "take" && outcome.status === "returned" && outcome.output === false) return []
     const amount = input.action === "give" ? quantityOf(input) : -quantityOf(input)
-    return [{ amount, certain: outcome.status === "returned", operation }]
+    return [{ amount, operation }]
   })
 
 const readingsOf = (operations: ReadonlyArray<StockOperation>) =>
