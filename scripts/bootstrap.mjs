@@ -30,11 +30,16 @@ export function node24() {
   return join(root, "node_modules", "node", "bin", process.platform === "win32" ? "node.exe" : "node")
 }
 
+/** A terminal sends its Ctrl-C to all programs in it, so there it must not be passed on: the second one would force. */
+const hasTerminal = () => [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY)
+
 /** Runs a program to its end with our terminal; returns its exit code. A signal sent to us is passed on. */
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: "inherit", ...options })
-    const forward = (signal) => child.kill(signal)
+    const forward = (signal) => {
+      if (signal !== "SIGINT" || !hasTerminal()) child.kill(signal)
+    }
     process.on("SIGINT", forward)
     process.on("SIGTERM", forward)
     child.on("error", reject)

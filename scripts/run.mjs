@@ -8,39 +8,39 @@ const source = (file) => [
   node24(),
   ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning", join(root, file)]
 ]
-const tool = (file) => [node24(), [join(root, "node_modules", file)]]
+const tool = (file, ...args) => [node24(), [join(root, "node_modules", file), ...args]]
 const script = (file) => [node24(), [join(root, "scripts", file)]]
 
+/** The steps of every command; the last one takes the caller's arguments. */
 const commands = {
   start: [source("tools/src/start.ts")],
   replay: [source("tools/src/replay/main.ts")],
   verify: [source("tools/src/verify.ts")],
   bench: [source("tools/src/bench.ts")],
   soak: [source("tools/src/soak.ts")],
-  test: [script("check.mjs"), tool("vitest/vitest.mjs"), "run"],
+  test: [script("check.mjs"), tool("vitest/vitest.mjs", "run")],
+  vitest: [tool("vitest/vitest.mjs", "run")],
   build: [script("build.mjs")],
   check: [script("check.mjs")],
-  format: [tool("oxfmt/bin/oxfmt"), "."]
+  format: [tool("oxfmt/bin/oxfmt", ".")]
 }
 
 const [name, ...args] = process.argv.slice(2)
 try {
-  if (!(name in commands))
+  if (!Object.hasOwn(commands, name ?? ""))
     throw new Error(`unknown command ${name}; known: ${Object.keys(commands).join(", ")}`)
   await bootstrap()
-  process.exitCode = await runSteps(name, args)
+  process.exitCode = await runSteps(commands[name], args)
 } catch (error) {
   console.error(`holdfast: ${error.message}`)
   process.exitCode = 1
 }
 
-/** The last step takes the caller's arguments; the first that fails ends the run. */
-async function runSteps(command, callerArgs) {
-  const steps = commands[command].filter((step) => Array.isArray(step))
-  const words = commands[command].filter((step) => typeof step === "string")
+/** Runs the steps one after the other; the first that fails ends the run. */
+async function runSteps(steps, callerArgs) {
   for (const [index, [program, programArgs]] of steps.entries()) {
-    const last = index === steps.length - 1
-    const code = await run(program, last ? [...programArgs, ...words, ...callerArgs] : programArgs)
+    const isLast = index === steps.length - 1
+    const code = await run(program, isLast ? [...programArgs, ...callerArgs] : programArgs)
     if (code !== 0) return code
   }
   return 0
