@@ -50,7 +50,6 @@ export class ProxyConnection implements ConnectionView {
   /** Settles when the proxy gives the connection up; ends every wait. */
   readonly #over = settler<void>()
   #answered = settler<void>()
-  #lastDueAt = { request: 0, reply: 0 }
   #isCut = false
 
   constructor(id: number, client: Socket, upstream: Socket, dialogue: Dialogue, hub: Hub) {
@@ -138,11 +137,10 @@ export class ProxyConnection implements ConnectionView {
     this.destroy()
   }
 
-  /** Delays count from arrival, so that pipelined commands are delayed together, and never overtake each other. */
+  /** Delays count from arrival, so that pipelined commands are delayed together; the lane keeps their order. */
   #frameItem<Frame extends { readonly command?: Command }>(direction: Direction, frame: Frame): Item<Frame> {
     const dueAt = performance.now() + this.#hub.delayMs(direction, this.id, frame.command)
-    this.#lastDueAt[direction] = Math.max(this.#lastDueAt[direction], dueAt)
-    return { kind: "frame", frame, dueAt: this.#lastDueAt[direction] }
+    return { kind: "frame", frame, dueAt }
   }
 
   async #handleRequest(item: Item<RequestFrame>): Promise<void> {
