@@ -12,3 +12,15 @@ export type {
 export type { RedisOptions, SqlOptions } from "./settings.ts"
 export { startServices } from "./start.ts"
 export type { ServiceOptions, Services } from "./start.ts"
+export {
+  claimRedisDatabase,
+  databaseFactory,
+  NoRedisDatabaseFree,
+  TemplateFailed
+} from "./isolation/index.ts"
+export type {
+  ClaimedDatabase,
+  DatabaseFactory,
+  IsolatedDatabase,
+  TemplateOptions
+} from "./isolation/index.ts"

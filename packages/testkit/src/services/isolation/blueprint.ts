@@ -1,0 +1,151 @@
+import { quoted } from "../clients.ts"
+import type { SqlSession } from "./session.ts"
+
+/** A table of the template. */
+export interface TableBlueprint {
+  readonly name: string
+  readonly ddl: string
+  /** The columns that can be written, so without generated ones. */
+  readonly columns: ReadonlyArray<string>
+  /** Whether the migrations or the seed left rows in it. */
+  readonly hasRows: boolean
+  readonly hasTriggers: boolean
+  readonly hasAutoIncrement: boolean
+}
+
+/** A view, trigger or routine, with the sql_mode that it was made under. */
+interface StoredProgram {
+  readonly ddl: string
+  readonly sqlMode: string
+}
+
+/** All that is needed to make another database like the template: statements, and rows to be copied from it. */
+export interface Blueprint {
+  readonly template: string
+  readonly charset: string
+  readonly collation: string
+  readonly tables: ReadonlyArray<TableBlueprint>
+  readonly programs: ReadonlyArray<StoredProgram>
+}
+
+/** Reads the blueprint of a database. Its events and MariaDB's sequences are not part of it. */
+export async function readBlueprint(session: SqlSession, template: string): Promise<Blueprint> {
+  await session.query(`USE ${quoted(template)}`)
+  const [schema] = await session.query(
+    "SELECT DEFAULT_CHARACTER_SET_NAME AS charset, DEFAULT_COLLATION_NAME AS collation FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?",
+    [template]
+  )
+  const listed = await session.query("SHOW FULL TABLES")
+  const named = (type: string) =>
+    listed.filter((row) => Object.values(row)[1] === type).map((row) => String(Object.values(row)[0]))
+  const tables: Array<TableBlueprint> = []
+  for (const name of named("BASE TABLE")) tables.push(await readTable(session, template, name))
+  return {
+    template,
+    charset: String(schema?.["charset"]),
+    collation: String(schema?.["collation"]),
+    tables,
+    programs: [
+      ...(await readRoutines(session, template)),
+      ...(await readViews(session, named("VIEW"))),
+      ...(await readTriggers(session))
+    ]
+  }
+}
+
+async function readTable(session: SqlSession, template: string, name: string): Promise<TableBlueprint> {
+  const [created] = await session.query(`SHOW CREATE TABLE ${quoted(name)}`)
+  const ddl = String(created?.["Create Table"])
+  const columns = await session.query(
+    "SELECT COLUMN_NAME AS name, EXTRA AS extra FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
+    [template, name]
+  )
+  const rows = await session.query(`SELECT 1 FROM ${quoted(name)} LIMIT 1`)
+  const triggers = await session.query("SHOW TRIGGERS WHERE `Table` = ?", [name])
+  return {
+    name,
+    ddl,
+    columns: columns
+      .filter((column) => !/ GENERATED/i.test(String(column["extra"])))
+      .map((column) => String(column["name"])),
+    hasRows: rows.length > 0,
+    hasTriggers: triggers.length > 0,
+    hasAutoIncrement: columns.some((column) => /auto_increment/i.test(String(column["extra"])))
+  }
+}
+
+async function readTriggers(session: SqlSession): Promise<ReadonlyArray<StoredProgram>> {
+  const programs: Array<StoredProgram> = []
+  for (const trigger of await session.query("SHOW TRIGGERS")) {
+    const [created] = await session.query(`SHOW CREATE TRIGGER ${quoted(String(trigger["Trigger"]))}`)
+    programs.push(program(created?.["SQL Original Statement"], created?.["sql_mode"]))
+  }
+  return programs
+}
+
+async function readRoutines(session: SqlSession, template: string): Promise<ReadonlyArray<StoredProgram>> {
+  const programs: Array<StoredProgram> = []
+  const routines = await session.query(
+    "SELECT ROUTINE_NAME AS name, ROUTINE_TYPE AS type FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ?",
+    [template]
+  )
+  for (const { name, type } of routines) {
+    const keyword = type === "FUNCTION" ? "Function" : "Procedure"
+    const [created] = await session.query(`SHOW CREATE ${keyword} ${quoted(String(name))}`)
+    programs.push(program(created?.[`Create ${keyword}`], created?.["sql_mode"]))
+  }
+  return programs
+}
+
+/** A view comes after the views that it mentions. */
+async function readViews(
+  session: SqlSession,
+  names: ReadonlyArray<string>
+): Promise<ReadonlyArray<StoredProgram>> {
+  const definitions = new Map<string, string>()
+  for (const name of names) {
+    const [created] = await session.query(`SHOW CREATE VIEW ${quoted(name)}`)
+    definitions.set(name, String(created?.["Create View"]))
+  }
+  const ordered = new Set<string>()
+  const place = (name: string, waiting: ReadonlyArray<string>): void => {
+    const ddl = definitions.get(name) ?? ""
+    for (const other of names)
+      if (other !== name && !waiting.includes(other) && ddl.includes(quoted(other)))
+        place(other, [...waiting, name])
+    ordered.add(name)
+  }
+  for (const name of names) place(name, [])
+  return [...ordered].map((name) => program(definitions.get(name), ""))
+}
+
+const program = (ddl: unknown, sqlMode: unknown): StoredProgram => ({
+  ddl: String(ddl),
+  sqlMode: String(sqlMode)
+})
+
+/** Makes a database after the blueprint. One round trip for all tables, so that it takes milliseconds. */
+export async function build(session: SqlSession, blueprint: Blueprint, database: string): Promise<void> {
+  const { charset, collation, tables, programs, template } = blueprint
+  await session.query(
+    [
+      `CREATE DATABASE ${quoted(database)} CHARACTER SET ${charset} COLLATE ${collation}`,
+      `USE ${quoted(database)}`,
+      // Tables come in the order of their names, whatever they refer to; zero in an automatic column stays zero.
+      "SET FOREIGN_KEY_CHECKS = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'",
+      ...tables.map((table) => table.ddl),
+      ...tables.filter((table) => table.hasRows).map((table) => copyRows(template, table)),
+      "SET FOREIGN_KEY_CHECKS = 1"
+    ].join(";\n")
+  )
+  for (const { ddl, sqlMode } of programs) {
+    await session.query("SET sql_mode = ?", [sqlMode])
+    await session.query(ddl)
+  }
+}
+
+/** On the server, so that no value of no type is changed on its way. */
+export function copyRows(template: string, { name, columns }: TableBlueprint): string {
+  const list = columns.map(quoted).join(", ")
+  return `INSERT INTO ${quoted(name)} (${list}) SELECT ${list} FROM ${quoted(template)}.${quoted(name)}`
+}
