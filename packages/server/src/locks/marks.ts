@@ -23,13 +23,34 @@ export interface Held<Name extends string> {
   readonly _held: { readonly [K in Name]: K }
 }
 
+/** Services are made once a name: making one costs as much as using it a hundred times. */
+const remembered = <A>(make: (name: string) => A): ((name: string) => A) => {
+  const made = new Map<string, A>()
+  return (name) => {
+    const known = made.get(name)
+    if (known !== undefined) return known
+    const fresh = make(name)
+    made.set(name, fresh)
+    return fresh
+  }
+}
+
+const takesByName = remembered((name) =>
+  Context.Service<Takes<string>, LockEngine>(`@holdfast/locks/takes/${name}`)
+)
+const heldByName = remembered((name) =>
+  Context.Service<Held<string>, LockHandle>(`@holdfast/locks/held/${name}`)
+)
+
 /** The service behind the mark {@link Takes}. */
 export const takes = <Name extends string>(name: Name): Context.Service<Takes<Name>, LockEngine> =>
-  Context.Service<Takes<Name>, LockEngine>(`@holdfast/locks/takes/${name}`)
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the key of the service has the name in it
+  takesByName(name) as unknown as Context.Service<Takes<Name>, LockEngine>
 
 /** The service behind the mark {@link Held}. */
 export const held = <Name extends string>(name: Name): Context.Service<Held<Name>, LockHandle> =>
-  Context.Service<Held<Name>, LockHandle>(`@holdfast/locks/held/${name}`)
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the key of the service has the name in it
+  heldByName(name) as unknown as Context.Service<Held<Name>, LockHandle>
 
 /** The names of all locks that an effect with the requirements `R` takes. */
 export type TakenBy<R> = R extends Takes<infer Name> ? Name : never

@@ -50,7 +50,7 @@ export const withLock =
       const lock = makeHeldLock(scope, sortedKeys(scope, subjects))
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- without the check, the body is a plain effect
       const inside = (body as Effect.Effect<A, E, R>).pipe(
-        Effect.withSpan("lock.hold", { attributes: { "lock.scope": scope.name } }),
+        Effect.withSpan("lock.hold", { attributes: { "lock.scope": scope.name } }, NO_STACK_TRACE),
         Effect.provideService(held(scope.name), lock as LockHandle),
         Effect.provideService(LockStack, [...stack, { lock }])
       )
@@ -61,6 +61,9 @@ export const withLock =
         Exclude<R, Held<Name>>
       >
     })
+
+/** Finding out where a span was opened costs more than the span. */
+const NO_STACK_TRACE = { captureStackTrace: false } as const
 
 /** Asserts that a lock is held, at compile time: `const lock = yield* assertHeld(OrderCreateLock)`. */
 export const assertHeld = <Name extends string>(
