@@ -1,4 +1,5 @@
 import { contract } from "@holdfast/domain"
+import { eventually } from "@holdfast/testkit"
 import { Redacted } from "effect"
 import { decodeJwt, SignJWT } from "jose"
 import type { RowDataPacket } from "mysql2"
@@ -139,5 +140,19 @@ describe("sign-up, login and tokens", () => {
       { idempotencyKey: "a key with blanks" }
     )
     expect(answer).toMatchObject({ tag: "InvalidInput", error: { issues: [{ path: "idempotency-key" }] } })
+  })
+})
+
+describe("access tokens", () => {
+  // Guarantees: remembering a good token does not make it live longer.
+  test("a token that was used before is refused once it expired", async () => {
+    await using shop = await Shop.open({ settings: { accessTokenMs: 2_000 } })
+    const user = await shop.newUser()
+    await shop.ok(contract.auth.me, {}, user)
+    await eventually(
+      async () =>
+        expect(await shop.call(contract.auth.me, {}, user)).toMatchObject({ error: { reason: "expired" } }),
+      { deadlineMs: 8_000 }
+    )
   })
 })

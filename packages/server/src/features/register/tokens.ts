@@ -1,5 +1,5 @@
 import { Role, Unauthenticated, UserId } from "@holdfast/domain"
-import { Clock, Context, Effect, Layer, Redacted, Result, Schema } from "effect"
+import { Cache, Clock, Context, Effect, Exit, Layer, Redacted, Result, Schema } from "effect"
 import { errors, jwtVerify, SignJWT } from "jose"
 import { ServerConfig } from "../../config/ServerConfig.ts"
 import type { Caller } from "../../rpc/Request.ts"
@@ -10,6 +10,9 @@ export interface SignedToken {
   readonly token: string
   readonly expiresAt: Date
 }
+
+/** Tokens that were found good are remembered until they expire: a signature costs more than a look-up. */
+const REMEMBERED_TOKENS = 10_000
 
 /** Makes and checks the tokens of a login: JWTs signed with HMAC-SHA-256 (RFC 7519). */
 export class Tokens extends Context.Service<
@@ -22,45 +25,59 @@ export class Tokens extends Context.Service<
 >()("@holdfast/server/Tokens") {
   static readonly layer: Layer.Layer<Tokens, never, ServerConfig> = Layer.effect(
     Tokens,
-    Effect.map(ServerConfig, (settings) => {
+    Effect.gen(function* () {
+      const settings = yield* ServerConfig
       const key = new TextEncoder().encode(Redacted.value(settings.secret))
-      const lifetimeMs = { access: settings.accessTokenMs, refresh: settings.refreshTokenMs }
+      const accessTokens = yield* Cache.makeWith((token: string) => check(key, "access", token), {
+        capacity: REMEMBERED_TOKENS,
+        timeToLive: (exit) => (Exit.isSuccess(exit) ? Math.max(0, exit.value.expiresAtMs - Date.now()) : 0)
+      })
       return {
         sign: (purpose, caller) =>
-          Effect.gen(function* () {
-            const now = yield* Clock.currentTimeMillis
-            const expiresAt = new Date(now + lifetimeMs[purpose])
-            const token = yield* Effect.promise(() =>
-              new SignJWT({ role: caller.role })
-                .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-                .setSubject(caller.userId)
-                .setIssuer("holdfast")
-                .setAudience(purpose)
-                .setIssuedAt(new Date(now))
-                .setExpirationTime(expiresAt)
-                .sign(key)
-            )
-            return { token, expiresAt }
-          }),
+          sign(key, purpose, caller, purpose === "access" ? settings.accessTokenMs : settings.refreshTokenMs),
         verify: (purpose, token) =>
-          Effect.tryPromise({
-            try: () =>
-              jwtVerify(token, key, { algorithms: ["HS256"], issuer: "holdfast", audience: purpose }),
-            catch: (cause) => new Unauthenticated({ reason: reasonOf(cause) })
-          }).pipe(
-            Effect.flatMap(({ payload }) => {
-              const claims = decodeClaims(payload)
-              return Result.isSuccess(claims)
-                ? Effect.succeed({ userId: claims.success.sub, role: claims.success.role })
-                : Effect.fail(new Unauthenticated({ reason: "invalid" }))
-            })
+          Effect.map(
+            purpose === "access" ? Cache.get(accessTokens, token) : check(key, purpose, token),
+            ({ caller }) => caller
           )
       }
     })
   )
 }
 
-const decodeClaims = Schema.decodeUnknownResult(Schema.Struct({ sub: UserId, role: Role }))
+const sign = Effect.fnUntraced(function* (
+  key: Uint8Array,
+  purpose: Purpose,
+  caller: Caller,
+  lifetimeMs: number
+) {
+  const now = yield* Clock.currentTimeMillis
+  const expiresAt = new Date(now + lifetimeMs)
+  const token = yield* Effect.promise(() =>
+    new SignJWT({ role: caller.role })
+      .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+      .setSubject(caller.userId)
+      .setIssuer("holdfast")
+      .setAudience(purpose)
+      .setIssuedAt(new Date(now))
+      .setExpirationTime(expiresAt)
+      .sign(key)
+  )
+  return { token, expiresAt }
+})
+
+const check = Effect.fnUntraced(function* (key: Uint8Array, purpose: Purpose, token: string) {
+  const { payload } = yield* Effect.tryPromise({
+    try: () => jwtVerify(token, key, { algorithms: ["HS256"], issuer: "holdfast", audience: purpose }),
+    catch: (cause) => new Unauthenticated({ reason: reasonOf(cause) })
+  })
+  const claims = decodeClaims(payload)
+  if (Result.isFailure(claims)) return yield* new Unauthenticated({ reason: "invalid" })
+  const { exp, role, sub } = claims.success
+  return { caller: { userId: sub, role }, expiresAtMs: exp * 1_000 }
+})
+
+const decodeClaims = Schema.decodeUnknownResult(Schema.Struct({ sub: UserId, role: Role, exp: Schema.Int }))
 
 const reasonOf = (cause: unknown) => {
   if (cause instanceof errors.JWTExpired) return "expired"
