@@ -1,0 +1,61 @@
+import {
+  type Client,
+  createClient,
+  type Credentials,
+  EmailTaken,
+  SkuTaken,
+  Unauthenticated
+} from "@holdfast/client-sdk"
+
+/** What a shop for development has on its shelves. Prices in minor units. */
+const PRODUCTS = [
+  { sku: "TEA-GREEN", name: "Green tea, 100 g", priceMinor: 750, initialStock: 500 },
+  { sku: "TEA-BLACK", name: "Black tea, 100 g", priceMinor: 650, initialStock: 500 },
+  { sku: "MUG-BLUE", name: "Blue mug", priceMinor: 1200, initialStock: 100 },
+  { sku: "KETTLE", name: "Kettle, 1.5 l", priceMinor: 4900, initialStock: 25 },
+  { sku: "LANTERN", name: "Brass lantern, the last one", priceMinor: 8900, initialStock: 1 }
+] as const
+
+const POINTS = 1_000_000
+
+/**
+ * Fills a new shop with products and one user who can pay. Every call has a key of its own, so that the next start
+ * repeats answers and adds nothing; and what is there although its answer was forgotten stays as it is.
+ * @returns the administrator's access token; `undefined` when the shop has an administrator with another password
+ */
+export const seedShop = async (
+  url: string,
+  admin: Credentials,
+  user: Credentials
+): Promise<string | undefined> => {
+  const client = createClient({ url, auth: admin })
+  try {
+    for (const product of PRODUCTS) await unlessThere(SkuTaken, createProduct(client, product))
+    await unlessThere(EmailTaken, registerWithPoints(client, user))
+    const { accessToken } = await client.auth.login(admin)
+    return accessToken
+  } catch (error) {
+    if (error instanceof Unauthenticated) return undefined
+    throw error
+  }
+}
+
+const createProduct = (client: Client, product: (typeof PRODUCTS)[number]) =>
+  client.products.create(product, { idempotencyKey: `seed:product:${product.sku}` })
+
+const registerWithPoints = async (client: Client, user: Credentials): Promise<void> => {
+  const { id: userId } = await client.auth.register(user, { idempotencyKey: `seed:user:${user.email}` })
+  const options = { idempotencyKey: `seed:points:${user.email}` }
+  await client.points.grant({ userId, amount: POINTS, reason: "welcome" }, options)
+}
+
+const unlessThere = async (
+  taken: abstract new (...args: never) => Error,
+  call: Promise<unknown>
+): Promise<void> => {
+  try {
+    await call
+  } catch (error) {
+    if (!(error instanceof taken)) throw error
+  }
+}

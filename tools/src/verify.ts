@@ -1,0 +1,52 @@
+// npm run verify: audits a Holdfast database. Ends with 1 when anything is off, with 2 when it could not look.
+import { verifyText } from "@holdfast/server"
+import { parseArgs } from "node:util"
+import { audit } from "./shop/audit.ts"
+import { dataDirectory } from "./shop/dataDirectory.ts"
+import { openStores } from "./shop/localShop.ts"
+import { runningShop } from "./shop/running.ts"
+
+const USAGE = `npm run verify -- [--json] [--database mysql://user:password@host:port/database]
+
+Audits the named database, else that of HOLDFAST_MYSQL_URL, else the one that npm start keeps in .holdfast/.`
+
+const main = async (): Promise<number> => {
+  const { values } = parseArgs({
+    options: {
+      json: { type: "boolean", default: false },
+      database: { type: "string" },
+      help: { type: "boolean", short: "h", default: false }
+    }
+  })
+  if (values.help) {
+    console.log(USAGE)
+    return 0
+  }
+  const report = await withDatabase(values.database, audit)
+  console.log(values.json ? JSON.stringify(report) : verifyText(report))
+  return report.ok ? 0 : 1
+}
+
+/** The database that is meant. Stores that are not running are started for as long as it takes. */
+const withDatabase = async <A>(
+  named: string | undefined,
+  use: (mysqlUrl: string) => Promise<A>
+): Promise<A> => {
+  if (named !== undefined && named !== "") return use(named)
+  const directory = dataDirectory("shop")
+  const running = runningShop(directory)
+  if (running !== undefined) return use(running.mysqlUrl)
+  const stores = await openStores(directory, (line) => console.error(line))
+  try {
+    return await use(stores.mysqlUrl)
+  } finally {
+    await stores.stop()
+  }
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(`verify: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 2
+}
