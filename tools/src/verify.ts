@@ -22,7 +22,7 @@ const main = async (): Promise<number> => {
     console.log(USAGE)
     return 0
   }
-  const report = await withDatabase(values.database, audit)
+  const report = await withDatabase(values.database ?? process.env["HOLDFAST_MYSQL_URL"], audit)
   console.log(values.json ? JSON.stringify(report) : verifyText(report))
   return report.ok ? 0 : 1
 }
