@@ -26,6 +26,12 @@ export interface ServiceControls {
   restart(): Promise<void>
   /** Ends the server and removes what it left, except for a data directory that the caller named. Idempotent. */
   stop(): Promise<void>
+  /**
+   * Lets the server go on for a while after this process has ended, so that somebody can look into its data; from now
+   * on `stop` does nothing. Resolves with the pid of the process to end when it is no longer needed; nothing for a
+   * server of source `url`.
+   */
+  outlive(seconds: number): Promise<number | undefined>
 }
 
 interface Service extends ServiceControls {

@@ -108,5 +108,6 @@ const notOurs: ServiceControls = {
   thaw: cannot("thaw"),
   kill: cannot("kill"),
   restart: cannot("restart"),
-  stop: () => Promise.resolve()
+  stop: () => Promise.resolve(),
+  outlive: () => Promise.resolve(undefined)
 }

@@ -1,8 +1,10 @@
 import { hostname } from "node:os"
+import { Socket } from "node:net"
 import { createInterface } from "node:readline"
 import { PassThrough } from "node:stream"
 import type { ContainerRuntimeClient } from "testcontainers"
 import { withDeadline } from "../clients.ts"
+import { hold } from "../linger.ts"
 import { isGone, isOwner, thisOwner } from "../native/owner.ts"
 import { ScriptedContainer, type ContainerPlan } from "./container.ts"
 
@@ -38,6 +40,8 @@ export interface ContainedServer {
   signal(name: "STOP" | "CONT" | "KILL" | "TERM"): Promise<void>
   /** The last lines that the server wrote. */
   log(): Promise<string>
+  /** Lets the container outlive us for a while; resolves with the pid of the process that it then depends on. */
+  outlive(seconds: number): Promise<number>
   /** Ends everything in the container and waits until the engine has removed it. */
   end(): Promise<void>
 }
@@ -70,7 +74,7 @@ export async function startContained(client: ContainerRuntimeClient, plan: Plan)
       throw error
     })
   if (dialogue === undefined) throw new Error("the container was started without its lifeline")
-  const { order, hangUp, running, exited } = dialogue
+  const { order, hangUp, outlive, running, exited } = dialogue
   const server: ContainedServer = {
     containerId: container.getId(),
     host: local ? "127.0.0.1" : runtimeHost,
@@ -80,6 +84,7 @@ export async function startContained(client: ContainerRuntimeClient, plan: Plan)
     start: () => order("start"),
     signal: (name) => order(`kill ${name}`),
     log: () => lastLines(client, container.getId()),
+    outlive,
     end: async () => {
       hangUp()
       await removed(client, container.getId())
@@ -135,7 +140,11 @@ function holdDialogue(stream: NodeJS.ReadWriteStream, output: NodeJS.ReadableStr
       previous = turn.catch(() => {})
       return turn
     },
-    hangUp: () => stream.end()
+    hangUp: () => stream.end(),
+    outlive: (seconds: number) =>
+      stream instanceof Socket
+        ? hold(stream, seconds)
+        : Promise.reject(new Error("the connection to the Docker engine cannot be handed to another process"))
   }
 }
 

@@ -87,6 +87,10 @@ function controlsOf<Info>(plan: ContainedPlan<Info>, server: ContainedServer): S
       await server.start()
       await untilReady(plan, server)
     },
-    stop: () => (stopping ??= stop())
+    stop: () => (stopping ??= stop()),
+    outlive: (seconds) => {
+      stopping = Promise.resolve()
+      return server.outlive(seconds)
+    }
   }
 }

@@ -108,7 +108,11 @@ function controlsOf<Info>(plan: ServerPlan<Info>, first: SupervisedProcess, port
       await previous.end({ keep: true })
       await untilReady(plan, current, port)
     },
-    stop: () => (stopping ??= stop())
+    stop: () => (stopping ??= stop()),
+    outlive: (seconds) => {
+      stopping = Promise.resolve()
+      return current.outlive(seconds)
+    }
   }
   const stop = async () => {
     if (!plan.directory.temporary && current.running()) await endPolitely(current)

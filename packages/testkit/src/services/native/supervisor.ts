@@ -4,6 +4,7 @@ import { closeSync, openSync, readSync, fstatSync } from "node:fs"
 import { Socket } from "node:net"
 import { createInterface } from "node:readline"
 import { ServerDidNotStart } from "../errors.ts"
+import { hold } from "../linger.ts"
 
 /**
  * Runs the server, and ends it when our end of its standard input closes, which the kernel does however we die.
@@ -36,6 +37,8 @@ export interface SupervisedProcess {
   readonly running: () => boolean
   /** Throws ESRCH when the server has ended. */
   signal(signal: NodeJS.Signals): void
+  /** Lets the server outlive us for a while; resolves with the pid of the process that it then depends on. */
+  outlive(seconds: number): Promise<number>
   /** Ends the server if it runs, and the supervisor; removes the directory unless `keep`. */
   end(options: { readonly keep: boolean }): Promise<void>
 }
@@ -86,6 +89,7 @@ export async function supervise(server: Supervised): Promise<SupervisedProcess> 
     exited,
     running: () => running,
     signal: (signal) => void process.kill(pid, signal),
+    outlive: (seconds) => hold(supervisor.stdin, seconds),
     end: async ({ keep }) => {
       supervisor.ref()
       if (keep) {

@@ -1,0 +1,25 @@
+import { appendFileSync, existsSync, readFileSync } from "node:fs"
+import type { RedisService, SqlService } from "../services/index.ts"
+
+/** Whether a failed test's data shall stay: `HOLDFAST_KEEP=1`. */
+export const keepsFailures = () => !["", "0", "false", undefined].includes(process.env["HOLDFAST_KEEP"])
+
+const KEPT_SECONDS = 3_600
+
+/** Tells whoever stops the servers that somebody wants to look into them. */
+export const noteKept = (keptFile: string, line: string): void => appendFileSync(keptFile, `${line}\n`)
+
+/** Stops the servers, or lets them live for an hour where a failed test's data are in them, and says so. */
+export async function stopOrKeep(
+  services: { readonly sql?: SqlService; readonly redis?: RedisService; stop(): Promise<void> },
+  keptFile: string,
+  say: (line: string) => void
+): Promise<void> {
+  const kept = existsSync(keptFile) ? readFileSync(keptFile, "utf8").trim() : ""
+  if (kept === "") return services.stop()
+  const pids = await Promise.all([services.sql?.outlive(KEPT_SECONDS), services.redis?.outlive(KEPT_SECONDS)])
+  const holding = pids.filter((pid) => pid !== undefined)
+  say(kept)
+  if (holding.length > 0)
+    say(`The servers stay for ${KEPT_SECONDS / 60} minutes, or until: kill ${holding.join(" ")}`)
+}

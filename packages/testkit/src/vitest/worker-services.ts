@@ -1,0 +1,79 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { inject } from "vitest"
+import { startServices, type RedisOptions, type Source, type SqlOptions } from "../services/index.ts"
+import {
+  redisConnection,
+  sqlConnection,
+  type RedisConnection,
+  type SharedServices,
+  type SqlConnection
+} from "./connection.ts"
+import { stopOrKeep } from "./keep.ts"
+
+/** A server that a worker may use, and how to leave it. */
+export interface Lent<Connection> {
+  readonly connection: Connection
+  readonly keptFile: string
+  readonly giveBack: () => Promise<void>
+}
+
+/** The run's SQL server where it is of the wanted kind, else one for this worker alone. */
+export async function lendSql(
+  wanted: SqlOptions,
+  source: ReadonlyArray<Source> | undefined
+): Promise<Lent<SqlConnection>> {
+  const shared = sharedServices()
+  if (shared?.sql !== undefined && fits(shared.sql, wanted.kind, source)) return lent(shared.sql, shared)
+  const services = await startServices({ ...own(source), sql: wanted, redis: false })
+  return owned(sqlConnection(services.sql), services)
+}
+
+/** The run's Redis server where it is of the wanted kind, else one for this worker alone. */
+export async function lendRedis(
+  wanted: RedisOptions,
+  source: ReadonlyArray<Source> | undefined,
+  alone: boolean
+): Promise<Lent<RedisConnection>> {
+  const shared = sharedServices()
+  if (!alone && shared?.redis !== undefined && fits(shared.redis, wanted.kind, source))
+    return lent(shared.redis, shared)
+  const services = await startServices({ ...own(source), redis: wanted, sql: false })
+  return owned(redisConnection(services.redis), services)
+}
+
+/** Nothing when vitest runs without `serviceSetup`. */
+const sharedServices = (): SharedServices | undefined => inject("holdfast.testkit")
+
+const fits = (
+  connection: { readonly flavour: string; readonly source: Source },
+  kind: string | undefined,
+  source: ReadonlyArray<Source> | undefined
+) =>
+  (kind === undefined || kind === "any" || kind === connection.flavour) &&
+  (source === undefined || source.includes(connection.source))
+
+const own = (source: ReadonlyArray<Source> | undefined) => ({
+  ...(source === undefined ? {} : { source }),
+  onProgress: (line: string) => console.error(`testkit: ${line}`)
+})
+
+const lent = <C>(connection: C, { keptFile }: SharedServices): Lent<C> => ({
+  connection,
+  keptFile,
+  giveBack: () => Promise.resolve()
+})
+
+function owned<C>(connection: C, services: Parameters<typeof stopOrKeep>[0]): Lent<C> {
+  const directory = mkdtempSync(join(tmpdir(), "testkit-worker-"))
+  const keptFile = join(directory, "kept")
+  return {
+    connection,
+    keptFile,
+    giveBack: async () => {
+      await stopOrKeep(services, keptFile, (line) => console.error(line))
+      rmSync(directory, { recursive: true, force: true })
+    }
+  }
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config"
+
+// A project that uses the testkit as any other would; its tests are run by fixtures.test.ts.
+export default defineConfig({
+  test: {
+    include: [process.env["PROJECT_FAILS"] ? "failing.project.ts" : "{one,two}.project.ts"],
+    globalSetup: ["./services.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    execArgv: ["--conditions=holdfast-source"],
+    hookTimeout: 120_000,
+    testTimeout: 60_000
+  }
+})
