@@ -1,0 +1,116 @@
+import type { Timeline } from "../history/timeline/timeline.ts"
+import { writeTimeline } from "../history/timeline/write-timeline.ts"
+import type { Exploration, ExplorationFailure } from "./explore.ts"
+import { normaliseLabel } from "./labels.ts"
+
+/** A schedule was found under which the scenario does not hold. */
+export class ScheduleViolationError extends Error {
+  readonly _tag = "ScheduleViolation"
+  readonly exploration: Exploration
+  /** Repeats the failing schedule: `replay(scenario, error.code)`. */
+  readonly code: string
+  readonly timelinePath: string
+
+  constructor(
+    message: string,
+    fields: Pick<ScheduleViolationError, "exploration" | "code" | "timelinePath">
+  ) {
+    super(message)
+    this.name = "ScheduleViolationError"
+    this.exploration = fields.exploration
+    this.code = fields.code
+    this.timelinePath = fields.timelinePath
+  }
+}
+
+/** Nothing was found, but the exploration is not what was asked for: see the message. */
+export class IncompleteExplorationError extends Error {
+  readonly _tag = "IncompleteExploration"
+  readonly exploration: Exploration
+
+  constructor(message: string, exploration: Exploration) {
+    super(message)
+    this.name = "IncompleteExplorationError"
+    this.exploration = exploration
+  }
+}
+
+/**
+ * Expectations about what {@link explore} found.
+ *
+ * @example
+ * expectExploration(await explore(scenario)).safe()
+ */
+export const expectExploration = (exploration: Exploration) => ({
+  /**
+   * Throws when a schedule failed, when none was judged, or when the same schedule did not lead to the same situation.
+   *
+   * @throws {@link ScheduleViolationError}, {@link IncompleteExplorationError}
+   */
+  safe: (options: SafeOptions = {}): void => {
+    const { failure, nondeterminism, truncated, schedules, name } = exploration
+    if (failure !== undefined) throw violation(exploration, failure, options)
+    if (schedules === truncated) {
+      throw new IncompleteExplorationError(
+        `${name}: no schedule came to its end, so none was judged.`,
+        exploration
+      )
+    }
+    if (nondeterminism !== undefined && options.allowNondeterminism !== true) {
+      throw new IncompleteExplorationError(`${name}: ${describeNondeterminism(exploration)}`, exploration)
+    }
+    if (options.exhaustive === true && !exploration.exhaustive) {
+      const message = `${name}: ${schedules} schedules were run (${truncated} of them cut off), but there are more.`
+      throw new IncompleteExplorationError(message, exploration)
+    }
+  }
+})
+
+export interface SafeOptions {
+  /** Demand that every schedule there is was run. */
+  readonly exhaustive?: boolean
+  /** Accept that something besides the schedule decides. */
+  readonly allowNondeterminism?: boolean
+  /** See {@link writeTimeline}. */
+  readonly timelineDirectory?: string
+}
+
+const describeNondeterminism = ({ nondeterminism }: Exploration): string => {
+  if (nondeterminism === undefined) return ""
+  const { count, first } = nondeterminism
+  return (
+    `the same choices led to different situations ${count} times, so something besides the schedule decides.\n` +
+    `First after ${first.depth} steps:\n  before: ${first.expected}\n  then:   ${first.actual}`
+  )
+}
+
+const violation = (
+  exploration: Exploration,
+  failure: ExplorationFailure,
+  { timelineDirectory }: SafeOptions
+): ScheduleViolationError => {
+  const { message, code, foundAs, foundAfter, steps, replays } = failure
+  const timelinePath = writeTimeline(timelineOf(exploration, failure), timelineDirectory)
+  const lines = [
+    `${exploration.name}: ${message}`,
+    ...steps.map(({ name, label }, index) => `  ${index + 1}. ${name}: ${normaliseLabel(label)}`),
+    `Found after ${foundAfter} schedules as ${foundAs}; repeats as "${code}" (${replays.same} of ${replays.of} times).`
+  ]
+  if (exploration.nondeterminism !== undefined) lines.push(`Besides, ${describeNondeterminism(exploration)}`)
+  lines.push(`Timeline: ${timelinePath}`)
+  return new ScheduleViolationError(lines.join("\n"), { exploration, code, timelinePath })
+}
+
+const timelineOf = ({ name }: Exploration, { message, code, steps }: ExplorationFailure): Timeline => ({
+  title: name,
+  summary: [message, `Repeats as ${code}`],
+  bars: steps.map(({ name: lane, label, fromMs, toMs }, index) => ({
+    lane,
+    label: normaliseLabel(label),
+    fromNs: fromMs * 1e6,
+    toNs: toMs === undefined ? Number.POSITIVE_INFINITY : toMs * 1e6,
+    position: index + 1
+  })),
+  marks: [],
+  omitted: 0
+})

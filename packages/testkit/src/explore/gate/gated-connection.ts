@@ -1,0 +1,143 @@
+import type { Socket } from "node:net"
+import type { Command, Dialogue, RequestFrame } from "../../faults/dialogue.ts"
+import type { StepFilter } from "./steps.ts"
+
+/** A command that waits at the gate. */
+export interface HeldStep {
+  readonly label: string
+  readonly command: Command
+}
+
+export interface GatedConnectionOptions {
+  readonly kind: "redis" | "sql"
+  readonly client: Socket
+  readonly server: Socket
+  readonly dialogue: Dialogue
+  readonly steps: StepFilter
+  /** Whether steps are held now. */
+  readonly isHolding: () => boolean
+  /** Told whenever a step arrives, is answered, or the connection ends. */
+  readonly onChange: () => void
+  /** Told when a step was answered. */
+  readonly onReply?: (command: Command, bytes: Buffer) => void
+}
+
+type Queued = RequestFrame & { readonly step?: HeldStep }
+
+/** One connection of a client, between it and the real server; its steps are held until they are released. */
+export class GatedConnection {
+  readonly kind: "redis" | "sql"
+  readonly #options: GatedConnectionOptions
+  /** What waits at the gate: a step first, then whatever came behind it. */
+  readonly #queue: Array<Queued> = []
+  #inFlight: Command | undefined
+  #swallowsReply: (() => void) | undefined
+  #threadId: number | undefined
+  #closed = false
+
+  constructor(options: GatedConnectionOptions) {
+    this.#options = options
+    this.kind = options.kind
+    const { client, server } = options
+    client.setNoDelay(true)
+    server.setNoDelay(true)
+    client.on("data", (chunk: Buffer) => this.#fromClient(chunk))
+    server.on("data", (chunk: Buffer) => this.#fromServer(chunk))
+    for (const socket of [client, server]) {
+      // A reset or refused connection is what the other side sees as an end; "close" follows.
+      socket.on("error", () => {})
+      socket.on("close", () => this.close())
+    }
+  }
+
+  /** The number the SQL server gave this connection. */
+  get threadId(): number | undefined {
+    return this.#threadId
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** The step that would go next, unless the one before is still to be answered. */
+  get held(): HeldStep | undefined {
+    return this.#inFlight === undefined ? this.#queue[0]?.step : undefined
+  }
+
+  /** Whether a released step has not been answered. */
+  get inFlight(): boolean {
+    return this.#inFlight !== undefined
+  }
+
+  /** Lets the held step go to the server, with what came behind it up to the next step. */
+  release(): void {
+    const first = this.#queue[0]?.step
+    if (first === undefined) throw new Error("No step is held here.")
+    this.#inFlight = first.command
+    this.#flush()
+  }
+
+  /** Lets the held step go, keeps its reply from the client, and cuts the connection instead. */
+  releaseAndLoseReply(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#swallowsReply = resolve
+      this.release()
+    })
+  }
+
+  /** Lets everything go that is held; for the time after a schedule. */
+  open(): void {
+    while (this.#queue.length > 0) this.#flush()
+    this.#inFlight = undefined
+  }
+
+  /** Ends the connection on both sides, as when a cable is cut. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#queue.length = 0
+    this.#inFlight = undefined
+    this.#options.client.destroy()
+    this.#options.server.destroy()
+    this.#swallowsReply?.()
+    this.#options.onChange()
+  }
+
+  #fromClient(chunk: Buffer): void {
+    for (const frame of this.#options.dialogue.requests(chunk)) {
+      const { command } = frame
+      const isStep = command !== undefined && this.#options.steps.isStep(command)
+      if (isStep && this.#options.isHolding()) {
+        this.#queue.push({ ...frame, step: { command, label: this.#options.steps.label(command) } })
+        this.#options.onChange()
+      } else if (this.#queue.length > 0) this.#queue.push(frame)
+      else this.#options.server.write(frame.bytes)
+    }
+  }
+
+  #flush(): void {
+    do {
+      const frame = this.#queue.shift()
+      if (frame !== undefined) this.#options.server.write(frame.bytes)
+    } while (this.#queue[0] !== undefined && this.#queue[0].step === undefined)
+  }
+
+  #fromServer(chunk: Buffer): void {
+    this.#threadId ??= this.kind === "sql" ? threadIdOf(chunk) : undefined
+    if (this.#swallowsReply === undefined) this.#options.client.write(chunk)
+    for (const { command, ends, bytes } of this.#options.dialogue.replies(chunk)) {
+      if (!ends || command === undefined || command !== this.#inFlight) continue
+      this.#inFlight = undefined
+      this.#options.onReply?.(command, bytes)
+      if (this.#swallowsReply !== undefined) this.close()
+      else this.#options.onChange()
+    }
+  }
+}
+
+/** The thread of a connection, from the server's greeting: version byte, version text, NUL, then four bytes. */
+const threadIdOf = (greeting: Buffer): number | undefined => {
+  const headerBytes = 4
+  const end = greeting.indexOf(0, headerBytes + 1)
+  return end < 0 || end + 5 > greeting.length ? undefined : greeting.readUInt32LE(end + 1)
+}

@@ -1,0 +1,157 @@
+import { once } from "node:events"
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net"
+import type { Command } from "../../faults/dialogue.ts"
+import { mysqlDialogue } from "../../faults/mysql.ts"
+import { respDialogue } from "../../faults/resp.ts"
+import { GatedConnection, type HeldStep } from "./gated-connection.ts"
+import type { Signal } from "./signal.ts"
+import { redisSteps, sqlSteps } from "./steps.ts"
+
+/** Where a real server listens. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export interface Upstreams {
+  readonly redis?: Address
+  readonly sql?: Address
+}
+
+/** Where a client connects instead. */
+export interface Ports {
+  readonly redis: number
+  readonly sql: number
+}
+
+export interface LaneOptions {
+  readonly upstreams: Upstreams
+  readonly signal: Signal
+  readonly isHolding: () => boolean
+  readonly onReply?: (command: Command, reply: Buffer, kind: "redis" | "sql") => void
+}
+
+/** One client's own ports, and all its connections through them. */
+export class Lane {
+  readonly #options: LaneOptions
+  readonly #servers: ReadonlyArray<Server>
+  readonly ports: Ports
+  #connections: Array<GatedConnection> = []
+  #refuses = false
+
+  static async open(options: LaneOptions): Promise<Lane> {
+    const servers = {
+      redis: await listen(options.upstreams.redis),
+      sql: await listen(options.upstreams.sql)
+    }
+    return new Lane(options, servers)
+  }
+
+  private constructor(options: LaneOptions, { redis, sql }: Record<"redis" | "sql", Server | undefined>) {
+    this.#options = options
+    this.#servers = [redis, sql].filter((server) => server !== undefined)
+    this.ports = { redis: portOf(redis), sql: portOf(sql) }
+    redis?.on("connection", (socket: Socket) => this.#accept("redis", socket))
+    sql?.on("connection", (socket: Socket) => this.#accept("sql", socket))
+  }
+
+  /** The step this client would make next. Connections take turns in the order in which they were opened. */
+  get held(): HeldStep | undefined {
+    return this.#holding()?.held
+  }
+
+  /** Whether that step is one of the SQL server. */
+  get isHeldBySql(): boolean {
+    return this.#holding()?.kind === "sql"
+  }
+
+  get inFlight(): boolean {
+    return this.#connections.some(({ inFlight }) => inFlight)
+  }
+
+  /** Whether the step in flight is one of the SQL server. */
+  get sqlInFlight(): boolean {
+    return this.#connections.some(({ kind, inFlight }) => kind === "sql" && inFlight)
+  }
+
+  /** The SQL server's numbers of this client's connections. */
+  get threadIds(): ReadonlyArray<number> {
+    return this.#connections.flatMap(({ threadId }) => threadId ?? [])
+  }
+
+  release(): void {
+    this.#holding()?.release()
+  }
+
+  /** Lets the next step take effect, but the client never learns it: its connection is cut. */
+  async releaseAndLoseReply(): Promise<void> {
+    await this.#holding()?.releaseAndLoseReply()
+  }
+
+  /** Cuts all connections; the client may connect again unless `refuse`. */
+  cut(refuse: boolean): void {
+    this.#refuses = refuse
+    for (const connection of this.#connections) connection.close()
+  }
+
+  /** Lets everything go and takes new connections again. */
+  letGo(): void {
+    this.#refuses = false
+    for (const connection of this.#connections) connection.open()
+  }
+
+  async close(): Promise<void> {
+    this.cut(true)
+    await Promise.all(
+      this.#servers.map(async (server) => {
+        server.close()
+        await once(server, "close")
+      })
+    )
+  }
+
+  #holding(): GatedConnection | undefined {
+    return this.#connections.find(({ held }) => held !== undefined)
+  }
+
+  #accept(kind: "redis" | "sql", client: Socket): void {
+    const { upstreams, signal, isHolding, onReply } = this.#options
+    const upstream = upstreams[kind]
+    if (this.#refuses || upstream === undefined) {
+      client.on("error", () => {})
+      client.destroy()
+      return
+    }
+    const connection = new GatedConnection({
+      kind,
+      client,
+      server: connect(upstream),
+      dialogue: kind === "redis" ? respDialogue() : mysqlDialogue(),
+      steps: kind === "redis" ? redisSteps() : sqlSteps(),
+      isHolding,
+      onChange: () => {
+        if (connection.closed) this.#connections = this.#connections.filter((open) => open !== connection)
+        signal.notify()
+      },
+      ...(onReply === undefined
+        ? {}
+        : { onReply: (command: Command, reply: Buffer) => onReply(command, reply, kind) })
+    })
+    this.#connections.push(connection)
+  }
+}
+
+const listen = async (upstream: Address | undefined): Promise<Server | undefined> => {
+  if (upstream === undefined) return undefined
+  const server = createServer()
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  return server
+}
+
+const portOf = (server: Server | undefined): number => {
+  if (server === undefined) return 0
+  // A server that listens on TCP has an address of this form.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+  return (server.address() as AddressInfo).port
+}

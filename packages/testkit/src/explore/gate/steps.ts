@@ -1,0 +1,62 @@
+import type { Command } from "../../faults/dialogue.ts"
+
+/**
+ * Decides which commands are scheduling points of a connection. The others pass at once, because they change nothing
+ * that another client can see: whatever the order, the outcome is the same, and there are far fewer orders to try.
+ */
+export interface StepFilter {
+  /** Called once for every command, in order. */
+  readonly isStep: (command: Command) => boolean
+  /** The name of the step, for people and for recognising it again. */
+  readonly label: (command: Command) => string
+}
+
+const silentRedisCommands = new Set([
+  "AUTH",
+  "CLIENT",
+  "COMMAND",
+  "ECHO",
+  "HELLO",
+  "INFO",
+  "PING",
+  "QUIT",
+  "READONLY",
+  "SELECT",
+  "SCRIPT"
+])
+
+/** Between MULTI and EXEC commands are only queued: EXEC is the step. */
+export const redisSteps = (): StepFilter => {
+  let queued: Array<string> | undefined
+  let executed: ReadonlyArray<string> = []
+  return {
+    isStep: ({ name, text }) => {
+      if (name === "MULTI") {
+        queued = []
+        return false
+      }
+      if (name === "EXEC" || name === "DISCARD") {
+        executed = queued ?? []
+        queued = undefined
+        return name === "EXEC"
+      }
+      if (queued !== undefined) {
+        queued.push(text)
+        return false
+      }
+      return !silentRedisCommands.has(name)
+    },
+    label: ({ name, text }) => (name === "EXEC" ? `EXEC [${executed.join("; ")}]` : text)
+  }
+}
+
+/**
+ * Opening a transaction takes neither locks nor a snapshot unless it says so, and SET and USE concern the session
+ * alone; preparing a statement and the like do not execute.
+ */
+const silentSql = /^\s*(?:SET|USE|BEGIN|START\s+TRANSACTION(?!.*CONSISTENT\s+SNAPSHOT))\b/i
+
+export const sqlSteps = (): StepFilter => ({
+  isStep: ({ executes, text }) => executes && !silentSql.test(text),
+  label: ({ text }) => text.replace(/\s+/g, " ").trim()
+})

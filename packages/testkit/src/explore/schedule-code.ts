@@ -1,0 +1,45 @@
+import { pct } from "./strategy/pct.ts"
+import { randomWalk } from "./strategy/random-walk.ts"
+import { scripted } from "./strategy/scripted.ts"
+import type { Chooser } from "./strategy/strategy.ts"
+
+const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+/** As many clients and actors as have a digit of their own. */
+export const MAX_ACTORS = DIGITS.length
+
+/** `steps:0102`: client 0, client 1, client 0, client 2. */
+export const encodeSteps = (actors: ReadonlyArray<number>): string =>
+  `steps:${actors.map((actor) => DIGITS.charAt(actor)).join("")}`
+
+export const encodePct = (depth: number, steps: number, seed: number): string =>
+  `pct:${depth}:${steps}:${seed}`
+
+export const encodeRandomWalk = (seed: number): string => `random:${seed}`
+
+/**
+ * The chooser of a schedule's code.
+ *
+ * @throws {@link InvalidScheduleCodeError}
+ */
+export const decodeSchedule = (code: string, actors: number): Chooser => {
+  const steps = /^steps:([0-9a-z]*)$/.exec(code)?.[1]
+  if (steps !== undefined) return scripted({ actors: Array.from(steps, (digit) => DIGITS.indexOf(digit)) })
+  const walk = /^random:(\d+)$/.exec(code)?.[1]
+  if (walk !== undefined) return randomWalk(Number(walk))
+  const [, depth, length, seed] = /^pct:(\d+):(\d+):(\d+)$/.exec(code) ?? []
+  if (seed === undefined) throw new InvalidScheduleCodeError(code)
+  return pct({ seed: Number(seed), depth: Number(depth), steps: Number(length), actors })
+}
+
+/** The text is no schedule: it reads `steps:…`, `random:seed` or `pct:depth:steps:seed`. */
+export class InvalidScheduleCodeError extends Error {
+  readonly _tag = "InvalidScheduleCode"
+  readonly code: string
+
+  constructor(code: string) {
+    super(`"${code}" is no schedule: expected steps:0102, random:7 or pct:3:12:7.`)
+    this.name = "InvalidScheduleCodeError"
+    this.code = code
+  }
+}

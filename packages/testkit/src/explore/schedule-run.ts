@@ -1,0 +1,243 @@
+import { setImmediate as nextTurn } from "node:timers/promises"
+import type { Signal } from "./gate/signal.ts"
+import { normaliseLabel } from "./labels.ts"
+import type { LockWaits } from "./lock-waits.ts"
+import type { LockWait, Participant } from "./participant.ts"
+import type { Actor, ClientResult, ScheduleControl, Step } from "./scenario.ts"
+import { situation, type Candidate, type Chooser } from "./strategy/strategy.ts"
+
+export interface ScheduleLimits {
+  /** A schedule that is longer is cut off and not judged. */
+  readonly maxSteps: number
+  /** How long a client may compute between two commands before it counts as waiting for something else. */
+  readonly patienceMs: number
+  /** How long nothing at all may happen before the schedule counts as stuck. */
+  readonly stuckMs: number
+}
+
+export interface ScheduleRun<Result> {
+  readonly end: "complete" | "truncated" | "stuck"
+  readonly steps: ReadonlyArray<Step>
+  /** The situation at each choice; see {@link situation}. */
+  readonly situations: ReadonlyArray<string>
+  readonly results: ReadonlyArray<ClientResult<Result> | undefined>
+}
+
+export interface ScheduleParts<Result> {
+  readonly participants: ReadonlyArray<Participant<Result>>
+  readonly actors: ReadonlyArray<Actor>
+  readonly signal: Signal
+  readonly lockWaits?: LockWaits
+  readonly limits: ScheduleLimits
+  /** How many SQL statements were answered so far, over all clients. */
+  readonly repliesSeen: () => number
+  /** Told at every choice point, before anybody goes on. */
+  readonly onStandstill?: (steps: ReadonlyArray<Step>) => Promise<void>
+}
+
+/** How often the SQL server is asked who waits for locks. */
+const LOCK_POLL_MS = 1
+
+/** Whether a statement may have to wait for somebody else's lock; a plain SELECT, COMMIT and ROLLBACK never do. */
+const mayTakeLocks = (sql: string): boolean =>
+  !/^(?:COMMIT|ROLLBACK)\b/i.test(sql) &&
+  (!/^SELECT\b/i.test(sql) || /\bFOR\s+(?:UPDATE|SHARE)\b|\bSHARE\s+MODE\b|\bGET_LOCK\b/i.test(sql))
+
+/** Runs one schedule: waits until everybody stands still, lets one go, and so on until all are done. */
+export class ScheduleRunner<Result> {
+  readonly #parts: ScheduleParts<Result>
+  readonly #choose: Chooser
+  readonly #unfired: Set<number>
+  readonly #steps: Array<Step> = []
+  readonly #situations: Array<string> = []
+  readonly #startedAtMs = performance.now()
+  /** Number of the latest step that was no poll. */
+  #progress = -1
+  #certainAtReply = -1
+
+  constructor(parts: ScheduleParts<Result>, choose: Chooser) {
+    this.#parts = parts
+    this.#choose = choose
+    this.#unfired = new Set(parts.actors.keys())
+  }
+
+  async run(): Promise<ScheduleRun<Result>> {
+    const { limits, participants } = this.#parts
+    for (;;) {
+      await this.#standstill()
+      await this.#parts.onStandstill?.(this.#steps)
+      if (participants.every(({ isFinished }) => isFinished)) return this.#ended("complete")
+      const candidates = this.#candidates()
+      if (candidates.length === 0) {
+        if (await this.#parts.signal.within(limits.stuckMs)) continue
+        return this.#ended("stuck")
+      }
+      if (this.#steps.length >= limits.maxSteps) return this.#ended("truncated")
+      await this.#makeStep(candidates)
+    }
+  }
+
+  #ended(end: "complete" | "truncated" | "stuck"): ScheduleRun<Result> {
+    const results = this.#parts.participants.map(({ result }) => result)
+    return { end, steps: this.#steps, situations: this.#situations, results }
+  }
+
+  /** Resolves when nobody moves any more: everybody is done, stands at the gate, or waits for somebody else. */
+  async #standstill(): Promise<void> {
+    const { participants, signal, limits } = this.#parts
+    let quietMs = 0
+    for (;;) {
+      this.#doubtOldLockWaits()
+      const busy = participants.filter(({ isBusy }) => isBusy)
+      if (busy.length === 0) break
+      const inSql = busy.filter(({ lane }) => lane.sqlInFlight)
+      if (busy.every(({ lockWait }) => this.#isWorthAsking(lockWait))) {
+        await this.#lookForLockWaits(busy)
+        continue
+      }
+      const waitMs = inSql.length > 0 ? LOCK_POLL_MS : limits.patienceMs - quietMs
+      if (await signal.within(waitMs)) {
+        quietMs = 0
+        continue
+      }
+      quietMs += waitMs
+      if (inSql.length > 0) await this.#lookForLockWaits(inSql)
+      if (quietMs >= limits.patienceMs) {
+        for (const participant of busy) participant.isIdle = !participant.lane.sqlInFlight
+      }
+      if (quietMs >= limits.stuckMs) break
+    }
+    // Who waits for another client inside the process is woken within a turn or two of the event loop.
+    if (participants.some(({ isIdle, isFinished }) => isIdle && !isFinished)) {
+      await nextTurn()
+      await nextTurn()
+    }
+  }
+
+  /** Whether to ask the server at once who waits for locks, rather than to give it time to answer first. */
+  #isWorthAsking(lockWait: LockWait): boolean {
+    if (lockWait === "seen") return this.#parts.lockWaits?.findsDeadlocksAtOnce === true
+    return lockWait === "possible" || lockWait === "doubtful"
+  }
+
+  /** A lock may have been granted whenever anybody's statement was answered. */
+  #doubtOldLockWaits(): void {
+    if (this.#certainAtReply === this.#parts.repliesSeen()) return
+    for (const participant of this.#parts.participants) {
+      if (participant.lockWait === "certain") participant.lockWait = "doubtful"
+    }
+  }
+
+  /**
+   * Asks the server who waits for locks. The first report of a wait is not believed: the server may be about to
+   * find a deadlock. That a wait goes on is: locks are granted before whoever held them gets an answer.
+   */
+  async #lookForLockWaits(inSql: ReadonlyArray<Participant<Result>>): Promise<void> {
+    const replies = this.#parts.repliesSeen()
+    const waiting = await this.#parts.lockWaits?.waitingThreads()
+    for (const participant of inSql) {
+      const waits = participant.lane.threadIds.some((thread) => waiting?.has(thread))
+      if (!waits) participant.lockWait = "no"
+      else {
+        const isNew = participant.lockWait === "no" || participant.lockWait === "possible"
+        participant.lockWait = isNew ? "seen" : "certain"
+      }
+    }
+    this.#certainAtReply = replies
+  }
+
+  #candidates(): ReadonlyArray<Candidate> {
+    const { participants, actors } = this.#parts
+    const ready = participants.filter(({ isReady }) => isReady)
+    const useful = ready.filter(({ isPolling, latestStep }) => !isPolling || this.#progress > latestStep)
+    const clients = (useful.length > 0 ? useful : ready).map(({ number, lane }): Candidate => {
+      return { actor: number, label: normaliseLabel(lane.held?.label ?? "") }
+    })
+    const others = [...this.#unfired].flatMap((index): Array<Candidate> => {
+      const actor = actors[index]
+      const possible = actor !== undefined && (actor.when?.(this.#control) ?? true)
+      return possible ? [{ actor: participants.length + index, label: actor.name }] : []
+    })
+    return [...clients, ...others]
+  }
+
+  async #makeStep(candidates: ReadonlyArray<Candidate>): Promise<void> {
+    const { participants, actors } = this.#parts
+    const point = { depth: this.#steps.length, candidates, latest: this.#steps.at(-1)?.actor }
+    this.#situations.push(situation(point))
+    const chosen = this.#choose(point)
+    const participant = participants[chosen]
+    const actor = actors[chosen - participants.length]
+    if (participant !== undefined) this.#release(participant)
+    else if (actor !== undefined) await this.#fire(actor, chosen)
+    else throw new RangeError(`There is no client or actor ${chosen}.`)
+  }
+
+  #release(participant: Participant<Result>): void {
+    const label = participant.lane.held?.label ?? ""
+    const step = this.#steps.length
+    if (!participant.isPolling) this.#progress = step
+    const { number } = participant
+    const othersHaveLocks = this.#parts.participants.some(
+      (other) => other !== participant && other.hasUsedSql && !other.isFinished
+    )
+    const mayWait = participant.lane.isHeldBySql && othersHaveLocks && mayTakeLocks(label)
+    participant.beginsStep(label, step, mayWait ? "possible" : "no")
+    this.#steps.push({ actor: number, name: `client ${number}`, label, fromMs: this.#nowMs() })
+    participant.lane.release()
+  }
+
+  async #fire(actor: Actor, number: number): Promise<void> {
+    this.#unfired.delete(number - this.#parts.participants.length)
+    const step = this.#steps.length
+    this.#progress = step
+    const fired = { actor: number, name: actor.name, label: actor.name, fromMs: this.#nowMs() }
+    this.#steps.push(fired)
+    await actor.run(this.#control)
+    this.#steps[step] = { ...fired, toMs: this.#nowMs() }
+  }
+
+  /** Notes when a client's latest step was answered, and what with. */
+  noteReply(client: number, reply: string): void {
+    const participant = this.#parts.participants[client]
+    participant?.getsReply(reply)
+    const step = this.#steps[participant?.latestStep ?? -1]
+    if (participant === undefined || step === undefined) return
+    this.#steps[participant.latestStep] = { ...step, toMs: this.#nowMs() }
+  }
+
+  #nowMs(): number {
+    return performance.now() - this.#startedAtMs
+  }
+
+  get #control(): ScheduleControl {
+    const { participants, lockWaits, limits } = this.#parts
+    const steps = this.#steps
+    const participant = (client: number): Participant<Result> => {
+      const found = participants[client]
+      if (found === undefined) throw new RangeError(`There is no client ${client}.`)
+      return found
+    }
+    const cut = async (client: number, refuse: boolean) => {
+      const { lane } = participant(client)
+      const { threadIds } = lane
+      lane.cut(refuse)
+      await lockWaits?.untilGone(threadIds, limits.stuckMs)
+    }
+    return {
+      steps,
+      held: (client) => participant(client).lane.held?.label,
+      cut: (client) => cut(client, false),
+      kill: async (client) => {
+        participant(client).result = { status: "died" }
+        await cut(client, true)
+      },
+      loseReply: async (client) => {
+        const { lane } = participant(client)
+        const { threadIds } = lane
+        await lane.releaseAndLoseReply()
+        await lockWaits?.untilGone(threadIds, limits.stuckMs)
+      }
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import { encodePct, encodeRandomWalk } from "../schedule-code.ts"
+import { depthFirst } from "./depth-first.ts"
+import { pct } from "./pct.ts"
+import { randomWalk } from "./random-walk.ts"
+import type { Strategy } from "./strategy.ts"
+
+/** `auto` is `dfs` for the first half of the schedules and, where that does not exhaust them, `pct` from then on. */
+export type StrategyName = "auto" | "dfs" | "pct" | "random"
+
+export interface ProposalOptions {
+  readonly strategy: StrategyName
+  readonly schedules: number
+  readonly seed: number
+  readonly pctDepth: number
+  /** Clients and other actors. */
+  readonly actors: number
+  /** How long a schedule is, about: of one that was run before. */
+  readonly steps: number
+}
+
+/** The strategy of that name; every schedule of a seeded one has a seed of its own. */
+export const proposals = (options: ProposalOptions): Strategy => {
+  const { strategy, schedules } = options
+  if (strategy === "dfs") return depthFirst()
+  if (strategy === "pct") return seeded(options, pctProposal)
+  if (strategy === "random") return seeded(options, randomProposal)
+  const exhaustive = depthFirst()
+  const beyond = seeded(options, pctProposal)
+  let proposed = 0
+  return {
+    next: () => (proposed++ < schedules / 2 ? exhaustive.next() : beyond.next()),
+    divergences: exhaustive.divergences
+  }
+}
+
+type SeededProposal = (
+  options: ProposalOptions,
+  seed: number
+) => Pick<NonNullable<ReturnType<Strategy["next"]>>, "code" | "choose">
+
+const seeded = (options: ProposalOptions, propose: SeededProposal): Strategy => {
+  let seed = options.seed
+  return {
+    next: () => ({ ...propose(options, seed++), finished: () => {} }),
+    divergences: () => []
+  }
+}
+
+const pctProposal: SeededProposal = ({ pctDepth: depth, steps, actors }, seed) => ({
+  code: encodePct(depth, steps, seed),
+  choose: pct({ seed, depth, steps, actors })
+})
+
+const randomProposal: SeededProposal = (_options, seed) => ({
+  code: encodeRandomWalk(seed),
+  choose: randomWalk(seed)
+})
