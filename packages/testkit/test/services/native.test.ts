@@ -4,7 +4,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { startServices, type Services } from "../../src/index.ts"
-import { readRedisVersion, readSqlVersion } from "../../src/services/native/installation.ts"
+import {
+  findRedis,
+  findSql,
+  readRedisVersion,
+  readSqlVersion
+} from "../../src/services/native/installation.ts"
+import { freePort } from "../../src/services/native/port.ts"
+import { startNativeRedis } from "../../src/services/native/redis.ts"
+import { startNativeSql } from "../../src/services/native/sql.ts"
 import { ownTemporaryBase, processExists, query, withClient } from "./support.ts"
 
 const native = { source: ["native"] } as const
@@ -125,14 +133,40 @@ describe("a data directory that is kept", () => {
 })
 
 describe("the port", () => {
-  it("is another one when somebody took the first choice", async () => {
-    const { freePort } = await import("../../src/services/native/port.ts")
-    const port = await freePort()
-    const squatter = createServer().listen(port, "127.0.0.1")
-    await using services = await startServices({ ...native, sql: false })
-    expect(services.redis.port).not.toBe(port)
-    squatter.close()
-  })
+  const wish = {
+    kind: "any",
+    image: undefined,
+    persistent: false,
+    dataDirectory: undefined,
+    progress: () => {}
+  } as const
+
+  /** Gives a port that is taken, then free ones. */
+  const takenFirst = (taken: number) => {
+    const ports = [taken]
+    return async () => ports.pop() ?? freePort()
+  }
+
+  it("is another one when a stranger has taken the first choice, whatever it is", async () => {
+    const redis = await findRedis("any")
+    const sql = await findSql("any")
+    if (redis === undefined || sql === undefined) throw new Error("no native servers here")
+    const silent = createServer(() => {})
+    const silentPort = await freePort()
+    await new Promise<void>((resolve) => silent.listen(silentPort, "127.0.0.1", resolve))
+    await using others = await startServices(native)
+
+    const started = [
+      await startNativeRedis("native", redis, wish, takenFirst(silentPort)),
+      await startNativeRedis("native", redis, wish, takenFirst(others.redis.port)),
+      await startNativeSql("native", sql, wish, takenFirst(silentPort)),
+      await startNativeSql("native", sql, wish, takenFirst(others.sql.port))
+    ]
+    const taken = [silentPort, others.redis.port, others.sql.port]
+    expect(started.map(({ port }) => port).filter((port) => taken.includes(port))).toEqual([])
+    await Promise.all(started.map((service) => service.stop()))
+    silent.close()
+  }, 60_000)
 })
 
 describe("versions", () => {

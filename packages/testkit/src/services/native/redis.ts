@@ -3,6 +3,7 @@ import type { RedisFlavour, RedisService, Source } from "../service.ts"
 import type { Wish } from "../settings.ts"
 import { keptDirectory, temporaryDirectory } from "./directories.ts"
 import type { Installation } from "./installation.ts"
+import { freePort } from "./port.ts"
 import { runServer } from "./server.ts"
 
 const READY_MS = 30_000
@@ -11,7 +12,8 @@ const READY_MS = 30_000
 export async function startNativeRedis(
   source: Source,
   { program, env }: Installation<RedisFlavour>,
-  wish: Wish<RedisFlavour>
+  wish: Wish<RedisFlavour>,
+  choosePort = freePort
 ): Promise<RedisService> {
   const directory =
     wish.dataDirectory === undefined
@@ -24,7 +26,8 @@ export async function startNativeRedis(
     args: (port) => redisArgs(port, directory.path, wish.persistent),
     probe: (port) => withRedis({ host: "127.0.0.1", port }, redisServerInfo),
     isOurs: ({ pid }, expected) => pid === expected,
-    readyMs: READY_MS
+    readyMs: READY_MS,
+    choosePort
   })
   const { port, info } = server
   return {

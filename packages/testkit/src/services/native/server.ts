@@ -4,7 +4,6 @@ import { withDeadline } from "../clients.ts"
 import { messageOf, ServerDidNotStart } from "../errors.ts"
 import type { ServiceControls } from "../service.ts"
 import { releaseDirectory, type ServerDirectory } from "./directories.ts"
-import { freePort } from "./port.ts"
 import { supervise, tailOf, type SupervisedProcess } from "./supervisor.ts"
 
 /** How to run one kind of server in one directory. */
@@ -18,6 +17,7 @@ export interface ServerPlan<Info> {
   /** Whether what answered is our process, and not a stranger that took the port before it. */
   readonly isOurs: (info: Info, pid: number) => boolean
   readonly readyMs: number
+  readonly choosePort: () => Promise<number>
 }
 
 export interface RunningServer<Info> {
@@ -34,7 +34,7 @@ const END_MS = 20_000
 /** Starts the server on a free port of 127.0.0.1 and waits until it answers. A lost race for the port is run again. */
 export async function runServer<Info>(plan: ServerPlan<Info>): Promise<RunningServer<Info>> {
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort()
+    const port = await plan.choosePort()
     const process = await launch(plan, port)
     try {
       const info = await untilReady(plan, process, port)
@@ -77,7 +77,9 @@ async function untilReady<Info>(
     return new Failure({ command: plan.program, reason, log })
   }
   for (;;) {
-    const answer = await plan.probe(port).catch((error: unknown) => messageOf(error))
+    const probe = plan.probe(port).catch((error: unknown) => messageOf(error))
+    // Who took the port may accept connections and never say a word.
+    const answer = await Promise.race([probe, process.exited.then(() => "it ended")])
     if (!process.running()) throw failed(`ended with status ${await process.exited}`)
     if (typeof answer !== "string") {
       if (plan.isOurs(answer, process.pid)) return answer

@@ -7,6 +7,7 @@ import type { Source, SqlFlavour, SqlService } from "../service.ts"
 import type { Wish } from "../settings.ts"
 import { keptDirectory, releaseDirectory, temporaryDirectory, type ServerDirectory } from "./directories.ts"
 import type { Installation } from "./installation.ts"
+import { freePort } from "./port.ts"
 import { runServer } from "./server.ts"
 import { serverArgs } from "./sql-arguments.ts"
 import { copyTemplate } from "./template.ts"
@@ -18,7 +19,8 @@ const READY_MS = 120_000
 export async function startNativeSql(
   source: Source,
   installation: Installation<SqlFlavour>,
-  wish: Wish<SqlFlavour>
+  wish: Wish<SqlFlavour>,
+  choosePort = freePort
 ): Promise<SqlService> {
   const { flavour, program, root, env } = installation
   const directory =
@@ -47,7 +49,8 @@ export async function startNativeSql(
     probe: (port) => withSql(address(port), sqlServerInfo),
     // Nobody else accepts the password, but a server of an earlier attempt on the same directory would.
     isOurs: (_, pid) => Number(readFileSync(join(data, "server.pid"), "utf8")) === pid,
-    readyMs: READY_MS
+    readyMs: READY_MS,
+    choosePort
   })
   return {
     flavour: server.info.flavour,
