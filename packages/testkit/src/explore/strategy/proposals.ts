@@ -14,7 +14,7 @@ export interface ProposalOptions {
   readonly pctDepth: number
   /** Clients and other actors. */
   readonly actors: number
-  /** How long a schedule is, about: of one that was run before. */
+  /** How long a schedule is, as far as known; longer ones that are run correct it. */
   readonly steps: number
 }
 
@@ -39,9 +39,14 @@ type SeededProposal = (
 ) => Pick<NonNullable<ReturnType<Strategy["next"]>>, "code" | "choose">
 
 const seeded = (options: ProposalOptions, propose: SeededProposal): Strategy => {
-  let seed = options.seed
+  let { seed, steps } = options
   return {
-    next: () => ({ ...propose(options, seed++), finished: () => {} }),
+    next: () => ({
+      ...propose({ ...options, steps }, seed++),
+      finished: (happened) => {
+        steps = Math.max(steps, happened)
+      }
+    }),
     divergences: () => []
   }
 }
