@@ -9,7 +9,9 @@ type Methods = Record<string, Record<string, unknown> | undefined>
 /** The procedures that a client has no method for, in at least one style. */
 const missingMethods = (client: { safe: unknown; effect: unknown }, procedures: object): Array<string> =>
   Object.entries(procedures).flatMap(([group, members]) =>
-    Object.keys(members as Record<string, Procedure>)
+    Object.entries(members as Record<string, Procedure>)
+      .filter(([, procedure]) => procedure.kind !== "subscription")
+      .map(([name]) => name)
       .filter((name) =>
         [client, client.safe, client.effect].some(
           (style) => typeof (style as Methods)[group]?.[name] !== "function"

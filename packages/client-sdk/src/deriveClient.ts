@@ -26,6 +26,7 @@ export const deriveClient = <C extends Contract>(contract: C, runOperation: RunO
     safe[group] = {}
     effect[group] = {}
     for (const [name, procedure] of Object.entries(procedures)) {
+      if (procedure.kind === "subscription") continue
       const operation = makeOperation(`${group}.${name}`, procedure)
       const call = (input?: unknown, options: InvokeOptions = {}) => runOperation(operation, input, options)
       effect[group][name] = call

@@ -1,6 +1,6 @@
 import type { DomainError, ProcedureKind } from "@holdfast/domain"
-import { Clock, Effect, Result } from "effect"
-import type { TokenSource } from "./auth/TokenSource.ts"
+import { Effect, Result } from "effect"
+import type { TokenFailure, TokenSource } from "./auth/TokenSource.ts"
 import { type RemoteDefect, report, type Reported, ownCopy, TransportError } from "./errors.ts"
 import type { Operation } from "./operation.ts"
 import { delayMs, mayRetry, type RetryPolicy } from "./retry.ts"
@@ -54,33 +54,29 @@ export const makeInvoke =
   (dependencies: InvokeDependencies): Invoke =>
   (operation, input, options, tokens) =>
     Effect.suspend(() => {
-      const checked = operation.checkInput(input ?? {})
       const call: CallState = {
         operation,
         idempotencyKey: keyOf(operation, options),
         tokens: operation.procedure.access === "public" ? undefined : tokens,
+        deadline: Date.now() + (options.timeoutMs ?? dependencies.timeoutMs),
         attempts: 0,
-        requestId: undefined,
-        lastFailure: undefined
+        requestId: undefined
       }
-      if (Result.isFailure(checked)) return Effect.fail(reportOf(call, checked.failure))
-      const timeoutMs = options.timeoutMs ?? dependencies.timeoutMs
-      return Effect.flatMap(Clock.currentTimeMillis, (startedAt) =>
-        untilAnswered(dependencies, call, checked.success, startedAt + timeoutMs).pipe(
-          Effect.timeoutOrElse({ duration: timeoutMs, orElse: () => Effect.fail(outOfTime(call)) }),
-          Effect.mapError((error) => reportOf(call, error))
-        )
-      )
+      const checked = operation.checkInput(input ?? {})
+      const outcome = Result.isSuccess(checked)
+        ? untilAnswered(dependencies, call, checked.success)
+        : Effect.fail(checked.failure)
+      return Effect.mapError(outcome, (error) => reportOf(call, error))
     })
 
 interface CallState {
   readonly operation: Operation
   readonly idempotencyKey: string | undefined
   readonly tokens: TokenSource | undefined
+  /** In milliseconds since 1970: nothing is waited for beyond it. */
+  readonly deadline: number
   attempts: number
   requestId: string | undefined
-  /** What the call fails with if the time is over before the next request is sent. */
-  lastFailure: Failure | undefined
 }
 
 const keyOf = ({ procedure }: Operation, { idempotencyKey }: InvokeOptions) =>
@@ -89,44 +85,54 @@ const keyOf = ({ procedure }: Operation, { idempotencyKey }: InvokeOptions) =>
 const reportOf = <E extends Failure>(call: CallState, error: E): Reported<E> =>
   report(error, { requestId: call.requestId, idempotencyKey: call.idempotencyKey, attempts: call.attempts })
 
-const outOfTime = ({ attempts, lastFailure, operation }: CallState) =>
-  lastFailure ??
-  new TransportError({
-    procedure: operation.name,
-    reason: "timeout",
-    maybeSent: attempts > 0,
-    retryable: true
-  })
-
 const untilAnswered = Effect.fnUntraced(function* (
   dependencies: InvokeDependencies,
   call: CallState,
-  input: unknown,
-  deadline: number
+  input: unknown
 ): Effect.fn.Return<unknown, Failure> {
-  const { operation, tokens } = call
-  const { procedure } = operation
-  let token = tokens === undefined ? undefined : yield* Effect.mapError(tokens.current, ownCopy)
+  const { deadline, operation, tokens } = call
+  const { maxAttempts } = dependencies.retry
+  let token = tokens?.known()
+  if (tokens !== undefined && token === undefined) token = yield* tokenInTime(call, tokens.current)
   let renewed = false
   while (true) {
     const { failure, meta, output } = yield* attempt(dependencies, call, input, token)
     if (failure === undefined) return output
     if (tokens !== undefined && !renewed && failure._tag === "Unauthenticated") {
       renewed = true
-      token = yield* Effect.mapError(tokens.renew(meta.sentToken), ownCopy)
+      token = yield* tokenInTime(call, tokens.renew(meta.sentToken))
       if (token === undefined) return yield* Effect.fail(failure)
       continue
     }
-    if (!mayRetry(procedure.kind, failure) || call.attempts >= dependencies.retry.maxAttempts)
+    if (!mayRetry(operation.procedure.kind, failure) || call.attempts >= maxAttempts)
       return yield* Effect.fail(failure)
     const waitMs = yield* delayMs(dependencies.retry, call.attempts, failure)
     // There is no point in waiting for a retry that the deadline would cut off.
-    if ((yield* Clock.currentTimeMillis) + waitMs >= deadline) return yield* Effect.fail(failure)
-    call.lastFailure = failure
+    if (Date.now() + waitMs >= deadline) return yield* Effect.fail(failure)
     yield* Effect.sleep(waitMs)
-    call.lastFailure = undefined
   }
 })
+
+/** Many calls may wait for one login: each fails with a copy of its error, and when its own time is over. */
+const tokenInTime = (
+  { deadline, operation }: CallState,
+  token: Effect.Effect<string | undefined, TokenFailure>
+): Effect.Effect<string | undefined, TokenFailure> =>
+  token.pipe(
+    Effect.mapError(ownCopy),
+    Effect.timeoutOrElse({
+      duration: Math.max(0, deadline - Date.now()),
+      orElse: () =>
+        Effect.fail(
+          new TransportError({
+            procedure: operation.name,
+            reason: "timeout",
+            maybeSent: false,
+            retryable: true
+          })
+        )
+    })
+  )
 
 interface Outcome {
   readonly output: unknown
@@ -148,14 +154,23 @@ const attempt = Effect.fnUntraced(function* (
   call.requestId = undefined
   const event = { procedure, kind, attempt: call.attempts, idempotencyKey }
   onRequest?.(event)
-  const sentAt = yield* Clock.currentTimeMillis
-  const onRequestId = (requestId: string) => void (call.requestId = requestId)
-  const request = { procedure, kind, input, token, idempotencyKey, onRequestId }
-  const outcome = outcomeOf(operation, yield* Effect.result(transport.send(request)))
-  if (onResponse !== undefined) {
-    const durationMs = (yield* Clock.currentTimeMillis) - sentAt
-    onResponse({ ...event, requestId: call.requestId, durationMs, error: outcome.failure })
+  const sentAt = Date.now()
+  const request = {
+    procedure,
+    kind,
+    input,
+    token,
+    idempotencyKey,
+    timeoutMs: Math.max(0, call.deadline - sentAt),
+    onRequestId: (requestId: string) => void (call.requestId = requestId)
   }
+  const outcome = outcomeOf(operation, yield* Effect.result(transport.send(request)))
+  onResponse?.({
+    ...event,
+    requestId: call.requestId,
+    durationMs: Date.now() - sentAt,
+    error: outcome.failure
+  })
   return outcome
 })
 

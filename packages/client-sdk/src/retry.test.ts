@@ -142,6 +142,43 @@ describe("the deadline of a call", () => {
     expect(error).toMatchObject({ reason: "timeout", attempts: 3 })
   })
 
+  it("is each call's own, also of calls that travel together", async () => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>()
+    await using server = await startWireServer({
+      "products.bySku": async () => {
+        await released
+        return encodedProduct("TEA")
+      }
+    })
+    const client = clientOf(server)
+    const patient = client.products.bySku({ sku: "TEA" })
+    const hurried = client.products.bySku({ sku: "TEA" }, { timeoutMs: 50 })
+    expect(await failureOf(hurried)).toMatchObject({ _tag: "TransportError", reason: "timeout" })
+    release()
+    expect(await patient).toMatchObject({ sku: "TEA" })
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it("covers the wait for a login", async () => {
+    await using server = await startWireServer({ "auth.login": () => new Promise<never>(() => {}) })
+    const client = createClient({ url: server.url, auth: credentials, retry: { attemptTimeoutMs: 500 } })
+    const error = await failureOf(client.orders.create(orderInput, { timeoutMs: 50 }))
+    expect(error).toMatchObject({ _tag: "TransportError", reason: "timeout", maybeSent: false, attempts: 0 })
+  })
+
+  it("holds with a fetch that hears no signal", async () => {
+    const deaf = () => new Promise<never>(() => {})
+    const client = createClient({
+      url: "http://localhost:1",
+      token: "t1",
+      fetch: deaf,
+      maxConnections: 1,
+      retry: { ...quick, attemptTimeoutMs: 30, maxAttempts: 2 }
+    })
+    const error = await failureOf(client.orders.create(orderInput))
+    expect(error).toMatchObject({ reason: "timeout", attempts: 2 })
+  })
+
   it("is not waited for when the server asks to come back after it", async () => {
     await using server = await startWireServer({
       "orders.create": () => {

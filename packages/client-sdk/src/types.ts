@@ -76,19 +76,24 @@ type PageMethods<G extends Contract[string]> = {
   ) => AsyncIterable<ItemOf<G[N]>>
 }
 
+/** The procedures that answer once. */
+type CallNames<G extends Contract[string]> = {
+  [N in keyof G]: G[N]["kind"] extends "subscription" ? never : N
+}[keyof G]
+
 /** Resolves with the output, rejects with the declared class, `TransportError` or `RemoteDefect`. */
 export type PromiseApi<C extends Contract> = {
-  readonly [G in keyof C]: { readonly [N in keyof C[G]]: PromiseMethod<C[G][N]> } & PageMethods<C[G]>
+  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: PromiseMethod<C[G][N]> } & PageMethods<C[G]>
 }
 
 /** Resolves with a {@link Result}. Rejects only when its own signal is aborted. */
 export type SafeApi<C extends Contract> = {
-  readonly [G in keyof C]: { readonly [N in keyof C[G]]: SafeMethod<C[G][N]> }
+  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: SafeMethod<C[G][N]> }
 }
 
 /** Effects with the exact errors of their procedure. Interrupting one cancels the request and the server's work. */
 export type EffectApi<C extends Contract> = {
-  readonly [G in keyof C]: { readonly [N in keyof C[G]]: EffectMethod<C[G][N]> }
+  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: EffectMethod<C[G][N]> }
 }
 
 /** Every procedure of a contract as a method, in three styles. */

@@ -2,18 +2,16 @@
 import {
   type Contract,
   type HoldfastContract,
-  IdempotencyKeyReused,
-  InvalidInput,
+  type InvalidInput,
   type Order,
   OutOfStock,
-  type OrderLimitExceeded,
   type Procedure,
-  type ProductNotFound,
+  type ProcedureKind,
   type ServiceUnavailable,
   type Unauthenticated
 } from "@holdfast/domain"
 import { Effect } from "effect"
-import type { Client, OrdersCreateFailure, OrdersCreateInput, ProductsPageOutput } from "./index.ts"
+import type { Client, OrdersCreateInput, PointsBalanceFailure, ProductsPageOutput } from "./index.ts"
 import { isHoldfastError, type RemoteDefect, type Reported, type TransportError } from "./index.ts"
 import type { ClientOf, EffectMethod, PromiseMethod, SafeMethod } from "./types.ts"
 
@@ -27,9 +25,11 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 
 type Method<Api, G, N> = G extends keyof Api ? (N extends keyof Api[G] ? Api[G][N] : never) : never
 type Has<Api, G, N, Wanted> = Same<Method<Api, G, N>, Wanted>
 
+type AnsweredOnce = Exclude<ProcedureKind, "subscription">
+
 type Missing<C extends Contract, Api extends { readonly safe: unknown; readonly effect: unknown }> = {
   [G in keyof C & string]: {
-    [N in keyof C[G] & string]: C[G][N] extends infer P extends Procedure
+    [N in keyof C[G] & string]: C[G][N] extends infer P extends Procedure<AnsweredOnce>
       ? [
           Has<Api, G, N, PromiseMethod<P>>,
           Has<Api["safe"], G, N, SafeMethod<P>>,
@@ -75,19 +75,16 @@ void client.auth.me({ timeoutMs: 5 })
 void client.effect.auth.me({}, { signal: AbortSignal.abort() })
 
 // ---- errors: exactly the declared ones, and the two of the client
-type CreateFailure =
-  | Reported<ProductNotFound>
-  | Reported<OutOfStock>
-  | Reported<OrderLimitExceeded>
+type BalanceFailure =
   | Reported<Unauthenticated>
-  | Reported<IdempotencyKeyReused>
   | Reported<InvalidInput>
   | Reported<ServiceUnavailable>
   | Reported<TransportError>
   | Reported<RemoteDefect>
+const balance = client.effect.points.balance()
+void (true satisfies Same<Effect.Error<typeof balance>, BalanceFailure>)
+void (true satisfies Same<PointsBalanceFailure, BalanceFailure>)
 const creating = client.effect.orders.create({ lines: [] })
-void (true satisfies Same<Effect.Error<typeof creating>["_tag"], CreateFailure["_tag"]>)
-void (true satisfies Same<OrdersCreateFailure["_tag"], CreateFailure["_tag"]>)
 void creating.pipe(
   Effect.catchTag("OutOfStock", (error) => {
     void (true satisfies Same<typeof error.available, number>)
@@ -96,7 +93,7 @@ void creating.pipe(
   })
 )
 // @ts-expect-error a balance cannot be out of stock
-void client.effect.points.balance().pipe(Effect.catchTag("OutOfStock", () => Effect.void))
+void balance.pipe(Effect.catchTag("OutOfStock", () => Effect.void))
 
 // ---- results and rejections are told apart by their tags
 const examine = async () => {

@@ -7,6 +7,8 @@ export type TokenFailure = Unauthenticated | InvalidInput | ServiceUnavailable |
 
 /** Where the access tokens of a client come from. */
 export interface TokenSource {
+  /** The token at hand; `undefined` when {@link current} has to look for one. */
+  readonly known: () => string | undefined
   /** The token to send; `undefined` when there is none. May log in. */
   readonly current: Effect.Effect<string | undefined, TokenFailure>
   /** Another token than the one that the server rejected; `undefined` when there is none. */

@@ -10,6 +10,7 @@ export type TokenOption = string | (() => MaybeToken | Promise<MaybeToken>)
 export const givenToken = (token: TokenOption): TokenSource => {
   const current = typeof token === "string" ? Effect.succeed(token) : Effect.promise(async () => token())
   return {
+    known: () => (typeof token === "string" ? token : undefined),
     current,
     renew: (rejected) => Effect.map(current, (fresh) => (fresh === rejected ? undefined : fresh))
   }

@@ -40,13 +40,18 @@ export const sessionTokens = (
   credentials: Credentials | undefined,
   calls: SessionCalls
 ): TokenSource => {
-  const load = Effect.promise(async () => store.load())
+  // The store is asked when no token is at hand and when one was rejected: another tab may have renewed it.
+  let known: string | undefined
+  const load = Effect.tap(
+    Effect.promise(async () => store.load()),
+    (session) => Effect.sync(() => void (known = session?.accessToken))
+  )
   const clear = Effect.promise(async () => store.clear())
   const save = (session: Session) => Effect.promise(async () => store.save(session))
   const kept = <E>(session: Effect.Effect<Session, E>) =>
     session.pipe(
       Effect.tap(save),
-      Effect.map(({ accessToken }) => accessToken)
+      Effect.map(({ accessToken }) => (known = accessToken))
     )
 
   const login =
@@ -67,6 +72,7 @@ export const sessionTokens = (
   )
 
   return {
+    known: () => known,
     current: Effect.flatMap(load, (session) =>
       session === undefined ? loginOnce : Effect.succeed(session.accessToken)
     ),

@@ -1,6 +1,7 @@
-import { Data, Effect, Semaphore } from "effect"
+import { Data } from "effect"
 import type { TransportReason } from "../errors.ts"
 import { isNeverConnected } from "./neverConnected.ts"
+import { makeTurns, TooManyWaiting } from "./turns.ts"
 
 /** The part of the standard `fetch` that the client needs; the global one of browsers, workers and Node has it. */
 export type Fetch = (
@@ -54,35 +55,52 @@ type Init = Parameters<Fetch>[1]
  * gives the turn away, because the connection is in use until then.
  */
 export const makeBoundedFetch = (fetch: Fetch, bounds: Bounds) => {
-  const turns = Semaphore.makeUnsafe(bounds.maxConnections)
-  let inside = 0
+  const turns = makeTurns(bounds.maxConnections, bounds.maxWaiting)
 
-  const request = (url: string, init: Omit<Init, "signal">) =>
-    Effect.tryPromise({
-      try: (signal) => exchange(fetch, url, { ...init, signal }),
-      catch: (cause) => (cause instanceof FetchFailure ? cause : broken(cause))
-    }).pipe(
-      Effect.timeoutOrElse({
-        duration: bounds.attemptTimeoutMs,
-        orElse: () => Effect.fail(new FetchFailure({ reason: "timeout", maybeSent: true, retryable: true }))
-      }),
-      Effect.tap(settled)
-    )
-
-  // Node returns a connection to its pool a moment after the body's end; a turn that is handed on within that moment
-  // would open another connection, up to twice as many.
-  const settled = Effect.suspend(() => (inside > bounds.maxConnections ? Effect.yieldNow : Effect.void))
-
-  return async (url: string, { signal, ...init }: Init): Promise<JsonResponse> => {
-    if (inside >= bounds.maxConnections + bounds.maxWaiting)
-      throw new FetchFailure({ reason: "overloaded", maybeSent: false, retryable: true })
-    inside += 1
+  return async (url: string, init: Init): Promise<JsonResponse> => {
+    const giveBack = await turns.take(init.signal).catch((cause: unknown) => {
+      throw cause instanceof TooManyWaiting
+        ? new FetchFailure({ reason: "overloaded", maybeSent: false, retryable: true, cause })
+        : cause
+    })
     try {
-      return await Effect.runPromise(turns.withPermits(1)(request(url, init)), { signal })
+      return await within(bounds.attemptTimeoutMs, init.signal, (signal) =>
+        exchange(fetch, url, { ...init, signal })
+      )
     } finally {
-      inside -= 1
+      // Node returns a connection to its pool a moment after the body's end; a turn that is handed on within that
+      // moment would open another connection, up to twice as many.
+      if (turns.isContended()) setTimeout(giveBack)
+      else giveBack()
     }
   }
+}
+
+/** Runs with a signal that is aborted by the caller's signal or after the time, and ends then in any case. */
+const within = <A>(
+  timeoutMs: number,
+  outer: AbortSignal,
+  run: (signal: AbortSignal) => Promise<A>
+): Promise<A> => {
+  const controller = new AbortController()
+  return new Promise<A>((resolve, reject) => {
+    const end = (reason: unknown) => {
+      controller.abort(reason)
+      reject(reason)
+    }
+    const cancel = () => end(outer.reason)
+    const timer = setTimeout(
+      () => end(new FetchFailure({ reason: "timeout", maybeSent: true, retryable: true })),
+      timeoutMs
+    )
+    outer.addEventListener("abort", cancel, { once: true })
+    void run(controller.signal)
+      .then(resolve, (cause: unknown) => reject(cause instanceof FetchFailure ? cause : broken(cause)))
+      .finally(() => {
+        clearTimeout(timer)
+        outer.removeEventListener("abort", cancel)
+      })
+  })
 }
 
 const exchange = async (fetch: Fetch, url: string, init: Init): Promise<JsonResponse> => {

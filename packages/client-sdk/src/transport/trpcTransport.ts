@@ -66,19 +66,29 @@ export const makeTrpcTransport = (options: TrpcTransportOptions): Transport => {
 
   return {
     send: (request) =>
-      Effect.suspend(() => {
+      Effect.callback<TransportReply, TransportError>((resume) => {
         const trace: Trace = { request, sentToken: request.token }
-        return Effect.tryPromise({
-          try: (signal) =>
-            exchange(trace, signal).then(
-              (output) => accepted(output, trace),
-              (error: unknown) => refused(error, trace)
-            ),
-          catch: (error) => failed(request.procedure, error)
+        const controller = new AbortController()
+        const timer = setTimeout(() => {
+          resume(Effect.fail(lateAnswer(request)))
+          controller.abort()
+        }, request.timeoutMs)
+        exchange(trace, controller.signal)
+          .then(
+            (output) => resume(Effect.succeed(accepted(output, trace))),
+            (error: unknown) => resume(replyOrFailure(error, trace))
+          )
+          .finally(() => clearTimeout(timer))
+        return Effect.sync(() => {
+          clearTimeout(timer)
+          controller.abort()
         })
       })
   }
 }
+
+const lateAnswer = ({ procedure }: TransportRequest) =>
+  new TransportError({ procedure, reason: "timeout", maybeSent: true, retryable: true })
 
 /** The headers of one HTTP request, shared by all calls that travel with it. */
 const traceHeaders = (traces: ReadonlyArray<Trace>): Record<string, string> => {
@@ -102,13 +112,17 @@ const accepted = (output: unknown, { sentToken }: Trace): TransportReply => ({
   meta: { sentToken }
 })
 
-/** An error response is an answer too; everything else is rethrown. */
-const refused = (error: unknown, { request, sentToken }: Trace): TransportReply => {
-  if (!(error instanceof TRPCClientError) || error.shape === undefined || error.shape === null) throw error
+/** An error response is an answer too. */
+const replyOrFailure = (
+  error: unknown,
+  { request, sentToken }: Trace
+): Effect.Effect<TransportReply, TransportError> => {
+  if (!(error instanceof TRPCClientError) || error.shape === undefined || error.shape === null)
+    return Effect.fail(noAnswer(request.procedure, error))
   const data = (error.data ?? {}) as Record<string, unknown>
   const requestId = text(data["requestId"])
   if (requestId !== undefined) request.onRequestId(requestId)
-  return { ok: false, error: wireError(error.message, data), meta: { sentToken } }
+  return Effect.succeed({ ok: false, error: wireError(error.message, data), meta: { sentToken } })
 }
 
 const wireError = (message: string, data: Record<string, unknown>): WireError => ({
@@ -123,7 +137,7 @@ const wireError = (message: string, data: Record<string, unknown>): WireError =>
 const text = (value: unknown) => (typeof value === "string" ? value : undefined)
 const number = (value: unknown) => (typeof value === "number" ? value : undefined)
 
-const failed = (procedure: string, error: unknown): TransportError => {
+const noAnswer = (procedure: string, error: unknown): TransportError => {
   const cause = error instanceof TRPCClientError ? error.cause : error
   if (!(cause instanceof FetchFailure))
     return new TransportError({

@@ -1,0 +1,81 @@
+/** `npm run bench -- sdk`: the client against the plain tRPC client, in turns, on one server; and what it weighs. */
+import { fork } from "node:child_process"
+import { once } from "node:events"
+import { fileURLToPath } from "node:url"
+import { type BundleSizes, bundleSizes } from "./bundle.ts"
+import { type Contestant, holdfast, plainTrpc } from "./contestants.ts"
+
+export interface SdkBenchOptions {
+  /** Turns of each contestant. Default 15. */
+  readonly turns?: number
+  /** Calls of one turn, half of them mutations. Default 2,000. */
+  readonly callsPerTurn?: number
+  readonly onProgress?: (line: string) => void
+}
+
+export interface SdkBenchResult {
+  /** Processor time of one call, Holdfast's divided by the plain client's: the median of all pairs of turns. */
+  readonly cpuPerCallRatio: number
+  readonly bundleKbGzip: number
+  readonly details: {
+    readonly cpuPerCallMicros: { readonly holdfast: number; readonly plainTrpc: number }
+    readonly bundleKbGzip: BundleSizes
+  }
+}
+
+/** How many calls are on their way at once. */
+const CONCURRENCY = 16
+
+export const run = async (options: SdkBenchOptions = {}): Promise<SdkBenchResult> => {
+  const { callsPerTurn = 2_000, onProgress = () => {}, turns = 15 } = options
+  const answers = fork(fileURLToPath(new URL("answers.ts", import.meta.url)))
+  try {
+    const [port] = (await once(answers, "message")) as [number]
+    const url = `http://127.0.0.1:${port}`
+    const [ours, theirs] = [holdfast(url), plainTrpc(url)]
+    for (const contestant of [ours, theirs, ours, theirs]) await cpuPerCallMicros(contestant, callsPerTurn) // warm up
+    const pairs: Array<readonly [number, number]> = []
+    for (let turn = 0; turn < turns; turn += 1) {
+      pairs.push([await cpuPerCallMicros(ours, callsPerTurn), await cpuPerCallMicros(theirs, callsPerTurn)])
+      onProgress(
+        `turn ${turn + 1} of ${turns}: ${pairs.at(-1)?.map(Math.round).join(" : ")} us of processor time a call`
+      )
+    }
+    const sizes = await bundleSizes()
+    return {
+      cpuPerCallRatio: median(pairs.map(([our, their]) => our / their)),
+      bundleKbGzip: sizes.all,
+      details: {
+        cpuPerCallMicros: {
+          holdfast: median(pairs.map(([our]) => our)),
+          plainTrpc: median(pairs.map(([, their]) => their))
+        },
+        bundleKbGzip: sizes
+      }
+    }
+  } finally {
+    answers.disconnect()
+    await once(answers, "exit")
+  }
+}
+
+const cpuPerCallMicros = async ({ order, product }: Contestant, calls: number): Promise<number> => {
+  const before = process.cpuUsage()
+  let left = calls
+  const caller = async () => {
+    while (left > 0) {
+      left -= 2
+      await order()
+      await product()
+    }
+  }
+  await Promise.all(Array.from({ length: CONCURRENCY }, caller))
+  const { system, user } = process.cpuUsage(before)
+  return (system + user) / calls
+}
+
+const median = (values: ReadonlyArray<number>): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length / 2
+  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle) - 1]!) / 2
+}
