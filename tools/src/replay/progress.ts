@@ -7,7 +7,10 @@ export interface ShownProgress extends Progress {
   readonly stop: () => void
 }
 
-/** A bar on a terminal; a line every few seconds elsewhere; both on stderr, so that stdout is the result's alone. */
+/**
+ * A bar on a terminal; a line every few seconds (or every `HOLDFAST_PROGRESS_MS`) elsewhere. Both on stderr, so that
+ * stdout is the result's alone.
+ */
 export const showProgress = (): ShownProgress => (process.stderr.isTTY ? bar() : lines())
 
 const bar = (): ShownProgress => {
@@ -36,9 +39,10 @@ const bar = (): ShownProgress => {
   }
 }
 
-const LINE_EVERY_MS = 5_000
+const DEFAULT_LINE_EVERY_MS = 5_000
 
 const lines = (): ShownProgress => {
+  const lineEveryMs = Number(process.env["HOLDFAST_PROGRESS_MS"]) || DEFAULT_LINE_EVERY_MS
   let phase = { name: "", total: 0, done: 0, startedAt: performance.now() }
   const note = (line: string) => void process.stderr.write(`${line}\n`)
   const write = () => {
@@ -50,7 +54,7 @@ const lines = (): ShownProgress => {
     if (phase.name !== "") write()
     phase = { ...phase, name: "" }
   }
-  const timer = setInterval(() => phase.name !== "" && write(), LINE_EVERY_MS)
+  const timer = setInterval(() => phase.name !== "" && write(), lineEveryMs)
   timer.unref()
   return {
     phase: (name, total) => {

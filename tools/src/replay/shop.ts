@@ -83,6 +83,7 @@ const openOwnShop = async ({ fresh, note, plan, runId }: OpenOptions): Promise<O
       environment: settingsOf(plan, { admin, mysqlUrl, redisUrl: services.redis.url(), secret }),
       onRestart: (pid) => note(`the server ended; started it again (process ${pid})`)
     })
+    note(`server process ${server.pid()} on ${server.url}`)
     const close = async () => {
       await server.stop()
       await services.stop()
@@ -105,8 +106,8 @@ interface Addresses {
 }
 
 /**
- * A production server's settings but for three. The policy lets the largest invoice of the file through. An order
- * waits for its payment as long as it takes to go on with an interrupted replay. And password hashes are as cheap as
+ * A production server's settings but for three. The policy lets the largest invoice of the file through. Orders wait
+ * for their payment, and answers are remembered, for as long as somebody may go on with an interrupted replay. And password hashes are as cheap as
  * argon2 allows, because the replay is about thousands of orders, not about the thousands of users behind them.
  */
 const settingsOf = (
@@ -123,6 +124,7 @@ const settingsOf = (
     largest(plan, ({ lines }) => Math.max(...lines.map(({ quantity }) => quantity)), DEFAULT_MAXIMUM_QUANTITY)
   ),
   HOLDFAST_ORDER_EXPIRES_AFTER: "365 days",
+  HOLDFAST_RETENTION: "365 days",
   HOLDFAST_ARGON2_MEMORY_KIB: "8",
   HOLDFAST_ARGON2_ITERATIONS: "1"
 })

@@ -1,0 +1,169 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { gzipSync } from "node:zlib"
+import { afterAll, describe, expect, it } from "vitest"
+import { type Ended, runCommand } from "../testing/command.ts"
+import type { ReplayReport } from "./report.ts"
+import { seededRandom } from "./shuffle.ts"
+
+const directory = mkdtempSync(join(tmpdir(), "holdfast-replay-"))
+afterAll(() => rmSync(directory, { recursive: true }))
+
+const HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+
+/**
+ * Invoices in which many want the same few products, with everything odd that the real data set has: repeated stock
+ * codes, write-offs, free products, cancellations, rows without a customer, and a malformed line.
+ */
+const invoices = (count: number): string => {
+  const random = seededRandom(42)
+  const pick = (below: number) => Math.floor(random() * below)
+  const lines = [HEADER]
+  const add = (invoice: string, sku: string, quantity: number, price: string, customer: string) =>
+    lines.push(
+      `${invoice},${sku},"${sku}, ""the best""",${quantity},2010-12-01 08:26:00,${price},${customer},UK`
+    )
+  for (let number = 1; number <= count; number++) {
+    const customer = pick(4) === 0 ? "" : `${10_000 + pick(15)}.0`
+    for (let line = pick(6); line >= 0; line--)
+      add(`5${number}`, `SKU ${pick(12)}`, 1 + pick(9), ["2.55", "1.005", "0.42"][pick(3)]!, customer)
+    if (pick(10) === 0) add(`5${number}`, `SKU ${pick(12)}`, -pick(5), "0", customer)
+    if (pick(10) === 0) add(`5${number}`, "FREE", 1, "0", customer)
+    if (pick(8) === 0) add(`C5${number}`, `SKU ${pick(12)}`, -1 - pick(3), "2.55", customer)
+  }
+  add("59999", "SKU 1", -4, "0", "")
+  lines.push("59998,SKU 1,half a line")
+  return lines.join("\n")
+}
+
+const FILE = join(directory, "invoices.csv.gz")
+const ORDERS = 150
+const text = invoices(ORDERS)
+writeFileSync(FILE, gzipSync(text))
+const rowCount = text.split("\n").length - 1
+
+const environment = { HOLDFAST_DATA: join(directory, "data"), HOLDFAST_PROGRESS_MS: "20" }
+const replay = (...args: ReadonlyArray<string>) =>
+  runCommand("replay/main.ts", [FILE, "--json", ...args], environment)
+
+const reportOf = ({ stderr, stdout }: Ended): ReplayReport => {
+  if (stdout === "") throw new Error(`there is no report:\n${stderr}`)
+  return JSON.parse(stdout) as ReplayReport
+}
+
+const sum = (counts: Readonly<Record<string, number>>) =>
+  Object.values(counts).reduce((total, count) => total + count, 0)
+
+/** What does not depend on the clock. */
+const timeless = ({ ordersPerSecond: _rate, seconds: _seconds, ...rest }: ReplayReport) => rest
+
+const brokenChecks = ({ verify }: ReplayReport) => verify.checks.filter(({ ok }) => !ok)
+
+describe("the replay", { timeout: 180_000 }, () => {
+  it("sells everything to everybody at factor 1, proves it, and repeats it without doubling anything", async () => {
+    const first = await replay("--workers", "16").ended
+    const report = reportOf(first)
+    expect(brokenChecks(report)).toEqual([])
+    expect(first.code).toBe(0)
+    expect(report).toMatchObject({
+      orders: { placed: ORDERS, paid: ORDERS, refused: {}, skipped: { "no line left": 1 } },
+      verify: { ok: true }
+    })
+    expect(report.lines.skipped).toMatchObject({
+      "malformed columns": 1,
+      "product of price 0": expect.any(Number)
+    })
+    expect(report.returns).toBeGreaterThan(5)
+    expect(report.lines.ordered + report.returns + sum(report.lines.skipped)).toBe(rowCount)
+    expect(report.verify.checks.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["stock", "balances", "replay: stock", "replay: orders", "replay: refusals"])
+    )
+
+    const again = await replay("--workers", "16").ended
+    expect(again.stderr).toContain("going on in database")
+    expect(timeless(reportOf(again))).toEqual(timeless(report))
+
+    const fresh = await replay("--workers", "16", "--fresh").ended
+    expect(fresh.stderr).toContain("made database")
+    expect(reportOf(fresh)).toMatchObject({ orders: report.orders, revenueMinor: report.revenueMinor })
+  })
+
+  it("refuses below factor 1 only those for whom there was not enough", async () => {
+    const ended = await replay("--stock-factor", "0.5").ended
+    const report = reportOf(ended)
+    expect(brokenChecks(report)).toEqual([])
+    expect(ended.code).toBe(0)
+    expect(Object.keys(report.orders.refused)).toEqual(["OutOfStock"])
+    expect(report.orders.placed + sum(report.orders.refused)).toBe(ORDERS)
+    expect(report.orders.paid).toBe(report.orders.placed)
+    expect(report.returns).toBe(0)
+    expect(report.lines.skipped).toMatchObject({ "return with stock below demand": expect.any(Number) })
+  })
+
+  it("goes on after it was killed in the middle, also when its server is, and places nothing twice", async () => {
+    const options = ["--stock-factor", "0.8", "--seed", "9", "--workers", "4"] as const
+    const killed = replay(...options)
+    await killed.line(/^orders: [1-9]\d*\//)
+    killed.child.kill("SIGKILL")
+    expect((await killed.ended).stdout).toBe("")
+
+    const withoutServer = replay(...options)
+    const [, pid] = await withoutServer.line(/^server process (\d+)/)
+    await withoutServer.line(/^orders: [1-9]\d*\//)
+    process.kill(Number(pid), "SIGKILL")
+    const ended = await withoutServer.ended
+    expect(ended.stderr).toContain("the server ended; started it again")
+    const report = reportOf(ended)
+    expect(brokenChecks(report)).toEqual([])
+    expect(ended.code).toBe(0)
+    expect(report.orders.placed + sum(report.orders.refused)).toBe(ORDERS)
+  })
+
+  it("stops in good order when it is asked to, and says how to go on", async () => {
+    const stopped = replay("--seed", "5", "--workers", "2")
+    await stopped.line(/^orders: [1-9]\d*\//)
+    stopped.child.kill("SIGINT")
+    const ended = await stopped.ended
+    expect(ended.code).toBe(130)
+    expect(ended.stderr).toContain("the same command goes on from here")
+    expect(ended.stdout).toBe("")
+  })
+
+  it.each<[string, ReadonlyArray<string>, Readonly<Record<string, string>>, number, RegExp]>([
+    ["no file", [], {}, 2, /which file\?/],
+    [
+      "a file that is not there",
+      [join(directory, "gone.csv")],
+      {},
+      1,
+      /^replay: there is no file .*gone\.csv$/m
+    ],
+    ["a worker count that is none", [FILE, "--workers", "x"], {}, 2, /--workers x: must be a whole number/],
+    [
+      "a server's URL that is none",
+      [FILE],
+      { HOLDFAST_URL: "nowhere" },
+      1,
+      /HOLDFAST_URL=nowhere is not a URL/
+    ],
+    [
+      "a server without an administrator",
+      [FILE],
+      { HOLDFAST_URL: "http://127.0.0.1:9" },
+      1,
+      /needs HOLDFAST_ADMIN_EMAIL/
+    ]
+  ])("says what is wrong with %s", async (_case, args, changes, code, message) => {
+    const ended = await runCommand("replay/main.ts", args, { ...environment, ...changes }).ended
+    expect(ended.code).toBe(code)
+    expect(ended.stderr).toMatch(message)
+    expect(ended.stderr).not.toMatch(/^\s+at /m)
+  })
+
+  it("leaves its files to their owner alone", () => {
+    const secret = join(directory, "data", "replay", "secret")
+    expect(readFileSync(secret, "utf8")).toMatch(/^[0-9a-f]{64}$/)
+    expect(statSync(secret).mode & 0o077).toBe(0)
+  })
+})

@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest"
+import { forEachOf } from "./workers.ts"
+
+/** Work whose items end when the test says so. */
+const controlled = () => {
+  const begun: Array<number> = []
+  const ends = new Map<number, { end: () => void; fail: (error: Error) => void }>()
+  const work = (item: number) =>
+    new Promise<void>((resolve, reject) => {
+      begun.push(item)
+      ends.set(item, { end: resolve, fail: reject })
+    })
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  return { begun, ends, work, turn }
+}
+
+describe("workers", () => {
+  it("work on so many items at once, and no more, until all are done", async () => {
+    const { begun, ends, turn, work } = controlled()
+    const all = forEachOf([0, 1, 2, 3], 2, work)
+    await turn()
+    expect(begun).toEqual([0, 1])
+    ends.get(1)?.end()
+    await turn()
+    expect(begun).toEqual([0, 1, 2])
+    ends.get(0)?.end()
+    ends.get(2)?.end()
+    await turn()
+    ends.get(3)?.end()
+    await all
+    expect(begun).toEqual([0, 1, 2, 3])
+  })
+
+  it("begin nothing new after a failure, and wait for what is under way", async () => {
+    const { begun, ends, turn, work } = controlled()
+    const all = forEachOf([0, 1, 2, 3], 2, work)
+    let settled = false
+    const outcome = all.catch((error: Error) => error.message).finally(() => (settled = true))
+    await turn()
+    ends.get(0)?.fail(new Error("broken"))
+    await turn()
+    expect(settled).toBe(false)
+    ends.get(1)?.end()
+    expect(await outcome).toBe("broken")
+    expect(begun).toEqual([0, 1])
+  })
+
+  it("stop when they are told to", async () => {
+    const { begun, ends, turn, work } = controlled()
+    const stop = new AbortController()
+    const all = forEachOf([0, 1, 2], 1, work, stop.signal)
+    await turn()
+    stop.abort(new Error("enough"))
+    ends.get(0)?.end()
+    await expect(all).rejects.toThrow("enough")
+    expect(begun).toEqual([0])
+  })
+
+  it("have nothing to do without items", () => forEachOf([], 8, () => Promise.reject(new Error("no"))))
+})

@@ -1,0 +1,121 @@
+import { createClient } from "@holdfast/client-sdk"
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, describe, expect, it } from "vitest"
+import { type Command, runCommand } from "./testing/command.ts"
+
+const directory = mkdtempSync(join(tmpdir(), "holdfast-start-"))
+afterAll(() => rmSync(directory, { recursive: true }))
+const environment = { HOLDFAST_DATA: directory, HOST: "127.0.0.1" }
+
+/** A port that nobody listened on a moment ago. */
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once("error", reject)
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+
+const start = (port: number): Command => runCommand("start.ts", [], { ...environment, PORT: String(port) })
+const interrupt = async ({ child, ended }: Command) => {
+  child.kill("SIGINT")
+  return ended
+}
+
+describe("npm start", { timeout: 180_000 }, () => {
+  it("serves a seeded shop, stops in good order, and has its data again the next time", async () => {
+    const port = await freePort()
+    const url = `http://127.0.0.1:${port}`
+    const first = start(port)
+    await first.line(/serving on http/)
+    const products = async () => {
+      const { items } = await createClient({ url }).products.page({})
+      return items.map(({ sku, stock }) => [sku, stock])
+    }
+    const seeded = await products()
+    expect(seeded).toContainEqual(["KETTLE", 25])
+
+    const running = await start(port).ended
+    expect(running.code).toBe(1)
+    expect(running.stderr).toMatch(/running already, as process \d+ on http/)
+
+    const ended = await interrupt(first)
+    expect(ended.code).toBe(0)
+    const [, email = "", password = ""] = /user\s+(\S+)\s+(\S+)/.exec(ended.stdout) ?? []
+
+    const second = start(port)
+    await second.line(/serving on http/)
+    expect(await products()).toEqual(seeded)
+    const client = createClient({ url, auth: { email, password } })
+    expect(await client.points.balance()).toEqual({ balance: 1_000_000 })
+    const order = await client.orders.create({ lines: [{ sku: "KETTLE", quantity: 1 }] })
+    await client.payments.process({ orderId: order.id })
+
+    const audited = await runCommand("verify.ts", ["--json"], environment).ended
+    expect(audited.stderr).toBe("")
+    expect(JSON.parse(audited.stdout)).toMatchObject({ ok: true })
+    expect((await interrupt(second)).code).toBe(0)
+  })
+
+  it("leaves books that can be audited when it is not running", async () => {
+    const { code, stdout } = await runCommand("verify.ts", [], environment).ended
+    expect(stdout).toContain("The books are right.")
+    expect(code).toBe(0)
+  })
+
+  it("says which port is taken, before it starts anything", async () => {
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve))
+    const address = taken.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    const { code, stderr } = await start(port).ended
+    taken.close()
+    expect(code).toBe(1)
+    expect(stderr).toBe(
+      `holdfast: port ${port} of 127.0.0.1 is in use; stop the other program or set PORT to a free port\n`
+    )
+  })
+
+  it.each([
+    ["a port that is none", { PORT: "http" }, /PORT/],
+    ["a URL that is none", { HOLDFAST_MYSQL_URL: "nowhere" }, /HOLDFAST_MYSQL_URL=nowhere: not a URL/],
+    [
+      "a server that is not there",
+      { HOLDFAST_MYSQL_URL: "mysql://127.0.0.1:1/x" },
+      /HOLDFAST_MYSQL_URL=mysql:.*: no usable server there/
+    ]
+  ])("says what is wrong with %s", async (_case, changes, message) => {
+    const port = String(await freePort())
+    const { code, stderr } = await runCommand("start.ts", [], { ...environment, PORT: port, ...changes })
+      .ended
+    expect(code).toBe(1)
+    expect(stderr).toMatch(message)
+    expect(stderr).not.toMatch(/^\s+at \S+ \(/m)
+  })
+})
+
+describe("npm run verify", () => {
+  it.each([
+    ["a database that cannot be reached", ["--database", "mysql://127.0.0.1:1/x"]],
+    ["a URL that is none", ["--database", "nowhere"]],
+    ["an option that it does not have", ["--fast"]]
+  ])("ends with 2, and says why, for %s", async (_case, args) => {
+    const { code, stderr, stdout } = await runCommand("verify.ts", args, environment).ended
+    expect(code).toBe(2)
+    expect(stdout).toBe("")
+    expect(stderr).toMatch(/^verify: \S/)
+  })
+})
+
+describe("npm run bench", () => {
+  it("names the benchmarks when it does not know the one asked for", async () => {
+    const { code, stderr } = await runCommand("bench.ts", ["nothing-of-the-kind"], environment).ended
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/benchmarks: .*locks/)
+  })
+})

@@ -1,0 +1,52 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+
+/** A command of the repository that a test runs as a user would: in a process of its own. */
+export interface Command {
+  readonly child: ChildProcess
+  readonly ended: Promise<Ended>
+  /** Resolves with the match when a line of stderr matches; rejects when the command ends without one. */
+  readonly line: (pattern: RegExp) => Promise<RegExpExecArray>
+}
+
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** @param file relative to `tools/src` */
+export const runCommand = (
+  file: string,
+  args: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>>
+): Command => {
+  const main = fileURLToPath(new URL(`../${file}`, import.meta.url))
+  const flags = ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"]
+  const child = spawn(process.execPath, [...flags, main, ...args], {
+    env: { ...process.env, ...environment },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  let stdout = ""
+  let stderr = ""
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text))
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", reject)
+    child.once("close", (code) => resolve({ code, stdout, stderr }))
+  })
+  const line = (pattern: RegExp) =>
+    new Promise<RegExpExecArray>((resolve, reject) => {
+      const look = () => {
+        const match = stderr
+          .split("\n")
+          .map((text) => pattern.exec(text))
+          .find((found) => found !== null)
+        if (match) resolve(match)
+      }
+      child.stderr.on("data", look)
+      look()
+      void ended.then(() => reject(new Error(`it ended without a line like ${pattern}:\n${stderr}`)))
+    })
+  return { child, ended, line }
+}
