@@ -1,10 +1,19 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 const conditions = ["holdfast-source", "node", "import", "module", "default"]
 
+const source = (path: string) => fileURLToPath(new URL(`packages/${path}/index.ts`, import.meta.url))
+
+/** Global setups are resolved without the conditions, so every package is named: tests never run a stale build. */
+const alias = [
+  { find: /^@holdfast\/([\w-]+)$/, replacement: source("$1/src") },
+  { find: /^@holdfast\/([\w-]+)\/(\w+)$/, replacement: source("$1/src/$2") }
+]
+
 /** One project a package, so that `--project testkit` runs one of them and reports name where a test lives. */
 const project = (name: string, root: string, globalSetup: ReadonlyArray<string> = []) => ({
-  resolve: { conditions },
+  resolve: { alias, conditions },
   ssr: { resolve: { conditions } },
   test: {
     name,
@@ -18,7 +27,7 @@ const project = (name: string, root: string, globalSetup: ReadonlyArray<string> 
 })
 
 export default defineConfig({
-  resolve: { conditions },
+  resolve: { alias, conditions },
   ssr: { resolve: { conditions } },
   test: {
     pool: "forks",
