@@ -1,0 +1,23 @@
+/** Median, 99th percentile and worst of some measurements in milliseconds, rounded to a tenth. */
+export interface Figures {
+  readonly rounds: number
+  readonly medianMs: number
+  readonly p99Ms: number
+  readonly worstMs: number
+}
+
+export function figures(measured: ReadonlyArray<number>): Figures {
+  const sorted = measured.toSorted((a, b) => a - b)
+  const at = (share: number) =>
+    tenth(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0)
+  return { rounds: sorted.length, medianMs: at(0.5), p99Ms: at(0.99), worstMs: at(1) }
+}
+
+const tenth = (ms: number) => Math.round(ms * 10) / 10
+
+/** The time that something takes, in milliseconds, and what it gives. */
+export async function timed<A>(use: () => Promise<A>): Promise<readonly [number, A]> {
+  const began = performance.now()
+  const value = await use()
+  return [performance.now() - began, value]
+}

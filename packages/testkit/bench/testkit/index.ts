@@ -1,0 +1,27 @@
+// npm run bench -- testkit [--rounds 10] [--kills 100] [--source native|docker|packages] [--json]
+import { sources, type Source } from "../../src/services/service.ts"
+import { dockerKills, nativeKills } from "./kills.ts"
+import { readyFigures } from "./ready.ts"
+
+interface Options {
+  readonly rounds?: unknown
+  readonly kills?: unknown
+  readonly source?: unknown
+}
+
+/** How quickly services and databases are ready, and how quickly they are gone when their runner is killed. */
+export async function run({ rounds = 10, kills = 100, source = "native" }: Options = {}) {
+  const from = sourceNamed(String(source))
+  const ready = await readyFigures(from, Number(rounds))
+  const gone =
+    from === "docker"
+      ? { containersAfterKill: await dockerKills(Number(kills)) }
+      : { serversAfterKill: await nativeKills(Number(kills)) }
+  return { source: from, ...ready, ...gone }
+}
+
+function sourceNamed(name: string): Source {
+  const found = sources.find((source) => source === name)
+  if (found === undefined) throw new Error(`--source ${name}: expected one of ${sources.join(", ")}`)
+  return found
+}
