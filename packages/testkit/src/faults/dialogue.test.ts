@@ -1,27 +1,34 @@
 import { describe, expect, it } from "vitest"
-import { type Dialogue, ProtocolNotUnderstood } from "./dialogue.ts"
+import { type Command, type Dialogue, ProtocolNotUnderstood } from "./dialogue.ts"
 import { capability } from "./mysql-packets.ts"
 import { mysqlDialogue } from "./mysql.ts"
 import { respDialogue } from "./resp.ts"
 
-type Feed = (dialogue: Dialogue, chunk: Buffer) => ReadonlyArray<{ readonly bytes: Buffer }>
+type Feed = (
+  dialogue: Dialogue,
+  chunk: Buffer
+) => ReadonlyArray<{ readonly bytes: Buffer; readonly command?: Command; readonly ends?: boolean }>
 const toServer: Feed = (dialogue, chunk) => dialogue.requests(chunk)
 const toClient: Feed = (dialogue, chunk) => dialogue.replies(chunk)
 
-/** The same bytes in chunks of one size; what comes out, by command. */
+/** Feeds the same bytes in chunks of one size. Answers what was sent, and the bytes of each reply by its command. */
 const replay = (dialogue: Dialogue, script: ReadonlyArray<readonly [Feed, Buffer]>, chunkBytes: number) => {
   const out: Array<string> = []
+  const replies = new Map<string, string>()
   for (const [feed, bytes] of script) {
     const frames: Array<Buffer> = []
     for (let offset = 0; offset < bytes.length; offset += chunkBytes)
       for (const frame of feed(dialogue, bytes.subarray(offset, offset + chunkBytes))) {
         frames.push(frame.bytes)
-        const { command, ends } = frame as { command?: { text: string }; ends?: boolean }
-        if (command !== undefined && ends !== false) out.push(`${ends ? "answered" : "sent"} ${command.text}`)
+        const text = frame.command?.text ?? "nobody"
+        if (frame.ends !== undefined)
+          replies.set(text, (replies.get(text) ?? "") + frame.bytes.toString("latin1"))
+        else if (frame.command !== undefined) out.push(`sent ${text}`)
+        if (frame.ends === true) out.push(`answered ${text}`)
       }
     expect(Buffer.concat(frames).equals(bytes)).toBe(true)
   }
-  return out
+  return { out, replies: Object.fromEntries(replies) }
 }
 
 const packet = (sequence: number, payload: Buffer | ReadonlyArray<number>) => {
@@ -50,26 +57,64 @@ const login = (capabilities: number) => {
 describe("the dialogue of RESP", () => {
   const bulk = (...words: ReadonlyArray<string>) =>
     `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`
-  const script = [
-    [
-      toServer,
-      Buffer.from(bulk("SET", "schlüssel", "a\r\nb") + "PING\r\n" + bulk("HGETALL", "h") + bulk("GET", "k"))
-    ],
-    [
-      toClient,
-      Buffer.from(
-        "+OK\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n+PONG\r\n" +
-          "|1\r\n+ttl\r\n:9\r\n%2\r\n+a\r\n*2\r\n:1\r\n_\r\n+b\r\n=5\r\ntxt:x\r\n$-1\r\n"
-      )
-    ]
-  ] as const
+  const replayAll = (script: ReadonlyArray<readonly [Feed, string]>, expected: Record<string, string>) => {
+    const bytes = script.map(([feed, text]) => [feed, Buffer.from(text)] as const)
+    for (let chunkBytes = 1; chunkBytes < 200; chunkBytes += 1)
+      expect(replay(respDialogue(), bytes, chunkBytes).replies).toEqual(expected)
+    return replay(respDialogue(), bytes, 1).out
+  }
 
-  it("is the same however the bytes are cut, and loses none", () => {
-    const expected = ["sent SET schlüssel a\r\nb", "sent PING", "sent HGETALL h", "sent GET k"].concat(
-      ["SET schlüssel a\r\nb", "PING", "HGETALL h", "GET k"].map((text) => `answered ${text}`)
+  it("knows each reply however the bytes are cut: pushes, attributes, maps, nested and missing values", () => {
+    const invalidation = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"
+    const map = "|1\r\n+ttl\r\n:9\r\n%2\r\n+a\r\n*2\r\n:1\r\n_\r\n+b\r\n=5\r\ntxt:x\r\n"
+    const requests = [
+      bulk("SET", "key", "a\r\nb"),
+      "PING\r\n",
+      bulk("hgetall", "h"),
+      bulk("GET", "k"),
+      bulk("TYPE", "k")
+    ]
+    const replies = ["+OK\r\n", invalidation, "+PONG\r\n", map, "$-1\r\n", "+none\r\n"]
+    const out = replayAll(
+      [
+        [toServer, requests.join("")],
+        [toClient, replies.join("")]
+      ],
+      {
+        "SET key a\r\nb": "+OK\r\n",
+        nobody: invalidation,
+        PING: "+PONG\r\n",
+        "HGETALL h": map,
+        "GET k": "$-1\r\n",
+        "TYPE k": "+none\r\n"
+      }
     )
-    for (let chunkBytes = 1; chunkBytes < 130; chunkBytes += 1)
-      expect(replay(respDialogue(), script, chunkBytes)).toEqual(expected)
+    expect(out).toEqual(
+      ["sent", "answered"].flatMap((what) =>
+        ["SET key a\r\nb", "PING", "HGETALL h", "GET k", "TYPE k"].map((text) => `${what} ${text}`)
+      )
+    )
+  })
+
+  it.each(["*", ">"])("knows that subscriptions are confirmed one by one (%s)", (kind) => {
+    const confirm = (what: string, channel: string, left: number) =>
+      `${kind}3\r\n$${what.length}\r\n${what}\r\n$1\r\n${channel}\r\n:${left}\r\n`
+    const message = `${kind}3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n`
+    const [subscribed, subscribedToo] = [confirm("subscribe", "a", 1), confirm("subscribe", "b", 2)]
+    const [left, leftToo] = [confirm("unsubscribe", "b", 1), confirm("unsubscribe", "a", 0)]
+    replayAll(
+      [
+        [toServer, bulk("SUBSCRIBE", "a", "b") + bulk("PING", "1") + bulk("UNSUBSCRIBE") + bulk("PING", "2")],
+        [toClient, `${subscribed}${message}${subscribedToo}+1\r\n${left}${message}${leftToo}+2\r\n`]
+      ],
+      {
+        "SUBSCRIBE a b": subscribed + subscribedToo,
+        nobody: message + message,
+        "PING 1": "+1\r\n",
+        UNSUBSCRIBE: left + leftToo,
+        "PING 2": "+2\r\n"
+      }
+    )
   })
 })
 
@@ -77,7 +122,7 @@ describe("the dialogue of MySQL", () => {
   const column = packet(2, Buffer.from("def"))
   const eof = (sequence: number, flags: number) => packet(sequence, [0xfe, 0, 0, flags, 0])
   const ok = (sequence: number, header: number, flags: number) =>
-    packet(sequence, [header, 0, 0, flags, 0, 0, 0])
+    packet(sequence, [header, 0, 0, flags, 0, 0, 0, 4, 100, 111, 110, 101])
   const query = (sql: string) => packet(0, Buffer.from(`\u0003${sql}`))
   const { PROTOCOL_41, DEPRECATE_EOF } = capability
 
@@ -105,12 +150,22 @@ describe("the dialogue of MySQL", () => {
       [toClient, ok(1, 0, 0)]
     ] as const
     for (let chunkBytes = 1; chunkBytes < 90; chunkBytes += 1)
-      expect(replay(mysqlDialogue(), script, chunkBytes)).toEqual([
+      expect(replay(mysqlDialogue(), script, chunkBytes).out).toEqual([
         "sent SELECT 1",
         "answered SELECT 1",
         "sent DO 1",
         "answered DO 1"
       ])
+  })
+
+  it("gives up when a packet answers nothing, but lets a server say goodbye", () => {
+    const dialogue = mysqlDialogue()
+    const feed = (...parts: ReadonlyArray<Buffer>) => parts.flatMap((bytes) => dialogue.replies(bytes))
+    feed(greeting(PROTOCOL_41))
+    dialogue.requests(login(PROTOCOL_41))
+    feed(ok(2, 0, 0))
+    expect(feed(packet(0, [0xff, 1, 4]))).toHaveLength(1)
+    expect(() => feed(ok(1, 0, 0))).toThrow(ProtocolNotUnderstood)
   })
 
   it.each([

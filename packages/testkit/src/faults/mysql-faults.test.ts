@@ -73,7 +73,7 @@ describe("a fault proxy before MySQL or MariaDB", () => {
     await sql.query("UPDATE stock SET units = units - 1 WHERE id = 1")
     await sql.query("COMMIT")
   }
-  /** True only when the proxy knows exactly where every reply so far ended. */
+  /** True only when the proxy knows exactly where every reply so far ended; it would have hung up otherwise. */
   const expectInStep = async (sql: Connection) => {
     const rule = proxy.cut({ when: "after", match: /in step/, deadlineMs: 3_000 })
     await expect(sql.query("SELECT 'in step'")).rejects.toMatchObject({ code: "PROTOCOL_CONNECTION_LOST" })
@@ -249,15 +249,27 @@ describe("a fault proxy before MySQL or MariaDB", () => {
       const insert = (body: string) => `INSERT INTO big VALUES (1, '${body}')`
       // The payload is the command byte and the SQL; at 2^24 - 1 bytes an empty packet follows.
       const atLimit = "x".repeat(2 ** 24 - 2 - insert("").length)
-      for (const body of [atLimit, `${atLimit}y`, "z".repeat(17_000_000)]) {
+      for (const body of [atLimit, "z".repeat(17_000_000)]) {
         await direct.query("DELETE FROM big")
         await sql.query(insert(body))
         const [rows] = await sql.query<Array<RowDataPacket>>("SELECT body FROM big")
         expect(rows[0]?.["body"] === body).toBe(true)
       }
-      expect(proxy.count("INSERT")).toBe(3)
+      expect(proxy.count("INSERT")).toBe(2)
+      // The second packet of this row begins with the byte that begins an error.
+      const [rows] = await sql.query<Array<RowDataPacket>>("SELECT REPEAT(UNHEX('FF'), 17000000) AS body")
+      expect(Buffer.from(rows[0]?.["body"]).length).toBe(17_000_000)
       await expectInStep(sql)
     })
+  })
+
+  it("cuts after several statements only when the last one was executed", async () => {
+    const sql = await client({ multipleStatements: true })
+    const rule = proxy.cut({ when: "after", match: /UPDATE stock/ })
+    const selling = sql.query("SELECT 1; DO SLEEP(0.3); UPDATE stock SET units = 4 WHERE id = 1")
+    await expect(selling).rejects.toMatchObject({ code: "PROTOCOL_CONNECTION_LOST" })
+    await rule.fired
+    expect(await units()).toBe(4)
   })
 
   it("counts by the first word of the SQL, behind comments and brackets", async () => {

@@ -1,4 +1,4 @@
-import type { Command, ReplyFrame } from "./dialogue.ts"
+import { type Command, ProtocolNotUnderstood, type ReplyFrame } from "./dialogue.ts"
 import { capability, commandCodes, headerBytes, isMaximal } from "./mysql-packets.ts"
 
 /** Where the reply to the current command stands. */
@@ -56,7 +56,8 @@ export class MysqlReplies {
   read(packet: Buffer): ReplyFrame {
     const isContinuation = this.#continues
     this.#continues = isMaximal(packet)
-    if (!isContinuation && this.#phase.at === "single" && this.#current === undefined) this.#begin()
+    if (!isContinuation && this.#phase.at === "single" && this.#current === undefined)
+      this.#begin(packet[headerBytes] ?? 0)
     const command = this.#current
     if (!isContinuation) this.#advance(packet.subarray(headerBytes), isMaximal(packet))
     const ends = command !== undefined && this.#current === undefined
@@ -64,9 +65,15 @@ export class MysqlReplies {
   }
 
   /** The first packet of a reply: what follows depends on what was asked. */
-  #begin(): void {
+  #begin(first: number): void {
     const next = this.#expected.shift()
-    if (next === undefined) return
+    if (next === undefined) {
+      // A server that shuts down or loses patience says so unasked; anything else means that we have lost the thread.
+      if (first === firstByte.ERROR) return
+      throw new ProtocolNotUnderstood(
+        `the server sent a packet (0x${first.toString(16)}...) that answers no command`
+      )
+    }
     this.#current = next.command
     this.#phase = firstPhase(next.code)
   }
