@@ -32,7 +32,7 @@ export const makeAvailability = (
     )
     const report: Availability["report"] = (away) =>
       Effect.suspend(() => {
-        if (!away.everywhere) return Effect.logWarning("locks: Redis refused a command", away.cause)
+        if (!away.everywhere) return Effect.logWarning("locks: Redis refused a command", messageOf(away))
         if (!isUp) return Effect.void
         isUp = false
         return Effect.logWarning(
@@ -42,3 +42,5 @@ export const makeAvailability = (
       })
     return { isUp: () => isUp, report }
   })
+
+const messageOf = ({ cause }: StoreAway): string => (cause instanceof Error ? cause.message : String(cause))

@@ -3,18 +3,10 @@ import { eventually, race } from "@holdfast/testkit"
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { describe, expect, it } from "vitest"
 import { LockOrderViolation } from "./lockStack.ts"
-import { ledgerFixture, type Transactions, type Tx } from "./testing/ledger.ts"
-import {
-  brief,
-  gate,
-  inner,
-  ledger,
-  outer,
-  redisFixture,
-  type TestLocks,
-  turn,
-  vault
-} from "./testing/fixture.ts"
+import type { Transactions, Tx } from "./testing/books.ts"
+import { ledgerFixture } from "./testing/ledger.ts"
+import { redisFixture } from "./testing/fixture.ts"
+import { brief, gate, inner, ledger, outer, type TestLocks, turn, vault } from "./testing/members.ts"
 import { withLock } from "./withLock.ts"
 
 const redis = redisFixture()

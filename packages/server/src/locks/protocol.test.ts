@@ -5,7 +5,8 @@ import { Mutex } from "redis-semaphore"
 import { describe, expect, it } from "vitest"
 import { lockKeys, slotOf } from "./fifo/keys.ts"
 import { Locks } from "./Locks.ts"
-import { brief, gate, hasty, lockKeysLeft, once, redisFixture, turn } from "./testing/fixture.ts"
+import { lockKeysLeft, redisFixture } from "./testing/fixture.ts"
+import { brief, gate, hasty, once, turn } from "./testing/members.ts"
 import { assertHeld, withLock } from "./withLock.ts"
 
 const redis = redisFixture()

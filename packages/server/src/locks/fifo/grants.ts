@@ -152,7 +152,8 @@ const makeSubscription = (client: RedisClient, channel: string, listener: Listen
     else subscriber.disconnect()
   }
   const listening = Effect.suspend(() => {
-    if (isListening) return Effect.void
+    // Without Redis there is nothing to wait for: the first command will say so.
+    if (isListening || client.status !== "ready") return Effect.void
     heard ??= subscriber === undefined ? open() : subscribe(subscriber)
     const hearing = heard
     return Effect.promise(() => hearing).pipe(Effect.timeoutOption(LISTENING_WITHIN_MS), Effect.asVoid)
