@@ -1,0 +1,355 @@
+import { readFileSync, rmSync, mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Redis } from "ioredis"
+import { Mutex } from "redis-semaphore"
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { crashOf, cutOf, lostReplyOf } from "./actors.ts"
+import {
+  expectExploration,
+  IncompleteExplorationError,
+  ScheduleViolationError
+} from "./expect-exploration.ts"
+import { explore, replay } from "./explore.ts"
+import type { ClientResult, Scenario } from "./scenario.ts"
+import { InvalidScheduleCodeError } from "./schedule-code.ts"
+import { PlantedWorld } from "./testing/planted-world.ts"
+import { count, numberOf, rowsOf, type Client, type PlantedBug } from "./testing/planted/planted.ts"
+
+let world: PlantedWorld
+beforeAll(async () => {
+  world = await PlantedWorld.start()
+  await world.admin.sql.query("CREATE TABLE items (id INT PRIMARY KEY, stock INT) ENGINE=InnoDB")
+})
+afterAll(() => world.stop())
+beforeEach(() => world.admin.redis.flushall())
+
+type Parts = Pick<PlantedBug, "uses"> & Partial<Omit<PlantedBug, "fixed" | "buggy" | "uses">>
+
+/** A scenario of two clients, unless it says otherwise, that checks nothing. */
+const scenarioOf = (parts: Parts, run: PlantedBug["buggy"]): Promise<Scenario<Client, string>> =>
+  world.scenario(
+    {
+      name: "scenario",
+      clients: 2,
+      setup: async ({ redis, sql }) => {
+        await redis.del("a", "b", "lock", "done")
+        await sql.query("REPLACE INTO items VALUES (1, 5), (2, 5)")
+      },
+      check: async () => undefined,
+      ...parts,
+      buggy: run,
+      fixed: run
+    },
+    "fixed"
+  )
+
+describe("steps", () => {
+  it("are all commands that others can see: two clients of two steps have six schedules", async () => {
+    const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }) => {
+      await redis.incr("a")
+      await redis.incr("b")
+      return "done"
+    })
+    expect(await explore(scenario, { strategy: "dfs" })).toMatchObject({ schedules: 6, exhaustive: true })
+  })
+
+  it("are EXEC with all it executes, and the commands of a pipeline one by one", async () => {
+    const scenario = await scenarioOf({ uses: ["redis"], clients: 1 }, async ({ redis }) => {
+      await redis.multi().incr("a").incr("b").exec()
+      await redis.pipeline().get("a").get("b").exec()
+      return "done"
+    })
+    const [run] = await replay(scenario, "steps:")
+    expect(run?.steps.map(({ label }) => label)).toEqual(["EXEC [INCR a; INCR b]", "GET a", "GET b"])
+  })
+
+  it("are the statements of a transaction but its beginning, prepared ones too", async () => {
+    const scenario = await scenarioOf({ uses: ["sql"], clients: 1 }, async ({ sql }) => {
+      await sql.query("SET SESSION lock_wait_timeout = 10")
+      await sql.beginTransaction()
+      await sql.execute("UPDATE items SET stock = ? WHERE id = 1", [3])
+      await sql.commit()
+      return "done"
+    })
+    const [run] = await replay(scenario, "steps:")
+    expect(run?.steps.map(({ label }) => label)).toEqual([
+      "UPDATE items SET stock = ? WHERE id = 1",
+      "COMMIT"
+    ])
+    expect(run?.steps.every(({ toMs }) => toMs !== undefined)).toBe(true)
+  })
+})
+
+describe("waiting", () => {
+  it("for a row lock is recognised: the others go on", async () => {
+    const scenario = await scenarioOf({ uses: ["sql"], clients: 3 }, async ({ sql }) => {
+      await sql.beginTransaction()
+      await sql.query("SELECT stock FROM items WHERE id = 1 FOR UPDATE")
+      await sql.commit()
+      return "done"
+    })
+    const exploration = await explore(scenario, { strategy: "dfs" })
+    expect(exploration).toMatchObject({ exhaustive: true, truncated: 0 })
+    expect(exploration.schedules).toBeGreaterThan(6)
+  })
+
+  it("for a named lock is recognised", async () => {
+    const scenario = await scenarioOf({ uses: ["sql"] }, async ({ sql }) => {
+      await numberOf(sql, "SELECT GET_LOCK('sale', 10)")
+      await numberOf(sql, "SELECT RELEASE_LOCK('sale')")
+      return "done"
+    })
+    const exploration = await explore(scenario, { strategy: "dfs" })
+    // Each order of two sections, with the other's GET_LOCK before, within or behind.
+    expect(exploration).toMatchObject({ exhaustive: true, schedules: 4 })
+  })
+
+  it("for each other, in the program and at the server, is a violation", async () => {
+    let opened = Promise.withResolvers<void>()
+    const scenario = await scenarioOf(
+      {
+        uses: ["sql"],
+        setup: async () => {
+          opened = Promise.withResolvers()
+        }
+      },
+      async ({ sql }, number) => {
+        await sql.query("SET SESSION innodb_lock_wait_timeout = 1")
+        await sql.beginTransaction()
+        await sql.query("SELECT stock FROM items WHERE id = 1 FOR UPDATE")
+        if (number === 0) await opened.promise
+        else opened.resolve()
+        await sql.commit()
+        return "done"
+      }
+    )
+    const options = { strategy: "dfs", patienceMs: 20, stuckMs: 300, shrinkRuns: 3, replays: 1 } as const
+    const { failure } = await explore(scenario, options)
+    expect(failure?.message).toBe(
+      'Nobody can go on: client 1 waits for "SELECT stock FROM items WHERE id = 1 FOR UPDATE".'
+    )
+  })
+
+  it("for a message lets the others go on", async () => {
+    const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }, number) => {
+      if (number === 1) return String(await redis.rpush("a", "hello"))
+      return (await redis.blpop("a", 10))?.[1] ?? "nothing"
+    })
+    const exploration = await explore(scenario, { strategy: "dfs", patienceMs: 20 })
+    expect(exploration).toMatchObject({ exhaustive: true, schedules: 2 })
+  })
+
+  it("by polling ends: redis-semaphore's mutex excludes under every schedule that was tried", async () => {
+    const scenario = await scenarioOf(
+      {
+        uses: ["redis"],
+        check: async ({ redis }) => {
+          const done = Number(await redis.get("done"))
+          return done === 2 ? undefined : `${done} of 2 updates arrived.`
+        }
+      },
+      async ({ redis }) => {
+        const mutex = new Mutex(redis, "sale", { retryInterval: 1, refreshInterval: 0, lockTimeout: 60_000 })
+        await mutex.acquire()
+        await redis.set("done", Number(await redis.get("done")) + 1)
+        await mutex.release()
+        return "done"
+      }
+    )
+    const exploration = await explore(scenario, { schedules: 60 })
+    expect(exploration.failure).toBeUndefined()
+    expect(exploration.truncated).toBe(0)
+  })
+})
+
+describe("actors", () => {
+  const reserve = async ({ redis, sql }: Client): Promise<string> => {
+    await redis.decr("a")
+    await sql.query("INSERT IGNORE INTO items VALUES (9, 0)")
+    return "done"
+  }
+
+  it("kill a process between two of its steps; the next schedule has a new one", async () => {
+    const scenario = await scenarioOf(
+      {
+        uses: ["redis", "sql"],
+        setup: async ({ redis, sql }) => {
+          await redis.set("a", 2)
+          await sql.query("DELETE FROM items WHERE id = 9")
+        },
+        actors: () => [crashOf(1)],
+        check: async ({ redis }, results) => {
+          const gone = 2 - Number(await redis.get("a"))
+          const done = count(results, "done")
+          return gone === done ? undefined : `${gone} slots are gone, ${done} clients were served.`
+        }
+      },
+      reserve
+    )
+    const { failure } = await explore(scenario, { strategy: "random", schedules: 50 })
+    expect(failure?.message).toBe("2 slots are gone, 1 clients were served.")
+    expect(failure?.steps.map(({ name }) => name)).toContain("client 1 dies")
+    expect(failure?.replays).toEqual({ same: 5, of: 5 })
+  })
+
+  it("kill a process in its transaction: the server has rolled it back before anybody goes on", async () => {
+    const scenario = await scenarioOf(
+      {
+        uses: ["sql"],
+        actors: () => [crashOf(0)],
+        check: async ({ sql }, results) => {
+          const left = await numberOf(sql, "SELECT stock FROM items WHERE id = 1")
+          const done = count(results, "done")
+          return left === 5 - done ? undefined : `${left} left after ${done}.`
+        }
+      },
+      async ({ sql }) => {
+        await sql.beginTransaction()
+        await rowsOf(sql, "UPDATE items SET stock = stock - 1 WHERE id = 1")
+        await sql.commit()
+        return "done"
+      }
+    )
+    const exploration = await explore(scenario, { strategy: "dfs" })
+    expect(exploration).toMatchObject({ exhaustive: true })
+    expect(exploration.failure).toBeUndefined()
+  })
+
+  it("lose a reply: who repeats a command that took effect has it twice", async () => {
+    const scenario = await scenarioOf(
+      {
+        uses: ["redis"],
+        clients: 1,
+        actors: () => [lostReplyOf(0, /^INCR/)],
+        check: async ({ redis }) => {
+          const value = Number(await redis.get("a"))
+          return value === 1 ? undefined : `Counted ${value} times.`
+        }
+      },
+      async ({ redis }) => String(await redis.incr("a"))
+    )
+    // ioredis connects again by itself and repeats what was not answered.
+    const { failure } = await explore(scenario, { strategy: "dfs", patienceMs: 500 })
+    expect(failure?.message).toBe("Counted 2 times.")
+    expect(failure?.steps.map(({ label }) => label)).toEqual(["client 0 loses a reply", "INCR a"])
+  })
+
+  it("cut a client off: its command fails, and had no effect", async () => {
+    const results: Array<ReadonlyArray<ClientResult<string>>> = []
+    const scenario = await scenarioOf(
+      {
+        uses: ["sql"],
+        clients: 1,
+        actors: () => [cutOf(0)],
+        check: async ({ sql }, ended) => {
+          results.push(ended)
+          const left = await numberOf(sql, "SELECT stock FROM items WHERE id = 1")
+          const expected = ended[0]?.status === "fulfilled" ? 4 : 5
+          return left === expected ? undefined : `${left} left.`
+        }
+      },
+      async ({ sql }) => {
+        await rowsOf(sql, "UPDATE items SET stock = stock - 1 WHERE id = 1")
+        return "done"
+      }
+    )
+    const withoutReset: typeof scenario = { ...scenario, reset: async () => {} }
+    const [run] = await replay(withoutReset, "steps:1")
+    expect(run?.violation).toBeUndefined()
+    expect(results.map(([result]) => result?.status)).toEqual(["fulfilled", "rejected"])
+  })
+})
+
+describe("what the schedule does not control", () => {
+  it("is reported by depth-first search and by repeated random schedules", async () => {
+    let calls = 0
+    const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }) => {
+      await redis.get("a")
+      await (calls++ % 3 === 0 ? redis.get("b") : redis.get("a"))
+      return "done"
+    })
+    const searched = await explore(scenario, { strategy: "dfs", schedules: 20 })
+    const walked = await explore(scenario, { strategy: "random", schedules: 20, repeatEvery: 2 })
+    for (const exploration of [searched, walked]) {
+      expect(exploration.nondeterminism?.count).toBeGreaterThan(0)
+      expect(exploration.exhaustive).toBe(false)
+      expect(() => expectExploration(exploration).safe()).toThrow(IncompleteExplorationError)
+      expectExploration(exploration).safe({ allowNondeterminism: true })
+    }
+    expect(searched.nondeterminism?.first.expected).not.toBe(searched.nondeterminism?.first.actual)
+  })
+})
+
+describe("expectExploration", () => {
+  it("throws the steps, the code that repeats them and a timeline", async () => {
+    const timelineDirectory = mkdtempSync(join(tmpdir(), "timelines-"))
+    const scenario = await scenarioOf(
+      {
+        name: "counter",
+        uses: ["redis"],
+        check: async ({ redis }) => ((await redis.get("a")) === "2" ? undefined : "One update was lost.")
+      },
+      async ({ redis }) => redis.set("a", Number(await redis.get("a")) + 1)
+    )
+    const exploration = await explore(scenario)
+    let error: unknown
+    try {
+      expectExploration(exploration).safe({ timelineDirectory })
+    } catch (thrown) {
+      error = thrown
+    }
+    expect(error).toBeInstanceOf(ScheduleViolationError)
+    const { message, code, timelinePath } = error as ScheduleViolationError
+    expect(message).toContain("counter (fixed): One update was lost.")
+    expect(message).toContain("1. client 0: GET a\n  2. client 1: GET a")
+    expect(message).toContain('repeats as "steps:0110" (5 of 5 times)')
+    expect(readFileSync(timelinePath, "utf8")).toContain("<b>3</b>SET a 1")
+    rmSync(timelineDirectory, { recursive: true })
+    const replayed = await replay(scenario, code, { times: 3 })
+    expect(replayed.map(({ violation }) => violation)).toEqual(Array(3).fill("One update was lost."))
+  })
+
+  it("demands that something was judged, and everything if asked", async () => {
+    const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }) => {
+      for (let time = 0; time < 4; time++) await redis.incr("a")
+      return "done"
+    })
+    const cutOff = await explore(scenario, { schedules: 3, maxSteps: 2 })
+    expect(cutOff.truncated).toBe(3)
+    expect(() => expectExploration(cutOff).safe()).toThrow(/no schedule came to its end/)
+    const some = await explore(scenario, { strategy: "dfs", schedules: 3 })
+    expectExploration(some).safe()
+    expect(() => expectExploration(some).safe({ exhaustive: true })).toThrow(/there are more/)
+    expectExploration(await explore(scenario, { strategy: "dfs" })).safe({ exhaustive: true })
+  })
+
+  it("takes a rejected check for a violation", async () => {
+    const scenario = await scenarioOf(
+      { uses: ["redis"], check: () => Promise.reject(new Error("expected 1 to be 2")) },
+      async ({ redis }) => String(await redis.incr("a"))
+    )
+    expect((await explore(scenario)).failure?.message).toBe("expected 1 to be 2")
+  })
+})
+
+describe("replay", () => {
+  it("refuses what is no schedule", async () => {
+    const scenario = await scenarioOf({ uses: ["redis"] }, async () => "done")
+    await expect(replay(scenario, "0102")).rejects.toBeInstanceOf(InvalidScheduleCodeError)
+  })
+})
+
+describe("after an exploration", () => {
+  it("nobody listens at the gate any more", async () => {
+    let port = 0
+    const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }) => {
+      port = redis.options.port ?? 0
+      return String(await redis.incr("a"))
+    })
+    await explore(scenario, { schedules: 1 })
+    const client = new Redis({ port, lazyConnect: true, retryStrategy: () => null })
+    client.on("error", () => {})
+    await expect(client.connect()).rejects.toThrow()
+  })
+})
