@@ -59,8 +59,8 @@ const main = async (): Promise<void> => {
       await server.runtime.runPromise(ensureAdmin(admin.email, admin.password))
       const seeded = await seedShop(server.url, admin, user)
       announce(directory, { url: server.url, mysqlUrl: stores.mysqlUrl, redisUrl: stores.redisUrl })
-      note(`serving on ${server.url}`)
       console.log(welcome(server.url, admin, user, seeded))
+      note(`serving on ${server.url}`)
       await stopping
       note("stopping: requests in flight finish first")
     } finally {

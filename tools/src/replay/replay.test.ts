@@ -1,3 +1,4 @@
+import { createClient } from "@holdfast/client-sdk"
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -128,6 +129,38 @@ describe("the replay", { timeout: 180_000 }, () => {
     expect(ended.code).toBe(130)
     expect(ended.stderr).toContain("the same command goes on from here")
     expect(ended.stdout).toBe("")
+  })
+
+  it("uses a running server, audits its database, and ends with 1 when the books are not those of the file", async () => {
+    const shop = runCommand("start.ts", [], { ...environment, PORT: "0" })
+    const [, url = ""] = await shop.line(/serving on (http\S+)/)
+    const { mysqlUrl } = JSON.parse(readFileSync(join(directory, "data", "shop", "running.json"), "utf8"))
+    const [, email = "", password = ""] = /administrator\s+(\S+)\s+(\S+)/.exec(shop.stdout()) ?? []
+    const foreign = {
+      ...environment,
+      HOLDFAST_URL: url,
+      HOLDFAST_ADMIN_EMAIL: email,
+      HOLDFAST_ADMIN_PASSWORD: password,
+      HOLDFAST_MYSQL_URL: mysqlUrl
+    }
+    const replayThere = () => runCommand("replay/main.ts", [FILE, "--json"], foreign).ended
+
+    const right = await replayThere()
+    expect(brokenChecks(reportOf(right))).toEqual([])
+    expect(right.code).toBe(0)
+    expect(reportOf(right)).toMatchObject({ orders: { placed: ORDERS, paid: ORDERS } })
+
+    const admin = createClient({ url, auth: { email, password } })
+    await admin.products.adjustStock({ sku: "SKU 1", delta: 1, reason: "found behind the shelf" })
+    const wrong = await replayThere()
+    expect(wrong.code).toBe(1)
+    expect(reportOf(wrong).verify.ok).toBe(false)
+    expect(brokenChecks(reportOf(wrong))).toMatchObject([
+      { name: "replay: stock", problems: [{ sku: "SKU 1" }] }
+    ])
+
+    shop.child.kill("SIGINT")
+    expect((await shop.ended).code).toBe(0)
   })
 
   it.each<[string, ReadonlyArray<string>, Readonly<Record<string, string>>, number, RegExp]>([

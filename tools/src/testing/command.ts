@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url"
 export interface Command {
   readonly child: ChildProcess
   readonly ended: Promise<Ended>
+  /** What it has printed until now. */
+  readonly stdout: () => string
   /** Resolves with the match when a line of stderr matches; rejects when the command ends without one. */
   readonly line: (pattern: RegExp) => Promise<RegExpExecArray>
 }
@@ -48,5 +50,5 @@ export const runCommand = (
       look()
       void ended.then(() => reject(new Error(`it ended without a line like ${pattern}:\n${stderr}`)))
     })
-  return { child, ended, line }
+  return { child, ended, stdout: () => stdout, line }
 }
