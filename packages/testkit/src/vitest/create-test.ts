@@ -8,7 +8,10 @@ import { lendRedis, lendSql } from "./worker-services.ts"
 export interface TestOptions {
   /** The kind of server and the template of its databases. */
   readonly sql?: SqlOptions & TemplateOptions
-  /** `isolation`: an index of the run's server for each worker (the default), or a server of its own. */
+  /**
+   * `isolation`: an index of the run's server for each worker (the default), or a server of its own for code that
+   * uses publish/subscribe or commands that concern a whole server. A server of source `url` is never one's own.
+   */
   readonly redis?: RedisOptions & { readonly isolation?: "database" | "server" }
   /** The sources to try where the run's services (`serviceSetup`) do not fit. */
   readonly source?: ReadonlyArray<Source>
