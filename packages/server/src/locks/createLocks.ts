@@ -65,8 +65,7 @@ export const createLocks = <const Definitions extends ReadonlyArray<LockScopeDef
   const store = "status" in redis ? RedisStore.fromClient(redis) : RedisStore.layer(redis)
   const fallback = database === undefined ? {} : { namedLocks: namedLocks({ url: Redacted.make(database) }) }
   const layer = Locks.layer(order, { ...timings, ...fallback }).pipe(Layer.provide(store))
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the layer has the marks of all scopes of the order
-  const runtime = ManagedRuntime.make(layer as unknown as Layer.Layer<Locks | Takes<string>>)
+  const runtime = ManagedRuntime.make(layer)
   return makeClient(runtime)
 }
 

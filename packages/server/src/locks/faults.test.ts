@@ -135,7 +135,7 @@ describe("Redis that dies", () => {
 describe("a holder that dies", () => {
   it("is followed by the next one within the lease", async () => {
     const { run } = redis.member()
-    await using crash = await crashAt("locked", {
+    await using crash = crashAt("locked", {
       module: new URL("testing/holder.ts", import.meta.url),
       env: { REDIS_URL: redis.service.url() }
     })

@@ -44,13 +44,11 @@ const heldByName = remembered((name) =>
 
 /** The service behind the mark {@link Takes}. */
 export const takes = <Name extends string>(name: Name): Context.Service<Takes<Name>, LockEngine> =>
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the key of the service has the name in it
-  takesByName(name) as unknown as Context.Service<Takes<Name>, LockEngine>
+  takesByName(name)
 
 /** The service behind the mark {@link Held}. */
 export const held = <Name extends string>(name: Name): Context.Service<Held<Name>, LockHandle> =>
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the key of the service has the name in it
-  heldByName(name) as unknown as Context.Service<Held<Name>, LockHandle>
+  heldByName(name)
 
 /** The names of all locks that an effect with the requirements `R` takes. */
 export type TakenBy<R> = R extends Takes<infer Name> ? Name : never

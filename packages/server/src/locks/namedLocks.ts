@@ -14,7 +14,7 @@ import {
 
 export interface NamedLocksOptions {
   /** `mysql://user:password@host:port/database`. */
-  readonly url: Redacted.Redacted<string>
+  readonly url: Redacted.Redacted
   /** Each holder and each waiter keeps one, apart from the connections that do the work. Default 16. */
   readonly connections?: number
   /** Default 2,000. */

@@ -124,15 +124,14 @@ const started = async (start: (servers: Servers) => Promise<void>): Promise<Form
 
 const SLOTS = 16_384
 
+const CLUSTER_ARGS = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
+
 /** So many masters, which share the slots. */
 export const startCluster = (masters: number): Promise<Formation> =>
   started(async (servers) => {
     for (let node = 0; node < masters; node += 1) {
       const port = await freePort()
-      await servers.start(port, [
-        ...["--cluster-enabled", "yes", "--cluster-config-file", `nodes-${port}.conf`],
-        ...["--cluster-node-timeout", "2000"]
-      ])
+      await servers.start(port, CLUSTER_ARGS.concat("--cluster-config-file", `nodes-${port}.conf`))
     }
     for (const [node, client] of servers.clients.entries()) {
       const first = Math.floor((SLOTS * node) / masters)

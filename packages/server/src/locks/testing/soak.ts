@@ -227,7 +227,7 @@ const startWorker = (orders: WorkerOrders, onOutcome: (outcome: string) => void)
     execArgv: ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"],
     stdio: ["ignore", "ignore", "inherit", "ipc"]
   })
-  worker.on("message", (outcome) => onOutcome(String(outcome)))
+  worker.on("message", (outcome: string) => onOutcome(outcome))
   return worker
 }
 

@@ -37,9 +37,9 @@ const bookOnce = (key: string) =>
     Effect.provide(layer)
   )
 
-let goesOn = true
+const ending = new AbortController()
 const worker = async () => {
-  for (let turn = 0; goesOn; turn += 1) {
+  for (let turn = 0; !ending.signal.aborted; turn += 1) {
     const outcome = await run(bookOnce(orders.keys[turn % orders.keys.length] ?? ""))
     process.send?.(outcome)
     if (outcome !== "Committed") await new Promise((resolve) => setTimeout(resolve, 5))
@@ -47,9 +47,9 @@ const worker = async () => {
 }
 
 process.on("message", (message) => {
-  if (message === "stop") goesOn = false
+  if (message === "stop") ending.abort()
 })
-process.once("disconnect", () => process.exit(goesOn ? 1 : 0))
+process.once("disconnect", () => process.exit(ending.signal.aborted ? 0 : 1))
 await Promise.all([worker(), worker()])
 await close()
 await pool.end()
