@@ -184,6 +184,15 @@ describe("import boundaries", () => {
     expect(await brokenRules({ [path]: text })).toContain(rule)
   })
 
+  it("let two files use each other's types", async () => {
+    expect(
+      await brokenRules({
+        "packages/server/src/db/one.ts": `import "./two.ts"; export type One = 1`,
+        "packages/server/src/db/two.ts": `import type { One } from "./one.ts"`
+      })
+    ).toEqual([])
+  })
+
   it("name the files and the reason", async () => {
     const { violations } = await check({ "packages/domain/src/ids.ts": `import "fastify"` })
     expect(violations.map(({ message }) => message)).toEqual([
