@@ -3,7 +3,10 @@ import type { FastifyInstance } from "fastify"
 import { ServerConfig, type ServerSettings } from "./config/ServerConfig.ts"
 import { migrate } from "./db/migrate.ts"
 import { type App, appLayer } from "./features/App.ts"
+import { startWorkers } from "./features/workers.ts"
 import { makeHttpServer } from "./http/server.ts"
+import { StepObserver } from "./observability/steps.ts"
+import type { RunningWorkers } from "./workers/supervise.ts"
 
 /** The address cannot be listened on. */
 export class ListenFailed extends Data.TaggedError("ListenFailed")<{
@@ -32,6 +35,8 @@ export interface RunningServer {
 export interface StartOptions {
   /** Which log lines appear on stdout as JSON. Default "Info". */
   readonly logLevel?: "Debug" | "Info" | "Warn" | "Error" | "None"
+  /** Told of each named step that a use case has passed, for tests that end the process there. */
+  readonly onStep?: (step: string) => void
 }
 
 /**
@@ -44,7 +49,8 @@ export const startServer = async (
 ): Promise<RunningServer> => {
   const logging = Layer.mergeAll(
     Logger.layer([Logger.consoleJson]),
-    Layer.succeed(References.MinimumLogLevel, options.logLevel ?? "Info")
+    Layer.succeed(References.MinimumLogLevel, options.logLevel ?? "Info"),
+    options.onStep === undefined ? Layer.empty : Layer.succeed(StepObserver, options.onStep)
   )
   const runtime = ManagedRuntime.make(
     appLayer.pipe(Layer.provideMerge(ServerConfig.layer(settings)), Layer.provideMerge(logging))
@@ -55,7 +61,8 @@ export const startServer = async (
     await listen(app, settings)
     const address = app.server.address()
     const port = typeof address === "object" && address !== null ? address.port : settings.port
-    const stop = once(() => shutDown(app, runtime, settings.shutdownMs))
+    const workers = await runtime.runPromise(startWorkers)
+    const stop = once(() => shutDown(app, workers, runtime, settings.shutdownMs))
     return { url: `http://${settings.host}:${port}`, port, runtime, stop }
   } catch (error) {
     await runtime.dispose()
@@ -81,16 +88,17 @@ const listenReason = (error: unknown) => {
 /** How often a closing server looks for connections whose last request has been answered. */
 const IDLE_SWEEP_MS = 20
 
-/** Requests that are still running when the time is up are cut off: their transactions roll back. */
+/** Requests and rounds that still run when the time is up are cut off: their transactions roll back. */
 const shutDown = async (
   app: FastifyInstance,
+  workers: RunningWorkers,
   runtime: ManagedRuntime.ManagedRuntime<App, never>,
   shutdownMs: number
 ): Promise<void> => {
   const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS)
   const deadline = setTimeout(() => app.server.closeAllConnections(), shutdownMs)
   try {
-    await app.close()
+    await Promise.all([app.close(), runtime.runPromise(workers.stop(shutdownMs))])
   } finally {
     clearInterval(sweep)
     clearTimeout(deadline)

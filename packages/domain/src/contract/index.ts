@@ -1,18 +1,22 @@
 import { auth } from "./auth.ts"
+import { coupons } from "./coupons.ts"
 import { orders } from "./orders.ts"
 import { payments } from "./payments.ts"
 import { points } from "./points.ts"
 import { products } from "./products.ts"
+import { webhooks } from "./webhooks.ts"
 
 export * from "./auth.ts"
+export * from "./coupons.ts"
 export * from "./orders.ts"
 export * from "./path.ts"
 export * from "./payments.ts"
 export * from "./points.ts"
 export * from "./procedure.ts"
 export * from "./products.ts"
+export * from "./webhooks.ts"
 export { MAXIMUM_STOCK, PAGE_SIZE } from "./shared.ts"
 
 /** Every procedure of Holdfast. The server implements it, the client is derived from it: neither can drift. */
-export const contract = { auth, points, products, orders, payments }
+export const contract = { auth, points, products, coupons, orders, payments, webhooks }
 export type HoldfastContract = typeof contract

@@ -1,7 +1,21 @@
 import { Schema } from "effect"
-import { OrderLimitExceeded, OrderNotFound } from "../errors/orders.ts"
+import {
+  CouponAlreadyUsed,
+  CouponDiscountTooLarge,
+  CouponExpired,
+  CouponMinimumNotMet,
+  UserCouponNotFound
+} from "../errors/coupons.ts"
+import {
+  CancellationPeriodOver,
+  OrderExpired,
+  OrderLimitExceeded,
+  OrderNotCancellable,
+  OrderNotFound
+} from "../errors/orders.ts"
 import { OutOfStock, ProductNotFound } from "../errors/products.ts"
-import { OrderId, Sku, UserId } from "../ids.ts"
+import { OrderId, Sku, UserCouponId, UserId } from "../ids.ts"
+import { RequestInProgress } from "../locks/errors.ts"
 import { AmountMinor } from "../money.ts"
 import { OrderStatus } from "../orderStatus.ts"
 import { mutation, query } from "./procedure.ts"
@@ -19,15 +33,28 @@ export const Quantity = Schema.Int.check(
 
 export const OrderItem = Schema.Struct({ sku: Sku, quantity: Quantity, unitPriceMinor: AmountMinor })
 
+/** `expired`: it was not paid in time. */
+export const CancelReason = Schema.Literals(["customer", "expired"])
+export type CancelReason = typeof CancelReason.Type
+
+export const OrderCancellation = Schema.Struct({ at: Schema.DateFromString, reason: CancelReason })
+
 export const Order = Schema.Struct({
   id: OrderId,
   userId: UserId,
   status: OrderStatus,
   items: Schema.Array(OrderItem),
+  /** What is to be paid: the price of the lines less the discount. */
   totalMinor: AmountMinor,
+  /** What the coupon takes off; 0 without one. */
+  discountMinor: AmountMinor,
+  /** The coupon that the order was made with; a cancelled order has given it back. */
+  userCouponId: Schema.optionalKey(UserCouponId),
   createdAt: Schema.DateFromString,
   /** A PENDING order that is not paid by then gives its stock back. */
-  expiresAt: Schema.DateFromString
+  expiresAt: Schema.DateFromString,
+  /** When and why the order was cancelled; only there when it was. */
+  cancellation: Schema.optionalKey(OrderCancellation)
 })
 export type Order = typeof Order.Type
 
@@ -39,10 +66,22 @@ export const orders = {
       lines: Schema.Array(Schema.Struct({ sku: Sku, quantity: Quantity })).check(
         Schema.isMinLength(1, { message: "an order needs at least one line" }),
         Schema.isMaxLength(ORDER_BOUNDS.lines, { message: `must be at most ${ORDER_BOUNDS.lines} lines` })
-      )
+      ),
+      /** One of the caller's coupons. An order takes one at most, and a coupon pays half of the goods at most. */
+      userCouponId: Schema.optionalKey(UserCouponId)
     }),
     output: Order,
-    errors: [ProductNotFound, OutOfStock, OrderLimitExceeded]
+    errors: [
+      RequestInProgress,
+      ProductNotFound,
+      OutOfStock,
+      OrderLimitExceeded,
+      UserCouponNotFound,
+      CouponAlreadyUsed,
+      CouponExpired,
+      CouponMinimumNotMet,
+      CouponDiscountTooLarge
+    ]
   }),
   get: query({
     access: "user",
@@ -57,5 +96,13 @@ export const orders = {
     input: Schema.Struct(pageInput),
     output: pageOf(Order),
     errors: []
+  }),
+  cancel: mutation({
+    access: "user",
+    summary:
+      "Cancels one of the caller's orders: a PENDING one any time, a PAID one for a while. Stock and points go back, once.",
+    input: Schema.Struct({ orderId: OrderId }),
+    output: Order,
+    errors: [OrderNotFound, OrderNotCancellable, OrderExpired, CancellationPeriodOver]
   })
 }

@@ -5,14 +5,45 @@ import { AmountMinor } from "../money.ts"
 import { mutation, query } from "./procedure.ts"
 import { MAXIMUM_STOCK, pageInput, pageOf, plainText, StockCount } from "./shared.ts"
 
+/** A shelf of the catalogue, named by its shop. */
+export const Category = plainText(64)
+
 export const Product = Schema.Struct({
   sku: Sku,
   name: Schema.String,
+  category: Schema.optionalKey(Schema.String),
   priceMinor: AmountMinor,
   stock: StockCount,
   createdAt: Schema.DateFromString
 })
 export type Product = typeof Product.Type
+
+/** What is searched for: up to 8 words. */
+const MAXIMUM_WORDS = 8
+const SearchText = Schema.String.check(
+  Schema.isMaxLength(200, { message: "must be at most 200 characters" }),
+  Schema.makeFilter(
+    (text: string) => {
+      const words = text.split(/\s+/u).filter((word) => word !== "").length
+      return words >= 1 && words <= MAXIMUM_WORDS
+    },
+    { message: `must have 1 to ${MAXIMUM_WORDS} words` }
+  )
+)
+
+/** Over how many days sellers are compared, today included. */
+export const TOP_SELLER_DAYS = 3
+
+/** `2026-01-31`: a day in UTC. */
+const Day = Schema.String.check(Schema.isPattern(/^\d{4}-\d{2}-\d{2}$/, { message: "must be a day" }))
+
+export const TopSellers = Schema.Struct({
+  from: Day,
+  to: Day,
+  /** By units, the most first; equal ones by SKU. */
+  products: Schema.Array(Schema.Struct({ sku: Sku, name: Schema.String, unitsSold: Schema.Int }))
+})
+export type TopSellers = typeof TopSellers.Type
 
 export const products = {
   create: mutation({
@@ -21,6 +52,7 @@ export const products = {
     input: Schema.Struct({
       sku: Sku,
       name: plainText(200),
+      category: Schema.optionalKey(Category),
       priceMinor: AmountMinor,
       initialStock: StockCount
     }),
@@ -36,9 +68,32 @@ export const products = {
   }),
   page: query({
     access: "public",
-    summary: "A page of the catalogue, by SKU.",
-    input: Schema.Struct(pageInput),
+    summary: "A page of the catalogue or of one category, by SKU.",
+    input: Schema.Struct({ ...pageInput, category: Schema.optionalKey(Category) }),
     output: pageOf(Product),
+    errors: []
+  }),
+  search: query({
+    access: "public",
+    summary:
+      "A page of the products whose SKU or name has every word of the text, by SKU; case does not matter.",
+    input: Schema.Struct({ ...pageInput, text: SearchText, category: Schema.optionalKey(Category) }),
+    output: pageOf(Product),
+    errors: []
+  }),
+  categories: query({
+    access: "public",
+    summary: "The categories that have products, by name, each with its number of products.",
+    input: Schema.Struct({}),
+    output: Schema.Array(Schema.Struct({ category: Schema.String, products: Schema.Int })),
+    errors: []
+  }),
+  topSellers: query({
+    access: "public",
+    summary:
+      "The products that were sold most on the last three days (UTC, today included). Only paid orders count; one that is cancelled does not count any more.",
+    input: Schema.Struct({ limit: pageInput.limit }),
+    output: TopSellers,
     errors: []
   }),
   adjustStock: mutation({

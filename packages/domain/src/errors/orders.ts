@@ -50,3 +50,31 @@ export class OrderExpired extends Schema.TaggedError<OrderExpired>()("OrderExpir
     return `order ${this.orderId} expired at ${this.expiredAt.toISOString()}`
   }
 }
+
+/** The order's state does not allow to cancel it. */
+export class OrderNotCancellable extends Schema.TaggedError<OrderNotCancellable>()("OrderNotCancellable", {
+  orderId: Schema.String,
+  status: Schema.String
+}) {
+  static readonly code = "CONFLICT"
+  readonly retryable = false
+  override get message() {
+    return `order ${this.orderId} is ${this.status} and cannot be cancelled`
+  }
+}
+
+/** The order was paid too long ago to be cancelled; nothing was refunded. */
+export class CancellationPeriodOver extends Schema.TaggedError<CancellationPeriodOver>()(
+  "CancellationPeriodOver",
+  {
+    orderId: Schema.String,
+    /** Until when the order could be cancelled. */
+    endedAt: Schema.DateFromString
+  }
+) {
+  static readonly code = "PRECONDITION_FAILED"
+  readonly retryable = false
+  override get message() {
+    return `order ${this.orderId} could be cancelled until ${this.endedAt.toISOString()}`
+  }
+}

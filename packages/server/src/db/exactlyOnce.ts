@@ -6,12 +6,14 @@ import {
   type OutputOf,
   pathsOf,
   type Procedure,
+  RequestInProgress,
   ServiceUnavailable
 } from "@holdfast/domain"
 import { Effect, Redacted, Schema } from "effect"
 import { createHmac } from "node:crypto"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import type { LockFree } from "../locks/marks.ts"
+import { passed } from "../observability/steps.ts"
 import type { RequestInfo } from "../rpc/Request.ts"
 import { BUSY_RETRY_AFTER_MS, type Database, read } from "./Database.ts"
 import { bytesOf } from "./ids.ts"
@@ -64,6 +66,7 @@ export const exactlyOnce = <P extends Procedure, R>(
     const effectThenAnswer = Effect.gen(function* () {
       const output = yield* body
       yield* storeAnswer(key, { success: yield* encode(output).pipe(Effect.orDie) })
+      yield* passed("answer stored")
       return output
     })
     // What the answer adds to the body is a statement: what was checked of the body holds for both.
@@ -76,6 +79,57 @@ export const exactlyOnce = <P extends Procedure, R>(
       })
     )
   }) as never
+
+/**
+ * Answers a mutation with a refusal that was found without any transaction. It is stored like any other answer, so that
+ * a retry is told the same; and when the key was answered before, that answer is given instead.
+ */
+export const refuseOnce = <P extends Procedure>(
+  mutation: Mutation<P>,
+  refusal: ErrorOf<P>
+): Effect.Effect<
+  OutputOf<P>,
+  ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused,
+  Database | Transactions | ServerConfig
+> =>
+  Effect.gen(function* () {
+    const { idempotencyKey } = mutation.request
+    if (idempotencyKey === undefined) return yield* Effect.fail(refusal)
+    return yield* storeFailure(mutation, yield* keyOf(mutation, idempotencyKey), refusal)
+  }) as never
+
+/**
+ * For a mutation under an optimistic lock: a caller who finds the lock taken gets the stored answer, when the request
+ * that holds the lock has stored it by now, and is told to come back otherwise.
+ */
+export const orAnsweredBefore =
+  <P extends Procedure>(mutation: Mutation<P>) =>
+  <A, E, R>(locked: Effect.Effect<A, E | RequestInProgress, R>) =>
+    Effect.catchIf(
+      locked,
+      (error): error is E & RequestInProgress => error instanceof RequestInProgress,
+      (inProgress) =>
+        Effect.gen(function* () {
+          const { idempotencyKey } = mutation.request
+          if (idempotencyKey === undefined) return yield* inProgress
+          const key = yield* keyOf(mutation, idempotencyKey)
+          return (yield* isAnswered(key)) ? yield* replay(mutation, key) : yield* inProgress
+        }) as Effect.Effect<A, E | RequestInProgress | IdempotencyKeyReused, Database | ServerConfig>
+    )
+
+const isAnswered = (key: Key) =>
+  Effect.map(
+    read((db, options) =>
+      db
+        .selectFrom("idempotency_keys")
+        .select("created_at")
+        .where("user_id", "=", key.user_id)
+        .where("procedure_path", "=", key.procedure_path)
+        .where("idempotency_key", "=", key.idempotency_key)
+        .executeTakeFirst(options)
+    ),
+    (row) => row !== undefined
+  )
 
 const paths = pathsOf(contract)
 

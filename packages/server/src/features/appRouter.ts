@@ -3,10 +3,13 @@ import { trpc } from "../rpc/trpc.ts"
 import type { Implemented } from "../rpc/implement.ts"
 import type { Implement } from "./App.ts"
 import { productsRouter } from "./catalog/router.ts"
+import { couponsRouter } from "./coupons/router.ts"
 import { ordersRouter } from "./orders/router.ts"
 import { paymentsRouter } from "./payments/router.ts"
 import { pointsRouter } from "./points/router.ts"
+import { rankingRouter } from "./ranking/router.ts"
 import { authRouter } from "./register/router.ts"
+import { webhooksRouter } from "./webhooks/router.ts"
 
 /** What the routers must have: every procedure of the contract. One that nobody implements does not compile. */
 type Routers<C extends Contract> = {
@@ -17,9 +20,11 @@ export const makeAppRouter = (implement: Implement) => {
   const routers = {
     auth: authRouter(implement),
     points: pointsRouter(implement),
-    products: productsRouter(implement),
+    products: { ...productsRouter(implement), ...rankingRouter(implement) },
+    coupons: couponsRouter(implement),
     orders: ordersRouter(implement),
-    payments: paymentsRouter(implement)
+    payments: paymentsRouter(implement),
+    webhooks: webhooksRouter(implement)
   } satisfies Routers<HoldfastContract>
   return trpc.router(routers)
 }

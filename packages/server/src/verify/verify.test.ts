@@ -34,6 +34,7 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
     "a reservation taken twice",
     "reservations",
     [
+      "ALTER TABLE stock_ledger DROP KEY stock_ledger_once",
       "INSERT INTO stock_ledger (sku, delta, kind, order_id) SELECT sku, delta, kind, order_id FROM stock_ledger WHERE kind = 'reservation' AND sku = 'tea' LIMIT 1",
       "UPDATE products SET stock = stock - 2 WHERE sku = 'tea'"
     ]
@@ -78,6 +79,7 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
     "a payment that took points twice",
     "charges",
     [
+      "ALTER TABLE point_ledger DROP KEY point_ledger_once",
       "INSERT INTO point_ledger (user_id, delta, balance_after, kind, order_id) SELECT user_id, delta, balance_after + delta, kind, order_id FROM point_ledger WHERE kind = 'payment'",
       "UPDATE point_accounts SET balance = balance - 500 WHERE balance > 0"
     ]

@@ -3,6 +3,8 @@ import { Effect } from "effect"
 import { type ControlledTransaction, sql } from "kysely"
 import { Database } from "../db/Database.ts"
 import type { DB } from "../db/schema.ts"
+import { auditGates, type GateAudit } from "../features/coupons/audit.ts"
+import { auditRanking, type RankingAudit } from "../features/ranking/audit.ts"
 import { type Check, checks } from "./checks.ts"
 
 /** How many problems of one check are shown; all of them are counted. */
@@ -27,7 +29,8 @@ export interface VerifyReport {
 
 /**
  * Audits the database: the books of stock, points, orders and payments against each other. It reads one consistent
- * snapshot, so it may run in the middle of a sale, and changes nothing.
+ * snapshot, so it may run in the middle of a sale, and changes nothing. Where there is a Redis, it is held against the
+ * books as well.
  */
 export const verify: Effect.Effect<VerifyReport, ServiceUnavailable, Database> = Effect.gen(function* () {
   const { connected, kysely } = yield* Database
@@ -40,12 +43,38 @@ export const verify: Effect.Effect<VerifyReport, ServiceUnavailable, Database> =
     try {
       const reports: Array<CheckReport> = []
       for (const check of checks) reports.push(await runCheck(snapshot, check))
-      return { ok: reports.every((report) => report.ok), checks: reports }
+      return { checks: reports }
     } finally {
       await snapshot.rollback().execute()
     }
   }
-  return yield* connected(Effect.promise(audit))
+  const books = yield* connected(Effect.promise(audit))
+  const ranking = yield* auditRanking
+  const gates = yield* auditGates
+  const reports = [
+    ...books.checks,
+    ...(ranking === undefined ? [] : [rankingReport(ranking)]),
+    ...(gates === undefined ? [] : [gatesReport(gates)])
+  ]
+  return { ok: reports.every((report) => report.ok), checks: reports }
+})
+
+const rankingReport = ({ counted, problems }: RankingAudit): CheckReport => ({
+  name: "ranking",
+  promise: "the top sellers count every paid order of the last days once, and no other",
+  ok: problems.length === 0,
+  checked: counted,
+  problemCount: problems.length,
+  problems: problems.slice(0, SHOWN_PROBLEMS)
+})
+
+const gatesReport = ({ checked, problems }: GateAudit): CheckReport => ({
+  name: "coupon gates",
+  promise: "every gate in Redis equals the database, and no reservation is older than its deadline",
+  ok: problems.length === 0,
+  checked,
+  problemCount: problems.length,
+  problems: problems.slice(0, SHOWN_PROBLEMS)
 })
 
 const runCheck = async (snapshot: ControlledTransaction<DB>, check: Check): Promise<CheckReport> => {

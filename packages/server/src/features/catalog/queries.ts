@@ -5,11 +5,12 @@ import { read } from "../../db/Database.ts"
 import { bytesOf } from "../../db/ids.ts"
 import { write, writeUnique } from "../../db/transaction.ts"
 
-const productColumns = ["sku", "name", "price_minor", "stock", "created_at"] as const
+const productColumns = ["sku", "name", "category", "price_minor", "stock", "created_at"] as const
 
 interface ProductRow {
   readonly sku: string
   readonly name: string
+  readonly category: string | null
   readonly price_minor: number
   readonly stock: number
   readonly created_at: Date
@@ -18,6 +19,7 @@ interface ProductRow {
 export const productOf = (row: ProductRow): Product => ({
   sku: Sku.make(row.sku),
   name: row.name,
+  ...(row.category === null ? {} : { category: row.category }),
   priceMinor: AmountMinor.make(row.price_minor),
   stock: row.stock,
   createdAt: row.created_at
@@ -31,6 +33,7 @@ export const insertProduct = (product: Product) =>
       .values({
         sku: product.sku,
         name: product.name,
+        category: product.category ?? null,
         price_minor: product.priceMinor,
         stock: product.stock,
         created_at: product.createdAt
@@ -43,17 +46,39 @@ export const findProduct = (sku: Sku) =>
     db.selectFrom("products").select(productColumns).where("sku", "=", sku).executeTakeFirst(options)
   )
 
+/** Which products a list has: those of a category, those with every one of the words. */
+export interface ProductFilter {
+  readonly category?: string | undefined
+  readonly words?: ReadonlyArray<string>
+}
+
 /** Products in the order of their SKU, from behind `after`. */
-export const listProducts = (after: string | undefined, limit: number) =>
-  read((db, options) =>
-    db
-      .selectFrom("products")
-      .select(productColumns)
-      .$if(after !== undefined, (query) => query.where("sku", ">", after as string))
-      .orderBy("sku")
-      .limit(limit)
-      .execute(options)
-  )
+export const listProducts = (
+  { category, words = [] }: ProductFilter,
+  after: string | undefined,
+  limit: number
+) =>
+  read((db, options) => {
+    let query = db.selectFrom("products").select(productColumns).orderBy("sku").limit(limit)
+    if (after !== undefined) query = query.where("sku", ">", after)
+    if (category !== undefined) query = query.where("category", "=", category)
+    for (const word of words) query = query.where(hasWord(word))
+    return query.execute(options)
+  })
+
+/** Case and accents do not matter; what is a wildcard to SQL is a character like any other here. */
+const hasWord = (word: string) =>
+  sql<boolean>`concat(sku, ' ', name) collate utf8mb4_unicode_ci like ${`%${word.replaceAll(/[!%_]/g, "!$&")}%`} escape '!'`
+
+export const countCategories = read((db, options) =>
+  db
+    .selectFrom("products")
+    .select((columns) => ["category", columns.fn.countAll<number>().as("products")])
+    .where("category", "is not", null)
+    .groupBy("category")
+    .orderBy("category")
+    .execute(options)
+)
 
 /** One guarded UPDATE: the stock moves only where it stays between 0 and the maximum. */
 export const moveStock = (sku: Sku, delta: number, maximum: number) =>
@@ -90,10 +115,7 @@ export const lockProducts = (skus: ReadonlyArray<Sku>) =>
 
 /** Takes all the lines' units in one guarded UPDATE; returns how many products had enough. */
 export const takeStock = (lines: ReadonlyArray<{ readonly sku: Sku; readonly quantity: number }>) => {
-  const quantityOfSku = sql<number>`case sku ${sql.join(
-    lines.map(({ quantity, sku }) => sql`when ${sku} then ${quantity}`),
-    sql` `
-  )} end`
+  const quantityOfSku = quantityBySku(lines)
   return write((tx, options) =>
     tx
       .updateTable("products")
@@ -108,10 +130,29 @@ export const takeStock = (lines: ReadonlyArray<{ readonly sku: Sku; readonly qua
   ).pipe(Effect.map((result) => Number(result.numUpdatedRows)))
 }
 
+/** Puts all the lines' units back in one UPDATE. Their rows are locked by now, in the order of their key. */
+export const putStock = (lines: ReadonlyArray<{ readonly sku: Sku; readonly quantity: number }>) => {
+  const quantityOfSku = quantityBySku(lines)
+  const skus = lines.map(({ sku }) => sku)
+  return write((tx, options) =>
+    tx
+      .updateTable("products")
+      .set({ stock: sql<number>`stock + ${quantityOfSku}` })
+      .where("sku", "in", skus)
+      .executeTakeFirst(options)
+  )
+}
+
+const quantityBySku = (lines: ReadonlyArray<{ readonly sku: Sku; readonly quantity: number }>) =>
+  sql<number>`case sku ${sql.join(
+    lines.map(({ quantity, sku }) => sql`when ${sku} then ${quantity}`),
+    sql` `
+  )} end`
+
 export interface StockMovement {
   readonly sku: Sku
   readonly delta: number
-  readonly kind: "initial" | "adjustment" | "reservation"
+  readonly kind: "initial" | "adjustment" | "reservation" | "release"
   readonly orderId?: OrderId
   readonly reason?: string
 }
@@ -130,4 +171,9 @@ export const insertStockMovements = (movements: ReadonlyArray<StockMovement>) =>
         }))
       )
       .execute(options)
+  )
+
+export const listNames = (skus: ReadonlyArray<Sku>) =>
+  read((db, options) =>
+    db.selectFrom("products").select(["sku", "name"]).where("sku", "in", skus).execute(options)
   )

@@ -17,14 +17,18 @@ import { makeCursor, toPage } from "../../db/cursor.ts"
 import { exactlyOnce } from "../../db/exactlyOnce.ts"
 import type { Call } from "../../rpc/implement.ts"
 import {
+  countCategories,
   findProduct,
   insertProduct,
   insertStockMovements,
+  listNames,
   listProducts,
   lockProduct,
   lockProducts,
   moveStock,
+  type ProductFilter,
   productOf,
+  putStock,
   takeStock
 } from "./queries.ts"
 
@@ -32,9 +36,9 @@ export const createProduct = Effect.fn("createProduct")(function* (
   call: Call<typeof contract.products.create>
 ) {
   const { caller, input, request } = call
-  const { initialStock, name, priceMinor, sku } = input
+  const { initialStock, sku, ...described } = input
   const createdAt = new Date(yield* Clock.currentTimeMillis)
-  const product: Product = { sku, name, priceMinor, stock: initialStock, createdAt }
+  const product: Product = { sku, ...described, stock: initialStock, createdAt }
   const body = Effect.gen(function* () {
     yield* insertProduct(product).pipe(
       Effect.catchTag("UniqueViolation", () => Effect.fail(new SkuTaken({ sku })))
@@ -61,10 +65,34 @@ const cursor = makeCursor(Schema.Struct({ sku: Sku }))
 export const productPage = Effect.fn("productPage")(function* ({
   input
 }: Call<typeof contract.products.page>) {
+  return yield* pageBySku({ category: input.category }, input)
+})
+
+export const searchProducts = Effect.fn("searchProducts")(function* ({
+  input
+}: Call<typeof contract.products.search>) {
+  const words = input.text
+    .normalize("NFKC")
+    .split(/\s+/u)
+    .filter((word) => word !== "")
+  return yield* pageBySku({ category: input.category, words }, input)
+})
+
+interface PageInput {
+  readonly cursor?: string
+  readonly limit?: number
+}
+
+const pageBySku = Effect.fnUntraced(function* (filter: ProductFilter, input: PageInput) {
   const after = input.cursor === undefined ? undefined : (yield* cursor.decode(input.cursor)).sku
   const limit = input.limit ?? PAGE_SIZE.default
-  const rows = yield* listProducts(after, limit + 1)
+  const rows = yield* listProducts(filter, after, limit + 1)
   return toPage(rows.map(productOf), limit, ({ sku }) => cursor.encode({ sku }))
+})
+
+export const categories = Effect.fn("categories")(function* () {
+  const rows = yield* countCategories
+  return rows.map(({ category, products }) => ({ category: category ?? "", products }))
 })
 
 export const adjustStock = Effect.fn("adjustStock")(function* (
@@ -114,4 +142,22 @@ export const reserveStock = Effect.fnUntraced(function* (orderId: OrderId, lines
     lines.map(({ quantity, sku }) => ({ sku, delta: -quantity, kind: "reservation", orderId }))
   )
   return priced
+})
+
+/**
+ * Puts an order's units back, inside the cancellation's transaction. The ledger's unique key refuses to release the
+ * same order twice.
+ */
+export const releaseStock = Effect.fnUntraced(function* (orderId: OrderId, lines: ReadonlyArray<OrderLine>) {
+  yield* lockProducts(lines.map(({ sku }) => sku))
+  yield* putStock(lines)
+  yield* insertStockMovements(
+    lines.map(({ quantity, sku }) => ({ sku, delta: quantity, kind: "release", orderId }))
+  )
+})
+
+/** The names of products by SKU; a product that is gone has none. */
+export const productNames = Effect.fnUntraced(function* (skus: ReadonlyArray<Sku>) {
+  const rows = skus.length === 0 ? [] : yield* listNames(skus)
+  return new Map(rows.map(({ name, sku }) => [sku, name] as const))
 })

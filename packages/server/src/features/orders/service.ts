@@ -1,9 +1,11 @@
 import {
+  AmountMinor,
   canBecome,
   contract,
   mergeLines,
   multiplyMinor,
   type Order,
+  OrderCreateLock,
   OrderId,
   type OrderLine,
   OrderLimitExceeded,
@@ -11,24 +13,32 @@ import {
   type OrderStatus,
   PAGE_SIZE,
   sumMinor,
+  type UserCouponId,
   type UserId
 } from "@holdfast/domain"
 import { Clock, Effect, Schema } from "effect"
 import { ServerConfig } from "../../config/ServerConfig.ts"
 import { makeCursor, toPage } from "../../db/cursor.ts"
-import { exactlyOnce } from "../../db/exactlyOnce.ts"
+import { exactlyOnce, orAnsweredBefore } from "../../db/exactlyOnce.ts"
 import { newOrderId } from "../../db/ids.ts"
+import { passed } from "../../observability/steps.ts"
+import { withLock } from "../../locks/index.ts"
 import type { Call } from "../../rpc/implement.ts"
+import { lockTroubleIsTransient } from "../../rpc/underLock.ts"
 import { reserveStock } from "../catalog/service.ts"
+import { redeemableCoupon, redeemCoupon } from "../coupons/service.ts"
 import { findOrder, insertOrder, insertOrderItems, listOrders, lockOrder, updateStatus } from "./queries.ts"
 
 export const createOrder = Effect.fn("createOrder")(function* (call: Call<typeof contract.orders.create>) {
   const { caller, input, request } = call
   const lines = mergeLines(input.lines)
   yield* checkPolicy(lines)
-  return yield* exactlyOnce(
-    { procedure: contract.orders.create, userId: caller.userId, request, input },
-    placeOrder(caller.userId, lines)
+  const mutation = { procedure: contract.orders.create, userId: caller.userId, request, input }
+  return yield* exactlyOnce(mutation, placeOrder(caller.userId, lines, input.userCouponId)).pipe(
+    Effect.tap(() => passed("order: committed")),
+    withLock(OrderCreateLock, { userId: caller.userId, lines }),
+    orAnsweredBefore(mutation),
+    lockTroubleIsTransient
   )
 })
 
@@ -53,24 +63,37 @@ const checkPolicy = Effect.fnUntraced(function* (lines: ReadonlyArray<OrderLine>
 })
 
 /** The locking read of the products comes first: everything after it sees the stock as it is, not as it was. */
-const placeOrder = Effect.fnUntraced(function* (userId: UserId, lines: ReadonlyArray<OrderLine>) {
+const placeOrder = Effect.fnUntraced(function* (
+  userId: UserId,
+  lines: ReadonlyArray<OrderLine>,
+  userCouponId: UserCouponId | undefined
+) {
   const { orders: policy } = yield* ServerConfig
   const orderId = newOrderId()
   const items = yield* reserveStock(orderId, lines)
+  yield* passed("order: stock reserved")
+  const priceMinor = sumMinor(
+    items.map(({ quantity, unitPriceMinor }) => multiplyMinor(unitPriceMinor, quantity))
+  )
+  const redeemable =
+    userCouponId === undefined ? undefined : yield* redeemableCoupon(userId, userCouponId, priceMinor)
+  const discountMinor = redeemable?.discountMinor ?? AmountMinor.make(0)
   const now = yield* Clock.currentTimeMillis
   const order: Order = {
     id: orderId,
     userId,
     status: "PENDING",
     items,
-    totalMinor: sumMinor(
-      items.map(({ quantity, unitPriceMinor }) => multiplyMinor(unitPriceMinor, quantity))
-    ),
+    totalMinor: AmountMinor.make(priceMinor - discountMinor),
+    discountMinor,
+    ...(userCouponId === undefined ? {} : { userCouponId }),
     createdAt: new Date(now),
     expiresAt: new Date(now + policy.expiresAfterMs)
   }
   yield* insertOrder(order)
   yield* insertOrderItems(order)
+  if (redeemable !== undefined) yield* redeemCoupon(redeemable.coupon, orderId)
+  yield* passed("order: rows inserted")
   return order
 })
 
@@ -78,7 +101,7 @@ export const getOrder = Effect.fn("getOrder")(function* ({
   caller,
   input
 }: Call<typeof contract.orders.get>) {
-  const order = yield* findOrder(caller.userId, input.orderId)
+  const order = yield* findOwnOrder(caller.userId, input.orderId)
   if (order === undefined) return yield* new OrderNotFound({ orderId: input.orderId })
   return order
 })
@@ -94,6 +117,9 @@ export const orderPage = Effect.fn("orderPage")(function* ({
   const found = yield* listOrders(caller.userId, before, limit + 1)
   return toPage(found, limit, ({ id }) => cursor.encode({ orderId: id }))
 })
+
+/** One of this user's orders; undefined when there is none with this id. */
+export const findOwnOrder = findOrder
 
 /** Locks an order of this user for the rest of the transaction. */
 export const lockOwnOrder = Effect.fnUntraced(function* (userId: UserId, orderId: OrderId) {

@@ -3,34 +3,57 @@ import {
   contract,
   OrderExpired,
   type OrderId,
+  OrderNotFound,
   OrderNotPayable,
   type Payment,
+  PaymentNotFound,
+  PaymentProcessLock,
   type UserId
 } from "@holdfast/domain"
 import { Clock, Effect } from "effect"
-import { exactlyOnce } from "../../db/exactlyOnce.ts"
+import { exactlyOnce, orAnsweredBefore } from "../../db/exactlyOnce.ts"
 import { newPaymentId } from "../../db/ids.ts"
 import { insertOutbox } from "../../db/outbox.ts"
+import { passed } from "../../observability/steps.ts"
+import { withLock } from "../../locks/index.ts"
 import type { Call } from "../../rpc/implement.ts"
-import { advanceOrder, lockOwnOrder } from "../orders/service.ts"
+import { lockTroubleIsTransient } from "../../rpc/underLock.ts"
+import { advanceOrder, findOwnOrder, lockOwnOrder } from "../orders/service.ts"
 import { debitForOrder } from "../points/service.ts"
-import { findPayment, insertPayment } from "./queries.ts"
+import { findPayment, insertPayment, paymentInTransaction } from "./queries.ts"
 
 export const processPayment = Effect.fn("processPayment")(function* (
   call: Call<typeof contract.payments.process>
 ) {
   const { caller, input, request } = call
-  return yield* exactlyOnce(
-    { procedure: contract.payments.process, userId: caller.userId, request, input },
-    payOrder(caller.userId, input.orderId)
+  const mutation = { procedure: contract.payments.process, userId: caller.userId, request, input }
+  return yield* exactlyOnce(mutation, payOrder(caller.userId, input.orderId)).pipe(
+    Effect.tap(() => passed("payment: committed")),
+    withLock(PaymentProcessLock, input.orderId),
+    orAnsweredBefore(mutation),
+    lockTroubleIsTransient
   )
+})
+
+export const getPayment = Effect.fn("getPayment")(function* ({
+  caller,
+  input
+}: Call<typeof contract.payments.get>) {
+  const { orderId } = input
+  const payment = yield* findPayment(caller.userId, orderId)
+  if (payment !== undefined) return payment
+  const order = yield* findOwnOrder(caller.userId, orderId)
+  return yield* order === undefined ? new OrderNotFound({ orderId }) : new PaymentNotFound({ orderId })
 })
 
 /** The order's row lock serialises everybody who pays it; the second one finds it paid and gets the same payment. */
 const payOrder = Effect.fnUntraced(function* (userId: UserId, orderId: OrderId) {
   const order = yield* lockOwnOrder(userId, orderId)
-  const earlier = yield* findPayment(orderId)
-  if (earlier !== undefined) return earlier
+  const earlier = yield* paymentInTransaction(orderId)
+  if (earlier !== undefined && order.status !== "CANCELLED") return earlier
+  if (order.cancel_reason === "expired") {
+    return yield* new OrderExpired({ orderId, expiredAt: order.expires_at })
+  }
   if (order.status !== "PENDING") return yield* new OrderNotPayable({ orderId, status: order.status })
   const now = new Date(yield* Clock.currentTimeMillis)
   if (order.expires_at <= now) return yield* new OrderExpired({ orderId, expiredAt: order.expires_at })
@@ -41,13 +64,17 @@ const payOrder = Effect.fnUntraced(function* (userId: UserId, orderId: OrderId) 
     createdAt: now
   }
   yield* debitForOrder(userId, orderId, payment.amountMinor)
+  yield* passed("payment: points debited")
   yield* insertPayment(payment, userId)
+  yield* passed("payment: payment inserted")
   yield* advanceOrder(orderId, "PENDING", "PAID")
+  yield* passed("payment: order paid")
   yield* insertOutbox("order.paid", {
     orderId,
     userId,
     paymentId: payment.id,
     amountMinor: payment.amountMinor
   })
+  yield* passed("payment: event written")
   return payment
 })

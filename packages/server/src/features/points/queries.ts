@@ -1,8 +1,14 @@
-import type { OrderId, UserId } from "@holdfast/domain"
+import {
+  type OrderId,
+  type PointMovement,
+  type PointMovementKind,
+  Points,
+  type UserId
+} from "@holdfast/domain"
 import { Effect } from "effect"
 import { sql } from "kysely"
 import { read } from "../../db/Database.ts"
-import { bytesOf } from "../../db/ids.ts"
+import { bytesOf, orderIdOf } from "../../db/ids.ts"
 import { write } from "../../db/transaction.ts"
 
 export const readBalance = (userId: UserId) =>
@@ -39,16 +45,16 @@ export const balanceInTransaction = (userId: UserId) =>
       .executeTakeFirst(options)
   ).pipe(Effect.map((row) => row?.balance))
 
-export interface PointMovement {
+export interface NewPointMovement {
   readonly userId: UserId
   readonly delta: number
   readonly balanceAfter: number
-  readonly kind: "grant" | "payment"
+  readonly kind: PointMovementKind
   readonly orderId?: OrderId
   readonly reason?: string
 }
 
-export const insertPointMovement = (movement: PointMovement) =>
+export const insertPointMovement = (movement: NewPointMovement) =>
   write((tx, options) =>
     tx
       .insertInto("point_ledger")
@@ -61,4 +67,44 @@ export const insertPointMovement = (movement: PointMovement) =>
         reason: movement.reason ?? null
       })
       .execute(options)
+  )
+
+/** How often an account was charged today and in this month (UTC), by the database's clock, which all servers share. */
+export const countCharges = (userId: UserId) =>
+  write((tx, options) =>
+    sql<{ now: Date; today: number; this_month: number }>`
+      select utc_timestamp(3) as now, cast(coalesce(sum(created_at >= utc_date()), 0) as signed) as today,
+        count(*) as this_month
+      from point_ledger
+      where user_id = ${bytesOf(userId)} and kind = 'charge' and created_at >= date_format(utc_date(), '%Y-%m-01')`.execute(
+      tx,
+      options
+    )
+  ).pipe(Effect.map((result) => result.rows[0]!))
+
+/** The account's movements before `before`, the newest first. */
+export const listPointMovements = (userId: UserId, before: number | undefined, limit: number) =>
+  read((db, options) =>
+    db
+      .selectFrom("point_ledger")
+      .select(["id", "kind", "delta", "balance_after", "order_id", "reason", "created_at"])
+      .where("user_id", "=", bytesOf(userId))
+      .$if(before !== undefined, (query) => query.where("id", "<", before as number))
+      .orderBy("id", "desc")
+      .limit(limit)
+      .execute(options)
+  ).pipe(
+    Effect.map((rows) =>
+      rows.map((row) => ({
+        id: row.id,
+        movement: {
+          kind: row.kind,
+          delta: row.delta,
+          balanceAfter: Points.make(row.balance_after),
+          ...(row.order_id === null ? {} : { orderId: orderIdOf(row.order_id) }),
+          ...(row.reason === null ? {} : { reason: row.reason }),
+          createdAt: row.created_at
+        } satisfies PointMovement
+      }))
+    )
   )

@@ -1,8 +1,10 @@
 import { contract } from "@holdfast/domain"
 import type { Implement } from "../App.ts"
-import { balance, grant } from "./service.ts"
+import { balance, charge, grant, history } from "./service.ts"
 
 export const pointsRouter = (implement: Implement) => ({
   balance: implement(contract.points.balance, balance),
+  charge: implement(contract.points.charge, charge),
+  history: implement(contract.points.history, history),
   grant: implement(contract.points.grant, grant)
 })

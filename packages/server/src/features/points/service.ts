@@ -1,17 +1,29 @@
 import {
   type AmountMinor,
   BalanceLimitExceeded,
+  ChargeAmountNotAllowed,
+  ChargeLimitExceeded,
   contract,
   InsufficientPoints,
   type OrderId,
+  PAGE_SIZE,
   Points,
   type UserId,
   UserNotFound
 } from "@holdfast/domain"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
+import { ServerConfig, type ServerSettings } from "../../config/ServerConfig.ts"
+import { makeCursor, toPage } from "../../db/cursor.ts"
 import { exactlyOnce } from "../../db/exactlyOnce.ts"
 import type { Call } from "../../rpc/implement.ts"
-import { balanceInTransaction, insertPointMovement, moveBalance, readBalance } from "./queries.ts"
+import {
+  balanceInTransaction,
+  countCharges,
+  insertPointMovement,
+  listPointMovements,
+  moveBalance,
+  readBalance
+} from "./queries.ts"
 
 /** The largest balance that is exact everywhere it travels. */
 const MAXIMUM_BALANCE = Number.MAX_SAFE_INTEGER
@@ -28,16 +40,74 @@ export const grant = Effect.fn("grant")(function* ({
 }: Call<typeof contract.points.grant>) {
   return yield* exactlyOnce(
     { procedure: contract.points.grant, userId: caller.userId, request, input },
-    credit(input.userId, input.amount, input.reason)
+    credit(input.userId, input.amount, { kind: "grant", reason: input.reason })
   )
 })
 
-const credit = Effect.fnUntraced(function* (userId: UserId, amount: number, reason: string) {
+export const charge = Effect.fn("charge")(function* ({
+  caller,
+  input,
+  request
+}: Call<typeof contract.points.charge>) {
+  const { charges: policy } = yield* ServerConfig
+  yield* checkAmount(input.amount, policy)
+  return yield* exactlyOnce(
+    { procedure: contract.points.charge, userId: caller.userId, request, input },
+    chargeWithin(policy, caller.userId, input.amount)
+  )
+})
+
+type ChargePolicy = ServerSettings["charges"]
+
+/** An amount below the minimum is no multiple of anything yet, so the bounds come before the step. */
+const checkAmount = Effect.fnUntraced(function* (amount: number, { maximum, minimum, step }: ChargePolicy) {
+  const limit =
+    amount < minimum ? "minimum" : amount > maximum ? "maximum" : amount % step > 0 ? "step" : undefined
+  if (limit !== undefined) {
+    return yield* new ChargeAmountNotAllowed({ amount, limit, minimum, maximum, step })
+  }
+})
+
+/** The account's row lock comes first: whoever charges it at the same time waits there, and is then counted. */
+const chargeWithin = Effect.fnUntraced(function* (policy: ChargePolicy, userId: UserId, amount: number) {
+  yield* balanceInTransaction(userId)
+  const { now, this_month, today } = yield* countCharges(userId)
+  if (this_month >= policy.perMonth) {
+    const resetsAt = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1))
+    return yield* new ChargeLimitExceeded({ limit: "month", maximum: policy.perMonth, resetsAt })
+  }
+  if (today >= policy.perDay) {
+    const resetsAt = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + 1))
+    return yield* new ChargeLimitExceeded({ limit: "day", maximum: policy.perDay, resetsAt })
+  }
+  return yield* credit(userId, amount, { kind: "charge" }).pipe(Effect.catchTag("UserNotFound", Effect.die))
+})
+
+const cursor = makeCursor(Schema.Struct({ movement: Schema.Int }))
+
+export const history = Effect.fn("history")(function* ({
+  caller,
+  input
+}: Call<typeof contract.points.history>) {
+  const before = input.cursor === undefined ? undefined : (yield* cursor.decode(input.cursor)).movement
+  const limit = input.limit ?? PAGE_SIZE.default
+  const found = yield* listPointMovements(caller.userId, before, limit + 1)
+  const page = toPage(found, limit, ({ id }) => cursor.encode({ movement: id }))
+  return { ...page, items: page.items.map(({ movement }) => movement) }
+})
+
+/** What the ledger keeps of a credit. */
+type Credit =
+  | { readonly kind: "grant"; readonly reason: string }
+  | { readonly kind: "charge" }
+  | { readonly kind: "refund"; readonly orderId: OrderId }
+
+const credit = Effect.fnUntraced(function* (userId: UserId, amount: number, entry: Credit) {
   const isCredited = yield* moveBalance(userId, amount, MAXIMUM_BALANCE)
   const balanceAfter = yield* balanceInTransaction(userId)
   if (balanceAfter === undefined) return yield* new UserNotFound({ userId })
   if (!isCredited) return yield* new BalanceLimitExceeded({ balance: balanceAfter, maximum: MAXIMUM_BALANCE })
-  yield* insertPointMovement({ userId, delta: amount, balanceAfter, kind: "grant", reason })
+  yield* insertPointMovement({ userId, delta: amount, balanceAfter, ...entry })
   return { balance: Points.make(balanceAfter) }
 })
 
@@ -53,3 +123,10 @@ export const debitForOrder = Effect.fnUntraced(function* (
   if (!isDebited) return yield* new InsufficientPoints({ required: amountMinor, available: balanceAfter })
   yield* insertPointMovement({ userId, delta, balanceAfter, kind: "payment", orderId })
 })
+
+/** Gives a cancelled order's points back, inside the cancellation's transaction. */
+export const creditForOrder = (userId: UserId, orderId: OrderId, amountMinor: AmountMinor) =>
+  credit(userId, amountMinor, { kind: "refund", orderId }).pipe(
+    // The points were this account's own, so they fit; and accounts are never deleted.
+    Effect.catchTag(["UserNotFound", "BalanceLimitExceeded"], Effect.die)
+  )

@@ -1,0 +1,36 @@
+import { contract, PAGE_SIZE, TOP_SELLER_DAYS, type TopSellers } from "@holdfast/domain"
+import { Clock, Effect } from "effect"
+import { Installation } from "../../db/Installation.ts"
+import { askRedis } from "../../redis/ask.ts"
+import type { Call } from "../../rpc/implement.ts"
+import { productNames } from "../catalog/service.ts"
+import { topOf } from "./counting.ts"
+import { lastDays, startOf } from "./keys.ts"
+import { soldSince } from "./queries.ts"
+
+export const topSellers = Effect.fn("topSellers")(function* ({
+  input
+}: Call<typeof contract.products.topSellers>) {
+  const limit = input.limit ?? PAGE_SIZE.default
+  const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)
+  const sold = yield* soldInRedis(days, limit).pipe(
+    Effect.catchTag("RedisFailed", () => Effect.succeed(undefined)),
+    Effect.flatMap((ranking) =>
+      ranking === undefined ? soldSince(startOf(days[0]!), limit) : Effect.succeed(ranking)
+    )
+  )
+  const names = yield* productNames(sold.map(({ sku }) => sku))
+  const answer: TopSellers = {
+    from: days[0]!,
+    to: days.at(-1)!,
+    products: sold.map(({ sku, units }) => ({ sku, name: names.get(sku) ?? sku, unitsSold: units }))
+  }
+  return answer
+})
+
+/** A day that is not complete, or a Redis that does not answer, sends the question to the database. */
+const soldInRedis = Effect.fnUntraced(function* (days: ReadonlyArray<string>, limit: number) {
+  const { prefix } = yield* Installation
+  const name = yield* prefix
+  return yield* askRedis((client) => topOf(client, name, days, limit))
+})
