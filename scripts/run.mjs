@@ -11,7 +11,7 @@ const source = (file) => [
 const tool = (file, ...args) => [node24(), [join(root, "node_modules", file), ...args]]
 const script = (file) => [node24(), [join(root, "scripts", file)]]
 
-/** The steps of every command; the last one takes the caller's arguments. */
+/** The steps of every command, after the installation; the last one takes the caller's arguments. */
 const commands = {
   start: [source("tools/src/start.ts")],
   replay: [source("tools/src/replay/main.ts")],
@@ -20,6 +20,7 @@ const commands = {
   soak: [source("tools/src/soak.ts")],
   test: [script("check.mjs"), tool("vitest/vitest.mjs", "run")],
   vitest: [tool("vitest/vitest.mjs", "run")],
+  install: [],
   build: [script("build.mjs")],
   check: [script("check.mjs")],
   format: [tool("oxfmt/bin/oxfmt", ".")]
