@@ -1,6 +1,7 @@
 import { Schema, SchemaTransformation } from "effect"
 import { EmailTaken, InvalidCredentials, Unauthenticated } from "../errors/access.ts"
 import { UserId } from "../ids.ts"
+import { RequestInProgress } from "../locks/errors.ts"
 import { action, mutation, query } from "./procedure.ts"
 
 export const Role = Schema.Literals(["user", "admin"])
@@ -54,7 +55,7 @@ export const auth = {
     summary: "Signs a user up. The e-mail is normalised; the password is stored as an argon2id hash.",
     input: Schema.Struct({ email: Email, password: Password }),
     output: User,
-    errors: [EmailTaken]
+    errors: [EmailTaken, RequestInProgress]
   }),
   login: action({
     access: "public",

@@ -2,15 +2,18 @@ import {
   contract,
   EmailTaken,
   InvalidCredentials,
+  RegisterLock,
   type Role,
   Unauthenticated,
   type User
 } from "@holdfast/domain"
 import { Clock, Effect } from "effect"
-import { ANONYMOUS, exactlyOnce } from "../../db/exactlyOnce.ts"
+import { ANONYMOUS, exactlyOnce, orAnsweredBefore } from "../../db/exactlyOnce.ts"
 import { newUserId } from "../../db/ids.ts"
 import { inTransaction } from "../../db/transaction.ts"
+import { withLock } from "../../locks/index.ts"
 import type { Call } from "../../rpc/implement.ts"
+import { lockTroubleIsTransient } from "../../rpc/underLock.ts"
 import { Passwords } from "./passwords.ts"
 import { findUserByEmail, findUserById, insertPointAccount, insertUser, userOf } from "./queries.ts"
 import { Tokens } from "./tokens.ts"
@@ -22,9 +25,11 @@ export const register = Effect.fn("register")(function* ({
 }: Call<typeof contract.auth.register>) {
   const passwords = yield* Passwords
   const passwordHash = yield* passwords.hash(input.password)
-  return yield* exactlyOnce(
-    { procedure: contract.auth.register, userId: ANONYMOUS, request, input },
-    createUser(input.email, "user", passwordHash)
+  const mutation = { procedure: contract.auth.register, userId: ANONYMOUS, request, input }
+  return yield* exactlyOnce(mutation, createUser(input.email, "user", passwordHash)).pipe(
+    withLock(RegisterLock, input.email),
+    orAnsweredBefore(mutation),
+    lockTroubleIsTransient
   )
 })
 
