@@ -84,9 +84,10 @@ const makeClient = (runtime: Runtime): LocksClient => {
         catch: (cause) => new Thrown(cause)
       })
     })
-    const locked = underLock(scope, subject, inside).pipe(
-      Effect.provideService(LockStack, stacks.getStore() ?? [])
-    )
+    const locked = withLock(
+      scope,
+      subject
+    )(inside).pipe(Effect.provideService(LockStack, stacks.getStore() ?? []))
     return valueOf(await runtime.runPromiseExit(locked, options))
   }
 
@@ -121,15 +122,6 @@ const makeClient = (runtime: Runtime): LocksClient => {
   const close = () => runtime.dispose()
   return { run, acquire, list, close, [Symbol.asyncDispose]: close }
 }
-
-/** `withLock` for a scope whose name is known at run time only. Its order is checked then, too. */
-const underLock = <Subject, A>(
-  scope: LockScope<string, ReadonlyArray<string>, Subject>,
-  subject: Subject,
-  inside: Effect.Effect<A, Thrown, unknown>
-): Effect.Effect<A, unknown, Takes<string>> =>
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `any` order: the types cannot say more about it
-  withLock(scope, subject)(inside as Effect.Effect<A, Thrown>) as Effect.Effect<A, unknown, Takes<string>>
 
 /** Whatever the body threw, kept apart from the failures of the lock. */
 class Thrown {

@@ -55,6 +55,7 @@ export const withLock =
         Effect.provideService(LockStack, [...stack, { lock }])
       )
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the engine fails as the policy of the scope says
+      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
       return yield* holdingAll(engine, lock, inside) as Effect.Effect<
         A,
         E | LockFailure<Mode, Fenced>,
