@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { crashAt, CrashNotReached } from "./crash-at.ts"
 import { crashPoint } from "./crash-point.ts"
+import { eventually } from "./eventually.ts"
 
 const module = new URL("./testing/crashing-program.ts", import.meta.url)
 
@@ -70,6 +71,15 @@ describe("crashAt", () => {
   it("kills a process that outlives its deadline", async () => {
     await using run = crashAt("never", { module, args: [counter, "stay"], deadlineMs: 1_500 })
     await expect(run.died).rejects.toThrow(/it still ran after 1500 ms and was killed/)
+  })
+
+  it("takes the program along when the test run itself is killed", async () => {
+    const parentModule = new URL("./testing/crashing-parent.ts", import.meta.url)
+    await using parent = crashAt("never", { module: parentModule, args: [counter] })
+    const [, pid] = await parent.output(/child (\d+)/)
+    expect(process.kill(Number(pid), 0)).toBe(true)
+    parent.kill("SIGKILL")
+    await eventually(() => expect(() => process.kill(Number(pid), 0)).toThrow("ESRCH"))
   })
 
   it("leaves this process alone when nothing asks for a crash", () => {

@@ -129,17 +129,26 @@ const readPassed = (file: string): ReadonlyArray<string> => {
   }
 }
 
+/**
+ * Loaded into the program before anything else: a pipe to this process that closes when it ends, by whatever means,
+ * and takes the program with it. So a test runner that is killed leaves nothing running.
+ */
+const dieWithParent =
+  'import{Socket}from"node:net";' +
+  'new Socket({fd:3}).on("close",()=>process.kill(process.pid,"SIGKILL")).on("error",()=>{}).resume().unref()'
+const dieWithParentArgs = ["--import", `data:text/javascript,${encodeURIComponent(dieWithParent)}`]
+
 const startProgram = (options: CrashOptions, crashEnv: Readonly<Record<string, string>>): ProgramRun => {
   const deadlineMs = options.deadlineMs ?? 10_000
   const { [crashAtVariable]: _at, [crashReportVariable]: _report, ...inherited } = process.env
   const module = options.module instanceof URL ? fileURLToPath(options.module) : options.module
   const child = spawn(
     process.execPath,
-    [...(options.nodeArgs ?? process.execArgv), module, ...(options.args ?? [])],
+    [...(options.nodeArgs ?? process.execArgv), ...dieWithParentArgs, module, ...(options.args ?? [])],
     {
       cwd: options.cwd,
       env: { ...inherited, ...options.env, ...crashEnv },
-      stdio: ["pipe", "pipe", "pipe"]
+      stdio: ["pipe", "pipe", "pipe", "pipe"]
     }
   )
   const stdout = collect(child.stdout)
