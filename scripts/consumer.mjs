@@ -1,0 +1,76 @@
+// What a user of the packages has: an empty project outside of this workspace, with the packed tarballs installed.
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { node24, NPX, PNPM, root } from "./bootstrap.mjs"
+import { capture } from "./steps.mjs"
+
+/** Compiles and packs packages as they would be published. Returns the tarballs by the package's name. */
+export async function packPackages(names, destination) {
+  const projects = names.map((name) => join("packages", name, "tsconfig.build.json"))
+  await capture(node24(), ["node_modules/typescript/bin/tsc", "-b", ...projects])
+  mkdirSync(destination, { recursive: true })
+  for (const name of names)
+    await capture(NPX, ["--yes", PNPM, "pack", "--pack-destination", destination], {
+      cwd: join(root, "packages", name)
+    })
+  const files = readdirSync(destination)
+  return Object.fromEntries(
+    names.map((name) => {
+      const file = files.find((candidate) => candidate.startsWith(`holdfast-${name}-`))
+      return [`@holdfast/${name}`, `file:${join(destination, file)}`]
+    })
+  )
+}
+
+/** An example, copied away from the workspace, with its dependencies taken from the tarballs and the registry. */
+export function copyExample(name, tarballs) {
+  const directory = mkdtempSync(join(tmpdir(), `holdfast-${name}-`))
+  cpSync(join(root, "examples", name), directory, {
+    recursive: true,
+    filter: (source) => !/[\\/](node_modules|dist)$/.test(source)
+  })
+  const manifest = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"))
+  for (const kind of ["dependencies", "devDependencies"]) manifest[kind] = published(manifest[kind], tarballs)
+  // The tarballs name each other by version, and no registry has these versions yet.
+  manifest.overrides = tarballs
+  writeFileSync(join(directory, "package.json"), JSON.stringify(manifest, null, 2))
+  const workspace = {
+    overrides: tarballs,
+    allowBuilds: { "cpu-features": false, protobufjs: false, ssh2: false }
+  }
+  writeFileSync(join(directory, "pnpm-workspace.yaml"), JSON.stringify(workspace))
+  return {
+    directory,
+    remove: () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+/** `workspace:` becomes the tarball, `catalog:` the version of the catalog. */
+const published = (dependencies = {}, tarballs) =>
+  Object.fromEntries(
+    Object.entries(dependencies).map(([name, version]) => [
+      name,
+      version.startsWith("workspace:")
+        ? tarballs[name]
+        : version === "catalog:"
+          ? catalogVersion(name)
+          : version
+    ])
+  )
+
+const catalogVersion = (name) => {
+  const line = new RegExp(String.raw`^  "?${name}"?: (\S+)$`, "m")
+  return line.exec(readFileSync(join(root, "pnpm-workspace.yaml"), "utf8"))?.[1]
+}
+
+const installers = {
+  npm: ["npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts"]],
+  pnpm: [NPX, ["--yes", PNPM, "install", "--no-frozen-lockfile", "--reporter=append-only"]]
+}
+
+/** Installs with npm or pnpm, as a user does it. */
+export const install = (manager, directory) => {
+  const [command, args] = installers[manager]
+  return capture(command, args, { cwd: directory })
+}
