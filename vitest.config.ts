@@ -21,7 +21,7 @@ const project = (name: string, root: string, globalSetup: ReadonlyArray<string> 
     globalSetup: [...globalSetup],
     include: ["**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 120_000
   }
 })

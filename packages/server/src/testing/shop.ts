@@ -129,7 +129,7 @@ export class Shop {
       if (answer.ok) return answer.value
       const isInProgress = answer.tag === "RequestInProgress" && performance.now() < deadlineMs
       if (!isInProgress) throw new Refused(answer.tag, answer.status, answer.body)
-      await setTimeout(5 + Math.random() * 20)
+      await setTimeout(Number(answer.error["retryAfterMs"]) * (0.5 + Math.random()))
     }
   }
 
