@@ -41,10 +41,18 @@ export const inTurn = <E, R>(
   return inTransaction(round as typeof round & LockFree<R | Tx, Transactions>)
 }
 
-/** The first worker of its name has no row yet; it makes one, and its turn comes with the next round. */
+/** The first worker of its name makes the row, and has its turn with that. */
 const takeTurn = (worker: string, everyMs: number) =>
-  write(async (tx, options) => {
-    const row = await tx
+  Effect.gen(function* () {
+    const row =
+      (yield* lockTurn(worker, everyMs)) ??
+      ((yield* makeTurn(worker)) ? yield* lockTurn(worker, everyMs) : undefined)
+    return row?.is_due === 1 ? row : undefined
+  })
+
+const lockTurn = (worker: string, everyMs: number) =>
+  write((tx, options) =>
+    tx
       .selectFrom("worker_turns")
       .select([
         "state",
@@ -56,12 +64,14 @@ const takeTurn = (worker: string, everyMs: number) =>
       .forUpdate()
       .skipLocked()
       .executeTakeFirst(options)
-    if (row === undefined) {
-      await sql`insert ignore into worker_turns (worker) select ${worker} from dual
-        where not exists (select 1 from worker_turns where worker = ${worker})`.execute(tx, options)
-    }
-    return row?.is_due === 1 ? row : undefined
-  })
+  )
+
+/** A row that is there is locked by another process: then nothing is inserted, and nobody waits. */
+const makeTurn = (worker: string) =>
+  write((tx, options) =>
+    sql`insert ignore into worker_turns (worker) select ${worker} from dual
+      where not exists (select 1 from worker_turns where worker = ${worker})`.execute(tx, options)
+  ).pipe(Effect.map((result) => result.numAffectedRows === 1n))
 
 /** Idle rounds, several a second, leave it at one write a second. */
 const endTurn = (worker: string) =>
