@@ -1,4 +1,4 @@
-// Everything that can be judged without running the code: lint, format, types, import boundaries.
+// Everything that can be judged without running the code: lint, format, import boundaries, effects, types.
 import { globSync } from "node:fs"
 import { checkBoundaries } from "./boundaries.mjs"
 import { root } from "./bootstrap.mjs"
@@ -34,6 +34,7 @@ const passed = await runSteps("check", [
   nodeStep("lint", "node_modules/oxlint/bin/oxlint", "--type-aware", "--deny-warnings"),
   nodeStep("format", "node_modules/oxfmt/bin/oxfmt", "--check", "."),
   boundaries,
+  nodeStep("effects", "scripts/effect-lint.mjs"),
   nodeStep("types of the packages' sources", TSC, "-b"),
   ...["domain", "server", "client-sdk", "testkit"].map((name) =>
     typeCheck(`${name} with its tests`, `packages/${name}/tsconfig.test.json`)
