@@ -64,6 +64,18 @@ describe("steps", () => {
     expect(run?.steps.map(({ label }) => label)).toEqual(["EXEC [INCR a; INCR b]", "GET a", "GET b"])
   })
 
+  it("keep their order on a connection: what passes the gate does not overtake", async () => {
+    const scenario = await scenarioOf({ uses: ["redis"], clients: 1 }, async ({ redis }) => {
+      const replies = await redis.pipeline([["set", "a", "1"], ["multi"], ["incr", "a"], ["exec"]]).exec()
+      return JSON.stringify(replies?.map(([, reply]) => reply))
+    })
+    const results: Array<ClientResult<string>> = []
+    const check = async (ended: ReadonlyArray<ClientResult<string>>) => void results.push(...ended)
+    const [run] = await replay({ ...scenario, check }, "steps:")
+    expect(run?.steps.map(({ label }) => label)).toEqual(["SET a 1", "EXEC [INCR a]"])
+    expect(results.at(-1)).toEqual({ status: "fulfilled", value: '["OK","OK","QUEUED",[2]]' })
+  })
+
   it("are the statements of a transaction but its beginning, prepared ones too", async () => {
     const scenario = await scenarioOf({ uses: ["sql"], clients: 1 }, async ({ sql }) => {
       await sql.query("SET SESSION lock_wait_timeout = 10")

@@ -103,7 +103,7 @@ export class ScheduleRunner<Result> {
       quietMs += waitMs
       if (inSql.length > 0) await this.#lookForLockWaits(inSql)
       if (quietMs >= limits.patienceMs) {
-        for (const participant of busy) participant.isIdle = !participant.lane.sqlInFlight
+        for (const participant of busy) participant.isIdle = !participant.lane.awaitsReply
       }
       if (quietMs >= limits.stuckMs) break
     }

@@ -59,14 +59,19 @@ export class GatedConnection {
     return this.#closed
   }
 
-  /** The step that would go next, unless the one before is still to be answered. */
+  /** The step that would go next. */
   get held(): HeldStep | undefined {
-    return this.#inFlight === undefined ? this.#queue[0]?.step : undefined
+    return this.#queue[0]?.step
   }
 
   /** Whether a released step has not been answered. */
   get inFlight(): boolean {
     return this.#inFlight !== undefined
+  }
+
+  /** Whether the step in flight is a command that waits until there is something to answer. */
+  get isBlocking(): boolean {
+    return this.#inFlight !== undefined && this.#options.steps.mayBlock(this.#inFlight)
   }
 
   /** Lets the held step go to the server, with what came behind it up to the next step. */

@@ -74,6 +74,11 @@ export class Lane {
     return this.#connections.some(({ kind, inFlight }) => kind === "sql" && inFlight)
   }
 
+  /** Whether a server that is up still owes a reply; a command that waits by itself, such as BLPOP, has none to give. */
+  get awaitsReply(): boolean {
+    return this.#connections.some(({ inFlight, isBlocking }) => inFlight && !isBlocking)
+  }
+
   /** The SQL server's numbers of this client's connections. */
   get threadIds(): ReadonlyArray<number> {
     return this.#connections.flatMap(({ threadId }) => threadId ?? [])

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from "node:timers/promises"
+
 /** Lets one waiter know that something happened. */
 export class Signal {
   #version = 0
@@ -23,6 +25,8 @@ export class Signal {
     })
     clearTimeout(timer)
     this.#wake = undefined
+    // A process that had to wait for the processor finds its timers due before it looks at its sockets.
+    if (this.#version === before) await nextTurn()
     return this.#version !== before
   }
 }

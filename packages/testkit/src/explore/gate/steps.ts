@@ -7,6 +7,8 @@ import type { Command } from "../../faults/dialogue.ts"
 export interface StepFilter {
   /** Called once for every command, in order. */
   readonly isStep: (command: Command) => boolean
+  /** Whether the server may answer only when somebody else did something, without that being a lock. */
+  readonly mayBlock: (command: Command) => boolean
   /** The name of the step, for people and for recognising it again. */
   readonly label: (command: Command) => string
 }
@@ -23,6 +25,19 @@ const silentRedisCommands = new Set([
   "READONLY",
   "SELECT",
   "SCRIPT"
+])
+
+const blockingRedisCommands = new Set([
+  "BLMOVE",
+  "BLMPOP",
+  "BLPOP",
+  "BRPOP",
+  "BRPOPLPUSH",
+  "BZMPOP",
+  "BZPOPMAX",
+  "BZPOPMIN",
+  "WAIT",
+  "WAITAOF"
 ])
 
 /** Between MULTI and EXEC commands are only queued: EXEC is the step. */
@@ -46,6 +61,8 @@ export const redisSteps = (): StepFilter => {
       }
       return !silentRedisCommands.has(name)
     },
+    mayBlock: ({ name, text }) =>
+      blockingRedisCommands.has(name) || /^XREAD(?:GROUP)?\b.*\bBLOCK\b/i.test(text),
     label: ({ name, text }) => (name === "EXEC" ? `EXEC [${executed.join("; ")}]` : text)
   }
 }
@@ -58,5 +75,6 @@ const silentSql = /^\s*(?:SET|USE|BEGIN|START\s+TRANSACTION(?!.*CONSISTENT\s+SNA
 
 export const sqlSteps = (): StepFilter => ({
   isStep: ({ executes, text }) => executes && !silentSql.test(text),
+  mayBlock: () => false,
   label: ({ text }) => text.replace(/\s+/g, " ").trim()
 })
