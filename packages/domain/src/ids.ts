@@ -15,6 +15,18 @@ export type OrderId = typeof OrderId.Type
 export const PaymentId = uuidV7.pipe(Schema.brand("PaymentId"))
 export type PaymentId = typeof PaymentId.Type
 
+/** Identifies a campaign of coupons: UUIDv7. */
+export const CouponId = uuidV7.pipe(Schema.brand("CouponId"))
+export type CouponId = typeof CouponId.Type
+
+/** Identifies one coupon of one user: UUIDv7. */
+export const UserCouponId = uuidV7.pipe(Schema.brand("UserCouponId"))
+export type UserCouponId = typeof UserCouponId.Type
+
+/** Identifies a place in the line for a coupon: UUIDv7. */
+export const TicketId = uuidV7.pipe(Schema.brand("TicketId"))
+export type TicketId = typeof TicketId.Type
+
 /**
  * A product keeps the stock keeping unit that its shop gave it: 1 to 64 visible characters, case-sensitive,
  * inner blanks allowed (`BANK CHARGES`), outer ones not: MySQL compares `A` and `A ` as equal. Commas and colons

@@ -1,4 +1,5 @@
 export * from "./contract/index.ts"
+export * from "./coupons.ts"
 export * from "./errors/index.ts"
 export * from "./ids.ts"
 export * from "./locks/index.ts"

@@ -8,9 +8,10 @@ export type Access = "public" | "user" | "admin"
 
 /**
  * A query reads. A mutation writes, takes an idempotency key and has one definitive answer per key. An action writes
- * nothing that could happen twice (it makes a token, for instance), so it takes no key.
+ * nothing that could happen twice (it makes a token, for instance), so it takes no key. A subscription is a query that
+ * answers again whenever the answer changes, until there is nothing more to say.
  */
-export type ProcedureKind = "query" | "mutation" | "action"
+export type ProcedureKind = "query" | "mutation" | "action" | "subscription"
 
 // oxlint-disable-next-line typescript/no-explicit-any -- the schema's own types are read from the concrete procedure
 type AnySchema = Schema.Codec<any, any>
@@ -40,7 +41,7 @@ export interface Contract {
 export type InputOf<P extends Procedure> = P["input"]["Encoded"]
 /** What a handler gets: validated and branded. */
 export type DecodedInputOf<P extends Procedure> = P["input"]["Type"]
-/** What a caller gets: dates are `Date`, money and ids are branded. */
+/** What a caller gets (from a subscription, again and again): dates are `Date`, money and ids are branded. */
 export type OutputOf<P extends Procedure> = P["output"]["Type"]
 /** Every error that the procedure declares, those of its kind and access included. */
 export type ErrorOf<P extends Procedure> = InstanceType<P["errors"][number]>
@@ -59,7 +60,7 @@ interface Definition<
 }
 
 const accessErrors = { public: [], user: [Unauthenticated], admin: [Unauthenticated, Forbidden] } as const
-const kindErrors = { query: [], mutation: [IdempotencyKeyReused], action: [] } as const
+const kindErrors = { query: [], mutation: [IdempotencyKeyReused], action: [], subscription: [] } as const
 const commonErrors = [InvalidInput, ServiceUnavailable] as const
 
 type AllErrors<
@@ -91,3 +92,4 @@ const define =
 export const query = define("query")
 export const mutation = define("mutation")
 export const action = define("action")
+export const subscription = define("subscription")

@@ -8,14 +8,27 @@ import type { RpcContext } from "../rpc/trpc.ts"
 /** Printable ASCII: what the column of the keys holds, and what a log line can show. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
-/** Reads what the headers say. A bad token is an error only for the procedures that need one. */
+/** What tRPC gives: the request, and what a client that cannot set headers sent along with a subscription. */
+interface ContextSource {
+  readonly req: FastifyRequest
+  readonly info: { readonly connectionParams: Readonly<Record<string, string | undefined>> | null }
+}
+
+/**
+ * Reads what the headers say. A bad token is an error only for the procedures that need one. A browser's event source
+ * cannot set headers, so a subscription may carry its `authorization` among tRPC's connection parameters.
+ */
 export const makeContext =
-  (runtime: ManagedRuntime.ManagedRuntime<App, never>) =>
-  async ({ req }: { readonly req: FastifyRequest }): Promise<RpcContext> => ({
-    requestId: req.id,
-    idempotencyKey: idempotencyKeyOf(req.headers["idempotency-key"]),
-    caller: await runtime.runPromise(Effect.result(callerOf(req.headers.authorization)))
-  })
+  (runtime: ManagedRuntime.ManagedRuntime<App, never>, closing: AbortSignal) =>
+  async ({ info, req }: ContextSource): Promise<RpcContext> => {
+    const authorization = req.headers.authorization ?? info.connectionParams?.["authorization"]
+    return {
+      requestId: req.id,
+      idempotencyKey: idempotencyKeyOf(req.headers["idempotency-key"]),
+      caller: await runtime.runPromise(Effect.result(callerOf(authorization))),
+      closing
+    }
+  }
 
 const callerOf = Effect.fnUntraced(function* (header: string | undefined) {
   if (header === undefined) return yield* new Unauthenticated({ reason: "missing" })

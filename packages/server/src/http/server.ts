@@ -34,11 +34,13 @@ export const makeHttpServer = async (
   addRequestIds(app)
   addAccessLog(app, runtime)
   addHealth(app, runtime)
+  const closing = new AbortController()
+  app.addHook("preClose", async () => closing.abort())
   await app.register(fastifyTRPCPlugin, {
     prefix: "/trpc",
     trpcOptions: {
       router: makeAppRouter(makeImplement(runtime)),
-      createContext: makeContext(runtime)
+      createContext: makeContext(runtime, closing.signal)
     }
   } satisfies FastifyTRPCPluginOptions<AppRouter>)
   return app

@@ -6,10 +6,16 @@ import {
   Forbidden,
   type InputOf,
   type OutputOf,
-  type Procedure
+  type Procedure,
+  ServiceUnavailable
 } from "@holdfast/domain"
-import { TRPCError, type TRPCMutationProcedure, type TRPCQueryProcedure } from "@trpc/server"
-import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema } from "effect"
+import {
+  TRPCError,
+  type TRPCMutationProcedure,
+  type TRPCQueryProcedure,
+  type TRPCSubscriptionProcedure
+} from "@trpc/server"
+import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema, Stream } from "effect"
 import type { Caller, RequestInfo } from "./Request.ts"
 import { type RpcContext, trpc } from "./trpc.ts"
 import { classOf, Declared, invalidInputOf, type WireError } from "./wire.ts"
@@ -21,13 +27,26 @@ export interface Call<P extends Procedure> {
   readonly request: RequestInfo
 }
 
-/** The business of one procedure. A failure that the contract does not declare does not compile. */
-export type Handler<P extends Procedure, R> = (call: Call<P>) => Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
+/**
+ * The business of one procedure: an answer, or a subscription's answers. A failure that the contract does not declare
+ * does not compile.
+ */
+export type Handler<P extends Procedure, R> = (
+  call: Call<P>
+) => P["kind"] extends "subscription"
+  ? Stream.Stream<OutputOf<P>, ErrorOf<P>, R>
+  : Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
 
 /** The tRPC procedure that a contract's procedure becomes. */
-export type Implemented<P extends Procedure> = P["kind"] extends "query"
-  ? TRPCQueryProcedure<Definition<P>>
-  : TRPCMutationProcedure<Definition<P>>
+export type Implemented<P extends Procedure> = P["kind"] extends "subscription"
+  ? TRPCSubscriptionProcedure<StreamDefinition<P>>
+  : P["kind"] extends "query"
+    ? TRPCQueryProcedure<Definition<P>>
+    : TRPCMutationProcedure<Definition<P>>
+
+interface StreamDefinition<P extends Procedure> extends Omit<Definition<P>, "output"> {
+  readonly output: AsyncIterable<P["output"]["Encoded"], void, unknown>
+}
 
 export interface Definition<P extends Procedure> {
   readonly input: InputOf<P>
@@ -38,11 +57,13 @@ export interface Definition<P extends Procedure> {
 
 /** A request that takes longer than this is interrupted and told to come back; its transaction rolls back. */
 const REQUEST_DEADLINE_MS = 30_000
+const LATE_RETRY_AFTER_MS = 1_000
 
 /**
  * The only place where Effect and tRPC meet. Decodes the input, checks the access, runs the handler as a fiber that
  * the request's abort signal interrupts, encodes the output. Declared failures travel as data; anything else is
- * masked as an internal error and logged with the request's id.
+ * masked as an internal error and logged with the request's id. What a subscription fails with travels in its stream,
+ * because a browser's event source cannot read the body of an error response.
  */
 export const makeImplement =
   <R>(runtime: ManagedRuntime.ManagedRuntime<R, never>) =>
@@ -50,17 +71,24 @@ export const makeImplement =
     const decode = Schema.decodeUnknownEffect(procedure.input, { errors: "all" })
     const encode = Schema.encodeEffect(procedure.output)
 
+    const callOf = Effect.fnUntraced(function* (input: unknown, ctx: RpcContext) {
+      const caller = yield* authorise(procedure.access, ctx)
+      const decoded = yield* decode(input ?? {}).pipe(Effect.mapError(invalidInputOf))
+      const request = { requestId: ctx.requestId, idempotencyKey: yield* idempotencyKeyOf(procedure, ctx) }
+      return { input: decoded, caller: caller as never, request } satisfies Call<P>
+    })
+
     const answer = (input: unknown, ctx: RpcContext) =>
       Effect.gen(function* () {
-        const caller = yield* authorise(procedure.access, ctx)
-        const decoded = yield* decode(input ?? {}).pipe(Effect.mapError(invalidInputOf))
-        const request = { requestId: ctx.requestId, idempotencyKey: yield* idempotencyKeyOf(procedure, ctx) }
-        const output = yield* handler({ input: decoded, caller: caller as never, request })
+        const output = yield* (handler as AnswerHandler<P, R>)(yield* callOf(input, ctx))
         return yield* encode(output).pipe(Effect.orDie)
       }).pipe(
         Effect.timeoutOrElse({
           duration: REQUEST_DEADLINE_MS,
-          orElse: () => Effect.die(new Error(`no answer within ${REQUEST_DEADLINE_MS} ms`))
+          orElse: () =>
+            Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`).pipe(
+              Effect.andThen(Effect.fail(new ServiceUnavailable({ retryAfterMs: LATE_RETRY_AFTER_MS })))
+            )
         })
       )
 
@@ -72,6 +100,20 @@ export const makeImplement =
       const exit = await runtime.runPromiseExit(traced, { signal })
       if (Exit.isSuccess(exit)) return exit.value
       throw toTrpcError(procedure, exit.cause)
+    }
+
+    async function* subscribe({ ctx, input, path, signal }: ResolverOptions) {
+      const answers = Stream.unwrap(Effect.map(callOf(input, ctx), handler as StreamHandler<P, R>)).pipe(
+        Stream.mapEffect((output) => encode(output).pipe(Effect.orDie)),
+        Stream.interruptWhen(abortOf([signal, ctx.closing])),
+        Stream.tapCause((cause) =>
+          logUnexpected(procedure, cause).pipe(
+            Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
+          )
+        ),
+        Stream.catchCause((cause) => Stream.die(toTrpcError(procedure, cause)))
+      )
+      yield* Stream.toAsyncIterableWith(answers, await runtime.context())
     }
 
     const builder = trpc.procedure.errors(({ ctx, error, shape }) => {
@@ -94,15 +136,34 @@ export const makeImplement =
       }
     })
     const withInput = builder.input((raw: unknown) => raw)
-    const built = procedure.kind === "query" ? withInput.query(resolve) : withInput.mutation(resolve)
-    return built as unknown as Implemented<P>
+    const builtAs = {
+      query: () => withInput.query(resolve),
+      mutation: () => withInput.mutation(resolve),
+      action: () => withInput.mutation(resolve),
+      subscription: () => withInput.subscription(subscribe)
+    }
+    return builtAs[procedure.kind]() as unknown as Implemented<P>
   }
+
+type AnswerHandler<P extends Procedure, R> = (call: Call<P>) => Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
+type StreamHandler<P extends Procedure, R> = (call: Call<P>) => Stream.Stream<OutputOf<P>, ErrorOf<P>, R>
 
 interface ResolverOptions {
   readonly ctx: RpcContext
   readonly input: unknown
   readonly path: string
   readonly signal: AbortSignal | undefined
+}
+
+/** Ends when one of the signals is aborted. */
+const abortOf = (signals: ReadonlyArray<AbortSignal | undefined>): Effect.Effect<void> => {
+  const any = AbortSignal.any(signals.filter((signal) => signal !== undefined))
+  return Effect.callback((resume) => {
+    const abort = () => resume(Effect.void)
+    if (any.aborted) return abort()
+    any.addEventListener("abort", abort, { once: true })
+    return Effect.sync(() => any.removeEventListener("abort", abort))
+  })
 }
 
 const authorise = Effect.fnUntraced(function* (access: Access, { caller }: RpcContext) {

@@ -1,0 +1,177 @@
+import { contract } from "@holdfast/domain"
+import { expectExactly, race } from "@holdfast/testkit"
+import type { RowDataPacket } from "mysql2/promise"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { bytesOf } from "../../db/ids.ts"
+import { Shop, type TestUser } from "../../testing/shop.ts"
+import { gateOf, issue, issuedOf, manyUsers, newCoupon, patiently } from "./testing/sale.ts"
+
+describe("coupons under concurrency", () => {
+  let shop: Shop
+  beforeAll(async () => {
+    shop = await Shop.open({ servers: 2 })
+  })
+  afterAll(async () => {
+    await shop.expectRightBooks()
+    await shop.stop()
+  })
+
+  const countHolders = async (couponId: string): Promise<number> => {
+    const [rows] = await shop.sql.query<Array<RowDataPacket>>(
+      "SELECT COUNT(DISTINCT user_id) AS holders FROM user_coupons WHERE coupon_id = ?",
+      [bytesOf(couponId)]
+    )
+    return rows[0]!["holders"] as number
+  }
+
+  // Guarantees: exactly as many users win as there are coupons, nobody twice, and everybody is told one thing.
+  test("100 coupons, 1,000 users at once, each asking 3 times: 100 issued to 100 users, 900 CouponSoldOut", async () => {
+    const users = await manyUsers(shop, 1_000)
+    const { id: couponId } = await newCoupon(shop, { quantity: 100 })
+    const result = await race(
+      3_000,
+      (caller) => patiently(() => issue(shop, couponId, users[caller % 1_000]!, `request-${caller}`)),
+      { timeoutMs: 240_000 }
+    )
+    expectExactly(result, 100)
+    expectExactly(result, 200, "CouponAlreadyIssued")
+    expectExactly(result, 2_700, "CouponSoldOut")
+    const winners = new Set(result.winners.map(({ value }) => value.userId))
+    expect(winners.size).toBe(100)
+    expect(await countHolders(couponId)).toBe(100)
+    const soldOut = new Set(result.rejected.filter(isSoldOut).map(({ caller }) => users[caller % 1_000]!.id))
+    expect(soldOut.size).toBe(900)
+    expect([...winners].filter((user) => soldOut.has(user))).toEqual([])
+    expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 0 })
+  }, 300_000)
+
+  const isSoldOut = ({ reason }: { readonly reason: unknown }) =>
+    (reason as { readonly _tag: string })._tag === "CouponSoldOut"
+
+  test("as many users as coupons at once: everybody gets one, never one fewer", async () => {
+    const users = await manyUsers(shop, 60)
+    const { id: couponId } = await newCoupon(shop, { quantity: 60 })
+    const result = await race(60, (caller) => issue(shop, couponId, users[caller]!))
+    expectExactly(result, 60)
+    expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 0 })
+  })
+
+  test("one user asks 20 times at once with one key: one coupon, 20 equal answers", async () => {
+    const [user] = (await manyUsers(shop, 1)) as [TestUser]
+    const { id: couponId } = await newCoupon(shop)
+    const result = await race(20, () => issue(shop, couponId, user, "the-same-key"))
+    expectExactly(result, 20)
+    expect(new Set(result.winners.map(({ value }) => JSON.stringify(value))).size).toBe(1)
+    expect(await issuedOf(shop, couponId)).toBe(1)
+  })
+
+  test("the loser of a duplicate check does not stay in the queue: a user asks 20 times, and 9 coupons are left for 9 others", async () => {
+    const [user, ...others] = (await manyUsers(shop, 10)) as [TestUser, ...ReadonlyArray<TestUser>]
+    const { id: couponId } = await newCoupon(shop, { quantity: 10 })
+    const result = await race(20, () => issue(shop, couponId, user))
+    expectExactly(result, 1)
+    expectExactly(result, 19, "CouponAlreadyIssued")
+    expect(await gateOf(shop, couponId)).toEqual({ free: 9, reserved: 0 })
+    expectExactly(await race(9, (caller) => issue(shop, couponId, others[caller]!)), 9)
+  })
+
+  test("the quantity is raised in the middle of a sale: exactly the new quantity is issued", async () => {
+    const users = await manyUsers(shop, 120)
+    const { id: couponId } = await newCoupon(shop, { quantity: 40 })
+    const result = await race(121, async (caller) => {
+      if (caller === 120)
+        return shop.ok(contract.coupons.raiseQuantity, { couponId, additional: 30 }, shop.admin)
+      return issue(shop, couponId, users[caller]!)
+    })
+    // Who came before the raise may rightly have found it sold out; who comes now finds what is left.
+    const issued = result.fulfilled.length - 1
+    expect(issued).toBeGreaterThanOrEqual(40)
+    const again = await race(120, (caller) => issue(shop, couponId, users[caller]!))
+    expectExactly(again, 70 - issued)
+    expect(await issuedOf(shop, couponId)).toBe(70)
+  })
+
+  test("a pause in the middle of a sale: nobody gets a coupon after it was answered", async () => {
+    const users = await manyUsers(shop, 60)
+    const { id: couponId } = await newCoupon(shop, { quantity: 60 })
+    let issuedAtPause = -1
+    await race(61, async (caller) => {
+      if (caller < 60) return issue(shop, couponId, users[caller]!)
+      await shop.ok(contract.coupons.pause, { couponId }, shop.admin)
+      issuedAtPause = await issuedOf(shop, couponId)
+      return undefined
+    })
+    expect(await issuedOf(shop, couponId)).toBe(issuedAtPause)
+  })
+
+  describe("in orders", () => {
+    const order = (user: TestUser, sku: string, quantity: number, userCouponId: string) =>
+      shop.ok(contract.orders.create, { lines: [{ sku, quantity }], userCouponId }, { token: user.token })
+
+    test("one user coupon in 20 concurrent orders: one order has it, 19 CouponAlreadyUsed, no stock is lost", async () => {
+      const [user] = (await manyUsers(shop, 1)) as [TestUser]
+      const { id: couponId } = await newCoupon(shop)
+      const mine = await issue(shop, couponId, user)
+      const sku = await shop.newProduct("twenty orders", 1_000, 1_000)
+      const result = await race(20, (caller) => order(user, sku, caller + 1, mine.id))
+      const [winner] = expectExactly(result, 1)
+      expectExactly(result, 19, "CouponAlreadyUsed")
+      expect(await shop.stockOf(sku)).toBe(1_000 - (winner!.caller + 1))
+      const { items } = await shop.ok(contract.coupons.mine, {}, user)
+      expect(items[0]?.orderId).toBe(result.winners[0]!.value.id)
+    })
+
+    test("a coupon of 10 used by limited orders: 10 units and 10 coupons for 30 users make 10 orders with a discount", async () => {
+      const users = await manyUsers(shop, 30)
+      const { id: couponId } = await newCoupon(shop, {
+        quantity: 10,
+        discount: { kind: "percent", percent: 30 }
+      })
+      const sku = await shop.newProduct("ten units", 10, 1_000)
+      const result = await race(30, async (caller) => {
+        const user = users[caller]!
+        const mine = await issue(shop, couponId, user)
+        return order(user, sku, 1, mine.id)
+      })
+      expectExactly(result, 10)
+      expectExactly(result, 20, "CouponSoldOut")
+      expect(new Set(result.winners.map(({ value }) => value.totalMinor))).toEqual(new Set([700]))
+      expect(await shop.stockOf(sku)).toBe(0)
+    })
+
+    test("limited goods and more coupons than units: an order that finds no stock leaves its coupon unused", async () => {
+      const users = await manyUsers(shop, 12)
+      const { id: couponId } = await newCoupon(shop, { quantity: 12 })
+      const coupons = await Promise.all(users.map((user) => issue(shop, couponId, user)))
+      const sku = await shop.newProduct("five units", 5, 1_000)
+      const result = await race(12, (caller) => order(users[caller]!, sku, 1, coupons[caller]!.id))
+      expectExactly(result, 5)
+      expectExactly(result, 7, "OutOfStock")
+      const [rows] = await shop.sql.query(
+        "SELECT COUNT(order_id) AS used FROM user_coupons WHERE coupon_id = ?",
+        [bytesOf(couponId)]
+      )
+      expect(rows).toEqual([{ used: 5 }])
+    })
+
+    test("an order with a coupon is cancelled 10 times at once: the coupon comes back once, and can be used again", async () => {
+      const [user] = (await manyUsers(shop, 1)) as [TestUser]
+      const { id: couponId } = await newCoupon(shop)
+      const mine = await issue(shop, couponId, user)
+      const sku = await shop.newProduct("comes back", 10, 1_000)
+      const first = await order(user, sku, 1, mine.id)
+      await race(10, () => shop.ok(contract.orders.cancel, { orderId: first.id }, user))
+      const [rows] = await shop.sql.query(
+        "SELECT COUNT(*) AS returns FROM coupon_ledger WHERE kind = 'return' AND order_id = ?",
+        [bytesOf(first.id)]
+      )
+      expect(rows).toEqual([{ returns: 1 }])
+      const second = await order(user, sku, 1, mine.id)
+      expect(second).toMatchObject({ discountMinor: 100, totalMinor: 900, userCouponId: mine.id })
+      const late = await shop.call(contract.orders.cancel, { orderId: first.id }, user)
+      expect(late.ok && late.value.status).toBe("CANCELLED")
+      const { items } = await shop.ok(contract.coupons.mine, {}, user)
+      expect(items[0]?.orderId).toBe(second.id)
+    })
+  })
+})
