@@ -1,5 +1,5 @@
 import { contract } from "@holdfast/domain"
-import { eventually } from "@holdfast/testkit"
+import { eventually, startServices } from "@holdfast/testkit"
 import { createServer } from "node:net"
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"
 import { startServer } from "../startServer.ts"
@@ -18,7 +18,31 @@ describe("the HTTP server", () => {
     expect(await (await fetch(`${url}/livez`)).json()).toEqual({ status: "alive" })
     const ready = await fetch(`${url}/readyz`)
     expect(ready.status).toBe(200)
-    expect(await ready.json()).toMatchObject({ status: "ready", database: "up" })
+    expect(await ready.json()).toEqual({ status: "ready", database: "up", redis: "up" })
+  })
+
+  // Guarantees: the loss of Redis takes no server out of service, the loss of the database does.
+  test("without Redis it stays ready, without the database it is not, and both come back", async () => {
+    await using services = await startServices()
+    await using own = await Shop.open({ mysqlUrl: services.sql.url(), redisUrl: services.redis.url() })
+    const ready = async () => {
+      const response = await fetch(`${own.servers[0]?.url}/readyz`)
+      return [response.status, await response.json()] as const
+    }
+    await services.redis.kill()
+    await eventually(async () =>
+      expect(await ready()).toEqual([200, { status: "ready", database: "up", redis: "down" }])
+    )
+    await services.redis.restart()
+    await services.sql.kill()
+    await eventually(async () =>
+      expect(await ready()).toMatchObject([503, { status: "not ready", database: "down" }])
+    )
+    await services.sql.restart()
+    await eventually(
+      async () => expect(await ready()).toEqual([200, { status: "ready", database: "up", redis: "up" }]),
+      { deadlineMs: 20_000 }
+    )
   })
 
   test("every answer carries a request id; a caller's own is taken over when it is harmless", async () => {
