@@ -1,8 +1,9 @@
 // Builds the four packages and checks what would be published: the tarballs, not the folders.
-import { mkdirSync, readdirSync, rmSync } from "node:fs"
+import { readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { NPX, PNPM, root } from "./bootstrap.mjs"
-import { capture, nodeStep, runSteps } from "./steps.mjs"
+import { root } from "./bootstrap.mjs"
+import { packPackages } from "./consumer.mjs"
+import { nodeStep, runSteps } from "./steps.mjs"
 
 const PACKAGES = ["domain", "server", "client-sdk", "testkit"]
 const packed = join(root, ".tsbuild", "packed")
@@ -10,14 +11,6 @@ const packed = join(root, ".tsbuild", "packed")
 // A file that is gone from the sources must not survive in what is published.
 for (const name of PACKAGES) rmSync(join(root, "packages", name, "dist"), { recursive: true, force: true })
 rmSync(packed, { recursive: true, force: true })
-mkdirSync(packed, { recursive: true })
-
-/** pnpm writes the versions of the workspace and the catalog into the tarballs' manifests. */
-const pack = (name) => ({
-  name: `pack ${name}`,
-  work: () =>
-    capture(NPX, ["--yes", PNPM, "pack", "--pack-destination", packed], { cwd: join(root, "packages", name) })
-})
 
 const checksOf = (tarball) => [
   nodeStep(`publint ${tarball}`, "node_modules/publint/src/cli.js", "--strict", join(packed, tarball)),
@@ -32,8 +25,7 @@ const checksOf = (tarball) => [
 ]
 
 const built =
-  (await runSteps("build", [nodeStep("compile", "node_modules/typescript/bin/tsc", "-b")])) &&
-  (await runSteps("pack", PACKAGES.map(pack))) &&
+  (await runSteps("build", [{ name: "compile and pack", work: () => packPackages(PACKAGES, packed) }])) &&
   (await runSteps("packages", readdirSync(packed).flatMap(checksOf)))
 if (built) console.error(`build: the tarballs are in ${packed}`)
 process.exitCode = built ? 0 : 1
