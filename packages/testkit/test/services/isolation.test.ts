@@ -203,14 +203,11 @@ describe("a Redis database of one's own", () => {
   it("is refused when all are taken", async () => {
     const url = (index: number) => services.redis.url(index)
     const claims: Array<ClaimedDatabase> = []
-    let refusal: unknown
     // Redis has 16 databases unless told otherwise, ours 64; others may hold some of them.
-    for (let claimed = 0; claimed < 64 && refusal === undefined; claimed++) {
-      await claimRedisDatabase(url).then(
-        (claim) => claims.push(claim),
-        (error: unknown) => (refusal = error)
-      )
+    const claimAll = async () => {
+      for (let claimed = 0; claimed < 64; claimed++) claims.push(await claimRedisDatabase(url))
     }
+    const refusal: unknown = await claimAll().catch((error: unknown) => error)
     expect(refusal).toMatchObject({ _tag: "NoRedisDatabaseFree" })
     await Promise.all(claims.map((claim) => claim.release()))
   })

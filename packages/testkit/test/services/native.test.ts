@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
+import { createConnection } from "mysql2/promise"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { startServices, type Services } from "../../src/index.ts"
 import {
@@ -10,10 +11,12 @@ import {
   readRedisVersion,
   readSqlVersion
 } from "../../src/services/native/installation.ts"
+import { temporaryDirectory } from "../../src/services/native/directories.ts"
+import { thisOwner } from "../../src/services/native/owner.ts"
 import { freePort } from "../../src/services/native/port.ts"
 import { startNativeRedis } from "../../src/services/native/redis.ts"
 import { startNativeSql } from "../../src/services/native/sql.ts"
-import { ownTemporaryBase, processExists, query, withClient } from "./support.ts"
+import { ownTemporaryBase, processExists, query, withClient, withEnvironment } from "./support.ts"
 
 const native = { source: ["native"] } as const
 
@@ -110,6 +113,58 @@ describe("native services", () => {
       expect(processExists(pid)).toBe(true)
     }
     expect(processExists(pid)).toBe(false)
+  })
+})
+
+describe("temporary data on a disk", () => {
+  it("have every row that was committed when the server is killed", async () => {
+    const disk = mkdtempSync(join(tmpdir(), "disk-"))
+    const options = { HOLDFAST_TMPDIR: disk }
+    const services = await withEnvironment(options, () => startServices({ ...native, redis: false }))
+    try {
+      await services.sql.createDatabase("crash")
+      const connection = await createConnection({ uri: services.sql.url("crash") })
+      connection.on("error", () => {})
+      await connection.query("CREATE TABLE t (id INT PRIMARY KEY)")
+      for (let id = 1; id <= 200; id++) await connection.query("INSERT INTO t VALUES (?)", [id])
+      await services.sql.kill()
+      await services.sql.restart()
+      expect(await query(services.sql.url("crash"), "SELECT COUNT(*) AS n FROM t")).toEqual([{ n: 200 }])
+    } finally {
+      await services.stop()
+      rmSync(disk, { recursive: true, force: true })
+    }
+  }, 60_000)
+})
+
+describe("what an owner left that died with its supervisor", () => {
+  const base = mkdtempSync(join(tmpdir(), "left-"))
+  afterAll(() => rmSync(base, { recursive: true, force: true }))
+
+  /** A temporary directory as it looks when `owner` made it. */
+  const left = (name: string, owner: object) => {
+    mkdirSync(join(base, `holdfast-${name}`))
+    writeFileSync(join(base, `holdfast-${name}`, "owner.json"), JSON.stringify(owner))
+  }
+
+  it("is removed by the next start, and nothing else is", async () => {
+    const alive = thisOwner()
+    left("dead", { ...alive, pid: 2 ** 22 + 1 })
+    left("pid-given-out-again", { ...alive, startedAt: "1" })
+    left("alive", alive)
+    left("of-another-container", { ...alive, pid: 2 ** 22 + 1, namespace: "pid:[1]" })
+    mkdirSync(join(base, "holdfast-being-made"))
+    mkdirSync(join(base, "somebody-elses"))
+    const mine = await temporaryDirectory("mine", base)
+    expect(readdirSync(base).toSorted()).toEqual(
+      [
+        "holdfast-alive",
+        "holdfast-being-made",
+        basename(mine.path),
+        "holdfast-of-another-container",
+        "somebody-elses"
+      ].toSorted()
+    )
   })
 })
 
