@@ -1,0 +1,64 @@
+import { once } from "node:events"
+import { connect, createServer, type Socket } from "node:net"
+import type { AddressInfo } from "node:net"
+
+/** Where a connection is cut: before the request gets through, while the answer comes back, or instead of an answer. */
+export type Cut = "before" | "during" | "after" | "never"
+
+export interface CuttingProxy extends AsyncDisposable {
+  readonly url: string
+  /** How often a request met each fate. */
+  readonly fates: ReadonlyMap<Cut, number>
+}
+
+/**
+ * A proxy in front of an HTTP server which decides for every request what becomes of its connection. It knows no HTTP:
+ * whatever a client writes after an answer, or first, begins a request.
+ * @param fateOf asked once for every request
+ */
+export const startCuttingProxy = async (target: string, fateOf: () => Cut): Promise<CuttingProxy> => {
+  const { hostname, port } = new URL(target)
+  const fates = new Map<Cut, number>()
+  const open = new Set<Socket>()
+
+  const server = createServer((client) => {
+    const upstream = connect(Number(port), hostname)
+    for (const socket of [client, upstream]) {
+      open.add(socket)
+      socket.on("error", () => socket.destroy())
+      socket.on("close", () => {
+        open.delete(socket)
+        client.destroy()
+        upstream.destroy()
+      })
+    }
+    let fate: Cut | undefined
+    client.on("data", (chunk) => {
+      if (fate === undefined) {
+        fate = fateOf()
+        fates.set(fate, (fates.get(fate) ?? 0) + 1)
+        if (fate === "before") return client.destroy()
+      }
+      upstream.write(chunk)
+    })
+    upstream.on("data", (chunk) => {
+      const met = fate
+      fate = undefined
+      if (met === "after") return client.destroy()
+      if (met === "during") return client.write(chunk.subarray(0, chunk.length / 2), () => client.destroy())
+      client.write(chunk)
+    })
+  })
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    fates,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of open) socket.destroy()
+      server.close()
+      await once(server, "close")
+    }
+  }
+}
