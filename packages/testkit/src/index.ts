@@ -125,3 +125,33 @@ export { load, type LoadCall, type LoadOptions } from "./load/load.ts"
 export type { ArrivalKind } from "./load/arrivals.ts"
 export type { LatencySummary, PercentilePoint } from "./load/latencies.ts"
 export type { LoadInterval, LoadReport } from "./load/report.ts"
+
+export {
+  explore,
+  replay,
+  type Exploration,
+  type ExplorationFailure,
+  type ExploreOptions,
+  type Nondeterminism,
+  type Replayed
+} from "./explore/explore.ts"
+export {
+  expectExploration,
+  IncompleteExplorationError,
+  ScheduleViolationError,
+  type SafeOptions
+} from "./explore/expect-exploration.ts"
+export { crashOf, cutOf, lostReplyOf } from "./explore/actors.ts"
+export { InvalidScheduleCodeError } from "./explore/schedule-code.ts"
+export type {
+  Actor,
+  ClientResult,
+  Scenario,
+  ScheduleControl,
+  ScheduleView,
+  Step
+} from "./explore/scenario.ts"
+export type { Address, Ports } from "./explore/gate/lane.ts"
+export type { SqlAddress } from "./explore/lock-waits.ts"
+export type { StrategyName } from "./explore/strategy/proposals.ts"
+export type { Divergence } from "./explore/strategy/strategy.ts"

@@ -1,0 +1,156 @@
+/**
+ * How fast the checker and the wire explorer are, and how surely they find what was planted.
+ *
+ *   npm run bench -- explore [--json] [--soak] [--schedules 10000]
+ *
+ * `--soak` runs every corrected scenario under so many schedules and fails on a false alarm.
+ */
+import { explore, replay, type Exploration, type ExploreOptions } from "../src/explore/explore.ts"
+import { seededRandom } from "../src/explore/random.ts"
+import { PlantedWorld } from "../src/explore/testing/planted-world.ts"
+import { plantedBugs } from "../src/explore/testing/planted/all.ts"
+import { rowsOf, type PlantedBug } from "../src/explore/testing/planted/planted.ts"
+import { checkLinearizable } from "../src/history/linearizability.ts"
+import { mutex } from "../src/history/models/mutex.ts"
+import { waitingMutex } from "../src/history/testing/objects.ts"
+import { simulate } from "../src/history/testing/simulate.ts"
+
+const ROUNDS = 5
+
+const median = (values: ReadonlyArray<number>): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+
+const rounded = (value: number): number => Math.round(value * 10) / 10
+
+/** 10,000 operations of 50 clients on a mutex. */
+const checkerFigures = () => {
+  const history = simulate(waitingMutex, { clients: 50, operations: 10_000 }, seededRandom(7))
+  const times = Array.from({ length: ROUNDS }, () => {
+    const startedAtMs = performance.now()
+    const { verdict } = checkLinearizable(history, mutex())
+    if (verdict !== "ok") throw new Error(`The checker says ${verdict}.`)
+    return performance.now() - startedAtMs
+  })
+  return { operations: history.length, clients: 50, medianMs: rounded(median(times)) }
+}
+
+/** Three clients that read and decrement a counter: two steps each. */
+const redisCounter: PlantedBug = {
+  name: "counter",
+  clients: 3,
+  uses: ["redis"],
+  setup: ({ redis }) => redis.set("counter", 5),
+  buggy: async ({ redis }) => String(await redis.decr("counter")),
+  fixed: async ({ redis }) => {
+    await redis.get("counter")
+    return String(await redis.decr("counter"))
+  },
+  check: async ({ redis }) => ((await redis.get("counter")) === "2" ? undefined : "Lost.")
+}
+
+/** Three clients, each a transaction with a locking read, an update and a commit: they wait for each other's lock. */
+const sqlTransaction: PlantedBug = {
+  name: "transaction",
+  clients: 3,
+  uses: ["sql"],
+  schema: ["CREATE TABLE counted (id INT PRIMARY KEY, stock INT) ENGINE=InnoDB"],
+  setup: ({ sql }) => sql.query("REPLACE INTO counted VALUES (1, 5)"),
+  buggy: async () => "",
+  fixed: async ({ sql }) => {
+    await sql.query("BEGIN")
+    await sql.query("SELECT stock FROM counted WHERE id = 1 FOR UPDATE")
+    await sql.query("UPDATE counted SET stock = stock - 1 WHERE id = 1")
+    await sql.query("COMMIT")
+    return "done"
+  },
+  check: async ({ sql }) =>
+    (await rowsOf(sql, "UPDATE counted SET stock = 0 WHERE id = 1 AND stock = 2")) === 1 ? undefined : "Lost."
+}
+
+const throughput = async (world: PlantedWorld, workload: PlantedBug, schedules: number) => {
+  const rates: Array<number> = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const options: ExploreOptions = { strategy: "random", schedules, seed: 1 + round * schedules }
+    const exploration = await explore(await world.scenario(workload, "fixed"), options)
+    if (exploration.failure !== undefined) throw new Error(exploration.failure.message)
+    rates.push((exploration.schedules / exploration.elapsedMs) * 1000)
+  }
+  return { clients: workload.clients, schedules, medianPerSecond: rounded(median(rates)) }
+}
+
+/** Finds every planted bug and repeats it 100 times. */
+const plantedFigures = async (world: PlantedWorld) => {
+  const figures: Record<string, unknown> = {}
+  for (const plant of plantedBugs) {
+    const scenario = await world.scenario(plant(), "buggy")
+    const { failure } = await explore(scenario, { schedules: 2_000, replays: 0 })
+    if (failure === undefined) {
+      figures[plant().name] = { found: false }
+      continue
+    }
+    const replayed = await replay(scenario, failure.code, { times: 100 })
+    const same = replayed.filter(({ violation }) => violation === failure.message).length
+    figures[plant().name] = {
+      found: true,
+      foundAfter: failure.foundAfter,
+      code: failure.code,
+      replays: `${same} of 100`
+    }
+  }
+  return figures
+}
+
+export interface ExploreBenchOptions {
+  /** Run the corrected scenarios instead, under so many schedules each. */
+  readonly soak?: boolean
+  readonly schedules?: number
+  readonly onProgress?: (line: string) => void
+}
+
+/** The figures of the testkit's checker and explorer. */
+export const run = async ({
+  soak = false,
+  schedules = 10_000,
+  onProgress = () => {}
+}: ExploreBenchOptions = {}) => {
+  const world = await PlantedWorld.start()
+  try {
+    if (soak) return await soakFigures(world, schedules, onProgress)
+    return {
+      checker: checkerFigures(),
+      explorer: {
+        redis: await throughput(world, redisCounter, 2_000),
+        sql: await throughput(world, sqlTransaction, 200)
+      },
+      planted: await plantedFigures(world)
+    }
+  } finally {
+    await world.stop()
+  }
+}
+
+const summary = ({ schedules, truncated, elapsedMs, failure, nondeterminism }: Exploration) => ({
+  schedules,
+  truncated,
+  perSecond: Math.round((schedules / elapsedMs) * 1000),
+  falseAlarm: failure?.message ?? null,
+  code: failure?.code ?? null,
+  nondeterminism: nondeterminism ?? null
+})
+
+/** Every corrected scenario under many schedules: depth first, then PCT, then at random. */
+const soakFigures = async (world: PlantedWorld, schedules: number, onProgress: (line: string) => void) => {
+  const third = Math.floor(schedules / 3)
+  const shares = { dfs: third, pct: third, random: schedules - 2 * third } as const
+  const figures: Record<string, ReturnType<typeof summary>> = {}
+  for (const plant of plantedBugs) {
+    for (const strategy of ["dfs", "pct", "random"] as const) {
+      const scenario = await world.scenario(plant(), "fixed")
+      const figure = summary(await explore(scenario, { strategy, schedules: shares[strategy] }))
+      figures[`${plant().name}, ${strategy}`] = figure
+      onProgress(`${plant().name}, ${strategy}: ${JSON.stringify(figure)}`)
+      if (figure.falseAlarm !== null) process.exitCode = 1
+    }
+  }
+  return figures
+}
