@@ -138,15 +138,19 @@ const summary = ({ schedules, truncated, elapsedMs, failure, nondeterminism }: E
   nondeterminism: nondeterminism ?? null
 })
 
-/** Every corrected scenario under many schedules: depth first, then PCT, then at random. */
+/**
+ * Every corrected scenario under so many schedules: a third depth first, a third PCT, the rest at random, which is more
+ * where there are few schedules in all.
+ */
 const soakFigures = async (world: PlantedWorld, schedules: number, onProgress: (line: string) => void) => {
-  const third = Math.floor(schedules / 3)
-  const shares = { dfs: third, pct: third, random: schedules - 2 * third } as const
   const figures: Record<string, ReturnType<typeof summary>> = {}
   for (const plant of plantedBugs) {
+    let left = schedules
     for (const strategy of ["dfs", "pct", "random"] as const) {
       const scenario = await world.scenario(plant(), "fixed")
-      const figure = summary(await explore(scenario, { strategy, schedules: shares[strategy] }))
+      const share = strategy === "random" ? left : Math.floor(schedules / 3)
+      const figure = summary(await explore(scenario, { strategy, schedules: share }))
+      left -= figure.schedules
       figures[`${plant().name}, ${strategy}`] = figure
       onProgress(`${plant().name}, ${strategy}: ${JSON.stringify(figure)}`)
       if (figure.falseAlarm !== null) process.exitCode = 1
