@@ -37,16 +37,16 @@ export const startCuttingProxy = async (target: string, fateOf: () => Cut): Prom
       if (fate === undefined) {
         fate = fateOf()
         fates.set(fate, (fates.get(fate) ?? 0) + 1)
-        if (fate === "before") return client.destroy()
       }
-      upstream.write(chunk)
+      if (fate === "before") client.destroy()
+      else upstream.write(chunk)
     })
     upstream.on("data", (chunk) => {
       const met = fate
       fate = undefined
-      if (met === "after") return client.destroy()
-      if (met === "during") return client.write(chunk.subarray(0, chunk.length / 2), () => client.destroy())
-      client.write(chunk)
+      if (met === "after") client.destroy()
+      else if (met === "during") client.write(chunk.subarray(0, chunk.length / 2), () => client.destroy())
+      else client.write(chunk)
     })
   })
   server.listen(0, "127.0.0.1")

@@ -1,0 +1,176 @@
+import type { Contract, DomainErrorClass, ErrorCode, Procedure } from "@holdfast/domain"
+import { Schema } from "effect"
+
+/** Any JSON: the parts of a document that are schemas are as deep as the contract's. */
+export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
+export type JsonObject = { readonly [key: string]: Json }
+
+export interface OpenApiDocument {
+  readonly openapi: "3.1.1"
+  readonly info: { readonly title: string; readonly version: string; readonly description: string }
+  readonly servers: ReadonlyArray<{ readonly url: string }>
+  readonly tags: ReadonlyArray<{ readonly name: string }>
+  readonly paths: { readonly [path: string]: { readonly get?: JsonObject; readonly post?: JsonObject } }
+  readonly components: { readonly schemas: JsonObject; readonly securitySchemes: JsonObject }
+}
+
+/** The HTTP status of each code word, as tRPC answers it. */
+const HTTP_STATUS: { readonly [Code in ErrorCode]: number } = {
+  BAD_REQUEST: 400,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  CONFLICT: 409,
+  PRECONDITION_FAILED: 412,
+  UNPROCESSABLE_CONTENT: 422,
+  TOO_MANY_REQUESTS: 429,
+  SERVICE_UNAVAILABLE: 503
+}
+
+const DESCRIPTION = [
+  "Queries are GET requests whose input is JSON in the query string; everything else is a POST request with JSON.",
+  "An answer is under `result.data`. An error's own fields are under `error.data.domain`, told apart by `_tag`;",
+  "`error.data.retryable` says whether the same request may succeed later.",
+  "Send an `idempotency-key` with every mutation and repeat it with every retry: each key has one answer."
+].join(" ")
+
+/**
+ * The OpenAPI 3.1 document of a contract, for callers without TypeScript: the tRPC calls as the plain HTTP requests
+ * that they are, made from the very schemas that check and encode them.
+ * @param contract every procedure
+ * @param version of the server
+ * @returns the document; its only server is the one that it was fetched from
+ */
+export const openApiOf = (contract: Contract, version: string): OpenApiDocument => {
+  const operations = Object.entries(contract).flatMap(([group, procedures]) =>
+    Object.entries(procedures).map(([name, procedure]) => ({ group, path: `${group}.${name}`, procedure }))
+  )
+  const errorClasses = operations.flatMap(({ procedure }) => procedure.errors)
+  return {
+    openapi: "3.1.1",
+    info: { title: "Holdfast", version, description: DESCRIPTION },
+    servers: [{ url: "/" }],
+    tags: Object.keys(contract).map((name) => ({ name })),
+    paths: Object.fromEntries(
+      operations.map(({ group, path, procedure }) => [`/trpc/${path}`, pathItem(group, path, procedure)])
+    ),
+    components: {
+      schemas: { ...Object.fromEntries(errorClasses.map(errorComponent)), Defect: defectSchema },
+      securitySchemes: { accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" } }
+    }
+  }
+}
+
+const isRead = ({ kind }: Procedure) => kind === "query" || kind === "subscription"
+
+const pathItem = (group: string, operationId: string, procedure: Procedure) => {
+  const operation = {
+    operationId,
+    tags: [group],
+    summary: procedure.summary,
+    ...(procedure.access === "public" ? {} : { security: [{ accessToken: [] }] }),
+    responses: { "200": success(procedure), ...failures(procedure.errors) }
+  }
+  if (isRead(procedure)) return { get: { ...operation, parameters: [inputParameter(procedure)] } }
+  const parameters = procedure.kind === "mutation" ? [idempotencyKeyParameter] : []
+  const requestBody = { required: true, content: jsonContent(jsonSchemaOf(procedure.input)) }
+  return { post: { ...operation, parameters, requestBody } }
+}
+
+const inputParameter = ({ input }: Procedure): JsonObject => ({
+  name: "input",
+  in: "query",
+  required: true,
+  description: "The input as JSON text.",
+  content: jsonContent(jsonSchemaOf(input))
+})
+
+const idempotencyKeyParameter: JsonObject = {
+  name: "idempotency-key",
+  in: "header",
+  required: false,
+  description:
+    "Any text that names this one request of yours, a UUID for instance. Its answer is repeated to retries.",
+  schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[\\x21-\\x7e]+$" }
+}
+
+const success = (procedure: Procedure): JsonObject => {
+  const output = jsonSchemaOf(procedure.output)
+  if (procedure.kind !== "subscription")
+    return { description: "The answer.", content: jsonContent(object({ result: object({ data: output }) })) }
+  return {
+    description: "Server-sent events; the data of each message is an answer as JSON.",
+    content: { "text/event-stream": { schema: { type: "string" }, itemSchema: output } }
+  }
+}
+
+/** One response a status; what shares a status is told apart by its tag. */
+const failures = (errors: ReadonlyArray<DomainErrorClass>): JsonObject => {
+  const byStatus = Map.groupBy(errors, ({ code }) => HTTP_STATUS[code])
+  const declared = [...byStatus].map(([status, classes]) => {
+    const tags = classes.map((errorClass) => errorComponent(errorClass)[0])
+    const domain = tags.map((tag) => ({ $ref: `#/components/schemas/${tag}` }))
+    return [
+      String(status),
+      { description: tags.join(", "), content: jsonContent(errorResponse({ oneOf: domain })) }
+    ]
+  })
+  const defect = { description: "A defect.", content: jsonContent({ $ref: "#/components/schemas/Defect" }) }
+  return { ...Object.fromEntries(declared), default: defect } as JsonObject
+}
+
+const object = (properties: JsonObject): JsonObject => ({
+  type: "object",
+  properties,
+  required: Object.keys(properties)
+})
+
+const details = {
+  code: { type: "string" },
+  httpStatus: { type: "integer" },
+  path: { type: "string" },
+  requestId: { type: "string", description: "Names the request in the server's log." }
+}
+
+const envelope = (data: JsonObject): JsonObject =>
+  object({ error: object({ message: { type: "string" }, code: { type: "integer" }, data }) })
+
+const errorResponse = (domain: JsonObject): JsonObject =>
+  envelope({
+    type: "object",
+    properties: { ...details, retryable: { type: "boolean" }, retryAfterMs: { type: "integer" }, domain },
+    required: ["code", "httpStatus", "retryable", "domain"]
+  })
+
+/** What is not declared: a defect of the server, masked, or a request that is not one of this document. */
+const defectSchema = envelope({ type: "object", properties: details, required: ["code", "httpStatus"] })
+
+/** The component of an error class: its tag and its JSON Schema. */
+const errorComponent = (errorClass: DomainErrorClass): readonly [tag: string, schema: JsonObject] => {
+  const schema = jsonSchemaOf(errorClass)
+  const tag = (schema as { readonly properties: { readonly _tag: { readonly enum: ReadonlyArray<string> } } })
+    .properties._tag.enum[0]
+  if (tag === undefined) throw new Error("an error class without a tag")
+  return [tag, schema]
+}
+
+/** The JSON that a schema reads and writes; classes refer to a definition, which is put in their place. */
+const jsonSchemaOf = (schema: Schema.Constraint): JsonObject => {
+  const document = Schema.toJsonSchemaDocument(schema)
+  const definitions = document.definitions as { readonly [name: string]: JsonObject }
+  return inlined(document.schema as JsonObject, definitions) as JsonObject
+}
+
+const inlined = (json: Json, definitions: { readonly [name: string]: JsonObject }): Json => {
+  if (Array.isArray(json)) return json.map((part: Json) => inlined(part, definitions))
+  if (typeof json !== "object" || json === null) return json
+  const reference = (json as JsonObject)["$ref"]
+  if (typeof reference === "string") {
+    const definition = definitions[reference.replace("#/$defs/", "")]
+    if (definition === undefined) throw new Error(`${reference} is not defined`)
+    return inlined(definition, definitions)
+  }
+  return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, inlined(value, definitions)]))
+}
+
+const jsonContent = (schema: JsonObject): JsonObject => ({ "application/json": { schema } })
