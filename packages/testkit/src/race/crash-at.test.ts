@@ -75,7 +75,9 @@ describe("crashAt", () => {
 
   it("takes the program along when the test run itself is killed", async () => {
     const parentModule = new URL("./testing/crashing-parent.ts", import.meta.url)
-    await using parent = crashAt("never", { module: parentModule, args: [counter] })
+    // A run that is killed cannot tidy up its temporary directory; this one lies in ours.
+    const options = { module: parentModule, args: [counter], env: { TMPDIR: directory } }
+    await using parent = crashAt("never", options)
     const [, pid] = await parent.output(/child (\d+)/)
     expect(process.kill(Number(pid), 0)).toBe(true)
     parent.kill("SIGKILL")
