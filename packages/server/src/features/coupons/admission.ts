@@ -97,19 +97,25 @@ const makeAdmit = ({ current, gate, hasCoupon, rebuild }: AdmitParts): CouponAdm
       if (verdict === "known") return letThrough
       const coupon = yield* current(couponId)
       const nowMs = yield* Clock.currentTimeMillis
+      if (
+        verdict === "missing" &&
+        coupon !== undefined &&
+        nowMs < Math.min(deadlineMs, coupon.endsAt.getTime())
+      ) {
+        yield* Effect.catch(rebuild(couponId), () => Effect.sleep(pauseMs))
+        continue
+      }
       const error = coupon === undefined ? new CouponNotFound({ couponId }) : closedBecause(coupon, nowMs)
       if (error !== undefined) {
-        // Only the gate would have known the user: the transaction then says what they have, or had answered before.
-        const isHolder = verdict === "away" && (yield* hasCoupon(couponId, userId))
+        // Without a gate that knows the user, the transaction says what they have, or what they were answered before.
+        const isUnknown = verdict === "away" || verdict === "missing"
+        const isHolder = isUnknown && (yield* hasCoupon(couponId, userId))
         return isHolder ? letThrough : { _tag: "refused", error }
       }
       // Closed for the gate and open for the database: their clocks differ, and the database's side is the one that counts.
-      if (verdict === "away" || verdict === "closed" || nowMs >= deadlineMs) return letThrough
-      if (verdict === "missing" || (yield* isWrong(gate, couponId, coupon!))) {
-        yield* Effect.ignore(rebuild(couponId))
-      } else {
-        yield* Effect.sleep(pauseMs * (0.5 + Math.random() / 2))
-      }
+      if (verdict !== "full" || nowMs >= deadlineMs) return letThrough
+      if (yield* isWrong(gate, couponId, coupon!)) yield* Effect.ignore(rebuild(couponId))
+      else yield* Effect.sleep(pauseMs * (0.5 + Math.random() / 2))
     }
   })
 

@@ -38,16 +38,17 @@ export const auditGates = Effect.gen(function* () {
     before = coupons.length === AT_ONCE ? coupons.at(-1)?.id : undefined
   } while (before !== undefined)
   return { checked, problems } satisfies GateAudit
-}).pipe(
-  Effect.catchTag("GateAway", ({ cause }) =>
-    Effect.succeed({ checked: 0, problems: [{ problem: "Redis is out of reach", cause: String(cause) }] })
-  )
-)
+})
 
 interface Found {
   readonly isBuilt: boolean
   readonly problems: ReadonlyArray<Readonly<Record<string, unknown>>>
 }
+
+const outOfReach = (coupon: CouponId, cause: unknown): Found => ({
+  isBuilt: false,
+  problems: [{ coupon, problem: "Redis is out of reach", cause: String(cause) }]
+})
 
 const untilItFits = Effect.fnUntraced(function* (
   gate: CouponGate["Service"],
@@ -55,7 +56,9 @@ const untilItFits = Effect.fnUntraced(function* (
   deadlineMs: number
 ) {
   for (;;) {
-    const found: Found = yield* compare(gate, couponId)
+    const found: Found = yield* compare(gate, couponId).pipe(
+      Effect.catchTag("GateAway", ({ cause }) => Effect.succeed(outOfReach(couponId, cause)))
+    )
     if (found.problems.length === 0 || (yield* Clock.currentTimeMillis) >= deadlineMs) return found
     yield* Effect.sleep(LOOK_AGAIN_MS)
   }

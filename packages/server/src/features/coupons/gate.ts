@@ -8,7 +8,7 @@ import { type GateScript, gateScripts } from "./gateScripts.ts"
  * For how long a reservation holds its slot. After it, somebody asks the database what became of it; so this and one
  * round of the keeper (see keeper.ts) stay below the 5 seconds in which a slot comes back after a crash.
  */
-export const RESERVATION_MS = 3_000
+export const RESERVATION_MS = 2_000
 
 /** After Redis failed, nobody asks it again for this long: each caller would wait for its own timeout. */
 const AWAY_MS = 250
@@ -21,6 +21,9 @@ const KEPT_AFTER_END_MS = 86_400_000
 
 const OVERDUE_AT_ONCE = 1_000
 
+/** No deadline is further away than this, unless the clock of Redis went back. */
+const LATEST_MS = RESERVATION_MS + 1_000
+
 /**
  * What the gate says to a user: `reserved`, a slot is theirs until the deadline; `known`, they have a coupon or a
  * reservation already; `closed`, not in the campaign's time; `full`, no slot is free; `missing`, it must be built.
@@ -32,7 +35,7 @@ export interface GateState {
   readonly quantity: number
   readonly holders: number
   readonly reserved: number
-  /** Users whose reservation is past its deadline, the oldest first, at most 1,000 of them. */
+  /** Users whose reservation is past its deadline, the oldest first, about 1,000 of them. */
   readonly overdue: ReadonlyArray<UserId>
 }
 
@@ -61,8 +64,8 @@ export class CouponGate extends Context.Service<
     ) => Effect.Effect<void, GateAway>
     /** Opens the gate when it has that many holders at least. `again`: some were lost on the way. */
     readonly open: (coupon: Coupon, holders: number) => Effect.Effect<"open" | "again", GateAway>
-    /** `undefined`: there is no gate. `graceMs`: how far past its deadline a reservation is overdue; default 0. */
-    readonly look: (couponId: CouponId, graceMs?: number) => Effect.Effect<GateState | undefined, GateAway>
+    /** `undefined`: there is no gate. */
+    readonly look: (couponId: CouponId) => Effect.Effect<GateState | undefined, GateAway>
     /** Everybody whom the gate takes for a holder, and everybody with a reservation. */
     readonly members: (
       couponId: CouponId
@@ -103,7 +106,7 @@ const makeGate = (client: RedisClient): CouponGate["Service"] => {
       Effect.map(run(reserve, couponId, userId, RESERVATION_MS), (verdict) => verdict as Verdict),
     confirm: (couponId, userIds) => run(confirm, couponId, ORPHAN_MS, ...userIds).pipe(Effect.asVoid),
     release: (couponId, userIds, which) =>
-      run(release, couponId, which ?? "any", ...userIds).pipe(Effect.asVoid),
+      run(release, couponId, which === undefined ? "" : LATEST_MS, ...userIds).pipe(Effect.asVoid),
     addHolders: (couponId, userIds) =>
       Effect.forEach(portionsOf(userIds), (portion) => ask(() => client.sadd(setOf(couponId), ...portion)), {
         discard: true
@@ -122,8 +125,8 @@ const makeGate = (client: RedisClient): CouponGate["Service"] => {
         coupon.endsAt.getTime() + KEPT_AFTER_END_MS,
         holders
       ).pipe(Effect.map((reply) => (reply === "open" ? "open" : "again"))),
-    look: (couponId, graceMs = 0) =>
-      Effect.map(run(look, couponId, OVERDUE_AT_ONCE, graceMs), (reply) =>
+    look: (couponId) =>
+      Effect.map(run(look, couponId, LATEST_MS, OVERDUE_AT_ONCE), (reply) =>
         reply === "missing" ? undefined : stateOf(reply as LookReply)
       ),
     members: (couponId) =>

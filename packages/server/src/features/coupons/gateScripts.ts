@@ -41,12 +41,15 @@ if redis.call('EXISTS', facts) == 0 then redis.call('PEXPIRE', holders, ARGV[1])
 return 'done'
 `
 
-/** ARGV: users whose reservation is over, but not before its deadline when the first of them is 'overdue'. */
+/**
+ * ARGV: '' for any, or for overdue ones only the longest time to a deadline; then users whose reservation is over.
+ * A deadline that is further away than any can be comes from a clock that was ahead, so it is overdue too.
+ */
 const release = `${prelude}
-local onlyOverdue = ARGV[1] == 'overdue'
+local latest = ARGV[1] ~= '' and nowMs + ARGV[1]
 for i = 2, #ARGV do
-  local deadline = redis.call('ZSCORE', reserved, ARGV[i])
-  if deadline and (not onlyOverdue or tonumber(deadline) <= nowMs) then redis.call('ZREM', reserved, ARGV[i]) end
+  local deadline = tonumber(redis.call('ZSCORE', reserved, ARGV[i]) or 'nan')
+  if not latest or deadline <= nowMs or deadline > latest then redis.call('ZREM', reserved, ARGV[i]) end
 end
 return 'done'
 `
@@ -63,11 +66,16 @@ return 'open'
 `
 
 /**
- * ARGV: how many overdue users to name, and for how long past its deadline a reservation is not yet overdue.
+ * ARGV: the longest time to a deadline, and how many overdue users to name.
  * Replies {quantity or '', holders, reservations, overdue users}.
  */
 const look = `${prelude}
-local overdue = redis.call('ZRANGE', reserved, '-inf', string.format('%.0f', nowMs - ARGV[2]), 'BYSCORE', 'LIMIT', 0, ARGV[1])
+local past = string.format('%.0f', nowMs)
+local future = '(' .. string.format('%.0f', nowMs + ARGV[1])
+local overdue = redis.call('ZRANGE', reserved, '-inf', past, 'BYSCORE', 'LIMIT', 0, ARGV[2])
+for _, user in ipairs(redis.call('ZRANGE', reserved, future, '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
+  overdue[#overdue + 1] = user
+end
 return {redis.call('HGET', facts, 'quantity') or '', redis.call('SCARD', holders), redis.call('ZCARD', reserved), overdue}
 `
 
