@@ -39,7 +39,7 @@ const invoices = (count: number): string => {
 }
 
 const FILE = join(directory, "invoices.csv.gz")
-const ORDERS = 150
+const ORDERS = 100
 const text = invoices(ORDERS)
 writeFileSync(FILE, gzipSync(text))
 const rowCount = text.split("\n").length - 1
