@@ -1,5 +1,6 @@
 import { Effect, Schema } from "effect"
 import { Migrator } from "kysely/migration"
+import { inspect } from "node:util"
 import { Database } from "./Database.ts"
 import { firstTables } from "./migrations/0001_first_tables.ts"
 import { coupons } from "./migrations/0002_coupons.ts"
@@ -23,7 +24,7 @@ export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("Migr
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `migration ${this.migration} failed: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    return `migration ${this.migration} failed: ${this.cause instanceof Error ? this.cause.message : inspect(this.cause)}`
   }
 }
 

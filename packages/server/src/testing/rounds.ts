@@ -4,7 +4,7 @@ import type { App } from "../features/App.ts"
 
 /** One round of a worker on a server whose own workers are off: so a test says when what happens. */
 export const round = (server: RunningServer, worker: Worker<App>): Promise<number> =>
-  server.runtime.runPromise(worker.round as never)
+  server.runtime.runPromise(worker.round)
 
 /** Rounds until there is nothing left to do. */
 export const drain = async (

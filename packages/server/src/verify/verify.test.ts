@@ -1,6 +1,6 @@
 import { contract } from "@holdfast/domain"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { Shop } from "../testing/shop.ts"
+import { Shop, type TestUser } from "../testing/shop.ts"
 import { verifyText } from "./text.ts"
 
 /** Each kind of damage: what is done to a database with right books, and the check that must notice. */
@@ -68,7 +68,7 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
     "payments",
     ["UPDATE orders SET status = 'PENDING' WHERE status = 'PAID'"]
   ],
-  ["a payment of no order", "payments", ["UPDATE payments SET order_id = REPEAT('x', 16)"]],
+  ["a payment of no order", "payments", ["UPDATE payments SET order_id = REPEAT('x', 16) LIMIT 1"]],
   [
     "a payment by a stranger",
     "payments",
@@ -105,6 +105,83 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
     ["INSERT INTO outbox (topic, payload) SELECT topic, payload FROM outbox"]
   ],
   [
+    "a payment announced for another order",
+    "events",
+    [
+      "UPDATE outbox SET payload = JSON_SET(payload, '$.orderId', '01900000-0000-7000-8000-000000000000') WHERE topic = 'order.paid'"
+    ]
+  ],
+  ["a refund that was never announced", "events", ["DELETE FROM outbox WHERE topic = 'order.refunded'"]],
+  [
+    "an event that was not published although a server looked after it",
+    "outbox",
+    [
+      "INSERT INTO worker_turns (worker, last_round_at) VALUES ('outbox relay', UTC_TIMESTAMP(3) + INTERVAL 2 MINUTE)"
+    ]
+  ],
+  [
+    "an order that holds its stock past its deadline although a server looked after it",
+    "expiry",
+    [
+      "INSERT INTO worker_turns (worker, last_round_at) VALUES ('outbox relay', UTC_TIMESTAMP(3) + INTERVAL 12 MINUTE)"
+    ]
+  ],
+  [
+    "a refund of nothing",
+    "refunds",
+    [
+      "UPDATE orders SET status = 'PAID', cancelled_at = NULL, cancel_reason = NULL WHERE id IN (SELECT order_id FROM refunds)"
+    ]
+  ],
+  ["a cancelled order whose points stayed away", "refunds", ["DELETE FROM refunds"]],
+  ["a refund that no account got", "refunds", ["DELETE FROM point_ledger WHERE kind = 'refund'"]],
+  ["a refund of less than was paid", "refunds", ["UPDATE refunds SET amount_minor = amount_minor - 1"]],
+  [
+    "a cancelled order that kept its units",
+    "reservations",
+    [
+      "DELETE FROM stock_ledger WHERE kind = 'release'",
+      "UPDATE products SET stock = stock - 2 WHERE sku = 'tea'"
+    ]
+  ],
+  [
+    "a release that brought a unit too many",
+    "stock",
+    [
+      "UPDATE stock_ledger SET delta = delta + 1 WHERE kind = 'release'",
+      "UPDATE products SET stock = stock + 1 WHERE sku = 'tea'"
+    ]
+  ],
+  [
+    "an order cancelled for no reason",
+    "cancellations",
+    ["UPDATE orders SET cancel_reason = NULL WHERE status = 'CANCELLED'"]
+  ],
+  [
+    "an order that expired before its time",
+    "cancellations",
+    ["UPDATE orders SET cancel_reason = 'expired' WHERE status = 'CANCELLED'"]
+  ],
+  [
+    "an answered order that is not there",
+    "answers",
+    [
+      "UPDATE idempotency_keys SET answer = JSON_SET(answer, '$.success.id', '01900000-0000-7000-8000-000000000000') WHERE procedure_path = 'orders.create'"
+    ]
+  ],
+  [
+    "an answered payment that is not there",
+    "answers",
+    [
+      "UPDATE idempotency_keys SET answer = JSON_SET(answer, '$.success.id', '01900000-0000-7000-8000-000000000000') WHERE procedure_path = 'payments.process'"
+    ]
+  ],
+  [
+    "an answered charge that is not in the ledger",
+    "answers",
+    ["UPDATE point_ledger SET kind = 'grant' WHERE kind = 'charge'"]
+  ],
+  [
     "a stock below zero",
     "stock",
     [
@@ -123,6 +200,8 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
   ]
 ]
 
+const keyed = (idempotencyKey: string, user: TestUser) => ({ token: user.token, idempotencyKey })
+
 describe("verify", () => {
   let shop: Shop
   let tables: ReadonlyArray<string>
@@ -136,6 +215,10 @@ describe("verify", () => {
     const paid = await shop.ok(contract.orders.create, { lines }, user)
     await shop.ok(contract.payments.process, { orderId: paid.id }, user)
     await shop.ok(contract.orders.create, { lines }, user)
+    const undone = await shop.ok(contract.orders.create, { lines }, keyed("undone", user))
+    await shop.ok(contract.payments.process, { orderId: undone.id }, keyed("undone", user))
+    await shop.ok(contract.orders.cancel, { orderId: undone.id }, keyed("undone", user))
+    await shop.ok(contract.points.charge, { amount: 1_000 }, keyed("charge", user))
     tables = await snapshot(shop)
   })
   afterAll(() => shop.stop())
@@ -155,7 +238,12 @@ describe("verify", () => {
       "balances",
       "point ledger",
       "accounts",
-      "events"
+      "events",
+      "outbox",
+      "cancellations",
+      "refunds",
+      "expiry",
+      "answers"
     ]) {
       expect(
         report.checks.find(({ name }) => name === check),

@@ -152,13 +152,13 @@ describe("cancelling orders", () => {
   test("the payment of an order: not paid yet, paid, foreign", async () => {
     const [user, stranger] = await shop.newUsers(2, 10_000)
     const orderId = await place(user!)
-    expect(await shop.call(contract.payments.get, { orderId }, user!)).toMatchObject({
+    expect(await shop.call(contract.payments.get, { orderId }, user)).toMatchObject({
       status: 404,
       tag: "PaymentNotFound"
     })
-    const paid = await shop.ok(contract.payments.process, { orderId }, user!)
-    expect(await shop.ok(contract.payments.get, { orderId }, user!)).toEqual(paid)
-    expect(await shop.call(contract.payments.get, { orderId }, stranger!)).toMatchObject({
+    const paid = await shop.ok(contract.payments.process, { orderId }, user)
+    expect(await shop.ok(contract.payments.get, { orderId }, user)).toEqual(paid)
+    expect(await shop.call(contract.payments.get, { orderId }, stranger)).toMatchObject({
       status: 404,
       tag: "OrderNotFound"
     })

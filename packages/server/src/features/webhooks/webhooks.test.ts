@@ -86,13 +86,16 @@ describe("the webhook of paid orders", () => {
     })
   /** Rounds until the deliveries of all orders have ended one way or the other. */
   const untilEnded = () =>
-    eventually(async () => {
-      await settle()
-      const [rows] = await shop.sql.query(
-        "SELECT COUNT(*) AS n FROM webhook_deliveries WHERE status = 'pending'"
-      )
-      expect((rows as Array<{ n: number }>)[0]!.n).toBe(0)
-    })
+    eventually(
+      async () => {
+        await settle()
+        const [rows] = await shop.sql.query(
+          "SELECT COUNT(*) AS n FROM webhook_deliveries WHERE status = 'pending'"
+        )
+        expect((rows as Array<{ n: number }>)[0]!.n).toBe(0)
+      },
+      { deadlineMs: 20_000 }
+    )
   const deadLetters = async () => (await shop.ok(contract.webhooks.deadLetters, {}, shop.admin)).items
 
   test("a paid order is posted once, signed, with its order and its amount", async () => {

@@ -47,7 +47,7 @@ describe("the outbox", () => {
   const published = async (): Promise<ReadonlyArray<OutboxEvent>> =>
     (await redis.client.xrange(key, "-", "+")).map(([, fields]) => eventOf(fields)!)
   const relay = (server = 0) => round(shop.servers[server]!, outboxRelay)
-  const orderOfEvent = (event: OutboxEvent) => event.payload["orderId"]
+  const orderOfEvent = (event: OutboxEvent) => String(event.payload["orderId"])
 
   test("events are published once each, by any number of relays at once, in the order of their numbers", async () => {
     const orders = await Promise.all(Array.from({ length: 40 }, paidOrder))
@@ -57,16 +57,17 @@ describe("the outbox", () => {
       })
     )
     const events = (await published()).filter(({ topic }) => topic === "order.paid")
-    expect(events.map(orderOfEvent).toSorted()).toEqual(orders.toSorted())
+    expect(new Set(events.map(orderOfEvent))).toEqual(new Set(orders))
+    expect(events).toHaveLength(orders.length)
     const numbers = events.map(({ eventId }) => eventId)
     expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
   })
 
   // Guarantees: what the consumers hear of an order they hear in the order in which it happened.
   test("the events of one order stay in their order while relays and sales go on", async () => {
-    let isSelling = true
+    const sale = { isOver: false }
     const relays = [0, 1].map(async (server) => {
-      while (isSelling) await relay(server)
+      while (!sale.isOver) await relay(server)
     })
     const orders = await Promise.all(
       Array.from({ length: 20 }, async () => {
@@ -75,7 +76,7 @@ describe("the outbox", () => {
         return orderId
       })
     )
-    isSelling = false
+    sale.isOver = true
     await Promise.all(relays)
     await drain(shop.servers[0]!, outboxRelay)
     const events = await published()
@@ -113,7 +114,7 @@ describe("the outbox", () => {
 
   test("a relay that dies between Redis and its commit publishes again: twice, but never not at all", async () => {
     const orderId = await paidOrder()
-    const dying = (outboxRelay.round as Effect.Effect<number, unknown, never>).pipe(
+    const dying = (outboxRelay.round as Effect.Effect<number, unknown>).pipe(
       Effect.provideService(StepObserver, () => {
         throw new Error("the power is gone")
       })
@@ -141,7 +142,7 @@ describe("the outbox", () => {
     const dump = await redis.client.dumpBuffer(key)
     const forgotten = await paidOrder()
     await drain(shop.servers[0]!, outboxRelay)
-    await redis.client.restore(key, 0, dump!, "REPLACE")
+    await redis.client.restore(key, 0, dump, "REPLACE")
     await relay()
     await drain(shop.servers[0]!, outboxRelay)
     expect((await published()).map(orderOfEvent)).toContain(forgotten)
@@ -172,8 +173,10 @@ describe("the outbox", () => {
         drain(shop.servers[0]!, a.worker, b.worker),
         drain(shop.servers[1]!, a.worker, b.worker)
       ])
-      expect(a.seen.map(orderOfEvent).toSorted()).toEqual(orders.toSorted())
-      expect(b.seen.map(orderOfEvent).toSorted()).toEqual(orders.toSorted())
+      expect(new Set(a.seen.map(orderOfEvent))).toEqual(new Set(orders))
+      expect(a.seen).toHaveLength(orders.length)
+      expect(new Set(b.seen.map(orderOfEvent))).toEqual(new Set(orders))
+      expect(b.seen).toHaveLength(orders.length)
     })
 
     test("what a handler could not do comes again, and is confirmed only then", async () => {
@@ -222,7 +225,8 @@ describe("the outbox", () => {
       await drain(shop.servers[0]!, slow.worker)
       await trimStream(redis.client, key)
       expect((await published()).length).toBeLessThanOrEqual(1)
-      expect(slow.seen.map(orderOfEvent).toSorted()).toEqual(orders.toSorted())
+      expect(new Set(slow.seen.map(orderOfEvent))).toEqual(new Set(orders))
+      expect(slow.seen).toHaveLength(orders.length)
       expect(await round(shop.servers[0]!, streamTrimmer)).toBe(0)
     })
   })
