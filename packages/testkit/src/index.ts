@@ -155,3 +155,8 @@ export type { Address, Ports } from "./explore/gate/lane.ts"
 export type { SqlAddress } from "./explore/lock-waits.ts"
 export type { StrategyName } from "./explore/strategy/proposals.ts"
 export type { Divergence } from "./explore/strategy/strategy.ts"
+
+export { watchLocks, type LockWatch, type WatchOptions } from "./lockgraph/watch-locks.ts"
+export { expectLocks, LockCycleError } from "./lockgraph/expect-locks.ts"
+export { LockGraph, type LockMode, type LockOrder } from "./lockgraph/lock-graph.ts"
+export type { LockCycle } from "./lockgraph/cycles.ts"

@@ -31,8 +31,6 @@ export interface ScheduleParts<Result> {
   readonly limits: ScheduleLimits
   /** How many SQL statements were answered so far, over all clients. */
   readonly repliesSeen: () => number
-  /** Told at every choice point, before anybody goes on. */
-  readonly onStandstill?: (steps: ReadonlyArray<Step>) => Promise<void>
 }
 
 /** How often the SQL server is asked who waits for locks. */
@@ -65,7 +63,6 @@ export class ScheduleRunner<Result> {
     const { limits, participants } = this.#parts
     for (;;) {
       await this.#standstill()
-      await this.#parts.onStandstill?.(this.#steps)
       if (participants.every(({ isFinished }) => isFinished)) return this.#ended("complete")
       const candidates = this.#candidates()
       if (candidates.length === 0) {

@@ -4,6 +4,7 @@ import type { StepFilter } from "./steps.ts"
 
 /** A command that waits at the gate. */
 export interface HeldStep {
+  readonly kind: "redis" | "sql"
   readonly label: string
   readonly command: Command
 }
@@ -113,7 +114,10 @@ export class GatedConnection {
       const { command } = frame
       const isStep = command !== undefined && this.#options.steps.isStep(command)
       if (isStep && this.#options.isHolding()) {
-        this.#queue.push({ ...frame, step: { command, label: this.#options.steps.label(command) } })
+        this.#queue.push({
+          ...frame,
+          step: { kind: this.kind, command, label: this.#options.steps.label(command) }
+        })
         this.#options.onChange()
       } else if (this.#queue.length > 0) this.#queue.push(frame)
       else this.#options.server.write(frame.bytes)

@@ -1,0 +1,231 @@
+import { Redis } from "ioredis"
+import { createConnection, type Connection } from "mysql2/promise"
+import { Mutex } from "redis-semaphore"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { startServices, type Services } from "../services/index.ts"
+import { expectLocks, LockCycleError } from "./expect-locks.ts"
+import { watchLocks, type LockWatch } from "./watch-locks.ts"
+
+interface Client {
+  readonly redis: Redis
+  readonly sql: Connection
+}
+
+let services: Services
+let admin: Connection
+let watch: LockWatch
+let clients: ReadonlyArray<Client>
+
+beforeAll(async () => {
+  services = await startServices()
+  const { host, port, user, password } = services.sql
+  await services.sql.createDatabase("watched")
+  admin = await createConnection({ host, port, user, password, database: "watched" })
+  await admin.query(
+    "CREATE TABLE products (id INT PRIMARY KEY, sku BINARY(4), stock INT, UNIQUE (sku)) ENGINE=InnoDB"
+  )
+})
+afterAll(async () => {
+  admin.destroy()
+  await services.stop()
+})
+
+beforeEach(async () => {
+  await admin.query("REPLACE INTO products VALUES (1, 'aaaa', 5), (2, 'bbbb', 5), (3, 'cccc', 5)")
+  const { sql, redis } = services
+  watch = await watchLocks({ upstreams: { sql, redis }, clients: 2 })
+  clients = await Promise.all(
+    watch.ports.map(async (ports) => ({
+      redis: new Redis({ port: ports.redis }),
+      sql: await createConnection({
+        host: "127.0.0.1",
+        port: ports.sql,
+        user: sql.user,
+        password: sql.password,
+        database: "watched"
+      })
+    }))
+  )
+})
+afterEach(async () => {
+  for (const { redis, sql } of clients) {
+    redis.disconnect()
+    sql.destroy()
+  }
+  await watch.close()
+})
+
+const client = (number: number): Client => {
+  const found = clients[number]
+  if (found === undefined) throw new RangeError(`There is no client ${number}.`)
+  return found
+}
+
+const mutex = (number: number, key: string) =>
+  new Mutex(client(number).redis, key, { refreshInterval: 0, acquireTimeout: 1_000 })
+
+/** One client takes mutexes in this order and releases them. */
+const section = async (number: number, ...keys: ReadonlyArray<string>) => {
+  const mutexes = keys.map((key) => mutex(number, key))
+  for (const each of mutexes) await each.acquire()
+  for (const each of mutexes) await each.release()
+}
+
+/** One client changes rows in this order, in one transaction. */
+const transaction = async (number: number, ...ids: ReadonlyArray<number>) => {
+  const { sql } = client(number)
+  await sql.beginTransaction()
+  for (const id of ids) await sql.execute("UPDATE products SET stock = stock - 1 WHERE id = ?", [id])
+  await sql.commit()
+}
+
+const cycles = () => watch.graph.cycles().map(({ locks }) => locks.join(" < "))
+
+describe("Redis mutexes", () => {
+  it("in opposite orders are a cycle, though the clients never met", async () => {
+    await section(0, "a", "b")
+    await section(1, "b", "a")
+    expect(cycles()).toEqual(["redis mutex:a < redis mutex:b"])
+    expect(() => expectLocks(watch.graph).toHaveOneOrder()).toThrow(LockCycleError)
+    expect(() => expectLocks(watch.graph).toHaveOneOrder()).toThrow(
+      "client 1 held redis mutex:b and asked for redis mutex:a"
+    )
+  })
+
+  it("in one order are none, whatever is taken in between", async () => {
+    await section(0, "a", "b")
+    await section(1, "a", "b")
+    await section(1, "b")
+    await section(1, "a")
+    expectLocks(watch.graph).toHaveOneOrder()
+    expect(watch.graph.orders).toHaveLength(1)
+    expect(watch.unknownScripts.size).toBe(0)
+  })
+
+  it("released by a script whose text is unknown are reported, unless it is made known", async () => {
+    const lua = "return redis.call('del', KEYS[1])"
+    const digest = await client(0).redis.script("LOAD", lua)
+    const { redis } = services
+    for (const scripts of [[], [lua]]) {
+      await using other = await watchLocks({ upstreams: { redis }, clients: 1, flushScripts: false, scripts })
+      const holder = new Redis({ port: other.ports[0]?.redis ?? 0 })
+      await holder.set("mutex:a", "me", "NX")
+      await holder.evalsha(String(digest), 1, "mutex:a")
+      expect([...other.unknownScripts]).toEqual(scripts.length === 0 ? [digest] : [])
+      expect(other.graph.heldBy("client 0")).toEqual(scripts.length === 0 ? ["redis mutex:a"] : [])
+      holder.disconnect()
+    }
+  })
+
+  it("are held on through a refresh", async () => {
+    const held = new Mutex(client(0).redis, "a", { refreshInterval: 0, lockTimeout: 60_000 })
+    await held.acquire()
+    // Acquiring again with the same identifier runs the script that renews.
+    const again = new Mutex(client(0).redis, "a", {
+      identifier: held.identifier,
+      acquiredExternally: true,
+      refreshInterval: 0
+    })
+    expect(await again.tryAcquire()).toBe(true)
+    expect(watch.graph.heldBy("client 0")).toEqual(["redis mutex:a"])
+    await held.release()
+    expect(watch.graph.heldBy("client 0")).toEqual([])
+  })
+
+  it("that are refused were asked for all the same", async () => {
+    await mutex(1, "b").acquire()
+    const holder = mutex(0, "a")
+    await holder.acquire()
+    expect(await mutex(0, "b").tryAcquire()).toBe(false)
+    expect(watch.graph.heldBy("client 0")).toEqual(["redis mutex:a"])
+    expect(watch.graph.orders).toMatchObject([{ from: "redis mutex:a", to: "redis mutex:b" }])
+    await client(0).redis.del("mutex:a", "mutex:b")
+  })
+})
+
+describe("row locks", () => {
+  it("in opposite orders are a cycle, though no deadlock happened", async () => {
+    await transaction(0, 1, 2)
+    await transaction(1, 2, 1)
+    expect(cycles()).toEqual([
+      "row `watched`.`products` PRIMARY 80000001 < row `watched`.`products` PRIMARY 80000002"
+    ])
+  })
+
+  it("in one order are none, and are given back at the end of the transaction", async () => {
+    await transaction(0, 1, 2)
+    await transaction(0, 3)
+    await transaction(1, 1, 3)
+    await transaction(1, 2)
+    expectLocks(watch.graph).toHaveOneOrder()
+  })
+
+  it("are the same rows whichever way they are found", async () => {
+    await transaction(0, 1, 2)
+    const { sql } = client(1)
+    await sql.beginTransaction()
+    await sql.query("SELECT stock FROM products WHERE sku = 'bbbb' FOR UPDATE")
+    await sql.query("SELECT stock FROM products WHERE sku = 'aaaa' FOR UPDATE")
+    await sql.rollback()
+    expect(cycles()).toContain(
+      "row `watched`.`products` PRIMARY 80000001 < row `watched`.`products` PRIMARY 80000002"
+    )
+  })
+
+  it("of one statement have no order among each other", async () => {
+    const { sql } = client(0)
+    await sql.beginTransaction()
+    await sql.query("UPDATE products SET stock = 1 WHERE id IN (2, 1)")
+    await sql.commit()
+    await transaction(1, 2, 1)
+    expect(cycles()).toEqual([])
+  })
+})
+
+describe("locks of different kinds", () => {
+  it("a mutex inside a transaction and a transaction inside the mutex are a cycle", async () => {
+    const outside = mutex(0, "sale")
+    await outside.acquire()
+    await transaction(0, 1)
+    await outside.release()
+
+    const { sql } = client(1)
+    await sql.beginTransaction()
+    await sql.query("UPDATE products SET stock = 1 WHERE id = 1")
+    await section(1, "sale")
+    await sql.commit()
+    expect(cycles()).toEqual(["redis mutex:sale < row `watched`.`products` PRIMARY 80000001"])
+  })
+
+  it("rows in opposite orders under one mutex are none", async () => {
+    for (const [number, ids] of [[0, [1, 2]] as const, [1, [2, 1]] as const]) {
+      const guard = mutex(number, "sale")
+      await guard.acquire()
+      await transaction(number, ...ids)
+      await guard.release()
+    }
+    expectLocks(watch.graph).toHaveOneOrder()
+  })
+
+  it("GET_LOCK counts", async () => {
+    const named = async (number: number, first: string, second: string) => {
+      const { sql } = client(number)
+      await sql.query(`SELECT GET_LOCK('${first}', 1)`)
+      await sql.query(`SELECT GET_LOCK('${second}', 1)`)
+      await sql.query(`SELECT RELEASE_LOCK('${second}')`)
+      await sql.query("SELECT RELEASE_ALL_LOCKS()")
+    }
+    await named(0, "a", "b")
+    expect(watch.graph.heldBy("client 0")).toEqual([])
+    await named(1, "b", "a")
+    expect(cycles()).toEqual(["named a < named b"])
+  })
+})
+
+describe("expectLocks", () => {
+  it("is not content with having seen nothing", async () => {
+    await section(0, "a")
+    expect(() => expectLocks(watch.graph).toHaveOneOrder()).toThrow(/nothing is proved/)
+    expectLocks(watch.graph).toHaveOneOrder({ allowNone: true })
+  })
+})
