@@ -3,15 +3,23 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { node24, NPX, PNPM, root } from "./bootstrap.mjs"
-import { capture } from "./steps.mjs"
+import { capture, StepFailed } from "./steps.mjs"
+
+/** Runs a program to its end and gives what it printed; when it fails, that is part of the failure. */
+export const runProgram = (command, args, options) =>
+  capture(command, args, options).catch((error) => {
+    throw error instanceof StepFailed
+      ? new Error(`${error.message}\n${error.output}`, { cause: error })
+      : error
+  })
 
 /** Compiles and packs packages as they would be published. Returns the tarballs by the package's name. */
 export async function packPackages(names, destination) {
   const projects = names.map((name) => join("packages", name, "tsconfig.build.json"))
-  await capture(node24(), ["node_modules/typescript/bin/tsc", "-b", ...projects])
+  await runProgram(node24(), ["node_modules/typescript/bin/tsc", "-b", ...projects])
   mkdirSync(destination, { recursive: true })
   for (const name of names)
-    await capture(NPX, ["--yes", PNPM, "pack", "--pack-destination", destination], {
+    await runProgram(NPX, ["--yes", PNPM, "pack", "--pack-destination", destination], {
       cwd: join(root, "packages", name)
     })
   const files = readdirSync(destination)
@@ -72,5 +80,5 @@ const installers = {
 /** Installs with npm or pnpm, as a user does it. */
 export const install = (manager, directory) => {
   const [command, args] = installers[manager]
-  return capture(command, args, { cwd: directory })
+  return runProgram(command, args, { cwd: directory })
 }

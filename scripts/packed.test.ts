@@ -3,8 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { node24 } from "./bootstrap.mjs"
-import { copyExample, install, packPackages } from "./consumer.mjs"
-import { capture, StepFailed } from "./steps.mjs"
+import { copyExample, install, packPackages, runProgram } from "./consumer.mjs"
 
 let packed: string
 let tarballs: Record<string, string>
@@ -15,11 +14,9 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(packed, { recursive: true, force: true }))
 
-/** Runs a program on Node 24 in the consumer's folder; what it printed is part of the failure. */
+/** Runs a program on Node 24 in the consumer's folder. */
 const runNode = (directory: string, ...args: Array<string>): Promise<string> =>
-  capture(node24(), args, { cwd: directory }).catch((error: unknown) => {
-    throw error instanceof StepFailed ? new Error(`${error.message}\n${error.output}`) : error
-  })
+  runProgram(node24(), args, { cwd: directory })
 
 /** A use of the testkit beside the example's use of the client, so that the types of both are read. */
 const testkitUse = `
@@ -90,7 +87,7 @@ describe.each(["npm", "pnpm"] as const)(
 )
 
 it("the client's types name nothing of the server, its stores or tRPC", async () => {
-  await capture("tar", ["-xzf", tarballs["@holdfast/client-sdk"]!.replace("file:", ""), "-C", packed])
+  await runProgram("tar", ["-xzf", tarballs["@holdfast/client-sdk"]!.replace("file:", ""), "-C", packed])
   const types = join(packed, "package", "dist")
   const files = readdirSync(types, { recursive: true, encoding: "utf8" }).filter((file) =>
     file.endsWith(".d.ts")

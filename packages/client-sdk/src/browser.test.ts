@@ -75,7 +75,7 @@ it.skipIf(executable === undefined && !isNeeded)(
       }
       return false
     })
-    await using _ = openInChromium(executable, `${server.url}/`)
+    await using _ = await openInChromium(executable, `${server.url}/`)
     await complete
     const expected = {
       isDate: true,

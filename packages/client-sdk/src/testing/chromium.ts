@@ -22,8 +22,14 @@ const isExecutable = (file: string): boolean => {
   }
 }
 
+/** A page of a headless browser. */
+export interface Page extends AsyncDisposable {
+  /** Runs an expression in the page and gives its value; a promise is waited for. */
+  readonly evaluate: (expression: string) => Promise<unknown>
+}
+
 /** Opens a page in a headless browser of its own, with a profile of its own, until it is disposed. */
-export const openInChromium = (executable: string, url: string): AsyncDisposable => {
+export const openInChromium = async (executable: string, url: string): Promise<Page> => {
   const profile = mkdtempSync(join(tmpdir(), "holdfast-chromium-"))
   const flags = [
     "--headless=new",
@@ -32,17 +38,82 @@ export const openInChromium = (executable: string, url: string): AsyncDisposable
     "--disable-dev-shm-usage",
     "--no-first-run"
   ]
-  const browser = spawn(executable, [...flags, `--user-data-dir=${profile}`, url], {
+  const browser = spawn(
+    executable,
+    [...flags, `--user-data-dir=${profile}`, "--remote-debugging-port=0", url],
     // A group of its own, so that its helpers end with it.
-    detached: true,
-    stdio: "ignore"
-  })
-  return {
-    [Symbol.asyncDispose]: async () => {
-      await endGroup(browser)
-      rmSync(profile, { recursive: true, force: true, maxRetries: 10 })
+    { detached: true, stdio: ["ignore", "ignore", "pipe"] }
+  )
+  try {
+    const port = await debuggingPort(browser)
+    return {
+      evaluate: (expression) => evaluate(port, url, expression),
+      [Symbol.asyncDispose]: () => close(browser, profile)
     }
+  } catch (error) {
+    await close(browser, profile)
+    throw error
   }
+}
+
+/** The browser says on stderr where it listens. */
+const debuggingPort = async (browser: ChildProcess): Promise<string> => {
+  let printed = ""
+  for await (const chunk of browser.stderr ?? []) {
+    printed += String(chunk)
+    const port = /DevTools listening on ws:\/\/127\.0\.0\.1:(\d+)\//.exec(printed)?.[1]
+    if (port === undefined) continue
+    browser.stderr?.resume()
+    return port
+  }
+  throw new Error(`the browser ended: ${printed}`)
+}
+
+interface Target {
+  readonly url: string
+  readonly webSocketDebuggerUrl: string
+}
+
+interface Evaluated {
+  readonly result?: { readonly result: { readonly value?: unknown }; readonly exceptionDetails?: unknown }
+  readonly error?: { readonly message: string }
+}
+
+/** The page was still on its way: what ran in its predecessor is lost, and may be asked again. */
+const NAVIGATED = /navigated|context was destroyed|Cannot find context/i
+const ARRIVES_WITHIN_MS = 20_000
+
+const evaluate = async (port: string, url: string, expression: string): Promise<unknown> => {
+  const deadline = Date.now() + ARRIVES_WITHIN_MS
+  let answer = await askPage(port, url, expression)
+  while (answer.error !== undefined && NAVIGATED.test(answer.error.message) && Date.now() < deadline)
+    answer = await askPage(port, url, expression)
+  const { error, result } = answer
+  if (result === undefined || result.exceptionDetails !== undefined)
+    throw new Error(JSON.stringify(error ?? result?.exceptionDetails))
+  return result.result.value
+}
+
+/** One command of the DevTools protocol, over a connection of its own. */
+const askPage = async (port: string, url: string, expression: string): Promise<Evaluated> => {
+  const targets = (await (await fetch(`http://127.0.0.1:${port}/json/list`)).json()) as ReadonlyArray<Target>
+  const target = targets.find((candidate) => candidate.url.startsWith(url))
+  if (target === undefined) return { error: { message: `not navigated to ${url} yet` } }
+  const socket = new WebSocket(target.webSocketDebuggerUrl)
+  try {
+    await once(socket as never, "open")
+    const params = { expression, awaitPromise: true, returnByValue: true }
+    socket.send(JSON.stringify({ id: 1, method: "Runtime.evaluate", params }))
+    const [message] = (await once(socket as never, "message")) as [{ readonly data: string }]
+    return JSON.parse(message.data) as Evaluated
+  } finally {
+    socket.close()
+  }
+}
+
+const close = async (browser: ChildProcess, profile: string): Promise<void> => {
+  await endGroup(browser)
+  rmSync(profile, { recursive: true, force: true, maxRetries: 10 })
 }
 
 const LEAVES_WITHIN_MS = 5_000

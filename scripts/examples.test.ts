@@ -1,0 +1,142 @@
+import { createServer, type Server } from "node:http"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { once } from "node:events"
+import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { extname, join, normalize } from "node:path"
+import { ConfigProvider, Effect } from "effect"
+import { afterAll, beforeAll, expect, it } from "vitest"
+import { createClient } from "../packages/client-sdk/src/index.ts"
+import { findChromium, openInChromium } from "../packages/client-sdk/src/testing/chromium.ts"
+import { ensureAdmin } from "../packages/server/src/features/register/service.ts"
+import { type RunningServer, settingsFromEnvironment, startServer } from "../packages/server/src/index.ts"
+import { databaseFactory, startServices } from "../packages/testkit/src/index.ts"
+import { node24 } from "./bootstrap.mjs"
+import { copyExample, install, packPackages, runProgram } from "./consumer.mjs"
+
+// Every example, installed from the packed tarballs outside of this workspace, against a real shop.
+const admin = { email: "admin@example.com", password: "the admin's password" }
+const packed = mkdtempSync(join(tmpdir(), "holdfast-packed-"))
+
+let tarballs: Record<string, string>
+let environment: Record<string, string>
+let shop: RunningServer
+/** What to close, the last one first; a start that fails half-way leaves nothing behind either. */
+const opened: Array<() => Promise<void>> = []
+
+beforeAll(async () => {
+  tarballs = await packPackages(["domain", "client-sdk", "server"], packed)
+  const services = await startServices()
+  opened.push(() => services.stop())
+  const database = await (await databaseFactory(services.sql)).create()
+  opened.push(() => database.drop())
+  environment = {
+    HOLDFAST_MYSQL_URL: services.sql.url(database.name),
+    HOLDFAST_REDIS_URL: services.redis.url(),
+    HOLDFAST_SECRET: "a secret of the examples' test, long enough",
+    HOLDFAST_ARGON2_MEMORY_KIB: "8",
+    HOLDFAST_ARGON2_ITERATIONS: "1",
+    PORT: "0"
+  }
+  const settings = settingsFromEnvironment.parse(ConfigProvider.fromUnknown(environment))
+  shop = await startServer(await Effect.runPromise(settings), { logLevel: "None" })
+  opened.push(() => shop.stop())
+  await shop.runtime.runPromise(ensureAdmin(admin.email, admin.password))
+  const keeper = createClient({ url: shop.url, auth: admin })
+  for (const sku of ["TEA", "POT", "CUP"])
+    await keeper.products.create({ sku, name: `A ${sku.toLowerCase()}`, priceMinor: 450, initialStock: 100 })
+}, 300_000)
+
+afterAll(async () => {
+  for (const close of opened.toReversed()) await close()
+  rmSync(packed, { recursive: true, force: true })
+})
+
+/** Runs a program on Node 24 in the example's folder. */
+const runNode = (directory: string, ...args: Array<string>): Promise<string> =>
+  runProgram(node24(), args, {
+    cwd: directory,
+    env: { ...process.env, ...environment, HOLDFAST_URL: shop.url }
+  })
+
+const withExample = async (name: string, use: (directory: string) => Promise<void>): Promise<void> => {
+  const consumer = copyExample(name, tarballs)
+  try {
+    await install("pnpm", consumer.directory)
+    await runNode(consumer.directory, "node_modules/typescript/bin/tsc", "-p", ".")
+    await use(consumer.directory)
+  } finally {
+    consumer.remove()
+  }
+}
+
+it("node-script buys, with promises and with Effect", { timeout: 300_000 }, () =>
+  withExample("node-script", async (directory) => {
+    const printed = await runNode(directory, "dist/main.js")
+    expect(printed).toMatch(/^signed up as ann-/)
+    expect(printed).toMatch(/^order [0-9a-f-]{36}: 450, to be paid by /m)
+    expect(printed).toMatch(/^only \d+ of CUP left$/m)
+    expect(printed).toMatch(/^450 points needed$/m)
+    expect(printed).toMatch(/^order [0-9a-f-]{36} is PENDING$/m)
+  })
+)
+
+it("embedded-server serves and audits", { timeout: 300_000 }, () =>
+  withExample("embedded-server", async (directory) => {
+    const printed = await runNode(directory, "dist/main.js")
+    expect(printed).toMatch(/^3 products on the first page$/m)
+    expect(printed).toMatch(/^the books are right$/m)
+  })
+)
+
+const executable = findChromium()
+const isNeeded = process.env["CI"] !== undefined
+
+/** Waits for the catalogue, clicks on its first product, and tells what the page says then. */
+const buyInPage = `(async () => {
+  const until = async (test) => { while (!test()) await new Promise((look) => setTimeout(look, 20)) }
+  const status = () => document.querySelector("[role=status]")?.textContent ?? ""
+  await until(() => status() === "Ready")
+  document.querySelector("button[data-sku]").click()
+  await until(() => status() !== "Ready")
+  return document.querySelectorAll("button[data-sku]").length + " products; " + status()
+})()`
+
+it.skipIf(executable === undefined && !isNeeded).each(["browser-page", "react-query"])(
+  "%s shows the catalogue and buys in a real browser",
+  { timeout: 300_000 },
+  (name) =>
+    withExample(name, async (directory) => {
+      if (executable === undefined) throw new Error("no Chromium found: run scripts/ci/install-chromium.sh")
+      await runNode(directory, "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
+      const site = await serveFolder(join(directory, "dist"))
+      try {
+        const { port } = site.address() as AddressInfo
+        await using page = await openInChromium(executable, `http://127.0.0.1:${port}/?server=${shop.url}`)
+        expect(await page.evaluate(buyInPage)).toMatch(/^3 products; Ordered .*\b450/)
+      } finally {
+        site.closeAllConnections()
+        site.close()
+      }
+    })
+)
+
+const types: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" }
+
+const serveFolder = async (folder: string): Promise<Server> => {
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? "/", "http://localhost").pathname
+    const file = join(folder, normalize(path === "/" ? "/index.html" : path))
+    try {
+      const body = readFileSync(file)
+      response
+        .writeHead(200, { "content-type": types[extname(file)] ?? "application/octet-stream" })
+        .end(body)
+    } catch {
+      response.writeHead(404).end()
+    }
+  })
+  server.listen(0, "127.0.0.1")
+  await once(server, "listening")
+  return server
+}
