@@ -33,6 +33,18 @@ export function node24() {
 /** A terminal sends its Ctrl-C to all programs in it, so there it must not be passed on: the second one would force. */
 const hasTerminal = () => [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY)
 
+const PARENT_CHECK_MS = 500
+
+/**
+ * Calls back when the npm that started this process is gone. Killed with SIGKILL it could pass nothing on, and what it
+ * started would live on and keep its data directory.
+ */
+function whenNpmDies(callback) {
+  const parent = process.ppid
+  const check = () => process.ppid !== parent && callback()
+  return process.env.npm_lifecycle_event === undefined ? undefined : setInterval(check, PARENT_CHECK_MS)
+}
+
 /** Runs a program to its end with our terminal; returns its exit code. A signal sent to us is passed on. */
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
@@ -40,10 +52,12 @@ export function run(command, args, options = {}) {
     const forward = (signal) => {
       if (signal !== "SIGINT" || !hasTerminal()) child.kill(signal)
     }
+    const watch = whenNpmDies(() => child.kill("SIGTERM"))
     process.on("SIGINT", forward)
     process.on("SIGTERM", forward)
     child.on("error", reject)
     child.on("close", (code, signal) => {
+      clearInterval(watch)
       process.off("SIGINT", forward)
       process.off("SIGTERM", forward)
       resolve(code ?? (signal === "SIGINT" ? 130 : 1))

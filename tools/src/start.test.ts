@@ -62,6 +62,15 @@ describe("npm start", { timeout: 180_000 }, () => {
     expect((await interrupt(second)).code).toBe(0)
   })
 
+  it("stops when npm above it is killed", async () => {
+    const underneath = { ...environment, PORT: "0", npm_lifecycle_event: "start" }
+    const { child, ended, line } = runCommand("start.ts", [], underneath, { underShell: true })
+    await line(/serving on http/)
+    child.kill("SIGKILL")
+    // The shell is dead at once; the pipes close when the shop is gone too.
+    expect((await ended).stderr).toContain("stopped; the data stay in .holdfast/")
+  })
+
   it("leaves books that can be audited when it is not running", async () => {
     const { code, stdout } = await runCommand("verify.ts", [], environment).ended
     expect(stdout).toContain("The books are right.")

@@ -1,22 +1,19 @@
 // npm start: a whole shop for development. Finds or fetches the stores, migrates, seeds, serves until Ctrl-C.
 import { ListenFailed, startServer } from "@holdfast/server"
-import { createHmac } from "node:crypto"
 import { createServer } from "node:net"
 import { ensureAdmin } from "../../packages/server/src/features/register/service.ts"
+import { type Account, adminOf, passwordOf } from "./shop/accounts.ts"
 import { dataDirectory, keptSecret } from "./shop/dataDirectory.ts"
 import { openStores } from "./shop/localShop.ts"
 import { announce, runningShop, withdraw } from "./shop/running.ts"
 import { seedShop } from "./shop/seed.ts"
 import { serverSettings } from "./shop/settings.ts"
+import { onStopRequest } from "./shop/stopRequests.ts"
 
 const directory = dataDirectory("shop")
 const startedAt = performance.now()
 const note = (line: string) =>
   console.error(`${((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)} s  ${line}`)
-
-/** Passwords for development: the same at every start, another one on every machine. */
-const passwordOf = (secret: string, name: string): string =>
-  createHmac("sha256", secret).update(name).digest("base64url").slice(0, 16)
 
 /** Finds out before anything is started whether the port is free. */
 const refuseTakenPort = (host: string, port: number): Promise<void> =>
@@ -28,18 +25,12 @@ const refuseTakenPort = (host: string, port: number): Promise<void> =>
     probe.listen({ host, port }, () => probe.close(() => resolve()))
   })
 
-const stopRequested = (): Promise<unknown> =>
-  new Promise((resolve) => {
-    process.once("SIGINT", resolve)
-    process.once("SIGTERM", resolve)
-  })
-
 const main = async (): Promise<void> => {
   const running = runningShop(directory)
   if (running !== undefined)
     throw new Error(`this shop is running already, as process ${running.pid} on ${running.url}`)
   const secret = keptSecret(directory)
-  const stopping = stopRequested()
+  const stopping = new Promise<void>(onStopRequest)
   // The addresses are not known yet; the others are checked before anything is started.
   const settingsWith = (mysqlUrl: string, redisUrl: string) =>
     serverSettings(
@@ -54,7 +45,7 @@ const main = async (): Promise<void> => {
     note("migrating the database")
     const server = await startServer(settings, { logLevel: "Warn" })
     try {
-      const admin = { email: "admin@shop.example", password: passwordOf(secret, "admin") }
+      const admin = adminOf(secret)
       const user = { email: "ann@shop.example", password: passwordOf(secret, "ann") }
       await server.runtime.runPromise(ensureAdmin(admin.email, admin.password))
       const seeded = await seedShop(server.url, admin, user)
@@ -73,11 +64,6 @@ const main = async (): Promise<void> => {
   note("stopped; the data stay in .holdfast/")
 }
 
-interface Account {
-  readonly email: string
-  readonly password: string
-}
-
 const welcome = (url: string, admin: Account, user: Account, adminToken: string | undefined): string => `
   Holdfast serves on ${url}
 
@@ -86,6 +72,7 @@ ${adminToken === undefined ? foreignAdministrator : accounts(admin, user, adminT
   Try next, in another terminal:
     curl '${url}/trpc/products.page?input=%7B%7D'    the catalogue
     curl ${url}/readyz    whether the stores answer
+    npm run demo    a flash sale: 1,000 users, 100 coupons, 50 units
     npm run verify    the proof that the books are right
     npm run replay -- FILE.csv.gz    real invoices, in a shop of their own
 

@@ -30,15 +30,15 @@ const main = async (): Promise<number> => {
 /** The database that is meant. Stores that are not running are started for as long as it takes. */
 const withDatabase = async <A>(
   named: string | undefined,
-  use: (mysqlUrl: string) => Promise<A>
+  use: (mysqlUrl: string, redisUrl?: string) => Promise<A>
 ): Promise<A> => {
-  if (named !== undefined && named !== "") return use(named)
+  if (named !== undefined && named !== "") return use(named, process.env["HOLDFAST_REDIS_URL"])
   const directory = dataDirectory("shop")
   const running = runningShop(directory)
-  if (running !== undefined) return use(running.mysqlUrl)
+  if (running !== undefined) return use(running.mysqlUrl, running.redisUrl)
   const stores = await openStores(directory, (line) => console.error(line))
   try {
-    return await use(stores.mysqlUrl)
+    return await use(stores.mysqlUrl, stores.redisUrl)
   } finally {
     await stores.stop()
   }

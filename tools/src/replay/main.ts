@@ -1,5 +1,6 @@
 // npm run replay: replays real invoices through the client, over HTTP, against real stores, then proves the books.
 import { verifyText } from "@holdfast/server"
+import { onStopRequest } from "../shop/stopRequests.ts"
 import { type Arguments, parseArguments, USAGE, UsageError } from "./arguments.ts"
 import { textOf } from "./decimal.ts"
 import { readInvoiceFile } from "./invoiceFile.ts"
@@ -45,15 +46,13 @@ const replay = async (
 
 const INTERRUPTED = 130
 
-/** The first signal stops in good order, the second one at once. Nothing is lost either way. */
-const stopOnSignals = (stop: AbortController, note: (line: string) => void): void => {
-  for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(INTERRUPTED)
-      note("stopping; the same command goes on from here")
-      stop.abort(new Interrupted())
-    })
-}
+/** The first request stops in good order, the second one at once. Nothing is lost either way. */
+const stopOnRequest = (stop: AbortController, note: (line: string) => void): void =>
+  onStopRequest(() => {
+    if (stop.signal.aborted) process.exit(INTERRUPTED)
+    note("stopping; the same command goes on from here")
+    stop.abort(new Interrupted())
+  })
 
 class Interrupted extends Error {
   override readonly name = "Interrupted"
@@ -67,7 +66,7 @@ const main = async (): Promise<number> => {
   }
   const progress = showProgress()
   const stop = new AbortController()
-  stopOnSignals(stop, progress.note)
+  stopOnRequest(stop, progress.note)
   const report = await replay(options, progress, stop)
   console.log(options.json ? JSON.stringify(report) : reportText(report, verifyText(report.verify)))
   return report.verify.ok ? 0 : 1

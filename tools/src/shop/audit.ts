@@ -10,8 +10,8 @@ export class AuditFailed extends Error {
 const command = fileURLToPath(new URL("../../../packages/server/src/cli/main.ts", import.meta.url))
 const MAXIMUM_OUTPUT_BYTES = 64 * 1024 * 1024
 
-/** Audits a database with the server's own command, in a process of its own. */
-export const audit = (mysqlUrl: string): Promise<VerifyReport> =>
+/** Audits a database, and its Redis when it is named, with the server's own command, in a process of its own. */
+export const audit = (mysqlUrl: string, redisUrl?: string): Promise<VerifyReport> =>
   new Promise((resolve, reject) => {
     const args = [
       "--conditions=holdfast-source",
@@ -23,8 +23,9 @@ export const audit = (mysqlUrl: string): Promise<VerifyReport> =>
     const env = {
       ...process.env,
       HOLDFAST_MYSQL_URL: mysqlUrl,
-      // The audit reads the database alone; these two are asked for, but not used.
-      HOLDFAST_REDIS_URL: "redis://127.0.0.1:1",
+      // Without an address nothing listens there: then the database is audited alone.
+      HOLDFAST_REDIS_URL: redisUrl ?? "redis://127.0.0.1:1",
+      // Asked for, but not used.
       HOLDFAST_SECRET: "not used by the audit of a database"
     }
     execFile(process.execPath, args, { env, maxBuffer: MAXIMUM_OUTPUT_BYTES }, (error, stdout, stderr) => {

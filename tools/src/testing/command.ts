@@ -17,15 +17,22 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** @param file relative to `tools/src` */
+/**
+ * @param file relative to `tools/src`
+ * @param options `underShell`: the child is a shell that waits for the command, as `npm run` has it
+ */
 export const runCommand = (
   file: string,
   args: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string>>
+  environment: Readonly<Record<string, string>>,
+  options: { readonly underShell?: boolean } = {}
 ): Command => {
   const main = fileURLToPath(new URL(`../${file}`, import.meta.url))
   const flags = ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"]
-  const child = spawn(process.execPath, [...flags, main, ...args], {
+  const command = [process.execPath, ...flags, main, ...args]
+  const [program = "", ...programArgs] =
+    options.underShell === true ? ["sh", "-c", '"$@" & wait', "sh", ...command] : command
+  const child = spawn(program, programArgs, {
     env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", "pipe"]
   })
