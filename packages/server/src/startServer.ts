@@ -3,8 +3,11 @@ import type { FastifyInstance } from "fastify"
 import { ServerConfig, type ServerSettings } from "./config/ServerConfig.ts"
 import { migrate } from "./db/migrate.ts"
 import { type App, appLayer } from "./features/App.ts"
+import { makeAppRouter } from "./features/appRouter.ts"
+import { Tokens } from "./features/register/tokens.ts"
 import { startWorkers } from "./features/workers.ts"
 import { makeHttpServer } from "./http/server.ts"
+import { makeImplement } from "./rpc/implement.ts"
 import { StepObserver } from "./observability/steps.ts"
 import type { RunningWorkers } from "./workers/supervise.ts"
 
@@ -57,7 +60,10 @@ export const startServer = async (
   )
   try {
     await runtime.runPromise(migrate)
-    const app = await makeHttpServer(runtime)
+    const app = await makeHttpServer(runtime, {
+      router: makeAppRouter(makeImplement(runtime)),
+      authenticate: (token) => Tokens.use((tokens) => tokens.verify("access", token))
+    })
     await listen(app, settings)
     const address = app.server.address()
     const port = typeof address === "object" && address !== null ? address.port : settings.port

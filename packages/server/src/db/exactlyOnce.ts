@@ -1,6 +1,6 @@
 import {
   contract,
-  type DomainErrorClass,
+  type DomainError,
   type ErrorOf,
   IdempotencyKeyReused,
   type OutputOf,
@@ -32,6 +32,9 @@ export interface Mutation<P extends Procedure> {
 /** The owner of the keys of callers who have no account yet. */
 export const ANONYMOUS = "00000000-0000-0000-0000-000000000000"
 
+/** What asking for a mutation ends in, besides its output. */
+type Refusal<P extends Procedure> = ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused
+
 /** The row of a key exists already: this request was answered before. */
 class AnsweredBefore {
   readonly _tag = "AnsweredBefore"
@@ -53,11 +56,7 @@ export const exactlyOnce = <P extends Procedure, R>(
   mutation: Mutation<P>,
   body: Effect.Effect<OutputOf<P>, ErrorOf<P> | WriteConflict | DatabaseUnavailable, R> &
     LockFree<R, Transactions>
-): Effect.Effect<
-  OutputOf<P>,
-  ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused,
-  Exclude<R, Tx> | Database | Transactions | ServerConfig
-> =>
+): Effect.Effect<OutputOf<P>, Refusal<P>, Exclude<R, Tx> | Database | Transactions | ServerConfig> =>
   Effect.gen(function* () {
     const { idempotencyKey } = mutation.request
     if (idempotencyKey === undefined) return yield* inTransaction(body)
@@ -74,11 +73,11 @@ export const exactlyOnce = <P extends Procedure, R>(
     return yield* inTransaction(effectThenAnswer as Checked).pipe(
       Effect.catch((error) => {
         if (error instanceof AnsweredBefore) return replay(mutation, key)
-        if (isDefinitive(error)) return storeFailure(mutation, key, error)
-        return Effect.fail(error)
+        const refusal = error as Refusal<P> & DomainError
+        return refusal.retryable ? Effect.fail(refusal) : storeRefusal(mutation, key, refusal)
       })
     )
-  }) as never
+  })
 
 /**
  * Answers a mutation with a refusal that was found without any transaction. It is stored like any other answer, so that
@@ -87,16 +86,12 @@ export const exactlyOnce = <P extends Procedure, R>(
 export const refuseOnce = <P extends Procedure>(
   mutation: Mutation<P>,
   refusal: ErrorOf<P>
-): Effect.Effect<
-  OutputOf<P>,
-  ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused,
-  Database | Transactions | ServerConfig
-> =>
+): Effect.Effect<OutputOf<P>, Refusal<P>, Database | Transactions | ServerConfig> =>
   Effect.gen(function* () {
     const { idempotencyKey } = mutation.request
     if (idempotencyKey === undefined) return yield* Effect.fail(refusal)
-    return yield* storeFailure(mutation, yield* keyOf(mutation, idempotencyKey), refusal)
-  }) as never
+    return yield* storeRefusal(mutation, yield* keyOf(mutation, idempotencyKey), refusal)
+  })
 
 /**
  * For a mutation under an optimistic lock: a caller who finds the lock taken gets the stored answer, when the request
@@ -104,18 +99,24 @@ export const refuseOnce = <P extends Procedure>(
  */
 export const orAnsweredBefore =
   <P extends Procedure>(mutation: Mutation<P>) =>
-  <A, E, R>(locked: Effect.Effect<A, E | RequestInProgress, R>) =>
-    Effect.catchIf(
-      locked,
-      (error): error is E & RequestInProgress => error instanceof RequestInProgress,
-      (inProgress) =>
-        Effect.gen(function* () {
-          const { idempotencyKey } = mutation.request
-          if (idempotencyKey === undefined) return yield* inProgress
-          const key = yield* keyOf(mutation, idempotencyKey)
-          return (yield* isAnswered(key)) ? yield* replay(mutation, key) : yield* inProgress
-        }) as Effect.Effect<A, E | RequestInProgress | IdempotencyKeyReused, Database | ServerConfig>
-    )
+  <E, R>(
+    locked: Effect.Effect<OutputOf<P>, E | RequestInProgress, R>
+  ): Effect.Effect<OutputOf<P>, E | RequestInProgress | Refusal<P>, R | Database | ServerConfig> =>
+    Effect.matchEffect(locked, {
+      onSuccess: (output) => Effect.succeed(output),
+      onFailure: (
+        error
+      ): Effect.Effect<OutputOf<P>, E | RequestInProgress | Refusal<P>, Database | ServerConfig> =>
+        error instanceof RequestInProgress ? answeredOr(mutation, error) : Effect.fail(error)
+    })
+
+const answeredOr = <P extends Procedure>(mutation: Mutation<P>, inProgress: RequestInProgress) =>
+  Effect.gen(function* () {
+    const { idempotencyKey } = mutation.request
+    if (idempotencyKey === undefined) return yield* inProgress
+    const key = yield* keyOf(mutation, idempotencyKey)
+    return (yield* isAnswered(key)) ? yield* replay(mutation, key) : yield* inProgress
+  })
 
 const isAnswered = (key: Key) =>
   Effect.map(
@@ -173,25 +174,29 @@ const storeAnswer = (
     Effect.asVoid
   )
 
-const isDefinitive = (error: unknown): boolean =>
-  (error as { readonly retryable?: unknown }).retryable === false
-
-/** The body failed and was rolled back. Its failure is the answer, unless a request beside us stored one first. */
-const storeFailure = <P extends Procedure>(mutation: Mutation<P>, key: Key, error: unknown) => {
-  const errorClass = mutation.procedure.errors.find((candidate) => error instanceof candidate)
-  if (errorClass === undefined) return Effect.fail(error)
-  const failure: unknown = Schema.encodeUnknownSync(errorClass)(error)
+/** The body failed and was rolled back. Its refusal is the answer, unless a request beside us stored one first. */
+const storeRefusal = <P extends Procedure>(
+  mutation: Mutation<P>,
+  key: Key,
+  refusal: Refusal<P>
+): Effect.Effect<OutputOf<P>, Refusal<P>, Database | Transactions> => {
+  const errorClass = mutation.procedure.errors.find((candidate) => refusal instanceof candidate)
+  if (errorClass === undefined) return Effect.fail(refusal)
+  const failure: unknown = Schema.encodeUnknownSync(errorClass)(refusal)
   return inTransaction(storeAnswer(key, { failure })).pipe(
     Effect.matchEffect({
-      onSuccess: () => Effect.fail(error),
+      onSuccess: () => Effect.fail(refusal),
       onFailure: (problem) =>
         problem instanceof AnsweredBefore ? replay(mutation, key) : Effect.fail(problem)
     })
   )
 }
 
-/** The stored answer of this key, when it was the same input; a stored failure fails again, as the same error. */
-const replay = <P extends Procedure>(mutation: Mutation<P>, key: Key) =>
+/** The stored answer of this key, when it was the same input; a stored refusal refuses again, as the same error. */
+const replay = <P extends Procedure>(
+  mutation: Mutation<P>,
+  key: Key
+): Effect.Effect<OutputOf<P>, Refusal<P>, Database> =>
   Effect.gen(function* () {
     const row = yield* read((db, options) =>
       db
@@ -208,12 +213,12 @@ const replay = <P extends Procedure>(mutation: Mutation<P>, key: Key) =>
     const answer = JSON.parse(row.answer) as StoredAnswer
     if ("success" in answer)
       return yield* Schema.decodeUnknownEffect(mutation.procedure.output)(answer.success).pipe(Effect.orDie)
-    return yield* Effect.fail(decodeFailure(mutation.procedure.errors, answer.failure))
+    return yield* Effect.fail(decodeRefusal(mutation.procedure, answer.failure))
   })
 
-const decodeFailure = (classes: ReadonlyArray<DomainErrorClass>, encoded: unknown): unknown => {
+const decodeRefusal = <P extends Procedure>(procedure: P, encoded: unknown): ErrorOf<P> => {
   const tag = (encoded as { readonly _tag: string })._tag
-  const errorClass = classes.find(
+  const errorClass = procedure.errors.find(
     (candidate) => (candidate as unknown as { readonly identifier?: string }).identifier === tag
   )
   if (errorClass === undefined) throw new Error(`a stored answer holds the undeclared error ${tag}`)

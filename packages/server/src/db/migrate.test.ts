@@ -47,7 +47,9 @@ describe("migrations", () => {
     await stopAll([await start()])
     const complete = await tables()
     await admin.query(`DELETE FROM ${database}.kysely_migration`)
-    await admin.query(`DROP TABLE ${database}.lock_fences, ${database}.outbox, ${database}.refunds, ${database}.payments`)
+    await admin.query(
+      `DROP TABLE ${database}.lock_fences, ${database}.outbox, ${database}.refunds, ${database}.payments`
+    )
     await stopAll([await start()])
     expect(await tables()).toEqual(complete)
   })

@@ -1,9 +1,11 @@
 import { InvalidInput, Unauthenticated } from "@holdfast/domain"
 import type { FastifyRequest } from "fastify"
 import { Effect, type ManagedRuntime, Result } from "effect"
-import type { App } from "../features/App.ts"
-import { Tokens } from "../features/register/tokens.ts"
+import type { Caller } from "../rpc/Request.ts"
 import type { RpcContext } from "../rpc/trpc.ts"
+
+/** Finds out whose access token it is. */
+export type Authenticate<R> = (token: string) => Effect.Effect<Caller, Unauthenticated, R>
 
 /** Printable ASCII: what the column of the keys holds, and what a log line can show. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
@@ -19,24 +21,26 @@ interface ContextSource {
  * cannot set headers, so a subscription may carry its `authorization` among tRPC's connection parameters.
  */
 export const makeContext =
-  (runtime: ManagedRuntime.ManagedRuntime<App, never>, closing: AbortSignal) =>
+  <R>(
+    runtime: ManagedRuntime.ManagedRuntime<R, never>,
+    authenticate: Authenticate<R>,
+    closing: AbortSignal
+  ) =>
   async ({ info, req }: ContextSource): Promise<RpcContext> => {
     const authorization = req.headers.authorization ?? info.connectionParams?.["authorization"]
     return {
       requestId: req.id,
       idempotencyKey: idempotencyKeyOf(req.headers["idempotency-key"]),
-      caller: await runtime.runPromise(Effect.result(callerOf(authorization))),
+      caller: await runtime.runPromise(Effect.result(callerOf(authorization, authenticate))),
       closing
     }
   }
 
-const callerOf = Effect.fnUntraced(function* (header: string | undefined) {
-  if (header === undefined) return yield* new Unauthenticated({ reason: "missing" })
+const callerOf = <R>(header: string | undefined, authenticate: Authenticate<R>) => {
+  if (header === undefined) return Effect.fail(new Unauthenticated({ reason: "missing" }))
   const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(header)?.[1]
-  if (token === undefined) return yield* new Unauthenticated({ reason: "malformed" })
-  const tokens = yield* Tokens
-  return yield* tokens.verify("access", token)
-})
+  return token === undefined ? Effect.fail(new Unauthenticated({ reason: "malformed" })) : authenticate(token)
+}
 
 const idempotencyKeyOf = (
   header: string | ReadonlyArray<string> | undefined

@@ -1,12 +1,12 @@
 import cors from "@fastify/cors"
+import type { AnyTRPCRouter } from "@trpc/server"
 import { fastifyTRPCPlugin, type FastifyTRPCPluginOptions } from "@trpc/server/adapters/fastify"
 import { Effect, type ManagedRuntime } from "effect"
 import Fastify, { type FastifyInstance } from "fastify"
 import { uuidv7 } from "uuidv7"
-import type { App } from "../features/App.ts"
-import { type AppRouter, makeAppRouter } from "../features/appRouter.ts"
-import { makeImplement } from "../rpc/implement.ts"
-import { makeContext } from "./context.ts"
+import type { Database } from "../db/Database.ts"
+import type { RedisStore } from "../redis/RedisStore.ts"
+import { type Authenticate, makeContext } from "./context.ts"
 import { checkHealth } from "./health.ts"
 
 /** An order of 10,000 lines fits; more than that is no order. */
@@ -15,9 +15,18 @@ const BODY_LIMIT_BYTES = 4 * 1024 * 1024
 /** A caller's own request id is taken over when it is harmless in a log line and in a header. */
 const REQUEST_ID = /^[\w.:-]{1,64}$/
 
+type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | RedisStore, never>
+
+/** What is served: the procedures, and how their callers are known. */
+export interface Application<R> {
+  readonly router: AnyTRPCRouter
+  readonly authenticate: Authenticate<R>
+}
+
 /** Fastify with the tRPC procedures under `/trpc` and the health checks. It does not listen yet. */
-export const makeHttpServer = async (
-  runtime: ManagedRuntime.ManagedRuntime<App, never>
+export const makeHttpServer = async <R>(
+  runtime: Runtime<R>,
+  { authenticate, router }: Application<R>
 ): Promise<FastifyInstance> => {
   const app = Fastify({
     logger: false,
@@ -39,10 +48,10 @@ export const makeHttpServer = async (
   await app.register(fastifyTRPCPlugin, {
     prefix: "/trpc",
     trpcOptions: {
-      router: makeAppRouter(makeImplement(runtime)),
-      createContext: makeContext(runtime, closing.signal)
+      router,
+      createContext: makeContext(runtime, authenticate, closing.signal)
     }
-  } satisfies FastifyTRPCPluginOptions<AppRouter>)
+  } satisfies FastifyTRPCPluginOptions<AnyTRPCRouter>)
   return app
 }
 
@@ -52,7 +61,7 @@ const addRequestIds = (app: FastifyInstance): void => {
   })
 }
 
-const addAccessLog = (app: FastifyInstance, runtime: ManagedRuntime.ManagedRuntime<App, never>): void => {
+const addAccessLog = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
   app.addHook("onResponse", async (request, reply) => {
     const line = Effect.logInfo("request").pipe(
       Effect.annotateLogs({
@@ -68,7 +77,7 @@ const addAccessLog = (app: FastifyInstance, runtime: ManagedRuntime.ManagedRunti
   })
 }
 
-const addHealth = (app: FastifyInstance, runtime: ManagedRuntime.ManagedRuntime<App, never>): void => {
+const addHealth = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
   let isClosing = false
   app.addHook("preClose", async () => {
     isClosing = true

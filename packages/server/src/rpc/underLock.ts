@@ -12,13 +12,15 @@ const RETRY_AFTER_MS = 100
 export const lockTroubleIsTransient = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, Exclude<E, LockTrouble> | ServiceUnavailable, R> =>
-  Effect.catch(effect, (error): Effect.Effect<never, Exclude<E, LockTrouble> | ServiceUnavailable> =>
-    isLockTrouble(error)
-      ? Effect.andThen(
-          Effect.logWarning("lock trouble", error.message),
-          Effect.fail(new ServiceUnavailable({ retryAfterMs: RETRY_AFTER_MS }))
-        )
-      : Effect.fail(error as Exclude<E, LockTrouble>)
+  effect.pipe(
+    Effect.catch((error): Effect.Effect<never, Exclude<E, LockTrouble> | ServiceUnavailable> =>
+      isLockTrouble(error)
+        ? Effect.andThen(
+            Effect.logWarning("lock trouble", error.message),
+            Effect.fail(new ServiceUnavailable({ retryAfterMs: RETRY_AFTER_MS }))
+          )
+        : Effect.fail(error as Exclude<E, LockTrouble>)
+    )
   )
 
 const isLockTrouble = (error: unknown): error is LockTrouble =>
