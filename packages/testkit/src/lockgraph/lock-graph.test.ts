@@ -41,6 +41,8 @@ describe("LockGraph", () => {
     const shared = (lock: string) => [lock, "shared"] as const
     expect(cyclesOf([shared("a"), shared("b")], [shared("b"), shared("a")])).toEqual([])
     expect(cyclesOf([shared("a"), "b"], [shared("b"), "a"])).toEqual(["a b"])
+    expect(cyclesOf([shared("a"), "b"], [shared("b"), shared("a")])).toEqual([])
+    expect(cyclesOf(["a", shared("b")], [shared("b"), "a"])).toEqual([])
   })
 
   it("forgets what was given back, and takes asking again for no order", () => {
