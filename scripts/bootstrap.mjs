@@ -1,6 +1,6 @@
 // Makes a fresh checkout runnable: the pinned pnpm installs the pinned dependencies, Node 24 among them.
 // Plain JavaScript without dependencies, because it runs on any Node from 20 on before anything is installed.
-import { spawn } from "node:child_process"
+import { execFile, spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -33,16 +33,34 @@ export function node24() {
 /** A terminal sends its Ctrl-C to all programs in it, so there it must not be passed on: the second one would force. */
 const hasTerminal = () => [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY)
 
-const PARENT_CHECK_MS = 500
+const NPM_CHECK_MS = 500
 
 /**
  * Calls back when the npm that started this process is gone. Killed with SIGKILL it could pass nothing on, and what it
- * started would live on and keep its data directory.
+ * started would live on and keep its data directory. Returns what stops the watch.
  */
 function whenNpmDies(callback) {
+  if (process.env.npm_lifecycle_event === undefined || process.platform === "win32") return () => {}
   const parent = process.ppid
-  const check = () => process.ppid !== parent && callback()
-  return process.env.npm_lifecycle_event === undefined ? undefined : setInterval(check, PARENT_CHECK_MS)
+  const ancestors = [parent]
+  // npm has a shell run its scripts. Where that shell is still there, npm is the one above it.
+  execFile("ps", ["-o", "ppid=,comm=", "-p", String(parent)], (error, line) => {
+    const [, grandparent, name] = /^\s*(\d+)\s+(\S+)/.exec(error ? "" : line) ?? []
+    if (/(^|\/)-?(sh|dash|bash|zsh|ash|busybox)$/.test(name ?? "")) ancestors.push(Number(grandparent))
+  })
+  const timer = setInterval(() => {
+    if (process.ppid !== parent || !ancestors.every(isAlive)) callback()
+  }, NPM_CHECK_MS)
+  return () => clearInterval(timer)
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error.code === "EPERM"
+  }
 }
 
 /** Runs a program to its end with our terminal; returns its exit code. A signal sent to us is passed on. */
@@ -52,12 +70,12 @@ export function run(command, args, options = {}) {
     const forward = (signal) => {
       if (signal !== "SIGINT" || !hasTerminal()) child.kill(signal)
     }
-    const watch = whenNpmDies(() => child.kill("SIGTERM"))
+    const stopWatching = whenNpmDies(() => child.kill("SIGTERM"))
     process.on("SIGINT", forward)
     process.on("SIGTERM", forward)
     child.on("error", reject)
     child.on("close", (code, signal) => {
-      clearInterval(watch)
+      stopWatching()
       process.off("SIGINT", forward)
       process.off("SIGTERM", forward)
       resolve(code ?? (signal === "SIGINT" ? 130 : 1))
