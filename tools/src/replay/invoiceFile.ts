@@ -99,8 +99,9 @@ const fieldsOf = (
   record: ReadonlyArray<string>
 ): Readonly<Record<Column, string>> | undefined => {
   if (record.length !== columns.width) return undefined
-  const field = (column: Column) => record[columns.of.get(column) ?? -1] ?? ""
-  return Object.fromEntries(COLUMNS.map((column) => [column, field(column)])) as Record<Column, string>
+  const fields: Partial<Record<Column, string>> = {}
+  for (const [column, position] of columns.of) fields[column] = record[position] ?? ""
+  return fields as Record<Column, string>
 }
 
 /** The text of the file, unpacked when its first bytes say that it is gzipped, whatever its name says. */

@@ -20,10 +20,11 @@ const replay = async (
   progress: ShownProgress,
   stop: AbortController
 ): Promise<ReplayReport> => {
+  progress.note(`reading ${options.file}`)
   const file = await readInvoiceFile(options.file)
   const plan = makePlan(file, options.stockFactor)
   progress.note(
-    `${options.file}: ${plan.orders.length} orders of ${plan.users.length} users, ${plan.products.length} products, ${plan.returns.length} returns`
+    `${file.rows.length} rows: ${plan.orders.length} orders of ${plan.users.length} users, ${plan.products.length} products, ${plan.returns.length} returns`
   )
   const runId = runIdOf(file.hash, options)
   const shop = await openShop({ plan, runId, fresh: options.fresh, note: progress.note })
