@@ -14,6 +14,7 @@ const script = (file) => [node24(), [join(root, "scripts", file)]]
 /** The steps of every command, after the installation; the last one takes the caller's arguments. */
 const commands = {
   start: [source("tools/src/start.ts")],
+  demo: [source("tools/src/demo.ts")],
   replay: [source("tools/src/replay/main.ts")],
   verify: [source("tools/src/verify.ts")],
   bench: [source("tools/src/bench.ts")],

@@ -1,9 +1,13 @@
 #!/usr/bin/env node
-import { Cause, Effect, Exit, Layer, ManagedRuntime, Result } from "effect"
+import { Cause, Effect, Exit, Layer, ManagedRuntime, Redacted, Result } from "effect"
 import { parseArgs } from "node:util"
 import { ServerConfig, type ServerSettings, settingsFromEnvironment } from "../config/ServerConfig.ts"
 import { Database } from "../db/Database.ts"
+import { Installation } from "../db/Installation.ts"
 import { migrate } from "../db/migrate.ts"
+import { CouponGate } from "../features/coupons/gate.ts"
+import { connect } from "../redis/connect.ts"
+import { RedisStore } from "../redis/RedisStore.ts"
 import { startServer } from "../startServer.ts"
 import { verifyText } from "../verify/text.ts"
 import { verify } from "../verify/verify.ts"
@@ -12,7 +16,7 @@ const usage = `holdfast: a commerce core that stays exact under any concurrency
 
   holdfast serve             migrates the database and serves
   holdfast migrate           migrates the database and ends
-  holdfast verify [--json]   audits the database; ends with 1 when anything is off
+  holdfast verify [--json]   audits the database, and its Redis when that answers; ends with 1 when anything is off
 
 Settings come from the environment: HOLDFAST_MYSQL_URL, HOLDFAST_REDIS_URL, HOLDFAST_SECRET, HOST, PORT.`
 
@@ -70,13 +74,44 @@ const withDatabase = async <A, E>(
   }
 }
 
+/** The database with its Redis: what the auditors find in there is held against the books. */
+const withBothStores = async <A, E>(
+  serverSettings: ServerSettings,
+  effect: Effect.Effect<A, E, Database>
+): Promise<A> => {
+  const stores = Layer.mergeAll(
+    RedisStore.layer(redisOf(serverSettings)),
+    Installation.layer.pipe(Layer.provideMerge(Database.layer))
+  )
+  const runtime = ManagedRuntime.make(
+    CouponGate.layer.pipe(Layer.provideMerge(stores), Layer.provideMerge(ServerConfig.layer(serverSettings)))
+  )
+  try {
+    return await runtime.runPromise(effect)
+  } finally {
+    await runtime.dispose()
+  }
+}
+
+const redisOf = ({ redisUrl }: ServerSettings) => ({ url: Redacted.value(redisUrl) })
+
+const redisAnswers = (serverSettings: ServerSettings): Promise<boolean> =>
+  connect(redisOf(serverSettings), { connectTimeoutMs: 1_000 }).pipe(
+    Effect.flatMap((client) => Effect.tryPromise(() => client.ping())),
+    Effect.scoped,
+    Effect.match({ onSuccess: () => true, onFailure: () => false }),
+    Effect.runPromise
+  )
+
 const runMigrations = async (serverSettings: ServerSettings): Promise<number> => {
   const names = await withDatabase(serverSettings, migrate)
   return say(names.length === 0 ? "the database is up to date" : `migrated: ${names.join(", ")}`, 0)
 }
 
 const audit = async (serverSettings: ServerSettings, json: boolean): Promise<number> => {
-  const report = await withDatabase(serverSettings, verify)
+  const report = (await redisAnswers(serverSettings))
+    ? await withBothStores(serverSettings, verify)
+    : await withDatabase(serverSettings, verify)
   return say(json ? JSON.stringify(report) : verifyText(report), report.ok ? 0 : 1)
 }
 
