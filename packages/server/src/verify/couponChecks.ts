@@ -1,5 +1,9 @@
 import type { Check } from "./checks.ts"
 
+/** Published events are deleted after a while; what happened since then must still be there. */
+const announcedSince =
+  "(SELECT IF(i.outbox_trimmed_before > '1971-01-01', i.outbox_trimmed_before + INTERVAL 1 HOUR, '1970-01-01') FROM installation i)"
+
 const hex = (column: string) => `LOWER(HEX(${column}))`
 
 /** What must hold between campaigns, the coupons of users, their ledger and the orders they are used for. */
@@ -93,5 +97,18 @@ export const couponChecks: ReadonlyArray<Check> = [
         LEFT JOIN user_coupons u ON u.user_id = k.user_id
           AND u.id = UNHEX(REPLACE(JSON_UNQUOTE(JSON_EXTRACT(k.answer, '$.success.id')), '-', ''))
       WHERE k.procedure_path = 'coupons.issue' AND JSON_EXTRACT(k.answer, '$.success') IS NOT NULL AND u.id IS NULL`
+  },
+  {
+    name: "coupon events",
+    promise: "every issued coupon was announced, once",
+    countSql: "SELECT COUNT(*) AS n FROM outbox WHERE topic = 'coupon.issued'",
+    problemsSql: `
+      SELECT user_coupon, CAST(SUM(issued) AS SIGNED) AS issued, CAST(SUM(announced) AS SIGNED) AS announced FROM (
+        SELECT ${hex("id")} AS user_coupon, 1 AS issued, 0 AS announced, issued_at > ${announcedSince} AS is_kept FROM user_coupons
+        UNION ALL
+        SELECT REPLACE(JSON_UNQUOTE(JSON_EXTRACT(payload, '$.userCouponId')), '-', ''), 0, 1, 0
+          FROM outbox WHERE topic = 'coupon.issued'
+      ) both_sides GROUP BY user_coupon
+      HAVING SUM(announced) > SUM(issued) OR (SUM(announced) < SUM(issued) AND MAX(is_kept) = 1)`
   }
 ]
