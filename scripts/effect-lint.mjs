@@ -36,8 +36,14 @@ function check(name) {
   const args = [
     join(root, "node_modules/@effect/tsgo/dist/effect-tsgo.cjs"),
     "diagnostics",
-    ...["--project", join(root, "packages", name, "tsconfig.json")],
-    ...["--format", "text", "--severity", "error", "--lspconfig", configuration]
+    "--project",
+    join(root, "packages", name, "tsconfig.json"),
+    "--format",
+    "text",
+    "--severity",
+    "error",
+    "--lspconfig",
+    configuration
   ]
   return new Promise((resolve, reject) => {
     const child = spawn(node24(), args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] })

@@ -7,16 +7,20 @@ import { emptyTally, takeTurn, type Tally } from "./measure.ts"
 import { invertedPairsPercent, jain, percentile } from "./statistics.ts"
 
 export interface LockBenchOptions {
-  /** Turns of each contestant in each measurement. Default 5. */
+  /** Turns of each contestant in each measurement. Default 4. */
   readonly turns?: number
-  /** How long a turn lasts. Default 2,000. */
+  /** How long a turn lasts; a wait that is longer is not seen. Default 3,000. */
   readonly turnMs?: number
   /** Callers that loop over one key. Default 50. */
   readonly waiters?: number
   readonly onProgress?: (line: string) => void
 }
 
-/** The figures, each of them Holdfast's divided by redis-semaphore's where it is called a ratio. */
+/**
+ * `contended`: so many callers loop over one key, with a section of 2 ms. `uncontended`: one caller does the same.
+ * `details.emptySections`: one caller with nothing to do under the lock, which shows what taking it costs.
+ * The figures, each of them Holdfast's divided by redis-semaphore's where it is called a ratio.
+ */
 export interface LockBenchResult {
   readonly contended: {
     readonly throughputRatio: number
@@ -42,7 +46,7 @@ const BURST = 50
 const BURSTS = 20
 
 export const run = async (options: LockBenchOptions = {}): Promise<LockBenchResult> => {
-  const { onProgress = () => {}, turnMs = 2_000, turns = 5, waiters = 50 } = options
+  const { onProgress = () => {}, turnMs = 3_000, turns = 4, waiters = 50 } = options
   await using services = await startServices({ sql: false, onProgress })
   const [ours, theirs, observer] = Array.from({ length: 3 }, () => new Redis(services.redis.url())) as [
     Redis,
@@ -77,8 +81,11 @@ const measureAll = async (
   const contended = await inTurns(contestants, observer, settings, settings.waiters, SECTION_MS)
   const subscribers = await countSubscribers(observer)
   settings.onProgress(`contended: ${JSON.stringify(contended.map(summary))}`)
-  const uncontended = await inTurns(contestants, observer, { ...settings, turnMs: settings.turnMs / 2 }, 1, 0)
+  const brief = { ...settings, turnMs: settings.turnMs / 2 }
+  const uncontended = await inTurns(contestants, observer, brief, 1, SECTION_MS)
   settings.onProgress(`uncontended: ${JSON.stringify(uncontended.map(summary))}`)
+  const empty = await inTurns(contestants, observer, brief, 1, 0)
+  settings.onProgress(`empty sections: ${JSON.stringify(empty.map(summary))}`)
   const ourBurst = await burst(contestants[0])
   return {
     contended: {
@@ -98,6 +105,7 @@ const measureAll = async (
     details: {
       contended: named(contestants, contended),
       uncontended: named(contestants, uncontended),
+      emptySections: named(contestants, empty),
       burst: {
         [contestants[0].name]: { invertedPairsPercent: ourBurst },
         [contestants[1].name]: { invertedPairsPercent: await burst(contestants[1]) }
