@@ -19,7 +19,7 @@ export const subscribe = <P extends Procedure>(
   const query = new URLSearchParams({ input: JSON.stringify(input) })
   if (connectionParams !== undefined) query.set("connectionParams", JSON.stringify(connectionParams))
   const controller = new AbortController()
-  const response = fetch(`${url}/trpc/${paths.get(procedure)}?${query}`, {
+  const response = fetch(`${url}/trpc/${paths.get(procedure)}?${query.toString()}`, {
     headers: {
       accept: "text/event-stream",
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` })

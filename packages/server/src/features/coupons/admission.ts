@@ -102,7 +102,7 @@ const makeAdmit = ({ current, gate, hasCoupon, rebuild }: AdmitParts): CouponAdm
         coupon !== undefined &&
         nowMs < Math.min(deadlineMs, coupon.endsAt.getTime())
       ) {
-        yield* Effect.catch(rebuild(couponId), () => Effect.sleep(pauseMs))
+        yield* rebuild(couponId).pipe(Effect.catch(() => Effect.sleep(pauseMs)))
         continue
       }
       const error = coupon === undefined ? new CouponNotFound({ couponId }) : closedBecause(coupon, nowMs)

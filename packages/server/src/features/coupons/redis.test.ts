@@ -59,15 +59,15 @@ describe("a sale whose Redis is lost", () => {
   test("FLUSHALL three times in the middle, while the gate is rebuilt all the time: exactly N", async () => {
     const users = await manyUsers(shop, 240)
     const couponId = CouponId.make((await newCoupon(shop, { quantity: 80 })).id)
-    let isOver = false
+    const over = new AbortController()
     const rebuilding = (async () => {
       const rebuild = CouponAdmission.use((admission) => admission.rebuild(couponId))
-      while (!isOver) await shop.servers[1]!.runtime.runPromise(rebuild).catch(() => {})
+      while (!over.signal.aborted) await shop.servers[1]!.runtime.runPromise(rebuild).catch(() => {})
     })()
     const result = await sale(shop, couponId, users, (answered) => {
       if ([20, 60, 100].includes(answered)) void redis.flushall()
     })
-    isOver = true
+    over.abort()
     await rebuilding
     expectExactly(result, 80)
     expectExactly(result, 160, "CouponSoldOut")
@@ -127,7 +127,7 @@ describe("a gate that is wrong", () => {
 
   /** A campaign of 6 coupons with a gate, of which 1 is issued. */
   const started = async () => {
-    const users = (await manyUsers(shop, 8)) as ReadonlyArray<TestUser>
+    const users = await manyUsers(shop, 8)
     const { id: couponId } = await newCoupon(shop, { quantity: 6 })
     await issue(shop, couponId, users[0]!)
     return { couponId, users, keys: keysOf(couponId) }

@@ -29,7 +29,7 @@ describe("tickets", () => {
     const { id: couponId } = await newCoupon(shop, { quantity: 2 })
     const tickets = []
     for (const user of users) tickets.push(await request(couponId, user))
-    expect(tickets.map(({ result }) => result)).toEqual(Array(4).fill({ status: "waiting" }))
+    expect(new Set(tickets.map(({ result }) => result.status))).toEqual(new Set(["waiting"]))
     expect(await issuedOf(shop, couponId)).toBe(0)
     expect(await serve()).toBe(4)
     const [first, second, third, fourth] = await Promise.all(
