@@ -1,4 +1,4 @@
-import { contract, query, type Procedure } from "@holdfast/domain"
+import { contract, query, subscription, type Procedure } from "@holdfast/domain"
 import { Effect, Schema } from "effect"
 import { expect, it } from "vitest"
 import { deriveClient } from "./deriveClient.ts"
@@ -10,14 +10,12 @@ type Methods = Record<string, Record<string, unknown> | undefined>
 const missingMethods = (client: { safe: unknown; effect: unknown }, procedures: object): Array<string> =>
   Object.entries(procedures).flatMap(([group, members]) =>
     Object.entries(members as Record<string, Procedure>)
-      .filter(([, procedure]) => procedure.kind !== "subscription")
-      .map(([name]) => name)
-      .filter((name) =>
-        [client, client.safe, client.effect].some(
+      .filter(([name, { kind }]) =>
+        (kind === "subscription" ? [client, client.effect] : [client, client.safe, client.effect]).some(
           (style) => typeof (style as Methods)[group]?.[name] !== "function"
         )
       )
-      .map((name) => `${group}.${name}`)
+      .map(([name]) => `${group}.${name}`)
   )
 
 const planted = query({
@@ -37,9 +35,17 @@ it("has a method in every style for every procedure of the contract", () => {
 })
 
 it("has a method for a procedure as soon as the contract has it", async () => {
-  const client = deriveClient({ stock: { history: planted } }, (operation, input) =>
-    Effect.succeed({ items: [operation.name.length, Object.keys(input ?? {}).length] })
+  const watch = subscription({ ...planted, output: Schema.Int })
+  const client = deriveClient(
+    { stock: { history: planted, watch } },
+    (operation, input) => Effect.succeed({ items: [operation.name.length, Object.keys(input ?? {}).length] }),
+    async function* () {
+      yield 1
+    }
   )
+  const watched: Array<number> = []
+  for await (const count of client.stock.watch()) watched.push(count)
+  expect(watched).toEqual([1])
   expect(await client.stock.history({ cursor: "x" })).toEqual({ items: ["stock.history".length, 1] })
   expect(await client.safe.stock.history()).toMatchObject({ ok: true })
   const pages: Array<unknown> = []

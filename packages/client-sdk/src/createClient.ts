@@ -11,10 +11,17 @@ import {
 import type { TokenSource } from "./auth/TokenSource.ts"
 import { deriveClient, type RunOperation } from "./deriveClient.ts"
 import type { RemoteDefect, Reported, TransportError } from "./errors.ts"
-import { type Invoke, makeInvoke, type RequestEvent, type ResponseEvent } from "./invoke.ts"
+import {
+  type Invoke,
+  type InvokeDependencies,
+  makeInvoke,
+  type RequestEvent,
+  type ResponseEvent
+} from "./invoke.ts"
 import { makeOperation } from "./operation.ts"
 import { defaultRetryPolicy, type RetryPolicy } from "./retry.ts"
 import type { Fetch } from "./transport/boundedFetch.ts"
+import { makeSubscribe } from "./subscribe.ts"
 import { makeTrpcTransport } from "./transport/trpcTransport.ts"
 import type { Client } from "./types.ts"
 
@@ -59,7 +66,7 @@ export interface ClientOptions {
 export const createClient = (options: ClientOptions): Client => {
   const retry = { ...defaultRetryPolicy, ...(options.retry === false ? { maxAttempts: 1 } : options.retry) }
   const { headers = {} } = options
-  const invoke = makeInvoke({
+  const dependencies: InvokeDependencies = {
     transport: makeTrpcTransport({
       url: options.url,
       fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
@@ -72,20 +79,32 @@ export const createClient = (options: ClientOptions): Client => {
     timeoutMs: options.timeoutMs ?? 30_000,
     onRequest: options.onRequest,
     onResponse: options.onResponse
-  })
-  return deriveClient(contract, authenticated(invoke, options))
+  }
+  const invoke = makeInvoke(dependencies)
+  const subscribe = makeSubscribe(dependencies)
+  const { runOperation, tokens } = authenticated(invoke, options)
+  return deriveClient(contract, runOperation, (operation, input, signal) =>
+    subscribe(operation, input, signal, tokens)
+  )
+}
+
+interface Authenticated {
+  readonly runOperation: RunOperation
+  readonly tokens: TokenSource
 }
 
 /** Adds the caller's token to the calls that need one, from wherever the options say. */
-const authenticated = (invoke: Invoke, { auth, token, tokenStore }: ClientOptions): RunOperation => {
-  const using =
-    (tokens: TokenSource): RunOperation =>
-    (operation, input, options) =>
-      invoke(operation, input, options, tokens)
+const authenticated = (invoke: Invoke, { auth, token, tokenStore }: ClientOptions): Authenticated => {
+  const using = (tokens: TokenSource): Authenticated => ({
+    tokens,
+    runOperation: (operation, input, options) => invoke(operation, input, options, tokens)
+  })
   if (token !== undefined) return using(givenToken(token))
   const store = tokenStore ?? memoryTokenStore()
-  const run = using(sessionTokens(store, auth, sessionCalls(invoke)))
-  return auth === undefined ? keepingSessions(run, store) : run
+  const session = using(sessionTokens(store, auth, sessionCalls(invoke)))
+  return auth === undefined
+    ? { ...session, runOperation: keepingSessions(session.runOperation, store) }
+    : session
 }
 
 /** A client without credentials of its own becomes the user who logs in through it. */

@@ -1,5 +1,5 @@
 import type { Contract, Procedure } from "@holdfast/domain"
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Effect, Exit, Stream } from "effect"
 import type { Reported } from "./errors.ts"
 import type { Failure, InvokeOptions } from "./invoke.ts"
 import { makeOperation, type Operation } from "./operation.ts"
@@ -13,11 +13,22 @@ export type RunOperation = (
   options: InvokeOptions
 ) => Effect.Effect<unknown, Reported<Failure>>
 
+/** Runs a subscription of an operation. */
+export type RunSubscription = (
+  operation: Operation,
+  input: unknown,
+  signal: AbortSignal
+) => AsyncGenerator<unknown, void, undefined>
+
 /**
  * Builds the client of a contract: a loop over its procedures makes the methods, a mapping over its type gives them
  * their types. A procedure that is added to the contract is a method here without a line of code.
  */
-export const deriveClient = <C extends Contract>(contract: C, runOperation: RunOperation): ClientOf<C> => {
+export const deriveClient = <C extends Contract>(
+  contract: C,
+  runOperation: RunOperation,
+  runSubscription: RunSubscription
+): ClientOf<C> => {
   const client: Tree = {}
   const safe: Tree = {}
   const effect: Tree = {}
@@ -26,8 +37,14 @@ export const deriveClient = <C extends Contract>(contract: C, runOperation: RunO
     safe[group] = {}
     effect[group] = {}
     for (const [name, procedure] of Object.entries(procedures)) {
-      if (procedure.kind === "subscription") continue
       const operation = makeOperation(`${group}.${name}`, procedure)
+      if (procedure.kind === "subscription") {
+        const subscribe = (input: unknown, signal: AbortSignal) => runSubscription(operation, input, signal)
+        client[group][name] = (input?: unknown, options?: CallOptions) =>
+          subscribe(input, options?.signal ?? new AbortController().signal)
+        effect[group][name] = (input?: unknown) => toStream((signal) => subscribe(input, signal))
+        continue
+      }
       const call = (input?: unknown, options: InvokeOptions = {}) => runOperation(operation, input, options)
       effect[group][name] = call
       safe[group][name] = (input?: unknown, options?: CallOptions) => toResult(call(input, options), options)
@@ -51,6 +68,14 @@ const promiseMethods = (name: string, procedure: Procedure, call: EffectCall): R
     [names.items]: (input?: object, options?: CallOptions) => items(fetchPage(options), input)
   }
 }
+
+/** A stream whose end, whatever ends it, closes the connection. */
+const toStream = (subscribe: (signal: AbortSignal) => AsyncIterable<unknown>) =>
+  Stream.unwrap(
+    Effect.map(Effect.abortSignal, (signal) =>
+      Stream.fromAsyncIterable(subscribe(signal), (error) => error as Reported<Failure>)
+    )
+  )
 
 const toPromise = <A, E>(effect: Effect.Effect<A, E>, options: CallOptions | undefined): Promise<A> =>
   settle(effect, options).then((exit) => {

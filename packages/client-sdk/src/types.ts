@@ -1,5 +1,5 @@
 import type { Contract, ErrorOf, HoldfastContract, InputOf, OutputOf, Procedure } from "@holdfast/domain"
-import type { Effect } from "effect"
+import type { Effect, Stream } from "effect"
 import type { RemoteDefect, Reported, TransportError } from "./errors.ts"
 
 /** What a call may be told. */
@@ -48,6 +48,18 @@ export type EffectMethod<P extends Procedure> = (
   ...args: Arguments<P, EffectCallOptions>
 ) => Effect.Effect<OutputOf<P>, FailureOf<P>>
 
+/** What a subscription may be told: it lasts until it ends, so there is no deadline. */
+export type SubscriptionOptions = Pick<CallOptions, "signal">
+
+/** Ends when the server has nothing more to say; leaving the loop ends the server's work. */
+export type SubscriptionMethod<P extends Procedure> = (
+  ...args: Arguments<P, SubscriptionOptions>
+) => AsyncIterable<OutputOf<P>>
+
+export type StreamMethod<P extends Procedure> = (
+  ...args: Arguments<P, object>
+) => Stream.Stream<OutputOf<P>, FailureOf<P>>
+
 /** The item of a procedure that answers in pages; `never` for any other. */
 type ItemOf<P extends Procedure> = "cursor" extends keyof InputOf<P>
   ? "nextCursor" extends keyof OutputOf<P>
@@ -81,9 +93,16 @@ type CallNames<G extends Contract[string]> = {
   [N in keyof G]: G[N]["kind"] extends "subscription" ? never : N
 }[keyof G]
 
+/** The procedures that answer again and again. */
+type SubscriptionNames<G extends Contract[string]> = {
+  [N in keyof G]: G[N]["kind"] extends "subscription" ? N : never
+}[keyof G]
+
 /** Resolves with the output, rejects with the declared class, `TransportError` or `RemoteDefect`. */
 export type PromiseApi<C extends Contract> = {
-  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: PromiseMethod<C[G][N]> } & PageMethods<C[G]>
+  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: PromiseMethod<C[G][N]> } & PageMethods<C[G]> & {
+      readonly [N in SubscriptionNames<C[G]>]: SubscriptionMethod<C[G][N]>
+    }
 }
 
 /** Resolves with a {@link Result}. Rejects only when its own signal is aborted. */
@@ -93,7 +112,9 @@ export type SafeApi<C extends Contract> = {
 
 /** Effects with the exact errors of their procedure. Interrupting one cancels the request and the server's work. */
 export type EffectApi<C extends Contract> = {
-  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: EffectMethod<C[G][N]> }
+  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: EffectMethod<C[G][N]> } & {
+    readonly [N in SubscriptionNames<C[G]>]: StreamMethod<C[G][N]>
+  }
 }
 
 /** Every procedure of a contract as a method, in three styles. */

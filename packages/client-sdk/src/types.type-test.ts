@@ -10,8 +10,15 @@ import {
   type ServiceUnavailable,
   type Unauthenticated
 } from "@holdfast/domain"
-import { Effect } from "effect"
-import type { Client, OrdersCreateInput, PointsBalanceFailure, ProductsPageOutput } from "./index.ts"
+import { Effect, type Stream } from "effect"
+import type {
+  Client,
+  CouponsWatchTicketFailure,
+  CouponsWatchTicketOutput,
+  OrdersCreateInput,
+  PointsBalanceFailure,
+  ProductsPageOutput
+} from "./index.ts"
 import { isHoldfastError, type RemoteDefect, type Reported, type TransportError } from "./index.ts"
 import type { ClientOf, EffectMethod, PromiseMethod, SafeMethod } from "./types.ts"
 
@@ -110,6 +117,17 @@ const examine = async () => {
   }
 }
 void examine
+
+// ---- subscriptions answer again and again: a loop, or a stream
+const tickets = client.coupons.watchTicket({ ticketId: "x" })
+void (true satisfies Same<typeof tickets, AsyncIterable<CouponsWatchTicketOutput>>)
+const ticketStream = client.effect.coupons.watchTicket({ ticketId: "x" })
+void (true satisfies Same<
+  typeof ticketStream,
+  Stream.Stream<CouponsWatchTicketOutput, CouponsWatchTicketFailure>
+>)
+// @ts-expect-error a subscription has no one result
+void client.safe.coupons.watchTicket
 
 // ---- pages, for the procedures that have some
 const pages = client.products.pages({ limit: 2 })

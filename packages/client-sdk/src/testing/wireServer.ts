@@ -1,12 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import {
-  contract,
-  type DomainError,
-  type DomainErrorClass,
-  type Procedure,
-  Unauthenticated
-} from "@holdfast/domain"
+import { contract, type DomainError, type Procedure, Unauthenticated } from "@holdfast/domain"
 import { initTRPC, TRPCError } from "@trpc/server"
 import { createHTTPHandler } from "@trpc/server/adapters/standalone"
 import { Schema } from "effect"
@@ -126,9 +120,7 @@ const routerOf = (receive: (call: ReceivedCall) => unknown) => {
           throw new Unauthenticated({ reason: "missing" })
         return await receive(call)
       } catch (error) {
-        const errorClass = procedure.errors.find((candidate) => error instanceof candidate)
-        if (errorClass === undefined) throw error
-        throw declared(errorClass, error as DomainError)
+        throw declared(procedure, error)
       }
     }
     const builder = t.procedure
@@ -137,6 +129,14 @@ const routerOf = (receive: (call: ReceivedCall) => unknown) => {
         return { ...shape, data: { ...shape.data, ...wireData(procedure, error.cause.error, ctx) } }
       })
       .input((raw: unknown) => raw)
+    if (procedure.kind === "subscription")
+      return builder.subscription(async function* (options) {
+        try {
+          yield* (await resolve(options)) as AsyncIterable<unknown>
+        } catch (error) {
+          throw declared(procedure, error)
+        }
+      })
     return procedure.kind === "query" ? builder.query(resolve) : builder.mutation(resolve)
   }
   const groups = Object.entries(contract).map(([group, procedures]) => [
@@ -150,12 +150,13 @@ const routerOf = (receive: (call: ReceivedCall) => unknown) => {
   return t.router(Object.fromEntries(groups) as Record<string, ReturnType<typeof t.router>>)
 }
 
-const declared = (errorClass: DomainErrorClass, error: DomainError) =>
-  new TRPCError({
-    code: errorClass.code,
-    message: error.message,
-    cause: new Declared(error)
-  })
+/** What tRPC is to throw: a declared error in its wrapping, anything else as it is. */
+const declared = (procedure: Procedure, error: unknown): unknown => {
+  const errorClass = procedure.errors.find((candidate) => error instanceof candidate)
+  if (errorClass === undefined) return error
+  const { message } = error as DomainError
+  return new TRPCError({ code: errorClass.code, message, cause: new Declared(error as DomainError) })
+}
 
 const wireData = (procedure: Procedure, error: DomainError, ctx: Context | undefined) => {
   const errorClass = procedure.errors.find((candidate) => error instanceof candidate)

@@ -38,7 +38,26 @@ export interface WireError {
   readonly domain: unknown
 }
 
+/** One connection of a subscription. */
+export interface StreamRequest {
+  readonly procedure: string
+  readonly input: unknown
+  readonly token: string | undefined
+  /** Where an earlier connection ended, so that this one goes on from there. */
+  readonly lastEventId: string | undefined
+  /** How long it may take until the first bytes are there. */
+  readonly timeoutMs: number
+  readonly onRequestId: (requestId: string) => void
+}
+
+/** What arrives on it: an encoded output, or the error that ends it. */
+export type StreamItem =
+  | { readonly ok: true; readonly output: unknown; readonly id: string | undefined }
+  | { readonly ok: false; readonly error: WireError }
+
 /** Sends requests. The rest of the client knows nothing of tRPC or HTTP, only this. */
 export interface Transport {
   readonly send: (request: TransportRequest) => Effect.Effect<TransportReply, TransportError>
+  /** Ends when the server has nothing more to say; throws `TransportError` when the connection does not last until then. */
+  readonly open: (request: StreamRequest, signal: AbortSignal) => AsyncIterable<StreamItem>
 }

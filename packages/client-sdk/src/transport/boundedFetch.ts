@@ -14,11 +14,12 @@ export type Fetch = (
   }
 ) => Promise<FetchResponse>
 
-interface FetchResponse {
+export interface FetchResponse {
   readonly ok: boolean
   readonly status: number
   readonly headers: { get: (name: string) => string | null }
   readonly text: () => Promise<string>
+  readonly body: ReadableStream<Uint8Array> | null
 }
 
 /** A response whose body is complete and is JSON. */
@@ -77,7 +78,7 @@ export const makeBoundedFetch = (fetch: Fetch, bounds: Bounds) => {
 }
 
 /** Runs with a signal that is aborted by the caller's signal or after the time, and ends then in any case. */
-const within = <A>(
+export const within = <A>(
   timeoutMs: number,
   outer: AbortSignal,
   run: (signal: AbortSignal) => Promise<A>
@@ -112,10 +113,10 @@ const exchange = async (fetch: Fetch, url: string, init: Init): Promise<JsonResp
   return { ok, status, headers, json: () => Promise.resolve(parsed) }
 }
 
-const isJson = (contentType: string | null) => contentType?.includes("application/json") ?? false
+export const isJson = (contentType: string | null) => contentType?.includes("application/json") ?? false
 
 /** A body that stops half-way without an error of the connection: a server that died behind a proxy, for instance. */
-const parse = (body: string): unknown => {
+export const parse = (body: string): unknown => {
   try {
     return JSON.parse(body)
   } catch (cause) {
@@ -123,7 +124,7 @@ const parse = (body: string): unknown => {
   }
 }
 
-const broken = (cause: unknown) => {
+export const broken = (cause: unknown) => {
   const neverConnected = isNeverConnected(cause)
   return new FetchFailure({
     reason: neverConnected ? "unreachable" : "connection-lost",
@@ -136,7 +137,7 @@ const broken = (cause: unknown) => {
 /** The statuses by which proxies and gateways say "not now". */
 const passingStatuses: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504])
 
-const unexpected = ({ headers, status }: FetchResponse) => {
+export const unexpected = ({ headers, status }: FetchResponse) => {
   const retryAfterSeconds = Number(headers.get("retry-after") ?? Number.NaN)
   return new FetchFailure({
     reason: "unexpected-response",

@@ -8,8 +8,10 @@ import {
 } from "@trpc/client"
 import { Effect } from "effect"
 import { TransportError } from "../errors.ts"
-import { type Fetch, FetchFailure, makeBoundedFetch } from "./boundedFetch.ts"
-import type { Transport, TransportReply, TransportRequest, WireError } from "./Transport.ts"
+import { type Fetch, makeBoundedFetch } from "./boundedFetch.ts"
+import { text, transportErrorOf, wireError } from "./wire.ts"
+import { openStream } from "./openStream.ts"
+import type { Transport, TransportReply, TransportRequest } from "./Transport.ts"
 
 export interface TrpcTransportOptions {
   /** Where the server is, `http://localhost:3000` for instance; its tRPC endpoint is `/trpc` below. */
@@ -65,6 +67,7 @@ export const makeTrpcTransport = (options: TrpcTransportOptions): Transport => {
   }
 
   return {
+    open: (request, signal) => openStream({ ...options, url: link.url }, request, signal),
     send: (request) =>
       Effect.callback<TransportReply, TransportError>((resume) => {
         const trace: Trace = { request, sentToken: request.token }
@@ -125,29 +128,5 @@ const replyOrFailure = (
   return Effect.succeed({ ok: false, error: wireError(error.message, data), meta: { sentToken } })
 }
 
-const wireError = (message: string, data: Record<string, unknown>): WireError => ({
-  message,
-  code: text(data["code"]) ?? "UNKNOWN",
-  httpStatus: number(data["httpStatus"]),
-  retryable: data["retryable"] === true,
-  retryAfterMs: number(data["retryAfterMs"]),
-  domain: data["domain"]
-})
-
-const text = (value: unknown) => (typeof value === "string" ? value : undefined)
-const number = (value: unknown) => (typeof value === "number" ? value : undefined)
-
-const noAnswer = (procedure: string, error: unknown): TransportError => {
-  const cause = error instanceof TRPCClientError ? error.cause : error
-  if (!(cause instanceof FetchFailure))
-    return new TransportError({
-      procedure,
-      reason: "unexpected-response",
-      maybeSent: true,
-      retryable: false,
-      cause
-    })
-  const { httpStatus, maybeSent, reason, retryable, retryAfterMs } = cause
-  const fields = { procedure, reason, maybeSent, retryable, httpStatus, retryAfterMs }
-  return new TransportError({ ...fields, cause: cause.cause })
-}
+const noAnswer = (procedure: string, error: unknown): TransportError =>
+  transportErrorOf(procedure, error instanceof TRPCClientError ? error.cause : error)

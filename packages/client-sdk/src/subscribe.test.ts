@@ -1,0 +1,156 @@
+import { type CouponTicket, ServiceUnavailable, TicketNotFound, Unauthenticated } from "@holdfast/domain"
+import { Effect, Stream } from "effect"
+import { expect, it } from "vitest"
+import { createClient } from "./index.ts"
+import { failureOf } from "./testing/failureOf.ts"
+import { encodedSession, orderId as ticketId } from "./testing/fixtures.ts"
+import { startWireServer, type WireServer } from "./testing/wireServer.ts"
+
+const quick = { baseDelayMs: 1, maxDelayMs: 5 }
+const clientOf = ({ url }: WireServer) => createClient({ url, token: "t1", retry: quick })
+
+/** A ticket, encoded, told apart by the second in which it was requested. */
+const ticket = (second: number): typeof CouponTicket.Encoded => ({
+  id: ticketId,
+  couponId: ticketId,
+  requestedAt: `2026-01-02T03:04:0${second}.000Z`,
+  result: { status: "waiting" }
+})
+
+const secondsOf = async (tickets: AsyncIterable<CouponTicket>): Promise<Array<number>> => {
+  const seen: Array<number> = []
+  for await (const { requestedAt } of tickets) seen.push(requestedAt.getUTCSeconds())
+  return seen
+}
+
+const answering = (...seconds: ReadonlyArray<number>) =>
+  async function* () {
+    for (const second of seconds) yield ticket(second)
+  }
+
+it("gives every answer, decoded, and ends when the server has said all", async () => {
+  await using server = await startWireServer({ "coupons.watchTicket": answering(1, 2, 3) })
+  expect(await secondsOf(clientOf(server).coupons.watchTicket({ ticketId }))).toEqual([1, 2, 3])
+  expect(server.calls).toMatchObject([{ procedure: "coupons.watchTicket", token: "t1", input: { ticketId } }])
+})
+
+it("is a stream with the exact errors in the style of Effect", async () => {
+  await using server = await startWireServer({ "coupons.watchTicket": answering(1, 2) })
+  const client = clientOf(server)
+  const count = Stream.runCount(client.effect.coupons.watchTicket({ ticketId }))
+  expect(await Effect.runPromise(count)).toBe(2)
+  server.answer("coupons.watchTicket", () => {
+    throw new TicketNotFound({ ticketId })
+  })
+  const handled = Stream.runCount(client.effect.coupons.watchTicket({ ticketId })).pipe(
+    Effect.catchTag("TicketNotFound", (error) => Effect.succeed(error.ticketId))
+  )
+  expect(await Effect.runPromise(handled)).toBe(ticketId)
+})
+
+it("opens a broken connection again, from the last event on", async () => {
+  await using server = await startWireServer()
+  const lastEventIds: Array<string | undefined> = []
+  server.intercept((request, response) => {
+    if (!request.url?.includes("watchTicket")) return
+    lastEventIds.push(request.headers["last-event-id"] as string | undefined)
+    response.writeHead(200, { "content-type": "text/event-stream" })
+    const first = lastEventIds.length === 1
+    const event = `id: ${first ? "e1" : "e2"}\ndata: ${JSON.stringify(ticket(first ? 1 : 2))}\n\n`
+    if (first) response.write(event, () => request.socket.destroy())
+    else response.end(`${event}event: return\ndata: \n\n`)
+    return true
+  })
+  expect(await secondsOf(clientOf(server).coupons.watchTicket({ ticketId }))).toEqual([1, 2])
+  expect(lastEventIds).toEqual([undefined, "e1"])
+})
+
+it("gives up after connections in a row that brought nothing, with the details of the last", async () => {
+  await using server = await startWireServer()
+  server.intercept((request) => {
+    request.socket.destroy()
+    return true
+  })
+  const error = await failureOf(secondsOf(clientOf(server).coupons.watchTicket({ ticketId })))
+  expect(error).toMatchObject({ _tag: "TransportError", reason: "connection-lost", attempts: 5 })
+  expect(error).toHaveProperty("requestId", expect.any(String))
+  expect(server.requests).toHaveLength(5)
+})
+
+it("asks again after an error that the server calls retryable, and ends with one that it does not", async () => {
+  let times = 0
+  await using server = await startWireServer({
+    "coupons.watchTicket": async function* () {
+      times += 1
+      yield ticket(times)
+      if (times === 1) throw new ServiceUnavailable({ retryAfterMs: 1 })
+      throw new TicketNotFound({ ticketId })
+    }
+  })
+  const seen: Array<number> = []
+  const watch = async () => {
+    for await (const { requestedAt } of clientOf(server).coupons.watchTicket({ ticketId }))
+      seen.push(requestedAt.getUTCSeconds())
+  }
+  expect(await failureOf(watch())).toBeInstanceOf(TicketNotFound)
+  expect(seen).toEqual([1, 2])
+})
+
+it("refreshes its token once", async () => {
+  await using server = await startWireServer({
+    "auth.login": () => encodedSession("old", "r1"),
+    "auth.refresh": () => encodedSession("new", "r2"),
+    "coupons.watchTicket": async function* ({ token }) {
+      if (token === "old") throw new Unauthenticated({ reason: "expired" })
+      yield ticket(4)
+    }
+  })
+  const client = createClient({
+    url: server.url,
+    auth: { email: "ann@example.com", password: "correct horse" }
+  })
+  expect(await secondsOf(client.coupons.watchTicket({ ticketId }))).toEqual([4])
+})
+
+/** A subscription that has one answer and then nothing, and a promise of its end on the server. */
+const startSilent = async () => {
+  const { promise: cancelled, resolve: cancel } = Promise.withResolvers<void>()
+  const server = await startWireServer({
+    "coupons.watchTicket": async function* ({ signal }) {
+      signal?.addEventListener("abort", () => cancel())
+      yield ticket(1)
+      await new Promise<never>(() => {})
+    }
+  })
+  return { server, cancelled }
+}
+
+it("ends the server's work when its loop is left", async () => {
+  const { cancelled, server } = await startSilent()
+  await using _ = server
+  for await (const { id } of clientOf(server).coupons.watchTicket({ ticketId })) if (id === ticketId) break
+  await cancelled
+})
+
+it("ends with the reason of its signal", async () => {
+  const { cancelled, server } = await startSilent()
+  await using _ = server
+  const controller = new AbortController()
+  const watch = async () => {
+    for await (const { id } of clientOf(server).coupons.watchTicket(
+      { ticketId },
+      { signal: controller.signal }
+    ))
+      controller.abort(new Error(`seen ${id}`))
+  }
+  expect(await failureOf(watch())).toMatchObject({ message: `seen ${ticketId}` })
+  await cancelled
+})
+
+it("ends the server's work when its stream is interrupted", async () => {
+  const { cancelled, server } = await startSilent()
+  await using _ = server
+  const stream = clientOf(server).effect.coupons.watchTicket({ ticketId })
+  await Effect.runPromise(Stream.runHead(stream))
+  await cancelled
+})

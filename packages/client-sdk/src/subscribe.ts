@@ -1,0 +1,102 @@
+import type { InvalidInput } from "@holdfast/domain"
+import { Effect, Result } from "effect"
+import type { TokenSource } from "./auth/TokenSource.ts"
+import { ownCopy, report, type Reported, TransportError } from "./errors.ts"
+import type { Failure, InvokeDependencies } from "./invoke.ts"
+import type { Operation } from "./operation.ts"
+import { delayMs, mayRetry } from "./retry.ts"
+
+/** Runs a subscription: its answers one by one, over as many connections as it takes. */
+export type Subscribe = (
+  operation: Operation,
+  input: unknown,
+  signal: AbortSignal,
+  tokens: TokenSource | undefined
+) => AsyncGenerator<unknown, void, undefined>
+
+/**
+ * A subscription that outlives its connections: one that breaks is opened again after a while, from the last event on,
+ * until the server has nothing more to say. `maxAttempts` in a row without an answer end it with the last error; a
+ * definitive error ends it at once. The generator throws errors that are reported already.
+ */
+export const makeSubscribe = ({ retry, transport }: InvokeDependencies): Subscribe =>
+  async function* (operation, input, signal, tokens) {
+    const { access } = operation.procedure
+    const state: SubscriptionState = {
+      requestId: undefined,
+      lastEventId: undefined,
+      failures: 0,
+      renewed: false
+    }
+    const reportOf = (error: Failure | InvalidInput): Reported<Failure> =>
+      report(error, { requestId: state.requestId, idempotencyKey: undefined, attempts: state.failures })
+    const run = <A>(effect: Effect.Effect<A>): Promise<A> =>
+      Effect.runPromise(effect, { signal }).catch((error: unknown) => {
+        signal.throwIfAborted()
+        throw error
+      })
+    const tokenOf = async (effect: TokenSource["current"]) => {
+      const result = await run(Effect.result(effect))
+      if (Result.isFailure(result)) throw reportOf(ownCopy(result.failure))
+      return result.success
+    }
+
+    const checked = operation.checkInput(input ?? {})
+    if (Result.isFailure(checked)) throw reportOf(checked.failure)
+    const source = access === "public" ? undefined : tokens
+    let token = source && (source.known() ?? (await tokenOf(source.current)))
+    while (true) {
+      const request = {
+        procedure: operation.name,
+        input: checked.success,
+        token,
+        lastEventId: state.lastEventId,
+        timeoutMs: retry.attemptTimeoutMs,
+        onRequestId: (requestId: string) => void (state.requestId = requestId)
+      }
+      let failure: Failure
+      try {
+        const refusal = yield* answersOf(operation, transport.open(request, signal), state)
+        if (refusal === undefined) return
+        failure = refusal
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!(error instanceof TransportError)) throw error
+        failure = error
+      }
+      if (source !== undefined && failure._tag === "Unauthenticated" && !state.renewed) {
+        state.renewed = true
+        token = await tokenOf(source.renew(token))
+        if (token !== undefined) continue
+      }
+      state.failures += 1
+      if (!mayRetry("query", failure) || state.failures >= retry.maxAttempts) throw reportOf(failure)
+      await run(Effect.flatMap(delayMs(retry, state.failures, failure), Effect.sleep))
+    }
+  }
+
+interface SubscriptionState {
+  requestId: string | undefined
+  lastEventId: string | undefined
+  /** Connections in a row that brought no answer. */
+  failures: number
+  renewed: boolean
+}
+
+/** The answers of one connection; returns the error that ended it, if one did. */
+async function* answersOf(
+  operation: Operation,
+  items: ReturnType<InvokeDependencies["transport"]["open"]>,
+  state: SubscriptionState
+): AsyncGenerator<unknown, Failure | undefined, undefined> {
+  for await (const item of items) {
+    if (!item.ok) return operation.decodeError(item.error)
+    const output = operation.decodeOutput(item.output)
+    if (Result.isFailure(output)) return output.failure
+    state.failures = 0
+    state.renewed = false
+    if (item.id !== undefined) state.lastEventId = item.id
+    yield output.success
+  }
+  return undefined
+}
