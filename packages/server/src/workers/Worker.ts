@@ -9,7 +9,7 @@ export interface Worker<R> {
   /** The pause between two rounds when there was nothing to do. */
   readonly everyMs: number
   /** One round: returns how much was done. As long as that is more than nothing, the next one follows at once. */
-  readonly round: Effect.Effect<number, unknown, R>
+  readonly round: Effect.Effect<number, Error, R>
   /** After this long a round is interrupted, and the next one begins. Default: a minute. */
   readonly deadlineMs?: number
 }

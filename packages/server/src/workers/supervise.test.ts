@@ -24,7 +24,7 @@ describe("workers", () => {
       everyMs: 1,
       round: Effect.suspend(() => {
         rounds += 1
-        if (rounds === 1) return Effect.fail("no")
+        if (rounds === 1) return Effect.fail(new Error("no"))
         if (rounds === 2) return Effect.die(new Error("a bug"))
         return Effect.succeed(0)
       })

@@ -188,36 +188,40 @@ describe("top sellers", () => {
   })
 
   // Known from comparable systems: ranking by read-then-write loses updates.
-  test("200 sales and 60 refunds at once, projected by two processes that also rebuild: every unit is counted", { timeout: 120_000 }, async () => {
-    const skus = await newProducts(5)
-    const sale = { isOver: false }
-    const projecting = [0, 1].map(async (server) => {
-      while (!sale.isOver) {
-        await round(shop.servers[server]!, outboxRelay)
-        await round(shop.servers[server]!, rankingProjector)
-        await round(shop.servers[server]!, rankingReconciler)
-      }
-    })
-    const forgetting = (async () => {
-      while (!sale.isOver) {
-        await shop.servers[0]!.runtime.runPromise(forgetRanking)
-        await new Promise((resolve) => setTimeout(resolve, 150))
-      }
-    })()
-    await Promise.all(
-      users.map(async (user, index) => {
-        for (let n = 0; n < 25; n++) {
-          const orderId = await buy(skus[(index + n) % 5]!, (n % 7) + 1, user)
-          if (n % 3 === 0) await shop.ok(contract.orders.cancel, { orderId }, user)
+  test(
+    "200 sales and 60 refunds at once, projected by two processes that also rebuild: every unit is counted",
+    { timeout: 120_000 },
+    async () => {
+      const skus = await newProducts(5)
+      const sale = { isOver: false }
+      const projecting = [0, 1].map(async (server) => {
+        while (!sale.isOver) {
+          await round(shop.servers[server]!, outboxRelay)
+          await round(shop.servers[server]!, rankingProjector)
+          await round(shop.servers[server]!, rankingReconciler)
         }
       })
-    )
-    sale.isOver = true
-    await Promise.all([...projecting, forgetting])
-    await settle()
-    expect(await unionOf("complete")).toBeDefined()
-    expect(await ranking()).toEqual(await books())
-  })
+      const forgetting = (async () => {
+        while (!sale.isOver) {
+          await shop.servers[0]!.runtime.runPromise(forgetRanking)
+          await new Promise((resolve) => setTimeout(resolve, 150))
+        }
+      })()
+      await Promise.all(
+        users.map(async (user, index) => {
+          for (let n = 0; n < 25; n++) {
+            const orderId = await buy(skus[(index + n) % 5]!, (n % 7) + 1, user)
+            if (n % 3 === 0) await shop.ok(contract.orders.cancel, { orderId }, user)
+          }
+        })
+      )
+      sale.isOver = true
+      await Promise.all([...projecting, forgetting])
+      await settle()
+      expect(await unionOf("complete")).toBeDefined()
+      expect(await ranking()).toEqual(await books())
+    }
+  )
 
   test.each([
     ["a unit too many", (key: string) => redis.client.zincrby(key, -1, "sku-001")],

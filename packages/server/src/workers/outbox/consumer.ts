@@ -15,7 +15,7 @@ export interface Subscription<R> {
    * Takes a batch of events. It may get an event several times, so what it does must be the same as doing it once. When
    * it fails, the batch comes again.
    */
-  readonly handle: (events: ReadonlyArray<OutboxEvent>) => Effect.Effect<void, unknown, R>
+  readonly handle: (events: ReadonlyArray<OutboxEvent>) => Effect.Effect<void, Error, R>
 }
 
 /** Events that one round takes. */
