@@ -48,27 +48,43 @@ export const book = (name: string): Effect.Effect<number, SqlFailure, Tx> =>
     return value
   })
 
+const begin = async (pool: Pool): Promise<PoolConnection> => {
+  const connection = await pool.getConnection()
+  try {
+    await connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    await connection.query("SET SESSION innodb_lock_wait_timeout = 5")
+    await connection.beginTransaction()
+    return connection
+  } catch (error) {
+    connection.destroy()
+    throw error
+  }
+}
+
 /** Transactions over a pool, as a program without Kysely would write them. */
 export const transactionsOf = (
   pool: Pool,
   observe: (step: string) => void = () => {}
 ): TransactionBackend<PoolConnection, SqlFailure> => ({
-  begin: Effect.uninterruptible(
-    Effect.gen(function* () {
-      const connection = yield* ask(() => pool.getConnection())
-      yield* ask(() => connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"))
-      yield* ask(() => connection.beginTransaction())
-      observe("begin")
-      return connection
-    })
-  ),
+  // An interrupted caller never sees its connection, so whatever arrives after that is given back right here.
+  begin: Effect.callback((resume) => {
+    const begun = begin(pool)
+    begun.then(
+      (connection) => {
+        observe("begin")
+        resume(Effect.succeed(connection))
+      },
+      (cause: unknown) => resume(Effect.fail(new SqlFailure({ cause })))
+    )
+    return Effect.sync(() => void begun.then((connection) => connection.destroy()).catch(() => {}))
+  }),
   commit: (connection) =>
-    Effect.map(
-      ask(() => connection.commit()),
-      () => {
+    ask(() => connection.commit()).pipe(
+      Effect.tapError(() => Effect.sync(() => connection.destroy())),
+      Effect.map(() => {
         observe("commit")
         connection.release()
-      }
+      })
     ),
   rollback: (connection) =>
     ask(() => connection.rollback()).pipe(
