@@ -6,8 +6,9 @@ import { startServices, type ServiceOptions } from "../../src/index.ts"
 import { engine } from "../../src/services/docker/engine.ts"
 import { messageOf } from "../../src/services/errors.ts"
 import { killRunners, startRunner } from "./killed.ts"
-import { query, withClient } from "./support.ts"
+import { concerns, query, withClient } from "./support.ts"
 
+const concerned = concerns("docker")
 const docker = { source: ["docker"] } as const satisfies ServiceOptions
 
 afterEach(killRunners)
@@ -18,12 +19,16 @@ const GONE_MS = 3_000
 const missing = await engine().then(() => undefined, messageOf)
 const required = process.env["CI"] === "true" || (process.env["HOLDFAST_REQUIRE_DOCKER"] ?? "") !== ""
 
-it.runIf(missing !== undefined && required)("has a Docker engine, which is required here", () => {
-  throw new Error(missing)
-})
-if (missing !== undefined && !required) console.warn(`The tests of source docker are skipped: ${missing}`)
+it.runIf(concerned && missing !== undefined && required)(
+  "has a Docker engine, which is required here",
+  () => {
+    throw new Error(missing)
+  }
+)
+if (concerned && missing !== undefined && !required)
+  console.warn(`The tests of source docker are skipped: ${missing}`)
 
-describe.skipIf(missing !== undefined)("services in containers", () => {
+describe.runIf(concerned && missing === undefined)("services in containers", () => {
   it.each([
     ["mysql", "redis"],
     ["mariadb", "valkey"]

@@ -16,14 +16,24 @@ import { thisOwner } from "../../src/services/native/owner.ts"
 import { freePort } from "../../src/services/native/port.ts"
 import { startNativeRedis } from "../../src/services/native/redis.ts"
 import { startNativeSql } from "../../src/services/native/sql.ts"
-import { ownTemporaryBase, processExists, query, withClient, withEnvironment } from "./support.ts"
+import {
+  concerns,
+  privateSource,
+  ownTemporaryBase,
+  processExists,
+  query,
+  withClient,
+  withEnvironment
+} from "./support.ts"
 
-const native = { source: ["native"] } as const
+const concerned = concerns("native", "packages")
+const source = await privateSource()
+const native = { source: [source] } as const
 
 const temporary = ownTemporaryBase()
 afterAll(temporary.remove)
 
-describe("native services", () => {
+describe.runIf(concerned)("native services", () => {
   let services: Services
   const lines: Array<string> = []
   beforeAll(async () => {
@@ -32,7 +42,7 @@ describe("native services", () => {
   afterAll(() => services?.stop())
 
   it("says which source was taken", () => {
-    expect(lines.filter((line) => line.includes("from native"))).toHaveLength(2)
+    expect(lines.filter((line) => line.includes(`from ${source}`))).toHaveLength(2)
   })
 
   it("answers at its URL, as the process it says it is", async () => {
@@ -116,7 +126,7 @@ describe("native services", () => {
   })
 })
 
-describe("temporary data on a disk", () => {
+describe.runIf(concerned)("temporary data on a disk", () => {
   it("have every row that was committed when the server is killed", async () => {
     const disk = mkdtempSync(join(tmpdir(), "disk-"))
     const options = { HOLDFAST_TMPDIR: disk }
@@ -137,7 +147,7 @@ describe("temporary data on a disk", () => {
   }, 60_000)
 })
 
-describe("what an owner left that died with its supervisor", () => {
+describe.runIf(concerned)("what an owner left that died with its supervisor", () => {
   const base = mkdtempSync(join(tmpdir(), "left-"))
   afterAll(() => rmSync(base, { recursive: true, force: true }))
 
@@ -168,7 +178,7 @@ describe("what an owner left that died with its supervisor", () => {
   })
 })
 
-describe("a data directory that is kept", () => {
+describe.runIf(concerned)("a data directory that is kept", () => {
   const parent = mkdtempSync(join(tmpdir(), "kept-"))
   afterAll(() => rmSync(parent, { recursive: true, force: true }))
 
@@ -187,7 +197,7 @@ describe("a data directory that is kept", () => {
   })
 })
 
-describe("the port", () => {
+describe.runIf(concerned)("the port", () => {
   const wish = {
     kind: "any",
     image: undefined,
@@ -202,29 +212,33 @@ describe("the port", () => {
     return async () => ports.pop() ?? freePort()
   }
 
-  it("is another one when a stranger has taken the first choice, whatever it is", async () => {
-    const redis = await findRedis("any")
-    const sql = await findSql("any")
-    if (redis === undefined || sql === undefined) throw new Error("no native servers here")
-    const silent = createServer(() => {})
-    const silentPort = await freePort()
-    await new Promise<void>((resolve) => silent.listen(silentPort, "127.0.0.1", resolve))
-    await using others = await startServices(native)
+  it.runIf(source === "native")(
+    "is another one when a stranger has taken the first choice",
+    async () => {
+      const redis = await findRedis("any")
+      const sql = await findSql("any")
+      if (redis === undefined || sql === undefined) throw new Error("no native servers here")
+      const silent = createServer(() => {})
+      const silentPort = await freePort()
+      await new Promise<void>((resolve) => silent.listen(silentPort, "127.0.0.1", resolve))
+      await using others = await startServices(native)
 
-    const started = [
-      await startNativeRedis("native", redis, wish, takenFirst(silentPort)),
-      await startNativeRedis("native", redis, wish, takenFirst(others.redis.port)),
-      await startNativeSql("native", sql, wish, takenFirst(silentPort)),
-      await startNativeSql("native", sql, wish, takenFirst(others.sql.port))
-    ]
-    const taken = [silentPort, others.redis.port, others.sql.port]
-    expect(started.map(({ port }) => port).filter((port) => taken.includes(port))).toEqual([])
-    await Promise.all(started.map((service) => service.stop()))
-    silent.close()
-  }, 60_000)
+      const started = [
+        await startNativeRedis("native", redis, wish, takenFirst(silentPort)),
+        await startNativeRedis("native", redis, wish, takenFirst(others.redis.port)),
+        await startNativeSql("native", sql, wish, takenFirst(silentPort)),
+        await startNativeSql("native", sql, wish, takenFirst(others.sql.port))
+      ]
+      const taken = [silentPort, others.redis.port, others.sql.port]
+      expect(started.map(({ port }) => port).filter((port) => taken.includes(port))).toEqual([])
+      await Promise.all(started.map((service) => service.stop()))
+      silent.close()
+    },
+    60_000
+  )
 })
 
-describe("versions", () => {
+describe.runIf(concerned)("versions", () => {
   it("tells MariaDB from MySQL by what the program says, whatever it is called", () => {
     expect(readSqlVersion("mysqld  Ver 10.11.6-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64")).toEqual({
       flavour: "mariadb",

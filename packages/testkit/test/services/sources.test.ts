@@ -10,8 +10,18 @@ import {
   startServices,
   type Services
 } from "../../src/index.ts"
-import { ownTemporaryBase, processExists, query, withClient, withEnvironment } from "./support.ts"
+import {
+  concerns,
+  ownTemporaryBase,
+  privateSource,
+  processExists,
+  query,
+  withClient,
+  withEnvironment
+} from "./support.ts"
 
+const concerned = concerns("url", "native", "packages")
+const installed = await privateSource()
 const temporary = ownTemporaryBase()
 afterAll(temporary.remove)
 
@@ -25,10 +35,10 @@ const nothing = {
   HOLDFAST_REDIS_URL: undefined
 }
 
-describe("source url", () => {
+describe.runIf(concerned)("source url", () => {
   let owner: Services
   beforeAll(async () => {
-    owner = await startServices({ source: ["native"] })
+    owner = await startServices({ source: [installed] })
   })
   afterAll(() => owner?.stop())
 
@@ -100,8 +110,8 @@ describe("source url", () => {
   })
 })
 
-describe("HOLDFAST_SOURCE", () => {
-  it("forces one source", async () => {
+describe.runIf(concerned)("HOLDFAST_SOURCE", () => {
+  it.runIf(installed === "native")("forces one source", async () => {
     const lines: Array<string> = []
     await withEnvironment(
       { ...nothing, HOLDFAST_SOURCE: "native", HOLDFAST_SEARCH_PATH: undefined },
@@ -132,7 +142,7 @@ describe("HOLDFAST_SOURCE", () => {
   })
 })
 
-describe("a machine that has nothing", () => {
+describe.runIf(concerned)("a machine that has nothing", () => {
   it("gets an error that says what was tried and what to install", async () => {
     const lines: Array<string> = []
     const failure = await withEnvironment(nothing, () =>
@@ -157,12 +167,13 @@ describe("a machine that has nothing", () => {
   })
 
   it("stops the one service when the other cannot be had", async () => {
-    await withEnvironment({ ...nothing, HOLDFAST_SEARCH_PATH: undefined }, async () => {
-      const image = { source: ["native"], sql: { kind: "mysql" } } as const
-      const failure = await startServices(image).catch((error: unknown) => error)
-      // Where a MySQL is installed there is nothing to fail.
-      if (failure instanceof Error) expect(failure).toMatchObject({ _tag: "ServiceUnavailable" })
-      else await (failure as Services).stop()
+    await withEnvironment({ HOLDFAST_MYSQL_URL: "mysql://127.0.0.1:1" }, async () => {
+      const lines: Array<string> = []
+      const failure = startServices({ source: ["url", installed], onProgress: (line) => lines.push(line) })
+      await expect(failure).rejects.toThrow(/HOLDFAST_MYSQL_URL/)
+      expect(lines.some((line) => line.startsWith("redis: redis") || line.startsWith("redis: valkey"))).toBe(
+        true
+      )
     })
     expect(temporary.list()).toEqual([])
   })
@@ -171,7 +182,7 @@ describe("a machine that has nothing", () => {
 const debian = existsSync("/usr/bin/apt-get") && existsSync("/usr/bin/dpkg-deb")
 if (!debian) console.warn("The tests of source packages are skipped: this is not Debian or Ubuntu.")
 
-describe.skipIf(!debian)("source packages", () => {
+describe.runIf(concerned && debian)("source packages", () => {
   const cache = mkdtempSync(join(tmpdir(), "packages-"))
   afterAll(() => rmSync(cache, { recursive: true, force: true }))
 

@@ -3,6 +3,8 @@ import { join } from "node:path"
 import { Redis } from "ioredis"
 import { createConnection, type RowDataPacket } from "mysql2/promise"
 export { processExists } from "../../src/services/native/owner.ts"
+import { findRedis, findSql } from "../../src/services/native/installation.ts"
+import type { Source } from "../../src/services/service.ts"
 import { temporaryBase } from "../../src/services/settings.ts"
 
 /** Runs one statement on a connection of its own and gives the rows. */
@@ -27,6 +29,37 @@ export async function withClient<A>(url: string, use: (client: Redis) => Promise
   } finally {
     client.disconnect()
   }
+}
+
+/** What the environment says about sources, for tests that choose their own. */
+const CHOICES = [
+  "HOLDFAST_SOURCE",
+  "HOLDFAST_SQL_KIND",
+  "HOLDFAST_REDIS_KIND",
+  "HOLDFAST_MYSQL_URL",
+  "HOLDFAST_REDIS_URL"
+]
+
+/**
+ * For a test file that is about certain sources. In a run that is forced to another one its tests are left out (said
+ * by a line; the run that is forced to theirs, or to none, has them), and the environment does not choose for it.
+ */
+export function concerns(...about: ReadonlyArray<Source>): boolean {
+  const forced = process.env["HOLDFAST_SOURCE"] ?? ""
+  for (const name of CHOICES) delete process.env[name]
+  const concerned = forced === "" || about.some((source) => source === forced)
+  if (!concerned) console.warn(`The tests of ${about.join(", ")} are left out: HOLDFAST_SOURCE=${forced}.`)
+  return concerned
+}
+
+/**
+ * The source of private servers: installed ones, else the distribution's, unpacked. Both are run by the same code.
+ */
+export async function privateSource(): Promise<"native" | "packages"> {
+  const [sql, redis] = await Promise.all([findSql("any"), findRedis("any")])
+  if (sql !== undefined && redis !== undefined) return "native"
+  console.warn("No servers are installed here: the tests of private servers run on unpacked ones.")
+  return "packages"
 }
 
 /** A place of its own for the temporary data of one test file, so that it sees what it left and nothing else. */

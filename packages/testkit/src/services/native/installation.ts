@@ -16,7 +16,7 @@ export interface Installation<Flavour extends string> {
 }
 
 const run = promisify(execFile)
-const VERSION_DEADLINE_MS = 10_000
+const VERSION_DEADLINE_MS = 30_000
 
 /** Servers live in /usr/sbin, which is not on every user's PATH, and in package managers' own prefixes. */
 const USUAL_DIRECTORIES = [

@@ -64,6 +64,7 @@ export async function openApt(state: string, lists: "system" | "fresh"): Promise
     "APT::Install-Recommends": "false",
     "APT::Get::Assume-Yes": "true",
     "Acquire::Languages": "none",
+    "Acquire::Retries": "3",
     // Only root can give its rights away, and apt's own user cannot write below a home directory.
     ...(process.getuid?.() === 0 ? { "APT::Sandbox::User": "root" } : {})
   }).flatMap(([name, value]) => ["-o", `${name}=${value}`])
