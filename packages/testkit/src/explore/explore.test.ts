@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import { readFileSync, rmSync, mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -62,6 +63,20 @@ describe("steps", () => {
     })
     const [run] = await replay(scenario, "steps:")
     expect(run?.steps.map(({ label }) => label)).toEqual(["EXEC [INCR a; INCR b]", "GET a", "GET b"])
+  })
+
+  it("are not those of the first time: caches are filled before anything counts", async () => {
+    const lua = "return redis.call('INCR', KEYS[1])"
+    const digest = createHash("sha1").update(lua).digest("hex")
+    await world.admin.redis.script("FLUSH")
+    const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }) => {
+      // As every client does it: by digest, and by its text when the server does not know it.
+      const answer = await redis.evalsha(digest, 1, "a").catch(() => redis.eval(lua, 1, "a"))
+      return String(answer)
+    })
+    const exploration = await explore(scenario, { strategy: "dfs" })
+    expect(exploration).toMatchObject({ exhaustive: true, schedules: 2 })
+    expect(exploration.nondeterminism).toBeUndefined()
   })
 
   it("keep their order on a connection: what passes the gate does not overtake", async () => {
@@ -152,6 +167,16 @@ describe("waiting", () => {
     expect(exploration).toMatchObject({ exhaustive: true, schedules: 2 })
   })
 
+  it("for a slow server is no reason to go on without a client, whatever it asked", async () => {
+    const scenario = await scenarioOf({ uses: ["sql"] }, async ({ sql }, number) => {
+      if (number === 0) await sql.query("SET @slow = SLEEP(0.1)")
+      await rowsOf(sql, "UPDATE items SET stock = stock - 1 WHERE id = 1")
+      return "done"
+    })
+    const exploration = await explore(scenario, { strategy: "dfs", patienceMs: 20 })
+    expect(exploration).toMatchObject({ exhaustive: true, schedules: 2 })
+  })
+
   it("by polling ends: redis-semaphore's mutex excludes under every schedule that was tried", async () => {
     const scenario = await scenarioOf(
       {
@@ -226,6 +251,29 @@ describe("actors", () => {
     const exploration = await explore(scenario, { strategy: "dfs" })
     expect(exploration).toMatchObject({ exhaustive: true })
     expect(exploration.failure).toBeUndefined()
+  })
+
+  it("kill a process and wait until the server has given back its locks", async () => {
+    const scenario = await scenarioOf(
+      {
+        uses: ["sql"],
+        actors: () => [crashOf(0)],
+        check: async (_admin, [, result]) =>
+          result?.status === "rejected"
+            ? `Client 1 met a lock of the dead: ${String(result.reason)}`
+            : undefined
+      },
+      async ({ sql }, number) => {
+        await sql.beginTransaction()
+        const wait = number === 0 ? "" : " NOWAIT"
+        for (let id = 1; id <= 2; id++)
+          await sql.query(`SELECT stock FROM items WHERE id = ? FOR UPDATE${wait}`, [id])
+        await sql.commit()
+        return "done"
+      }
+    )
+    const runs = await replay(scenario, "steps:02111", { times: 40 })
+    expect(runs.map(({ violation }) => violation)).toEqual(Array(40).fill(undefined))
   })
 
   it("lose a reply: who repeats a command that took effect has it twice", async () => {
@@ -330,6 +378,8 @@ describe("expectExploration", () => {
     const cutOff = await explore(scenario, { schedules: 3, maxSteps: 2 })
     expect(cutOff.truncated).toBe(3)
     expect(() => expectExploration(cutOff).safe()).toThrow(/no schedule came to its end/)
+    const allCutOff = await explore(scenario, { strategy: "dfs", maxSteps: 2 })
+    expect(allCutOff).toMatchObject({ schedules: 4, exhaustive: false })
     const some = await explore(scenario, { strategy: "dfs", schedules: 3 })
     expectExploration(some).safe()
     expect(() => expectExploration(some).safe({ exhaustive: true })).toThrow(/there are more/)
@@ -349,6 +399,17 @@ describe("replay", () => {
   it("refuses what is no schedule", async () => {
     const scenario = await scenarioOf({ uses: ["redis"] }, async () => "done")
     await expect(replay(scenario, "0102")).rejects.toBeInstanceOf(InvalidScheduleCodeError)
+  })
+})
+
+describe("after a schedule", () => {
+  it("connections are reset, so that no transaction stays open", async () => {
+    const scenario = await scenarioOf({ uses: ["sql"] }, async ({ sql }, number) => {
+      await sql.beginTransaction()
+      await sql.query("UPDATE items SET stock = 0 WHERE id = ?", [number + 1])
+      throw new Error("forgot to roll back")
+    })
+    expect(await explore(scenario, { strategy: "dfs" })).toMatchObject({ exhaustive: true, schedules: 2 })
   })
 })
 

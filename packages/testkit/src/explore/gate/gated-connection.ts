@@ -32,6 +32,8 @@ export class GatedConnection {
   /** What waits at the gate: a step first, then whatever came behind it. */
   readonly #queue: Array<Queued> = []
   #inFlight: Command | undefined
+  /** All commands that went to the server and expect a reply. */
+  readonly #unanswered = new Set<Command>()
   #swallowsReply: (() => void) | undefined
   #threadId: number | undefined
   #closed = false
@@ -70,9 +72,10 @@ export class GatedConnection {
     return this.#inFlight !== undefined
   }
 
-  /** Whether the step in flight is a command that waits until there is something to answer. */
-  get isBlocking(): boolean {
-    return this.#inFlight !== undefined && this.#options.steps.mayBlock(this.#inFlight)
+  /** Whether the server owes a reply to anything, steps or not, but for commands that wait by themselves. */
+  get awaitsReply(): boolean {
+    for (const command of this.#unanswered) if (!this.#options.steps.mayBlock(command)) return true
+    return false
   }
 
   /** Lets the held step go to the server, with what came behind it up to the next step. */
@@ -102,6 +105,7 @@ export class GatedConnection {
     if (this.#closed) return
     this.#closed = true
     this.#queue.length = 0
+    this.#unanswered.clear()
     this.#inFlight = undefined
     this.#options.client.destroy()
     this.#options.server.destroy()
@@ -120,22 +124,29 @@ export class GatedConnection {
         })
         this.#options.onChange()
       } else if (this.#queue.length > 0) this.#queue.push(frame)
-      else this.#options.server.write(frame.bytes)
+      else this.#send(frame)
     }
   }
 
   #flush(): void {
     do {
       const frame = this.#queue.shift()
-      if (frame !== undefined) this.#options.server.write(frame.bytes)
+      if (frame !== undefined) this.#send(frame)
     } while (this.#queue[0] !== undefined && this.#queue[0].step === undefined)
+  }
+
+  #send({ bytes, command, expectsReply }: RequestFrame): void {
+    if (command !== undefined && expectsReply) this.#unanswered.add(command)
+    this.#options.server.write(bytes)
   }
 
   #fromServer(chunk: Buffer): void {
     this.#threadId ??= this.kind === "sql" ? threadIdOf(chunk) : undefined
     if (this.#swallowsReply === undefined) this.#options.client.write(chunk)
     for (const { command, ends, bytes } of this.#options.dialogue.replies(chunk)) {
-      if (!ends || command === undefined || command !== this.#inFlight) continue
+      if (!ends || command === undefined) continue
+      this.#unanswered.delete(command)
+      if (command !== this.#inFlight) continue
       this.#inFlight = undefined
       this.#options.onReply?.(command, bytes)
       if (this.#swallowsReply !== undefined) this.close()

@@ -76,7 +76,7 @@ export class Lane {
 
   /** Whether a server that is up still owes a reply; a command that waits by itself, such as BLPOP, has none to give. */
   get awaitsReply(): boolean {
-    return this.#connections.some(({ inFlight, isBlocking }) => inFlight && !isBlocking)
+    return this.#connections.some(({ awaitsReply }) => awaitsReply)
   }
 
   /** The SQL server's numbers of this client's connections. */
