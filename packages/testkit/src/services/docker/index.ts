@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
-import { basename, join } from "node:path"
+import { join } from "node:path"
 import { redisServerInfo, sqlMethods, sqlServerInfo, withRedis, withSql } from "../clients.ts"
 import { keptDirectory, releaseDirectory, type ServerDirectory } from "../native/directories.ts"
 import type { RedisFlavour, RedisService, SqlFlavour, SqlService } from "../service.ts"
@@ -14,12 +14,12 @@ export async function dockerSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
   const client = await engine()
   const flavours: ReadonlyArray<SqlFlavour> = wish.kind === "any" ? ["mysql", "mariadb"] : [wish.kind]
   const image = await firstImage(client, { image: wish.image, flavours }, wish.progress)
-  const kept = await keptData(wish.dataDirectory, `docker-${wish.kind}`)
-  const { password, volume, release } = kept
+  const flavour = wish.kind === "any" ? flavourOf(image) : wish.kind
+  const { password, volume, release } = await keptData(wish.dataDirectory, `docker-${flavour}`)
   const address = (host: string, port: number) => ({ host, port, user: "root", password })
   const server = await runContainer(client, {
     image,
-    args: sqlArgs(image, volume !== undefined),
+    args: sqlArgs(flavour, volume !== undefined),
     env: { MYSQL_ROOT_PASSWORD: password, MARIADB_ROOT_PASSWORD: password },
     port: 3306,
     dataPath: "/var/lib/mysql",
@@ -80,14 +80,18 @@ export async function dockerRedis(wish: Wish<RedisFlavour>): Promise<RedisServic
   }
 }
 
+/** Images of MariaDB say so in their name or in what they run. */
+const flavourOf = ({ name, command }: Image): SqlFlavour =>
+  /mariadb/i.test([name, ...command].join(" ")) ? "mariadb" : "mysql"
+
 /** As for native servers: committed transactions outlive the process always, and the machine when data are kept. */
-const sqlArgs = (image: Image, durable: boolean): ReadonlyArray<string> => [
+const sqlArgs = (flavour: SqlFlavour, durable: boolean): ReadonlyArray<string> => [
   "--skip-name-resolve",
   "--character-set-server=utf8mb4",
   "--max-connections=500",
   `--innodb-buffer-pool-size=${durable ? "256M" : "64M"}`,
   `--innodb-flush-log-at-trx-commit=${durable ? 1 : 2}`,
-  ...(basename(image.command[0] ?? "") === "mysqld" ? ["--mysqlx=OFF", "--disable-log-bin"] : [])
+  ...(flavour === "mysql" ? ["--mysqlx=OFF", "--disable-log-bin"] : [])
 ]
 
 interface KeptData {
