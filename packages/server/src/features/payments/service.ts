@@ -49,7 +49,8 @@ export const getPayment = Effect.fn("getPayment")(function* ({
 /** The order's row lock serialises everybody who pays it; the second one finds it paid and gets the same payment. */
 const payOrder = Effect.fnUntraced(function* (userId: UserId, orderId: OrderId) {
   const order = yield* lockOwnOrder(userId, orderId)
-  const earlier = yield* paymentInTransaction(orderId)
+  // The payment's row and the order's status are written together: a PENDING order has none.
+  const earlier = order.status === "PENDING" ? undefined : yield* paymentInTransaction(orderId)
   if (earlier !== undefined && order.status !== "CANCELLED") return earlier
   if (order.cancel_reason === "expired") {
     return yield* new OrderExpired({ orderId, expiredAt: order.expires_at })

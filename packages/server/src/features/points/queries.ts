@@ -22,20 +22,21 @@ export const readBalance = (userId: UserId) =>
 
 /**
  * Adds points while the balance stays within `maximum`; takes them (`delta` below 0) while it stays at 0 or above.
- * One guarded UPDATE, so two at once can never both take the last point. Whether a row changed is the answer.
+ * One guarded UPDATE, so two at once can never both take the last point. Returns the new balance, which the server
+ * hands back with the statement's own answer; `undefined` when nothing was moved.
  */
 export const moveBalance = (userId: UserId, delta: number, maximum: number) =>
   write((tx, options) =>
-    tx
-      .updateTable("point_accounts")
-      .set({ balance: sql<number>`balance + ${delta}` })
-      .where("user_id", "=", bytesOf(userId))
-      .where(sql<boolean>`balance + ${delta} between 0 and ${maximum}`)
-      .executeTakeFirst(options)
-  ).pipe(Effect.map((result) => result.numUpdatedRows === 1n))
+    sql`update point_accounts set balance = last_insert_id(balance + ${delta})
+      where user_id = ${bytesOf(userId)} and balance + ${delta} between 0 and ${maximum}`.execute(tx, options)
+  ).pipe(
+    Effect.map(({ insertId, numAffectedRows }) =>
+      numAffectedRows === 1n ? Number(insertId ?? 0n) : undefined
+    )
+  )
 
-/** The balance as this transaction sees it: after its own UPDATE nobody else can change it before the commit. */
-export const balanceInTransaction = (userId: UserId) =>
+/** The balance, locked: nobody else can change it before the commit. */
+export const lockBalance = (userId: UserId) =>
   write((tx, options) =>
     tx
       .selectFrom("point_accounts")

@@ -8,6 +8,7 @@ import {
   type OrderId,
   PAGE_SIZE,
   Points,
+  PointsChargeLock,
   type UserId,
   UserNotFound
 } from "@holdfast/domain"
@@ -15,9 +16,11 @@ import { Effect, Schema } from "effect"
 import { ServerConfig, type ServerSettings } from "../../config/ServerConfig.ts"
 import { makeCursor, toPage } from "../../db/cursor.ts"
 import { exactlyOnce } from "../../db/exactlyOnce.ts"
+import { withLock } from "../../locks/index.ts"
 import type { Call } from "../../rpc/implement.ts"
+import { lockTroubleIsTransient } from "../../rpc/underLock.ts"
 import {
-  balanceInTransaction,
+  lockBalance,
   countCharges,
   insertPointMovement,
   listPointMovements,
@@ -51,9 +54,10 @@ export const charge = Effect.fn("charge")(function* ({
 }: Call<typeof contract.points.charge>) {
   const { charges: policy } = yield* ServerConfig
   yield* checkAmount(input.amount, policy)
-  return yield* exactlyOnce(
-    { procedure: contract.points.charge, userId: caller.userId, request, input },
-    chargeWithin(policy, caller.userId, input.amount)
+  const mutation = { procedure: contract.points.charge, userId: caller.userId, request, input }
+  return yield* exactlyOnce(mutation, chargeWithin(policy, caller.userId, input.amount)).pipe(
+    withLock(PointsChargeLock, caller.userId),
+    lockTroubleIsTransient
   )
 })
 
@@ -70,7 +74,7 @@ const checkAmount = Effect.fnUntraced(function* (amount: number, { maximum, mini
 
 /** The account's row lock comes first: whoever charges it at the same time waits there, and is then counted. */
 const chargeWithin = Effect.fnUntraced(function* (policy: ChargePolicy, userId: UserId, amount: number) {
-  yield* balanceInTransaction(userId)
+  yield* lockBalance(userId)
   const { now, this_month, today } = yield* countCharges(userId)
   if (this_month >= policy.perMonth) {
     const resetsAt = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1))
@@ -103,10 +107,13 @@ type Credit =
   | { readonly kind: "refund"; readonly orderId: OrderId }
 
 const credit = Effect.fnUntraced(function* (userId: UserId, amount: number, entry: Credit) {
-  const isCredited = yield* moveBalance(userId, amount, MAXIMUM_BALANCE)
-  const balanceAfter = yield* balanceInTransaction(userId)
-  if (balanceAfter === undefined) return yield* new UserNotFound({ userId })
-  if (!isCredited) return yield* new BalanceLimitExceeded({ balance: balanceAfter, maximum: MAXIMUM_BALANCE })
+  const balanceAfter = yield* moveBalance(userId, amount, MAXIMUM_BALANCE)
+  if (balanceAfter === undefined) {
+    const balanceNow = yield* lockBalance(userId)
+    return yield* balanceNow === undefined
+      ? new UserNotFound({ userId })
+      : new BalanceLimitExceeded({ balance: balanceNow, maximum: MAXIMUM_BALANCE })
+  }
   yield* insertPointMovement({ userId, delta: amount, balanceAfter, ...entry })
   return { balance: Points.make(balanceAfter) }
 })
@@ -118,9 +125,13 @@ export const debitForOrder = Effect.fnUntraced(function* (
   amountMinor: AmountMinor
 ) {
   const delta = 0 - amountMinor
-  const isDebited = yield* moveBalance(userId, delta, MAXIMUM_BALANCE)
-  const balanceAfter = (yield* balanceInTransaction(userId)) ?? 0
-  if (!isDebited) return yield* new InsufficientPoints({ required: amountMinor, available: balanceAfter })
+  const balanceAfter = yield* moveBalance(userId, delta, MAXIMUM_BALANCE)
+  if (balanceAfter === undefined) {
+    return yield* new InsufficientPoints({
+      required: amountMinor,
+      available: (yield* lockBalance(userId)) ?? 0
+    })
+  }
   yield* insertPointMovement({ userId, delta, balanceAfter, kind: "payment", orderId })
 })
 
