@@ -17,8 +17,11 @@ export interface LockEngine {
   readonly release: (scope: LockScope, lease: Lease, acquiredAtMs: number) => Effect.Effect<ReleaseOutcome>
 }
 
-/** What a caller is told to wait when an earlier request of the same kind is in progress, or a store is away. */
-const RETRY_AFTER_MS = 250
+/** What a caller is told to wait when a store is away. */
+const AWAY_RETRY_AFTER_MS = 250
+
+/** What a caller is told to wait when an earlier request is in progress: what one takes, with a little to spare. */
+const BUSY_RETRY_AFTER_MS = 100
 
 export interface LockEngineParts {
   readonly backend: LockBackend
@@ -67,7 +70,7 @@ export const makeLockEngine = ({
   /** Redis is away: the database decides, later than Redis would have, but the same. */
   const withoutStore = (scope: LockScope, request: LockRequest, metrics: LockMetrics, restore: Restore) =>
     Effect.suspend(() => {
-      const unavailable = Effect.fail(new ServiceUnavailable({ retryAfterMs: RETRY_AFTER_MS }))
+      const unavailable = Effect.fail(new ServiceUnavailable({ retryAfterMs: AWAY_RETRY_AFTER_MS }))
       if (scope.policy.withoutRedis === "proceed") return Effect.as(metrics.fellBack, unguarded(request.key))
       if (scope.policy.withoutRedis === "fail" || namedLocks === undefined) return unavailable
       return Effect.andThen(
@@ -87,7 +90,7 @@ export const makeLockEngine = ({
 const since = (startMs: number): number => Math.round(performance.now() - startMs)
 
 const retryAfter = (leaseLeftMs: number): number =>
-  leaseLeftMs > 0 ? Math.min(Math.ceil(leaseLeftMs), RETRY_AFTER_MS) : RETRY_AFTER_MS
+  leaseLeftMs > 0 ? Math.min(Math.ceil(leaseLeftMs), BUSY_RETRY_AFTER_MS) : BUSY_RETRY_AFTER_MS
 
 /** No lock at all, where the database's own constraints decide. */
 const unguarded = (key: string): Lease => ({

@@ -1,0 +1,71 @@
+import { contract } from "@holdfast/domain"
+import { eventually, expectExactly, race, type RedisService, startServices } from "@holdfast/testkit"
+import { Effect } from "effect"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { Locks } from "../locks/index.ts"
+import { Shop } from "../testing/shop.ts"
+
+/** A Redis that this file may kill. */
+let service: RedisService
+beforeAll(async () => {
+  const started = await startServices({ sql: false })
+  service = started.redis
+  return () => started.stop()
+})
+
+describe("a shop whose Redis is away", () => {
+  let shop: Shop
+  beforeAll(async () => {
+    shop = await Shop.open({ servers: 2, redisUrl: service.url() })
+  })
+  afterAll(async () => {
+    await shop.expectRightBooks()
+    await shop.stop()
+  })
+
+  const lockStores = () =>
+    Promise.all(
+      shop.servers.map(({ runtime }) => runtime.runPromise(Effect.map(Locks, (locks) => locks.isStoreUp())))
+    )
+
+  /** Everything that takes a lock, fought over: who wins must not depend on where the locks are. */
+  const exactly = async (phase: string) => {
+    const signUps = await race(12, () =>
+      shop.ok(contract.auth.register, { email: `${phase}@shop.test`, password: "a password" })
+    )
+    expectExactly(signUps, 1)
+    expectExactly(signUps, 11, "EmailTaken")
+
+    const buyers = await shop.newUsers(20, 1_000)
+    const sku = await shop.newProduct(`limited ${phase}`, 8)
+    const orders = await race(20, async (caller) => ({
+      buyer: buyers[caller]!,
+      order: await shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, buyers[caller]!)
+    }))
+    expectExactly(orders, 8)
+    expectExactly(orders, 12, "OutOfStock")
+    expect(await shop.stockOf(sku)).toBe(0)
+
+    const { buyer, order } = orders.winners[0]!.value
+    const payments = await race(20, (caller) =>
+      shop.ok(
+        contract.payments.process,
+        { orderId: order.id },
+        { token: buyer.token, idempotencyKey: `pay-${phase}-${caller}` }
+      )
+    )
+    expectExactly(payments, 20)
+    expect(new Set(payments.fulfilled.map(({ value }) => value.id)).size).toBe(1)
+  }
+
+  // Guarantees: without Redis the same callers win, and the locks return to it without anybody's help.
+  test("sign-ups, orders and payments are as exact as with it, and the locks return by themselves", async () => {
+    await exactly("before")
+    await service.kill()
+    await exactly("during")
+    expect(await lockStores()).toEqual([false, false])
+    await service.restart()
+    await eventually(async () => expect(await lockStores()).toEqual([true, true]), { deadlineMs: 15_000 })
+    await exactly("after")
+  }, 120_000)
+})
