@@ -147,6 +147,21 @@ it("ends with the reason of its signal", async () => {
   await cancelled
 })
 
+it("takes back a connection on which nothing begins in time", async () => {
+  await using server = await startWireServer()
+  const closed: Array<Promise<void>> = []
+  server.intercept((request) => {
+    closed.push(new Promise((resolve) => request.socket.once("close", () => resolve())))
+    return true
+  })
+  const retry = { ...quick, attemptTimeoutMs: 30, maxAttempts: 2 }
+  const client = createClient({ url: server.url, token: "t1", retry })
+  const error = await failureOf(secondsOf(client.coupons.watchTicket({ ticketId })))
+  expect(error).toMatchObject({ _tag: "TransportError", reason: "timeout", attempts: 2 })
+  expect(closed).toHaveLength(2)
+  await Promise.all(closed)
+})
+
 it("ends the server's work when its stream is interrupted", async () => {
   const { cancelled, server } = await startSilent()
   await using _ = server

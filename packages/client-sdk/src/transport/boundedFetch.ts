@@ -85,6 +85,7 @@ export const within = <A>(
 ): Promise<A> => {
   const controller = new AbortController()
   return new Promise<A>((resolve, reject) => {
+    outer.throwIfAborted()
     const end = (reason: unknown) => {
       controller.abort(reason)
       reject(reason)

@@ -123,7 +123,13 @@ describe("cancelling", () => {
   it("while waiting for a turn gives the turn to the next", async () => {
     const { arrived, server } = await startEndless()
     await using _ = server
-    const client = createClient({ url: server.url, token: "t1", maxConnections: 1 })
+    const client = createClient({
+      url: server.url,
+      token: "t1",
+      maxConnections: 1,
+      maxWaiting: 1,
+      retry: false
+    })
     const [first, second] = [new AbortController(), new AbortController()]
     const holding = failureOf(client.orders.create(orderInput, { signal: first.signal }))
     await arrived
