@@ -108,7 +108,7 @@ describe("npm start", { timeout: 180_000 }, () => {
   })
 })
 
-describe("npm run verify", () => {
+describe("npm run verify", { timeout: 120_000 }, () => {
   it.each([
     ["a database that cannot be reached", ["--database", "mysql://127.0.0.1:1/x"]],
     ["a URL that is none", ["--database", "nowhere"]],
@@ -121,7 +121,7 @@ describe("npm run verify", () => {
   })
 })
 
-describe("npm run bench", () => {
+describe("npm run bench", { timeout: 120_000 }, () => {
   it("names the benchmarks when it does not know the one asked for", async () => {
     const { code, stderr } = await runCommand("bench.ts", ["nothing-of-the-kind"], environment).ended
     expect(code).toBe(2)
