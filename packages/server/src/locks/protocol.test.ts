@@ -229,6 +229,22 @@ describe("handing over", () => {
     expect(await lockKeysLeft(redis.plain)).toEqual([])
   })
 
+  it("passes on a lock that came to a caller who is not there any more", async () => {
+    const { run } = redis.member({ fallbackMs: 60_000 })
+    const holder = gate()
+    const held = run(withLock(turn, "a")(holder.passed))
+    await eventually(async () => expect(await owner("turn:a")).not.toBeNull())
+    // The process lives and is told, but nobody in it waits under this number.
+    const nobody = (await owner("turn:a"))?.replace(/[^/]+$/, "nobody") ?? ""
+    await redis.plain.rpush(lockKeys("turn:a").queue, nobody)
+    const next = run(withLock(turn, "a")(Effect.sync(() => performance.now())))
+    await inLine("turn:a", 2)
+    const openedAtMs = performance.now()
+    holder.open()
+    await held
+    expect((await next) - openedAtMs).toBeLessThan(5_000)
+  })
+
   it("survives a lost wake-up: the waiter looks for itself", async () => {
     const fallbackMs = 300
     const { run } = redis.member({ fallbackMs })
