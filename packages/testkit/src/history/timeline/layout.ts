@@ -24,7 +24,7 @@ export interface PlacedBar extends Bar {
   readonly row: number
 }
 
-const TICK_EVERY_COLUMNS = 6
+const TICK_EVERY_COLUMNS = 4
 
 export const layOut = ({ bars, marks }: Timeline): Layout => {
   const instants = bars.flatMap(({ fromNs, toNs }) => [fromNs, toNs]).concat(marks.map(({ atNs }) => atNs))
@@ -39,7 +39,9 @@ export const layOut = ({ bars, marks }: Timeline): Layout => {
   }
   return {
     columns: ordered.length + 1,
-    lanes: [...lanes].map(([name, own]) => layOutLane(name, own, column)),
+    lanes: [...lanes]
+      .toSorted(([a], [b]) => a.localeCompare(b, "en", { numeric: true }))
+      .map(([name, own]) => layOutLane(name, own, column)),
     marks: marks.map((mark) => ({ ...mark, column: column(mark.atNs) })),
     ticks: ordered.flatMap((atNs, column) => (column % TICK_EVERY_COLUMNS === 0 ? [{ column, atNs }] : []))
   }
