@@ -66,13 +66,10 @@ export async function privateSource(): Promise<"native" | "packages"> {
 export function ownTemporaryBase() {
   const base = mkdtempSync(join(temporaryBase(), "testkit-"))
   process.env["HOLDFAST_TMPDIR"] = base
-  return {
-    list: () => readdirSync(base),
-    remove: () => {
-      delete process.env["HOLDFAST_TMPDIR"]
-      rmSync(base, { recursive: true, force: true })
-    }
-  }
+  const remove = () => rmSync(base, { recursive: true, force: true })
+  // vitest calls no `afterAll` in a file whose tests are all skipped.
+  process.once("exit", remove)
+  return { list: () => readdirSync(base), remove }
 }
 
 /** Resolves with the time until the condition held, in milliseconds; rejects after the deadline. */
