@@ -2,6 +2,7 @@ import type { Timeline } from "../history/timeline/timeline.ts"
 import { writeTimeline } from "../history/timeline/write-timeline.ts"
 import type { Exploration, ExplorationFailure } from "./explore.ts"
 import { normaliseLabel } from "./labels.ts"
+import type { Step } from "./scenario.ts"
 
 /** A schedule was found under which the scenario does not hold. */
 export class ScheduleViolationError extends Error {
@@ -93,7 +94,7 @@ const violation = (
   const timelinePath = writeTimeline(timelineOf(exploration, failure), timelineDirectory)
   const lines = [
     `${exploration.name}: ${message}`,
-    ...steps.map(({ name, label }, index) => `  ${index + 1}. ${name}: ${normaliseLabel(label)}`),
+    ...steps.map((step, index) => `  ${describeStep(step, index)}`),
     `Found after ${foundAfter} schedules as ${foundAs}; repeats as "${code}" (${replays.same} of ${replays.of} times).`
   ]
   if (exploration.nondeterminism !== undefined) lines.push(`Besides, ${describeNondeterminism(exploration)}`)
@@ -101,6 +102,10 @@ const violation = (
   return new ScheduleViolationError(lines.join("\n"), { exploration, code, timelinePath })
 }
 
+const describeStep = ({ name, label }: Step, index: number): string =>
+  name === label ? `${index + 1}. ${name}` : `${index + 1}. ${name}: ${normaliseLabel(label)}`
+
+/** One column a step: it is drawn until the next one begins, unless it is answered only later. */
 const timelineOf = ({ name }: Exploration, { message, code, steps }: ExplorationFailure): Timeline => ({
   title: name,
   summary: [message, `Repeats as ${code}`],
@@ -108,9 +113,15 @@ const timelineOf = ({ name }: Exploration, { message, code, steps }: Exploration
     lane,
     label: normaliseLabel(label),
     fromNs: fromMs * 1e6,
-    toNs: toMs === undefined ? Number.POSITIVE_INFINITY : toMs * 1e6,
+    toNs: Math.max(toMs ?? Infinity, steps[index + 1]?.fromMs ?? 0) * 1e6,
     position: index + 1
   })),
   marks: [],
-  omitted: 0
+  omitted: 0,
+  legend: "Numbers are the order of the steps.",
+  columnWidthRem: 10,
+  order: {
+    heading: "The steps",
+    lines: steps.map(describeStep)
+  }
 })

@@ -2,10 +2,12 @@ import { layOut, type LaneLayout, type Layout, type PlacedBar } from "./layout.t
 import { styles } from "./styles.ts"
 import type { Timeline } from "./timeline.ts"
 
+const LEGAL_ORDER = "Numbers are positions in the legal order; dashed bars are not part of it."
+
 /** The timeline as one HTML page that loads nothing and runs no script. */
 export const renderTimeline = (timeline: Timeline): string => {
   const layout = layOut(timeline)
-  const { title, summary, omitted, order } = timeline
+  const { title, summary, omitted, order, legend = LEGAL_ORDER, columnWidthRem = 4.2 } = timeline
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -19,13 +21,13 @@ export const renderTimeline = (timeline: Timeline): string => {
 <h1>${escape(title)}</h1>
 <p class="summary">${summary.map(escape).join("\n")}</p>
 ${omitted > 0 ? `<p class="faint">${omitted} operations farther away are not drawn.</p>` : ""}
-<div class="scroll"><div class="chart" style="--columns:${layout.columns}">
+<div class="scroll"><div class="chart" style="--columns:${layout.columns};--step:${columnWidthRem}rem">
 ${axis(layout)}
 ${layout.lanes.map(lane).join("\n")}
 ${layout.marks.map(({ column, label }) => `<div class="mark" style="--at:${column}"><span>${escape(label)}</span></div>`).join("\n")}
 </div></div>
-<p class="legend">A column is an event, from left to right as they happened; bars run from call to return. Numbers are
-positions in the legal order; dashed bars are not part of it. A dotted end means that no answer came.</p>
+<p class="legend">A column is an event, from left to right as they happened; bars run from call to return.
+${escape(legend)} A dotted end means that no answer came.</p>
 ${order === undefined ? "" : `<h2>${escape(order.heading)}</h2>\n<ol class="order">${order.lines.map((line) => `<li>${escape(line)}</li>`).join("\n")}</ol>`}
 </body>
 </html>

@@ -1,6 +1,6 @@
 /** The stylesheet of a timeline; a column of the grid is `--step` wide. */
 export const styles = `
-:root { color-scheme: light dark; --step: 4.2rem; --row: 1.9rem; --name: 9rem;
+:root { color-scheme: light dark; --row: 1.9rem; --name: 9rem;
   --paper: #fdfdfc; --ink: #1f2328; --faint: #6e7681; --line: #e3e5e8; --bar: #dbeafe; --edge: #3b82f6;
   --left-out: #f1f2f4; --bad: #fecaca; --bad-edge: #dc2626; --involved: #fde68a; --involved-edge: #d97706;
   --mark: #9333ea; }

@@ -9,6 +9,10 @@ export interface Timeline {
   readonly order?: { readonly heading: string; readonly lines: ReadonlyArray<string> }
   /** How many operations were left out to keep it readable. */
   readonly omitted: number
+  /** What the numbers on the bars mean. Default: positions in the legal order. */
+  readonly legend?: string
+  /** Default 4.2. */
+  readonly columnWidthRem?: number
 }
 
 export interface Bar {
@@ -17,7 +21,7 @@ export interface Bar {
   readonly fromNs: number
   /** Infinity when it never ended. */
   readonly toNs: number
-  /** Position in the legal order, from 1; absent when it is not part of it. */
+  /** A number on the bar, from 1; see `legend`. A bar without one is drawn dashed. */
   readonly position?: number
   /** `illegal` is the operation to blame, `involved` one that it contradicts. */
   readonly emphasis?: "illegal" | "involved"
