@@ -124,10 +124,12 @@ const sessionCalls = (invoke: Invoke): SessionCalls => {
   type Typed<Declared> = Effect.Effect<Session, Reported<Declared | TransportError | RemoteDefect>>
   return {
     login: (credentials) =>
+      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
       invoke(login, credentials, {}, undefined) as Typed<
         InstanceType<(typeof contract.auth.login.errors)[number]>
       >,
     refresh: (refreshToken) =>
+      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
       invoke(refresh, { refreshToken }, {}, undefined) as Typed<
         InstanceType<(typeof contract.auth.refresh.errors)[number]>
       >

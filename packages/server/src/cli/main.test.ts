@@ -63,7 +63,7 @@ describe("the holdfast command", () => {
   ])(
     "wrong setting %j: the message names it, without its value, and the command ends with 2",
     async (wrong, message) => {
-      const result = await holdfast(["verify"], { ...env, ...wrong } as Record<string, string>)
+      const result = await holdfast(["verify"], { ...env, ...wrong })
       expect(result.code).toBe(2)
       expect(result.stderr).toContain(message)
       expect(result.stderr).not.toContain("too short")

@@ -45,6 +45,14 @@ describe("the HTTP server", () => {
     )
   })
 
+  test("the document of all calls and the page to read it are served", async () => {
+    const document = await (await fetch(`${url}/openapi.json`)).json()
+    expect(document).toMatchObject({ info: { title: "Holdfast" }, paths: { "/trpc/orders.create": {} } })
+    const page = await fetch(`${url}/docs/`)
+    expect(page.status).toBe(200)
+    expect(await page.text()).toContain("Holdfast API")
+  })
+
   test("every answer carries a request id; a caller's own is taken over when it is harmless", async () => {
     const own = await fetch(`${url}/livez`, { headers: { "x-request-id": "order-42" } })
     expect(own.headers.get("x-request-id")).toBe("order-42")

@@ -6,8 +6,10 @@ import Fastify, { type FastifyInstance } from "fastify"
 import { uuidv7 } from "uuidv7"
 import type { Database } from "../db/Database.ts"
 import type { RedisStore } from "../redis/RedisStore.ts"
+import { addApiReference } from "./apiReference.ts"
 import { type Authenticate, makeContext } from "./context.ts"
 import { checkHealth } from "./health.ts"
+import { version } from "./version.ts"
 
 /** An order of 10,000 lines fits; more than that is no order. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024
@@ -43,6 +45,7 @@ export const makeHttpServer = async <R>(
   addRequestIds(app)
   addAccessLog(app, runtime)
   addHealth(app, runtime)
+  await addApiReference(app, version)
   const closing = new AbortController()
   app.addHook("preClose", async () => closing.abort())
   await app.register(fastifyTRPCPlugin, {

@@ -44,7 +44,7 @@ export type Implemented<P extends Procedure> = P["kind"] extends "subscription"
     ? TRPCQueryProcedure<Definition<P>>
     : TRPCMutationProcedure<Definition<P>>
 
-interface StreamDefinition<P extends Procedure> extends Omit<Definition<P>, "output"> {
+export interface StreamDefinition<P extends Procedure> extends Omit<Definition<P>, "output"> {
   readonly output: AsyncIterable<P["output"]["Encoded"], void, unknown>
 }
 
