@@ -1,8 +1,10 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { randomUUID } from "node:crypto"
+import { mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { Redis } from "ioredis"
 import { createConnection, type RowDataPacket } from "mysql2/promise"
 export { processExists } from "../../src/services/native/owner.ts"
+import { beforeAll } from "vitest"
 import { findRedis, findSql } from "../../src/services/native/installation.ts"
 import type { Source } from "../../src/services/service.ts"
 import { temporaryBase } from "../../src/services/settings.ts"
@@ -64,12 +66,13 @@ export async function privateSource(): Promise<"native" | "packages"> {
 
 /** A place of its own for the temporary data of one test file, so that it sees what it left and nothing else. */
 export function ownTemporaryBase() {
-  const base = mkdtempSync(join(temporaryBase(), "testkit-"))
+  const base = join(temporaryBase(), `testkit-${randomUUID()}`)
   process.env["HOLDFAST_TMPDIR"] = base
-  const remove = () => rmSync(base, { recursive: true, force: true })
-  // vitest calls no `afterAll` in a file whose tests are all skipped.
-  process.once("exit", remove)
-  return { list: () => readdirSync(base), remove }
+  // In a hook, because vitest calls none in a file whose tests are all skipped, so nothing is left behind there.
+  beforeAll(() => {
+    mkdirSync(base)
+  })
+  return { list: () => readdirSync(base), remove: () => rmSync(base, { recursive: true, force: true }) }
 }
 
 /** Resolves with the time until the condition held, in milliseconds; rejects after the deadline. */
