@@ -39,6 +39,11 @@ export interface ServerSettings {
   readonly webhook: WebhookSettings | undefined
   /** How long answers of idempotency keys, published events and delivered webhooks are kept. */
   readonly retentionMs: number
+  /**
+   * How long what was read is kept in Redis as good as new, and how much longer until the next one is there. Writes
+   * make it count for nothing at once. `undefined`: everything is read from the database.
+   */
+  readonly cache: { readonly freshMs: number; readonly staleMs: number } | undefined
   /** Whether this process does background work: expiry, events, rankings, webhooks. Some process has to. */
   readonly workers: boolean
   /** How long a stopping server lets requests in flight, and rounds of its workers, finish. */
@@ -168,6 +173,11 @@ export const settingsFromEnvironment: Config.Config<ServerSettings> = Config.all
   }),
   webhook: webhookFromEnvironment,
   retentionMs: milliseconds("HOLDFAST_RETENTION", "7 days"),
+  cache: Config.all({
+    isOn: Config.Boolean("HOLDFAST_CACHE").pipe(Config.withDefault(true)),
+    freshMs: milliseconds("HOLDFAST_CACHE_FRESH", "5 seconds"),
+    staleMs: milliseconds("HOLDFAST_CACHE_STALE", "30 seconds")
+  }).pipe(Config.map(({ freshMs, isOn, staleMs }) => (isOn ? { freshMs, staleMs } : undefined))),
   workers: Config.Boolean("HOLDFAST_WORKERS").pipe(Config.withDefault(true)),
   shutdownMs: milliseconds("HOLDFAST_SHUTDOWN_WAIT", "10 seconds")
 })

@@ -1,5 +1,6 @@
 import { commerceLocks } from "@holdfast/domain"
 import { Effect, Layer, Redacted } from "effect"
+import { Cache } from "../cache/Cache.ts"
 import { ServerConfig } from "../config/ServerConfig.ts"
 import { Database } from "../db/Database.ts"
 import { Installation } from "../db/Installation.ts"
@@ -18,6 +19,7 @@ export type App =
   | Installation
   | Transactions
   | RedisStore
+  | Cache
   | Locks
   | TakesAll<(typeof commerceLocks)["definitions"]>
   | CouponGate
@@ -49,7 +51,7 @@ const couponsLayer = Layer.mergeAll(CouponAdmission.layer, TicketBoard.layer).pi
 
 /** The services, built of the settings. */
 export const appLayer: Layer.Layer<Exclude<App, ServerConfig>, never, ServerConfig> = Layer.mergeAll(
-  couponsLayer.pipe(Layer.provideMerge(storesLayer)),
+  Layer.mergeAll(couponsLayer, Cache.layer).pipe(Layer.provideMerge(storesLayer)),
   Passwords.layer,
   Tokens.layer
 )

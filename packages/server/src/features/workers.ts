@@ -6,6 +6,7 @@ import { outboxTrimmer, streamTrimmer } from "../workers/outbox/trim.ts"
 import { runWorkers } from "../workers/supervise.ts"
 import type { Worker } from "../workers/Worker.ts"
 import type { App } from "./App.ts"
+import { cacheInvalidator } from "./cacheEvents.ts"
 import { couponGateKeeper } from "./coupons/keeper.ts"
 import { ticketServer } from "./coupons/tickets.ts"
 import { orderExpiry } from "./orders/expiry.ts"
@@ -22,6 +23,7 @@ export const startWorkers = Effect.gen(function* () {
     orderExpiry,
     outboxRelay,
     rankingProjector,
+    cacheInvalidator,
     rankingReconciler,
     ...webhookWorkers(settings),
     streamTrimmer,

@@ -41,9 +41,9 @@ export const insertProduct = (product: Product) =>
       .execute(options)
   )
 
-export const findProduct = (sku: Sku) =>
+export const findProducts = (skus: ReadonlyArray<Sku>) =>
   read((db, options) =>
-    db.selectFrom("products").select(productColumns).where("sku", "=", sku).executeTakeFirst(options)
+    db.selectFrom("products").select(productColumns).where("sku", "in", skus).execute(options)
   )
 
 /** Which products a list has: those of a category, those with every one of the words. */

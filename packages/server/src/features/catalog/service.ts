@@ -1,24 +1,27 @@
 import {
   AmountMinor,
   contract,
+  type DecodedInputOf,
   MAXIMUM_STOCK,
   type OrderId,
   type OrderLine,
   OutOfStock,
   PAGE_SIZE,
-  type Product,
+  Product,
   ProductNotFound,
   Sku,
   SkuTaken,
   StockLimitExceeded
 } from "@holdfast/domain"
 import { Clock, Effect, Schema } from "effect"
+import { Cache, invalidate } from "../../cache/Cache.ts"
 import { makeCursor, toPage } from "../../db/cursor.ts"
 import { exactlyOnce } from "../../db/exactlyOnce.ts"
+import { insertOutbox } from "../../db/outbox.ts"
 import type { Call } from "../../rpc/implement.ts"
 import {
   countCategories,
-  findProduct,
+  findProducts,
   insertProduct,
   insertStockMovements,
   listNames,
@@ -44,20 +47,20 @@ export const createProduct = Effect.fn("createProduct")(function* (
       Effect.catchTag("UniqueViolation", () => Effect.fail(new SkuTaken({ sku })))
     )
     yield* insertStockMovements([{ sku, delta: initialStock, kind: "initial" }])
+    yield* insertOutbox("product.created", { skus: [sku] })
     return product
   })
   return yield* exactlyOnce(
     { procedure: contract.products.create, userId: caller.userId, request, input },
     body
-  )
+  ).pipe(Effect.tap(() => invalidate([CATALOGUE_TAG, productTag(sku)])))
 })
 
 export const productBySku = Effect.fn("productBySku")(function* ({
   input
 }: Call<typeof contract.products.bySku>) {
-  const row = yield* findProduct(input.sku)
-  if (row === undefined) return yield* new ProductNotFound({ sku: input.sku })
-  return productOf(row)
+  const [product] = yield* keptProducts([input.sku])
+  return product ?? (yield* new ProductNotFound({ sku: input.sku }))
 })
 
 const cursor = makeCursor(Schema.Struct({ sku: Sku }))
@@ -65,8 +68,55 @@ const cursor = makeCursor(Schema.Struct({ sku: Sku }))
 export const productPage = Effect.fn("productPage")(function* ({
   input
 }: Call<typeof contract.products.page>) {
-  return yield* pageBySku({ category: input.category }, input)
+  const page = yield* keptPage(input)
+  return { ...page, items: yield* keptProducts(page.items) }
 })
+
+/**
+ * A page is kept as the list of its SKUs, and the products on it one by one: a sale changes the stock of what was sold,
+ * and nothing else that is kept counts for less.
+ */
+const keptPage = Effect.fnUntraced(function* (input: DecodedInputOf<typeof contract.products.page>) {
+  const cache = yield* Cache
+  const name = `page:${JSON.stringify([input.category, input.cursor, input.limit])}`
+  const load = () =>
+    pageBySku({ category: input.category }, input).pipe(
+      Effect.map((page) => new Map([[name, { ...page, items: page.items.map(({ sku }) => sku) }]]))
+    )
+  const kept = yield* cache.getMany([{ name, tag: CATALOGUE_TAG }], load)
+  return kept.get(name) as { readonly items: ReadonlyArray<Sku>; readonly nextCursor?: string }
+})
+
+/** Products by SKU, in the order of the question; those that do not exist are left out. */
+const keptProducts = Effect.fnUntraced(function* (skus: ReadonlyArray<Sku>) {
+  const cache = yield* Cache
+  const skuOf = new Map(skus.map((sku) => [productTag(sku), sku] as const))
+  const load = (names: ReadonlyArray<string>) =>
+    findProducts(names.map((name) => skuOf.get(name)!)).pipe(
+      Effect.map((rows) => new Map(rows.map((row) => [productTag(row.sku), encodeProduct(productOf(row))])))
+    )
+  const kept = yield* cache.getMany(
+    [...skuOf.keys()].map((name) => ({ name, tag: name })),
+    load
+  )
+  return skus.flatMap((sku) => {
+    const product = kept.get(productTag(sku))
+    return product === undefined ? [] : [decodeProduct(product)]
+  })
+})
+
+const encodeProduct = Schema.encodeSync(Product)
+const decodeProduct = Schema.decodeUnknownSync(Product)
+
+/** The tag of all that depends on which products there are. */
+export const CATALOGUE_TAG = "catalogue"
+
+/** The tag of all that depends on one product: its stock, for instance. */
+export const productTag = (sku: string): string => `product:${sku}`
+
+/** After a change of these products was committed: whoever reads them from now on reads the change. */
+export const forgetProducts = (lines: ReadonlyArray<{ readonly sku: string }>) =>
+  invalidate(lines.map(({ sku }) => productTag(sku)))
 
 export const searchProducts = Effect.fn("searchProducts")(function* ({
   input
@@ -102,7 +152,7 @@ export const adjustStock = Effect.fn("adjustStock")(function* (
   return yield* exactlyOnce(
     { procedure: contract.products.adjustStock, userId: caller.userId, request, input },
     adjust(input.sku, input.delta, input.reason)
-  )
+  ).pipe(Effect.tap(() => forgetProducts([input])))
 })
 
 const adjust = Effect.fnUntraced(function* (sku: Sku, delta: number, reason: string) {
@@ -112,6 +162,7 @@ const adjust = Effect.fnUntraced(function* (sku: Sku, delta: number, reason: str
   if (!isMoved && delta < 0) return yield* new OutOfStock({ sku, requested: -delta, available: row.stock })
   if (!isMoved) return yield* new StockLimitExceeded({ sku, maximum: MAXIMUM_STOCK })
   yield* insertStockMovements([{ sku, delta, kind: "adjustment", reason }])
+  yield* insertOutbox("stock.adjusted", { skus: [sku] })
   return productOf(row)
 })
 

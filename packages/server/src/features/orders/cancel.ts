@@ -14,9 +14,9 @@ import { exactlyOnce } from "../../db/exactlyOnce.ts"
 import { insertOutbox } from "../../db/outbox.ts"
 import { passed } from "../../observability/steps.ts"
 import type { Call } from "../../rpc/implement.ts"
-import { releaseStock } from "../catalog/service.ts"
+import { forgetProducts, releaseStock } from "../catalog/service.ts"
 import { returnCouponOfOrder } from "../coupons/service.ts"
-import { creditForOrder } from "../points/service.ts"
+import { creditForOrder, forgetBalance } from "../points/service.ts"
 import { insertRefund, itemsInTransaction, orderOf, paidAtOf, updateCancelled } from "./queries.ts"
 import { lockOwnOrder } from "./service.ts"
 
@@ -25,7 +25,7 @@ export const cancelOrder = Effect.fn("cancelOrder")(function* (call: Call<typeof
   return yield* exactlyOnce(
     { procedure: contract.orders.cancel, userId: caller.userId, request, input },
     cancelOwn(caller.userId, input.orderId)
-  )
+  ).pipe(Effect.tap(forgetOrder))
 })
 
 /** The order's row lock comes first: a payment, the expiry or another cancellation waits there and finds the outcome. */
@@ -42,6 +42,10 @@ const cancelOwn = Effect.fnUntraced(function* (userId: UserId, orderId: OrderId)
   }
   return yield* undoOrder(order, "customer")
 })
+
+/** After the commit: whoever looks at the products, or at the balance, sees what came back. */
+export const forgetOrder = (order: Order) =>
+  Effect.andThen(forgetProducts(order.items), forgetBalance(order.userId))
 
 const checkPeriod = Effect.fnUntraced(function* (orderId: OrderId) {
   const { cancellation: policy } = yield* ServerConfig
@@ -67,7 +71,12 @@ export const undoOrder = Effect.fnUntraced(function* (order: Order, reason: Canc
   yield* returnCouponOfOrder(order.id)
   yield* passed("cancel: coupon returned")
   if (order.status === "PAID") yield* refund(order, at)
-  yield* insertOutbox("order.cancelled", { orderId: order.id, userId: order.userId, reason })
+  yield* insertOutbox("order.cancelled", {
+    orderId: order.id,
+    userId: order.userId,
+    reason,
+    skus: order.items.map(({ sku }) => sku)
+  })
   const cancelled: Order = { ...order, status: "CANCELLED", cancellation: { at, reason } }
   return cancelled
 })

@@ -2,7 +2,7 @@ import type { OrderId } from "@holdfast/domain"
 import { Clock, Effect } from "effect"
 import { inTransaction } from "../../db/transaction.ts"
 import type { Worker } from "../../workers/Worker.ts"
-import { undoOrder } from "./cancel.ts"
+import { forgetOrder, undoOrder } from "./cancel.ts"
 import { itemsInTransaction, listExpired, lockExpired, orderOf } from "./queries.ts"
 
 /** Orders that one round takes on. */
@@ -32,11 +32,12 @@ const expireOrder = (orderId: OrderId, now: Date) =>
   inTransaction(
     Effect.gen(function* () {
       const row = yield* lockExpired(orderId, now)
-      if (row === undefined) return false
-      yield* undoOrder(orderOf(row, yield* itemsInTransaction(orderId)), "expired")
-      return true
+      if (row === undefined) return undefined
+      return yield* undoOrder(orderOf(row, yield* itemsInTransaction(orderId)), "expired")
     })
   ).pipe(
+    Effect.tap((order) => (order === undefined ? Effect.void : forgetOrder(order))),
+    Effect.map((order) => order !== undefined),
     // One order that cannot be cancelled must not keep the others from it.
     Effect.catchCause((cause) =>
       Effect.as(Effect.logError("an expired order could not be cancelled", { orderId }, cause), false)

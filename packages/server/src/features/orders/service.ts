@@ -21,11 +21,12 @@ import { ServerConfig } from "../../config/ServerConfig.ts"
 import { makeCursor, toPage } from "../../db/cursor.ts"
 import { exactlyOnce, orAnsweredBefore } from "../../db/exactlyOnce.ts"
 import { newOrderId } from "../../db/ids.ts"
+import { insertOutbox } from "../../db/outbox.ts"
 import { passed } from "../../observability/steps.ts"
 import { withLock } from "../../locks/index.ts"
 import type { Call } from "../../rpc/implement.ts"
 import { lockTroubleIsTransient } from "../../rpc/underLock.ts"
-import { reserveStock } from "../catalog/service.ts"
+import { forgetProducts, reserveStock } from "../catalog/service.ts"
 import { redeemableCoupon, redeemCoupon } from "../coupons/service.ts"
 import { findOrder, insertOrder, insertOrderItems, listOrders, lockOrder, updateStatus } from "./queries.ts"
 
@@ -36,6 +37,7 @@ export const createOrder = Effect.fn("createOrder")(function* (call: Call<typeof
   const mutation = { procedure: contract.orders.create, userId: caller.userId, request, input }
   return yield* exactlyOnce(mutation, placeOrder(caller.userId, lines, input.userCouponId)).pipe(
     Effect.tap(() => passed("order: committed")),
+    Effect.tap((order) => forgetProducts(order.items)),
     withLock(OrderCreateLock, { userId: caller.userId, lines }),
     orAnsweredBefore(mutation),
     lockTroubleIsTransient
@@ -93,6 +95,7 @@ const placeOrder = Effect.fnUntraced(function* (
   yield* insertOrder(order)
   yield* insertOrderItems(order)
   if (redeemable !== undefined) yield* redeemCoupon(redeemable.coupon, orderId)
+  yield* insertOutbox("order.created", { orderId, userId, skus: items.map(({ sku }) => sku) })
   yield* passed("order: rows inserted")
   return order
 })

@@ -19,7 +19,7 @@ import { withLock } from "../../locks/index.ts"
 import type { Call } from "../../rpc/implement.ts"
 import { lockTroubleIsTransient } from "../../rpc/underLock.ts"
 import { advanceOrder, findOwnOrder, lockOwnOrder } from "../orders/service.ts"
-import { debitForOrder } from "../points/service.ts"
+import { debitForOrder, forgetBalance } from "../points/service.ts"
 import { findPayment, insertPayment, paymentInTransaction } from "./queries.ts"
 
 export const processPayment = Effect.fn("processPayment")(function* (
@@ -29,6 +29,7 @@ export const processPayment = Effect.fn("processPayment")(function* (
   const mutation = { procedure: contract.payments.process, userId: caller.userId, request, input }
   return yield* exactlyOnce(mutation, payOrder(caller.userId, input.orderId)).pipe(
     Effect.tap(() => passed("payment: committed")),
+    Effect.tap(() => forgetBalance(caller.userId)),
     withLock(PaymentProcessLock, input.orderId),
     orAnsweredBefore(mutation),
     lockTroubleIsTransient

@@ -14,8 +14,10 @@ import {
 } from "@holdfast/domain"
 import { Effect, Schema } from "effect"
 import { ServerConfig, type ServerSettings } from "../../config/ServerConfig.ts"
+import { Cache, invalidate } from "../../cache/Cache.ts"
 import { makeCursor, toPage } from "../../db/cursor.ts"
 import { exactlyOnce } from "../../db/exactlyOnce.ts"
+import { insertOutbox } from "../../db/outbox.ts"
 import { withLock } from "../../locks/index.ts"
 import type { Call } from "../../rpc/implement.ts"
 import { lockTroubleIsTransient } from "../../rpc/underLock.ts"
@@ -32,9 +34,19 @@ import {
 const MAXIMUM_BALANCE = Number.MAX_SAFE_INTEGER
 
 export const balance = Effect.fn("balance")(function* ({ caller }: Call<typeof contract.points.balance>) {
-  const account = yield* readBalance(caller.userId)
-  return { balance: Points.make(account?.balance ?? 0) }
+  const cache = yield* Cache
+  const tag = balanceTag(caller.userId)
+  const load = () =>
+    Effect.map(readBalance(caller.userId), (account) => new Map([[tag, account?.balance ?? 0]]))
+  const kept = yield* cache.getMany([{ name: tag, tag }], load)
+  return { balance: Points.make(kept.get(tag) as number) }
 })
+
+/** The tag of all that depends on the balance of an account. */
+export const balanceTag = (userId: string): string => `balance:${userId}`
+
+/** After a movement of the account was committed: whoever asks from now on gets the new balance. */
+export const forgetBalance = (userId: UserId) => invalidate([balanceTag(userId)])
 
 export const grant = Effect.fn("grant")(function* ({
   caller,
@@ -44,7 +56,7 @@ export const grant = Effect.fn("grant")(function* ({
   return yield* exactlyOnce(
     { procedure: contract.points.grant, userId: caller.userId, request, input },
     credit(input.userId, input.amount, { kind: "grant", reason: input.reason })
-  )
+  ).pipe(Effect.tap(() => forgetBalance(input.userId)))
 })
 
 export const charge = Effect.fn("charge")(function* ({
@@ -56,6 +68,7 @@ export const charge = Effect.fn("charge")(function* ({
   yield* checkAmount(input.amount, policy)
   const mutation = { procedure: contract.points.charge, userId: caller.userId, request, input }
   return yield* exactlyOnce(mutation, chargeWithin(policy, caller.userId, input.amount)).pipe(
+    Effect.tap(() => forgetBalance(caller.userId)),
     withLock(PointsChargeLock, caller.userId),
     lockTroubleIsTransient
   )
@@ -115,6 +128,7 @@ const credit = Effect.fnUntraced(function* (userId: UserId, amount: number, entr
       : new BalanceLimitExceeded({ balance: balanceNow, maximum: MAXIMUM_BALANCE })
   }
   yield* insertPointMovement({ userId, delta: amount, balanceAfter, ...entry })
+  yield* insertOutbox("points.credited", { userId, amount, kind: entry.kind })
   return { balance: Points.make(balanceAfter) }
 })
 

@@ -28,3 +28,6 @@ export const endOf = (day: string): Date => new Date(startOf(day).getTime() + DA
 /** When the keys of a day may vanish: nobody asks for it any more. */
 export const expiryOf = (day: string, days: number): number =>
   Math.floor((endOf(day).getTime() + days * DAY_MS) / 1_000)
+
+/** The tag of all that is kept of the ranking. */
+export const RANKING_TAG = "ranking"

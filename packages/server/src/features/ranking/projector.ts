@@ -1,11 +1,12 @@
 import { OrderId } from "@holdfast/domain"
 import { Effect } from "effect"
+import { invalidate } from "../../cache/Cache.ts"
 import { Installation } from "../../db/Installation.ts"
 import { askRedis } from "../../redis/ask.ts"
 import { consumerOf } from "../../workers/outbox/consumer.ts"
 import type { OutboxEvent } from "../../workers/outbox/stream.ts"
 import { count, type Happening } from "./counting.ts"
-import { dayOf } from "./keys.ts"
+import { dayOf, RANKING_TAG } from "./keys.ts"
 import { salesOf } from "./queries.ts"
 
 const HAPPENINGS: Readonly<Record<string, Happening>> = { "order.paid": "paid", "order.refunded": "refunded" }
@@ -29,6 +30,7 @@ const project = Effect.fnUntraced(function* (events: ReadonlyArray<OutboxEvent>)
       })
     )
   )
+  yield* invalidate([RANKING_TAG])
 })
 
 export const rankingProjector = consumerOf({

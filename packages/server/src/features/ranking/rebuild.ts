@@ -1,11 +1,12 @@
 import { type OrderId, TOP_SELLER_DAYS } from "@holdfast/domain"
 import { Clock, Effect } from "effect"
 import { randomUUID } from "node:crypto"
+import { invalidate } from "../../cache/Cache.ts"
 import { Installation } from "../../db/Installation.ts"
 import { askRedis } from "../../redis/ask.ts"
 import type { Worker } from "../../workers/Worker.ts"
 import { count } from "./counting.ts"
-import { endOf, expiryOf, lastDays, rankingKeys, startOf } from "./keys.ts"
+import { endOf, expiryOf, lastDays, RANKING_TAG, rankingKeys, startOf } from "./keys.ts"
 import { salesBetween } from "./queries.ts"
 
 /** Sales that are read at once. */
@@ -61,6 +62,7 @@ const completeDay = Effect.fnUntraced(function* (prefix: string, day: string) {
   }
   const expiresAt = expiryOf(day, TOP_SELLER_DAYS + 1)
   yield* askRedis((client) => client.eval(COMPLETE, 2, keys.complete, keys.rebuild, rebuild, expiresAt))
+  yield* invalidate([RANKING_TAG])
   yield* Effect.logInfo("the ranking of a day was rebuilt", { day, counted })
 })
 

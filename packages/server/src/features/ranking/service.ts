@@ -1,18 +1,27 @@
 import { contract, PAGE_SIZE, TOP_SELLER_DAYS, type TopSellers } from "@holdfast/domain"
 import { Clock, Effect } from "effect"
+import { Cache } from "../../cache/Cache.ts"
 import { Installation } from "../../db/Installation.ts"
 import { askRedis } from "../../redis/ask.ts"
 import type { Call } from "../../rpc/implement.ts"
 import { productNames } from "../catalog/service.ts"
 import { topOf } from "./counting.ts"
-import { lastDays, startOf } from "./keys.ts"
+import { lastDays, RANKING_TAG, startOf } from "./keys.ts"
 import { soldSince } from "./queries.ts"
 
 export const topSellers = Effect.fn("topSellers")(function* ({
   input
 }: Call<typeof contract.products.topSellers>) {
+  const cache = yield* Cache
   const limit = input.limit ?? PAGE_SIZE.default
   const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)
+  const name = `top:${days.at(-1)}:${limit}`
+  const load = () => Effect.map(rank(days, limit), (ranking) => new Map([[name, ranking]]))
+  const kept = yield* cache.getMany([{ name, tag: RANKING_TAG }], load)
+  return kept.get(name) as TopSellers
+})
+
+const rank = Effect.fnUntraced(function* (days: ReadonlyArray<string>, limit: number) {
   const sold = yield* soldInRedis(days, limit).pipe(
     Effect.catchTag("RedisFailed", () => Effect.succeed(undefined)),
     Effect.flatMap((ranking) =>
