@@ -9,7 +9,7 @@ import {
   type ServiceUnavailable,
   type UserId
 } from "@holdfast/domain"
-import { Clock, Context, Effect, Exit, Layer } from "effect"
+import { Clock, Context, Effect, Exit, Layer, Semaphore } from "effect"
 import { makeCoalesced } from "../../db/coalesced.ts"
 import type { Database } from "../../db/Database.ts"
 import { CouponGate, type GateAway, RESERVATION_MS, type Verdict } from "./gate.ts"
@@ -54,6 +54,10 @@ export class CouponAdmission extends Context.Service<
   CouponAdmission,
   {
     readonly admit: (couponId: CouponId, userId: UserId) => Effect.Effect<Admission, ServiceUnavailable>
+    /** Runs the issuing transaction when it is this campaign's turn in this process. */
+    readonly inLine: (
+      couponId: CouponId
+    ) => <A, E, R>(transaction: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
     /** The campaign as it is now, at the earliest when it was asked for. */
     readonly current: (couponId: CouponId) => Effect.Effect<Coupon | undefined, ServiceUnavailable>
     /** Makes the gate say what the database says. Harmless at any moment. */
@@ -66,9 +70,37 @@ export class CouponAdmission extends Context.Service<
       const gate = yield* CouponGate
       const current = yield* makeCoalesced(findCoupon)
       const rebuild = yield* makeCoalesced(rebuildGate)
-      return { current, rebuild, admit: makeAdmit({ gate, current, rebuild, hasCoupon: yield* holderCheck }) }
+      const admit = makeAdmit({ gate, current, rebuild, hasCoupon: yield* holderCheck })
+      return { admit, current, inLine: makeLines(), rebuild }
     })
   )
+}
+
+/**
+ * The transactions of a campaign follow one another anyway, at its row. Those that wait there hold a connection each,
+ * so no more than a few of a process may: the others wait here, and the rest of the shop has connections left.
+ */
+const TRANSACTIONS_AT_ONCE = 4
+
+const makeLines = (): CouponAdmission["Service"]["inLine"] => {
+  const lines = new Map<CouponId, { readonly permits: Semaphore.Semaphore; callers: number }>()
+  const enter = (couponId: CouponId) =>
+    Effect.sync(() => {
+      const line = lines.get(couponId) ?? { permits: Semaphore.makeUnsafe(TRANSACTIONS_AT_ONCE), callers: 0 }
+      line.callers += 1
+      lines.set(couponId, line)
+      return line
+    })
+  return (couponId) => (transaction) =>
+    Effect.acquireUseRelease(
+      enter(couponId),
+      ({ permits }) => permits.withPermits(1)(transaction),
+      (line) =>
+        Effect.sync(() => {
+          line.callers -= 1
+          if (line.callers === 0) lines.delete(couponId)
+        })
+    )
 }
 
 const holderCheck = Effect.map(

@@ -1,8 +1,9 @@
-import { contract, CouponId, OrderId, UserCouponId } from "@holdfast/domain"
+import { contract, CouponId, OrderId, UserCouponId, UserId } from "@holdfast/domain"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { bytesOf } from "../../db/ids.ts"
 import { inTransaction } from "../../db/transaction.ts"
 import { Shop, type TestUser } from "../../testing/shop.ts"
+import { CouponAdmission } from "./admission.ts"
 import { addIssued, findCoupon } from "./queries.ts"
 import { gateOf, issue, manyUsers, newCoupon, withGate } from "./testing/sale.ts"
 import { unuseUserCoupon, useUserCoupon } from "./userCouponQueries.ts"
@@ -73,6 +74,29 @@ describe("the last lines", () => {
       tag: "CouponPaused"
     })
     expect(await gateOf(shop, id)).toEqual({ free: 4, reserved: 0 })
+  })
+
+  test("the gate lets as many through as there are slots, and a slot that comes back once more", async () => {
+    const { id } = await newCoupon(shop, { quantity: 2 })
+    const campaign = CouponId.make(id)
+    const [first, second, third] = (await manyUsers(shop, 3)).map((user) => UserId.make(user.id)) as [
+      UserId,
+      UserId,
+      UserId
+    ]
+    const reserve = (user: UserId) => withGate(shop, (gate) => gate.reserve(campaign, user))
+    expect(await reserve(first)).toBe("missing")
+    const { runPromise } = shop.servers[0]!.runtime
+    await runPromise(CouponAdmission.use(({ rebuild }) => rebuild(campaign)))
+    expect([await reserve(first), await reserve(second), await reserve(third)]).toEqual([
+      "reserved",
+      "reserved",
+      "full"
+    ])
+    expect(await reserve(first)).toBe("known")
+    await withGate(shop, (gate) => gate.release(campaign, [first]))
+    expect(await reserve(third)).toBe("reserved")
+    await withGate(shop, (gate) => gate.release(campaign, [second, third]))
   })
 
   test("a gate is not opened when Redis was flushed while its holders were written", async () => {

@@ -161,6 +161,14 @@ describe("a gate that is wrong", () => {
     await shop.expectRightBooks()
   })
 
+  test("a caller who finds the gate full and the database not repairs the gate, without a keeper", async () => {
+    const { couponId, keys, users } = await started()
+    await redis.sadd(keys.holders, ...[1, 2, 3, 4, 5, 6].map(nobody))
+    await issue(shop, couponId, users[1]!)
+    expect(new Set(await redis.smembers(keys.holders))).toEqual(new Set([users[0]!.id, users[1]!.id]))
+    expect(await gateOf(shop, couponId)).toEqual({ free: 4, reserved: 0 })
+  })
+
   test("the reaper asks the database first: an issued coupon's slot stays used, a lost one's comes back", async () => {
     const { couponId, keys, users } = await started()
     // As after two crashes: user 0 died between the commit and the confirmation, user 1 before the transaction.

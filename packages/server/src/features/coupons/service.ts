@@ -51,11 +51,12 @@ export const issueCoupon = Effect.fn("issueCoupon")(function* (call: Call<typeof
   const { caller, input, request } = call
   const mutation = { procedure: contract.coupons.issue, userId: caller.userId, request, input }
   const admitAndIssue = Effect.gen(function* () {
-    const { admit } = yield* CouponAdmission
+    const { admit, inLine } = yield* CouponAdmission
     const admission = yield* admit(input.couponId, caller.userId)
     if (admission._tag === "refused") return yield* refuseOnce(mutation, admission.error)
     yield* passed("issue: slot reserved")
     const issued = exactlyOnce(mutation, issueInTransaction(input.couponId, caller.userId)).pipe(
+      inLine(input.couponId),
       Effect.tap(() => passed("issue: committed"))
     )
     return yield* Effect.onExit(issued, (exit) =>
