@@ -225,7 +225,7 @@ describe("handing over", () => {
       timings.push((await next) - openedAtMs)
       await held
     }
-    expect(timings.toSorted((a, b) => a - b)[2]).toBeLessThan(20)
+    expect(timings.toSorted((a, b) => a - b)[2]).toBeLessThan(20 * NOISE_FACTOR)
     expect(await lockKeysLeft(redis.plain)).toEqual([])
   })
 
@@ -418,6 +418,9 @@ describe("the keys of a lock", () => {
     expect(slotOf("foo{}baz")).not.toBe(slotOf(""))
   })
 })
+
+/** What a loaded machine makes of a few milliseconds. */
+const NOISE_FACTOR = 3
 
 /** What a loaded machine adds to a wait that is asserted in milliseconds. */
 const NOISE_MS = 150
