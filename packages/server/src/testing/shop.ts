@@ -1,5 +1,4 @@
 import { contract, type InputOf, type Procedure } from "@holdfast/domain"
-import { Redacted } from "effect"
 import { randomUUID } from "node:crypto"
 import { setTimeout } from "node:timers/promises"
 import { createPool, type Pool } from "mysql2/promise"
@@ -8,7 +7,10 @@ import type { ServerSettings } from "../config/ServerConfig.ts"
 import { ensureAdmin } from "../features/register/service.ts"
 import { type RunningServer, startServer } from "../startServer.ts"
 import { verify } from "../verify/verify.ts"
+import { testSettings } from "./settings.ts"
 import { type Answer, type CallOptions, makeRawClient, type RawClient } from "./rawClient.ts"
+
+export { testSettings } from "./settings.ts"
 
 /** The parts of a user that tests need. */
 export interface TestUser {
@@ -28,35 +30,6 @@ export interface ShopOptions {
 
 /** `HOLDFAST_TEST_LOG=Error` shows what a server says about the defect behind a masked answer. */
 const LOG_LEVEL = (process.env["HOLDFAST_TEST_LOG"] ?? "None") as "None" | "Error" | "Info"
-
-/** Settings for tests: the cheapest password hashes that argon2 allows, everything else as in production. */
-export const testSettings = (
-  mysqlUrl: string,
-  redisUrl: string,
-  overrides: Partial<ServerSettings> = {}
-): ServerSettings => ({
-  mysqlUrl: Redacted.make(mysqlUrl),
-  redisUrl: Redacted.make(redisUrl),
-  host: "127.0.0.1",
-  port: 0,
-  secret: Redacted.make("a secret of the tests, 32 characters"),
-  accessTokenMs: 3_600_000,
-  refreshTokenMs: 7_200_000,
-  databaseConnections: 16,
-  databaseWaitMs: 10_000,
-  argon2: { memoryKib: 8, iterations: 1 },
-  orders: { maximumLines: 2_000, maximumQuantity: 100_000, expiresAfterMs: 600_000 },
-  cancellation: { paidWithinMs: 3_600_000 },
-  charges: { minimum: 1_000, maximum: 1_000_000, step: 1_000, perDay: 3, perMonth: 10 },
-  webhook: undefined,
-  retentionMs: 604_800_000,
-  // Tests change rows behind the servers' backs; those of the cache itself switch it on.
-  cache: undefined,
-  // A test that needs a worker says so: most of them look at what happens before one comes by.
-  workers: false,
-  shutdownMs: 5_000,
-  ...overrides
-})
 
 /** How long a test's caller goes on asking for the answer of a request that is in progress. */
 const IN_PROGRESS_DEADLINE_MS = 20_000
