@@ -37,10 +37,10 @@ export const createOrder = Effect.fn("createOrder")(function* (call: Call<typeof
   const mutation = { procedure: contract.orders.create, userId: caller.userId, request, input }
   return yield* exactlyOnce(mutation, placeOrder(caller.userId, lines, input.userCouponId)).pipe(
     Effect.tap(() => passed("order: committed")),
-    Effect.tap((order) => forgetProducts(order.items)),
     withLock(OrderCreateLock, { userId: caller.userId, lines }),
     orAnsweredBefore(mutation),
-    lockTroubleIsTransient
+    lockTroubleIsTransient,
+    Effect.tap((order) => forgetProducts(order.items))
   )
 })
 

@@ -29,10 +29,10 @@ export const processPayment = Effect.fn("processPayment")(function* (
   const mutation = { procedure: contract.payments.process, userId: caller.userId, request, input }
   return yield* exactlyOnce(mutation, payOrder(caller.userId, input.orderId)).pipe(
     Effect.tap(() => passed("payment: committed")),
-    Effect.tap(() => forgetBalance(caller.userId)),
     withLock(PaymentProcessLock, input.orderId),
     orAnsweredBefore(mutation),
-    lockTroubleIsTransient
+    lockTroubleIsTransient,
+    Effect.tap(() => forgetBalance(caller.userId))
   )
 })
 

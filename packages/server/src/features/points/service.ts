@@ -68,9 +68,9 @@ export const charge = Effect.fn("charge")(function* ({
   yield* checkAmount(input.amount, policy)
   const mutation = { procedure: contract.points.charge, userId: caller.userId, request, input }
   return yield* exactlyOnce(mutation, chargeWithin(policy, caller.userId, input.amount)).pipe(
-    Effect.tap(() => forgetBalance(caller.userId)),
     withLock(PointsChargeLock, caller.userId),
-    lockTroubleIsTransient
+    lockTroubleIsTransient,
+    Effect.tap(() => forgetBalance(caller.userId))
   )
 })
 

@@ -154,6 +154,19 @@ describe("top sellers", () => {
     expect(await ranking()).toContainEqual([sku, 9])
   })
 
+  test("a ranking that was forgotten is rebuilt from the books alone, without any event", async () => {
+    const [sku] = await newProducts(1)
+    await buy(sku!, 3)
+    const refunded = await buy(sku!, 5)
+    await shop.ok(contract.orders.cancel, { orderId: refunded }, users[0])
+    await settle()
+    await shop.servers[0]!.runtime.runPromise(forgetRanking)
+    await round(shop.servers[1]!, rankingReconciler)
+    expect(await unionOf("complete")).toBeDefined()
+    expect(await ranking()).toEqual(await books())
+    expect(await ranking()).toContainEqual([sku, 3])
+  })
+
   test("Redis forgets in the middle of a rebuild: the day is not called complete", async () => {
     await buy((await newProducts(1))[0]!, 1)
     await redis.client.flushall()
