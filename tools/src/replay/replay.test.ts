@@ -44,9 +44,15 @@ const text = invoices(ORDERS)
 writeFileSync(FILE, gzipSync(text))
 const rowCount = text.split("\n").length - 1
 
-const environment = { HOLDFAST_DATA: join(directory, "data"), HOLDFAST_PROGRESS_MS: "20" }
-const replay = (...args: ReadonlyArray<string>) =>
-  runCommand("replay/main.ts", [FILE, "--json", ...args], environment)
+/** Every test has data of its own, so that none can disturb the next one. */
+const newEnvironment = () => ({
+  HOLDFAST_DATA: mkdtempSync(join(directory, "data-")),
+  HOLDFAST_PROGRESS_MS: "20"
+})
+const replayIn =
+  (environment: Readonly<Record<string, string>>) =>
+  (...args: ReadonlyArray<string>) =>
+    runCommand("replay/main.ts", [FILE, "--json", ...args], environment)
 
 const reportOf = ({ stderr, stdout }: Ended): ReplayReport => {
   if (stdout === "") throw new Error(`there is no report:\n${stderr}`)
@@ -61,8 +67,10 @@ const timeless = ({ ordersPerSecond: _rate, seconds: _seconds, ...rest }: Replay
 
 const brokenChecks = ({ verify }: ReplayReport) => verify.checks.filter(({ ok }) => !ok)
 
-describe("the replay", { timeout: 180_000 }, () => {
+describe("the replay", { timeout: 400_000 }, () => {
   it("sells everything to everybody at factor 1, proves it, and repeats it without doubling anything", async () => {
+    const environment = newEnvironment()
+    const replay = replayIn(environment)
     const first = await replay("--workers", "16").ended
     const report = reportOf(first)
     expect(brokenChecks(report)).toEqual([])
@@ -88,10 +96,15 @@ describe("the replay", { timeout: 180_000 }, () => {
     const fresh = await replay("--workers", "16", "--fresh").ended
     expect(fresh.stderr).toContain("made database")
     expect(reportOf(fresh)).toMatchObject({ orders: report.orders, revenueMinor: report.revenueMinor })
+
+    // What it keeps is its owner's alone.
+    const secret = join(environment.HOLDFAST_DATA, "replay", "secret")
+    expect(readFileSync(secret, "utf8")).toMatch(/^[0-9a-f]{64}$/)
+    expect(statSync(secret).mode & 0o077).toBe(0)
   })
 
   it("refuses below factor 1 only those for whom there was not enough", async () => {
-    const ended = await replay("--stock-factor", "0.5").ended
+    const ended = await replayIn(newEnvironment())("--stock-factor", "0.5").ended
     const report = reportOf(ended)
     expect(brokenChecks(report)).toEqual([])
     expect(ended.code).toBe(0)
@@ -103,6 +116,7 @@ describe("the replay", { timeout: 180_000 }, () => {
   })
 
   it("goes on after it was killed in the middle, also when its server is, and places nothing twice", async () => {
+    const replay = replayIn(newEnvironment())
     const options = ["--stock-factor", "0.8", "--seed", "9", "--workers", "4"] as const
     const killed = replay(...options)
     await killed.line(/^orders: [1-9]\d*\//)
@@ -122,7 +136,7 @@ describe("the replay", { timeout: 180_000 }, () => {
   })
 
   it("stops in good order when it is asked to, and says how to go on", async () => {
-    const stopped = replay("--seed", "5", "--workers", "2")
+    const stopped = replayIn(newEnvironment())("--seed", "5", "--workers", "2")
     await stopped.line(/^orders: [1-9]\d*\//)
     stopped.child.kill("SIGINT")
     const ended = await stopped.ended
@@ -132,9 +146,12 @@ describe("the replay", { timeout: 180_000 }, () => {
   })
 
   it("uses a running server, audits its database, and ends with 1 when the books are not those of the file", async () => {
+    const environment = newEnvironment()
     const shop = runCommand("start.ts", [], { ...environment, PORT: "0" })
     const [, url = ""] = await shop.line(/serving on (http\S+)/)
-    const { mysqlUrl } = JSON.parse(readFileSync(join(directory, "data", "shop", "running.json"), "utf8"))
+    const { mysqlUrl } = JSON.parse(
+      readFileSync(join(environment.HOLDFAST_DATA, "shop", "running.json"), "utf8")
+    )
     const [, email = "", password = ""] = /administrator\s+(\S+)\s+(\S+)/.exec(shop.stdout()) ?? []
     const foreign = {
       ...environment,
@@ -188,15 +205,9 @@ describe("the replay", { timeout: 180_000 }, () => {
       /needs HOLDFAST_ADMIN_EMAIL/
     ]
   ])("says what is wrong with %s", async (_case, args, changes, code, message) => {
-    const ended = await runCommand("replay/main.ts", args, { ...environment, ...changes }).ended
+    const ended = await runCommand("replay/main.ts", args, { ...newEnvironment(), ...changes }).ended
     expect(ended.code).toBe(code)
     expect(ended.stderr).toMatch(message)
     expect(ended.stderr).not.toMatch(/^\s+at /m)
-  })
-
-  it("leaves its files to their owner alone", () => {
-    const secret = join(directory, "data", "replay", "secret")
-    expect(readFileSync(secret, "utf8")).toMatch(/^[0-9a-f]{64}$/)
-    expect(statSync(secret).mode & 0o077).toBe(0)
   })
 })

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { onTestFinished } from "vitest"
 
 /** A command of the repository that a test runs as a user would: in a process of its own. */
 export interface Command {
@@ -17,7 +18,17 @@ export interface Ended {
   readonly stderr: string
 }
 
+/** A test that fails in the middle leaves no command behind. Who starts one in `beforeAll` ends it in `afterAll`. */
+const endWithTest = (child: ChildProcess): void => {
+  try {
+    onTestFinished(() => void child.kill("SIGKILL"))
+  } catch {
+    // There is no test yet.
+  }
+}
+
 /**
+ * Runs a command of the repository.
  * @param file relative to `tools/src`
  * @param options `underShell`: the child is a shell that waits for the command, as `npm run` has it
  */
@@ -36,6 +47,7 @@ export const runCommand = (
     env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", "pipe"]
   })
+  endWithTest(child)
   let stdout = ""
   let stderr = ""
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
