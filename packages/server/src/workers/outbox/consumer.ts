@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
 import { Installation } from "../../db/Installation.ts"
 import { askRedis, RedisFailed } from "../../redis/ask.ts"
@@ -24,8 +25,18 @@ const BATCH = 200
 /** What another consumer has kept for this long without confirming it is taken over: that process is gone. */
 const ABANDONED_AFTER_MS = 15_000
 
-/** Names this process among the consumers of a group. */
-const consumerName = `${hostname()}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`
+/**
+ * Names a server among the consumers of a group, as long as it has its client: two servers of one process must not take
+ * what the other one is at for their own leftovers.
+ */
+const consumerNameOf = (client: RedisClient): string => {
+  const known = consumerNames.get(client)
+  if (known !== undefined) return known
+  const name = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`
+  consumerNames.set(client, name)
+  return name
+}
+const consumerNames = new WeakMap<RedisClient, string>()
 
 /** A worker that feeds a subscription. Entries are confirmed after they were handled, never before. */
 export const consumerOf = <R>(subscription: Subscription<R>) =>
@@ -60,7 +71,7 @@ const takeEntries = (key: string, group: string) =>
     const abandoned = (await client.xautoclaim(
       key,
       group,
-      consumerName,
+      consumerNameOf(client),
       ABANDONED_AFTER_MS,
       "0",
       "COUNT",
@@ -85,7 +96,7 @@ const readGroup = async (client: RedisClient, key: string, group: string, from: 
   const reply = (await client.xreadgroup(
     "GROUP",
     group,
-    consumerName,
+    consumerNameOf(client),
     "COUNT",
     BATCH,
     "STREAMS",
