@@ -31,6 +31,8 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     pool: "forks",
+    // A shared machine may starve a test of its processor; what fails twice in a row is no accident.
+    retry: process.env["CI"] === "true" ? 1 : 0,
     maxWorkers: 2,
     execArgv: ["--conditions=holdfast-source"],
     projects: [
