@@ -33,7 +33,7 @@ describe("coupons under concurrency", () => {
     const ask = (nth: number) =>
       patiently(() => issue(shop, couponId, user, `request-${nth}`)).then(
         () => "issued",
-        (refused: { readonly _tag?: string }) => refused._tag ?? String(refused)
+        (refused: { readonly _tag?: string }) => refused._tag ?? "no tag"
       )
     if (together) return (await Promise.all([ask(1), ask(2), ask(3)])).toSorted()
     return [await ask(1), await ask(2), await ask(3)]
