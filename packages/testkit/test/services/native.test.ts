@@ -63,6 +63,11 @@ describe.runIf(concerned)("native services", () => {
     await services.sql.dropDatabase("twice")
   })
 
+  it("keeps its temporary tables in a directory of its own, which no other server's start sweeps", async () => {
+    const [row] = await query(services.sql.url(), "SELECT @@tmpdir AS temporary, @@datadir AS data")
+    expect(row?.["temporary"]).toBe(String(row?.["data"]).replace(/data\/$/, "tmp"))
+  })
+
   it("refuses a wrong password", async () => {
     const { sql } = services
     await expect(query(sql.url().replace(sql.password, "wrong"), "SELECT 1")).rejects.toThrow(/denied/i)

@@ -12,6 +12,8 @@ export interface SqlRun {
   readonly flavour: SqlFlavour
   readonly root: string
   readonly data: string
+  /** Its own, because a server that starts removes what it takes for its leftovers: another server's temporary tables. */
+  readonly temporary: string
   readonly initFile: string
   readonly port: number
   /** Data that is kept is written through to the disk at every commit. */
@@ -23,12 +25,21 @@ export interface SqlRun {
  * operating system's cache at least); with `durable` it outlives the machine. The doublewrite buffer stays on
  * even for tests: SIGKILL can tear a page in the middle of its write.
  */
-export function serverArgs({ flavour, root, data, initFile, port, durable }: SqlRun): ReadonlyArray<string> {
+export function serverArgs({
+  flavour,
+  root,
+  data,
+  temporary,
+  initFile,
+  port,
+  durable
+}: SqlRun): ReadonlyArray<string> {
   return [
     "--no-defaults",
     ...asRootUser(),
     ...(root === "" ? [] : unpackedArgs(root)),
     `--datadir=${data}`,
+    `--tmpdir=${temporary}`,
     `--init-file=${initFile}`,
     `--port=${port}`,
     "--bind-address=127.0.0.1",

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { SourceUnusable } from "../errors.ts"
 import { sqlMethods, sqlServerInfo, withSql } from "../clients.ts"
@@ -29,6 +29,7 @@ export async function startNativeSql(
       : await keptDirectory(wish.dataDirectory, flavour)
   const data = join(directory.path, "data")
   const initFile = join(directory.path, "init.sql")
+  const temporary = join(directory.path, "tmp")
   try {
     refuseNewerData(directory, installation)
     if (!existsSync(data)) await copyTemplate(installation, data, wish.progress)
@@ -38,6 +39,7 @@ export async function startNativeSql(
   }
   writeVersion(directory, installation)
   const password = randomBytes(16).toString("hex")
+  mkdirSync(temporary, { recursive: true })
   writeFileSync(initFile, userStatements(password), { mode: 0o600 })
   const address = (port: number) => ({ host: "127.0.0.1", port, user: USER, password })
   const durable = !directory.temporary
@@ -45,7 +47,7 @@ export async function startNativeSql(
     program,
     env,
     directory,
-    args: (port) => serverArgs({ flavour, root, data, initFile, port, durable }),
+    args: (port) => serverArgs({ flavour, root, data, temporary, initFile, port, durable }),
     probe: (port) => withSql(address(port), sqlServerInfo),
     // Nobody else accepts the password, but a server of an earlier attempt on the same directory would.
     isOurs: (_, pid) => Number(readFileSync(join(data, "server.pid"), "utf8")) === pid,
