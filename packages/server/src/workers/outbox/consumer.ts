@@ -81,13 +81,14 @@ const takeEntries = (key: string, group: string) =>
     return readGroup(client, key, group, ">")
   }).pipe(
     Effect.catch((error) =>
-      isMissingGroup(error)
-        ? Effect.as(
-            askRedis((client) => client.xgroup("CREATE", key, group, "0", "MKSTREAM")),
-            []
-          )
-        : Effect.fail(error)
+      isMissingGroup(error) ? Effect.as(makeGroup(key, group), []) : Effect.fail(error)
     )
+  )
+
+/** Of two processes that find the group missing at the same moment, one makes it and the other finds it made. */
+const makeGroup = (key: string, group: string) =>
+  askRedis((client) => client.xgroup("CREATE", key, group, "0", "MKSTREAM")).pipe(
+    Effect.catch((error) => (isGroupThere(error) ? Effect.void : Effect.fail(error)))
   )
 
 type RawEntry = [id: string, fields: ReadonlyArray<string> | null]
@@ -114,3 +115,6 @@ const entriesOf = (raw: ReadonlyArray<RawEntry | null>): ReadonlyArray<TakenEntr
 
 const isMissingGroup = (error: RedisFailed): boolean =>
   error.cause instanceof Error && error.cause.message.startsWith("NOGROUP")
+
+const isGroupThere = (error: RedisFailed): boolean =>
+  error.cause instanceof Error && error.cause.message.startsWith("BUSYGROUP")
