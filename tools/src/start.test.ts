@@ -101,8 +101,9 @@ describe("npm start", { timeout: 400_000 }, () => {
     ]
   ])("says what is wrong with %s", async (_case, changes, message) => {
     const port = String(await freePort())
-    const { code, stderr } = await runCommand("start.ts", [], { ...newEnvironment(), PORT: port, ...changes })
-      .ended
+    // Also where a run is forced to one source: another one would never look at the URL.
+    const environment = { ...newEnvironment(), HOLDFAST_SOURCE: "", PORT: port, ...changes }
+    const { code, stderr } = await runCommand("start.ts", [], environment).ended
     expect(code).toBe(1)
     expect(stderr).toMatch(message)
     expect(stderr).not.toMatch(/^\s+at \S+ \(/m)
