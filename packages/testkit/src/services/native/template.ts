@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
-import { constants, existsSync, statSync } from "node:fs"
+import { constants, existsSync, mkdirSync, rmSync, statSync } from "node:fs"
 import { cp, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { promisify } from "node:util"
@@ -66,9 +66,12 @@ async function initialise(installation: Installation<SqlFlavour>, data: string):
     installation.flavour === "mysql"
       ? mysqlInitialiser(installation, data)
       : mariadbInitialiser(installation, data)
+  // Not the system's: a server that starts removes what it takes for leftovers there, ours in the middle of their use.
+  const temporary = `${data}-tmp`
+  mkdirSync(temporary, { recursive: true })
   try {
     await run(command, args, {
-      env: installation.env,
+      env: { ...installation.env, TMPDIR: temporary },
       timeout: INITIALISE_DEADLINE_MS,
       maxBuffer: OUTPUT_BYTES,
       cwd: dirname(data)
@@ -80,6 +83,8 @@ async function initialise(installation: Installation<SqlFlavour>, data: string):
       reason: `could not initialise a data directory (${messageOf(error).split("\n")[0]})`,
       log: output
     })
+  } finally {
+    rmSync(temporary, { recursive: true, force: true })
   }
 }
 
