@@ -13,9 +13,20 @@ interface Program {
   readonly env: NodeJS.ProcessEnv
 }
 
+/** A formation needs a program of this machine, also in a run that is forced to containers. */
+const startNative = async () => {
+  const forced = process.env["HOLDFAST_SOURCE"]
+  delete process.env["HOLDFAST_SOURCE"]
+  try {
+    return await startServices({ sql: false, redis: { kind: "redis" }, source: ["native", "packages"] })
+  } finally {
+    if (forced !== undefined) process.env["HOLDFAST_SOURCE"] = forced
+  }
+}
+
 /** The program that the testkit found or fetched for this machine, and what it needs to run. */
 const findProgram = async (): Promise<Program> => {
-  await using services = await startServices({ sql: false, source: ["native", "packages"] })
+  await using services = await startNative()
   const client = listenForErrors(new Redis(services.redis.url()))
   try {
     const path = /^executable:(.*)$/m.exec(await client.info("server"))?.[1]?.trim()
