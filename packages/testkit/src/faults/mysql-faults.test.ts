@@ -59,7 +59,7 @@ describe("a fault proxy before MySQL or MariaDB", () => {
     database
   })
   const client = async (options: ConnectionOptions = {}) => {
-    const made = await mysql.createConnection({ ...settings(proxy.port), ...options })
+    const made = await mysql.createConnection({ ...settings(proxy.port), host: proxy.host, ...options })
     made.on("error", () => {})
     clients.push(made)
     return made

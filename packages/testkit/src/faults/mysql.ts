@@ -120,7 +120,10 @@ const toCommand = (packet: Buffer, reader: MysqlReplies): Command => {
 
 const sqlOf = (packet: Buffer, code: number, reader: MysqlReplies): string | undefined => {
   const body = headerBytes + 1
-  if (withSql.has(code)) return packet.toString("utf8", body, body + readSqlBytes)
+  if (withSql.has(code)) {
+    const start = hasEmptyAttributes(packet, code, body) ? body + 2 : body
+    return packet.toString("utf8", start, start + readSqlBytes)
+  }
   if (withStatement.has(code) && packet.length >= body + 4)
     return reader.statementText(packet.readUInt32LE(body))
   return undefined
@@ -130,3 +133,10 @@ const leadingComments = /^(?:\s+|\/\*[^]*?\*\/|(?:--\s|#)[^\n]*\n)*/
 
 const firstWord = (sql: string): string | undefined =>
   /^[a-z]+/i.exec(sql.replace(leadingComments, "").replace(/^\(+/, ""))?.[0].toUpperCase()
+
+/**
+ * MySQL 8's clients put query attributes before the SQL (CLIENT_QUERY_ATTRIBUTES): no parameters, in one set. No SQL
+ * begins with these two bytes.
+ */
+const hasEmptyAttributes = (packet: Buffer, code: number, body: number): boolean =>
+  code === commandCodes.COM_QUERY && packet[body] === 0 && packet[body + 1] === 1
