@@ -37,7 +37,7 @@ const passed = await runSteps("check", [
   nodeStep("effects", "scripts/effect-lint.mjs"),
   nodeStep("types of the packages' sources", TSC, "-b"),
   ...["domain", "server", "client-sdk", "testkit"].map((name) =>
-    typeCheck(`${name} with its tests`, `packages/${name}/tsconfig.test.json`)
+    typeCheck(`${name} with its tests`, `packages/${name}/tsconfig.json`)
   ),
   typeCheck("tools", "tools/tsconfig.json"),
   typeCheck("scripts", "scripts/tsconfig.json")

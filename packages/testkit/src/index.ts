@@ -1,5 +1,3 @@
-export const version = "0.1.0"
-
 export * from "./services/index.ts"
 
 export { barrier, BarrierBroken, type Barrier } from "./race/barrier.ts"

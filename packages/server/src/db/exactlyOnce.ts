@@ -115,21 +115,19 @@ const answeredOr = <P extends Procedure>(mutation: Mutation<P>, inProgress: Requ
     const { idempotencyKey } = mutation.request
     if (idempotencyKey === undefined) return yield* inProgress
     const key = yield* keyOf(mutation, idempotencyKey)
-    return (yield* isAnswered(key)) ? yield* replay(mutation, key) : yield* inProgress
+    const row = yield* findAnswer(key)
+    return row === undefined ? yield* inProgress : yield* repeatAnswer(mutation, key, row)
   })
 
-const isAnswered = (key: Key) =>
-  Effect.map(
-    read((db, options) =>
-      db
-        .selectFrom("idempotency_keys")
-        .select("created_at")
-        .where("user_id", "=", key.user_id)
-        .where("procedure_path", "=", key.procedure_path)
-        .where("idempotency_key", "=", key.idempotency_key)
-        .executeTakeFirst(options)
-    ),
-    (row) => row !== undefined
+const findAnswer = (key: Key) =>
+  read((db, options) =>
+    db
+      .selectFrom("idempotency_keys")
+      .select(["fingerprint", "answer"])
+      .where("user_id", "=", key.user_id)
+      .where("procedure_path", "=", key.procedure_path)
+      .where("idempotency_key", "=", key.idempotency_key)
+      .executeTakeFirst(options)
   )
 
 const paths = pathsOf(contract)
@@ -192,22 +190,24 @@ const storeRefusal = <P extends Procedure>(
   )
 }
 
-/** The stored answer of this key, when it was the same input; a stored refusal refuses again, as the same error. */
+/** The answer that was stored for this key. Without one, the request that had stored it is not visible yet. */
 const replay = <P extends Procedure>(
   mutation: Mutation<P>,
   key: Key
 ): Effect.Effect<OutputOf<P>, Refusal<P>, Database> =>
   Effect.gen(function* () {
-    const row = yield* read((db, options) =>
-      db
-        .selectFrom("idempotency_keys")
-        .select(["fingerprint", "answer"])
-        .where("user_id", "=", key.user_id)
-        .where("procedure_path", "=", key.procedure_path)
-        .where("idempotency_key", "=", key.idempotency_key)
-        .executeTakeFirst(options)
-    )
+    const row = yield* findAnswer(key)
     if (row === undefined) return yield* new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS })
+    return yield* repeatAnswer(mutation, key, row)
+  })
+
+/** Gives a stored answer again, when it was the same input; a stored refusal refuses again, as the same error. */
+const repeatAnswer = <P extends Procedure>(
+  mutation: Mutation<P>,
+  key: Key,
+  row: { readonly fingerprint: Buffer; readonly answer: string }
+): Effect.Effect<OutputOf<P>, Refusal<P>> =>
+  Effect.gen(function* () {
     if (!row.fingerprint.equals(key.fingerprint))
       return yield* new IdempotencyKeyReused({ idempotencyKey: key.idempotency_key })
     const answer = JSON.parse(row.answer) as StoredAnswer
