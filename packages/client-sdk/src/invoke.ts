@@ -3,7 +3,7 @@ import { Effect, Result } from "effect"
 import type { TokenFailure, TokenSource } from "./auth/TokenSource.ts"
 import { type RemoteDefect, report, type Reported, ownCopy, TransportError } from "./errors.ts"
 import type { Operation } from "./operation.ts"
-import { delayMs, mayRetry, type RetryPolicy } from "./retry.ts"
+import { delayMs, mayRetry, type RetryPolicy, spendsAttempt } from "./retry.ts"
 import type { ReplyMeta, Transport, TransportReply } from "./transport/Transport.ts"
 
 /** One request of a call, as the hooks see it. */
@@ -60,6 +60,7 @@ export const makeInvoke =
         tokens: operation.procedure.access === "public" ? undefined : tokens,
         deadline: Date.now() + (options.timeoutMs ?? dependencies.timeoutMs),
         attempts: 0,
+        spent: 0,
         requestId: undefined
       }
       const checked = operation.checkInput(input ?? {})
@@ -75,7 +76,10 @@ interface CallState {
   readonly tokens: TokenSource | undefined
   /** In milliseconds since 1970: nothing is waited for beyond it. */
   readonly deadline: number
+  /** Requests sent so far. */
   attempts: number
+  /** Those of them that count against `maxAttempts`. */
+  spent: number
   requestId: string | undefined
 }
 
@@ -104,9 +108,10 @@ const untilAnswered = Effect.fnUntraced(function* (
       if (token === undefined) return yield* Effect.fail(failure)
       continue
     }
-    if (!mayRetry(operation.procedure.kind, failure) || call.attempts >= maxAttempts)
+    if (spendsAttempt(dependencies.retry, failure)) call.spent += 1
+    if (!mayRetry(operation.procedure.kind, failure) || call.spent >= maxAttempts)
       return yield* Effect.fail(failure)
-    const waitMs = yield* delayMs(dependencies.retry, call.attempts, failure)
+    const waitMs = yield* delayMs(dependencies.retry, Math.max(1, call.spent), failure)
     // There is no point in waiting for a retry that the deadline would cut off.
     if (Date.now() + waitMs >= deadline) return yield* Effect.fail(failure)
     yield* Effect.sleep(waitMs)

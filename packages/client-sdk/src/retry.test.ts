@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { OutOfStock, ServiceUnavailable } from "@holdfast/domain"
+import { OutOfStock, RequestInProgress, ServiceUnavailable } from "@holdfast/domain"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { createClient, RemoteDefect, TransportError } from "./index.ts"
@@ -88,6 +88,32 @@ it("does not repeat a definitive answer", async () => {
     }
   })
   await failureOf(clientOf(server).orders.create(orderInput))
+  expect(server.calls).toHaveLength(1)
+})
+
+/** A handler that is busy with an earlier request of the same call for the first `times` requests. */
+const busyFor = (times: number) => () => {
+  if (times-- > 0) throw new RequestInProgress({ scope: "order.create", retryAfterMs: 1 })
+  return encodedOrder()
+}
+
+it("waits for its own earlier request however often it is told that it is in progress", async () => {
+  await using server = await startWireServer({ "orders.create": busyFor(20) })
+  expect(await clientOf(server).orders.create(orderInput)).toMatchObject({ status: "PENDING" })
+  expect(server.calls).toHaveLength(21)
+})
+
+it("waits for its own earlier request only as long as the call may take", async () => {
+  await using server = await startWireServer({ "orders.create": busyFor(Infinity) })
+  const error = await failureOf(clientOf(server).orders.create(orderInput, { timeoutMs: 200 }))
+  expect(error).toMatchObject({ _tag: expect.stringMatching(/^(RequestInProgress|TransportError)$/) })
+  expect(server.calls.length).toBeGreaterThan(5)
+})
+
+it("does not wait for its own earlier request when retries are not wanted", async () => {
+  await using server = await startWireServer({ "orders.create": busyFor(1) })
+  const client = createClient({ url: server.url, token: "t1", retry: false })
+  expect(await failureOf(client.orders.create(orderInput))).toMatchObject({ _tag: "RequestInProgress" })
   expect(server.calls).toHaveLength(1)
 })
 

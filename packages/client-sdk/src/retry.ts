@@ -4,7 +4,7 @@ import { type RemoteDefect, TransportError } from "./errors.ts"
 
 /** How a client repeats what did not get its answer. */
 export interface RetryPolicy {
-  /** How many requests one call may send, the first included. */
+  /** How many requests of one call may fail; being told that its earlier request is in progress is no failure. */
   readonly maxAttempts: number
   /** The first retry comes after a random part of this; every further one doubles it. */
   readonly baseDelayMs: number
@@ -30,6 +30,14 @@ type Failure = DomainError | TransportError | RemoteDefect
  */
 export const mayRetry = (kind: ProcedureKind, error: Failure): boolean =>
   error.retryable && !(kind === "action" && error instanceof TransportError && error.maybeSent)
+
+/**
+ * Whether a failed request counts against `maxAttempts`. `RequestInProgress` says that an earlier request of this call,
+ * whose reply was lost, is at work: its answer is near, and giving up would leave the caller without it. Such waiting
+ * is bounded by the call's deadline alone. Who wants no retries is told at once.
+ */
+export const spendsAttempt = ({ maxAttempts }: RetryPolicy, error: Failure): boolean =>
+  maxAttempts === 1 || error._tag !== "RequestInProgress"
 
 /**
  * How long to wait before the next attempt: exponential with full jitter (Brooker, "Exponential Backoff and Jitter",
