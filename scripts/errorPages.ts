@@ -10,19 +10,6 @@ const pagesDirectory = fileURLToPath(new URL("../docs/errors/", import.meta.url)
 const START = "<!-- facts of the domain, kept by scripts/errorPages.ts -->"
 const END = "<!-- end of the facts -->"
 
-/** The HTTP status of each code word. */
-const HTTP_STATUS: { readonly [Code in domain.ErrorCode]: number } = {
-  BAD_REQUEST: 400,
-  UNAUTHORIZED: 401,
-  FORBIDDEN: 403,
-  NOT_FOUND: 404,
-  CONFLICT: 409,
-  PRECONDITION_FAILED: 412,
-  UNPROCESSABLE_CONTENT: 422,
-  TOO_MANY_REQUESTS: 429,
-  SERVICE_UNAVAILABLE: 503
-}
-
 /** An error class of the domain as its page knows it. */
 interface DocumentedError {
   readonly tag: string
@@ -62,7 +49,7 @@ function facts({ errorClass }: DocumentedError): string {
     (name) => name !== "_tag"
   )
   const rows = [
-    ["HTTP status", `${HTTP_STATUS[errorClass.code]} \`${errorClass.code}\``],
+    ["HTTP status", `${domain.HTTP_STATUS[errorClass.code]} \`${errorClass.code}\``],
     [
       "Retryable",
       sample.retryable

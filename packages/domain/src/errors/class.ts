@@ -1,16 +1,20 @@
 import type { Schema } from "effect"
 
+/** The HTTP status of each status word that errors travel under, as tRPC answers it. */
+export const HTTP_STATUS = {
+  BAD_REQUEST: 400,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  CONFLICT: 409,
+  PRECONDITION_FAILED: 412,
+  UNPROCESSABLE_CONTENT: 422,
+  TOO_MANY_REQUESTS: 429,
+  SERVICE_UNAVAILABLE: 503
+} as const
+
 /** The status words that errors travel under; tRPC and HTTP know the same ones. */
-export type ErrorCode =
-  | "BAD_REQUEST"
-  | "UNAUTHORIZED"
-  | "FORBIDDEN"
-  | "NOT_FOUND"
-  | "CONFLICT"
-  | "PRECONDITION_FAILED"
-  | "UNPROCESSABLE_CONTENT"
-  | "TOO_MANY_REQUESTS"
-  | "SERVICE_UNAVAILABLE"
+export type ErrorCode = keyof typeof HTTP_STATUS
 
 /**
  * What every error of the domain has. `retryable` says whether the same request may succeed a moment later without

@@ -1,4 +1,4 @@
-import type { Contract, DomainErrorClass, ErrorCode, Procedure } from "@holdfast/domain"
+import { type Contract, type DomainErrorClass, HTTP_STATUS, type Procedure } from "@holdfast/domain"
 import { Schema } from "effect"
 
 /** Any JSON: the parts of a document that are schemas are as deep as the contract's. */
@@ -12,19 +12,6 @@ export interface OpenApiDocument {
   readonly tags: ReadonlyArray<{ readonly name: string }>
   readonly paths: { readonly [path: string]: { readonly get?: JsonObject; readonly post?: JsonObject } }
   readonly components: { readonly schemas: JsonObject; readonly securitySchemes: JsonObject }
-}
-
-/** The HTTP status of each code word, as tRPC answers it. */
-const HTTP_STATUS: { readonly [Code in ErrorCode]: number } = {
-  BAD_REQUEST: 400,
-  UNAUTHORIZED: 401,
-  FORBIDDEN: 403,
-  NOT_FOUND: 404,
-  CONFLICT: 409,
-  PRECONDITION_FAILED: 412,
-  UNPROCESSABLE_CONTENT: 422,
-  TOO_MANY_REQUESTS: 429,
-  SERVICE_UNAVAILABLE: 503
 }
 
 const DESCRIPTION = [
