@@ -12,14 +12,10 @@ const alias = [
 ]
 
 /**
- * What is not run on containers. The soak: two hundred rounds of frozen, killed and flushed servers, and a container
- * takes seconds where a process takes none. The explorer and the lock graph: they read MariaDB's row locks, and are not
- * right yet about MySQL's.
+ * What is not run on containers: the soak's two hundred rounds of frozen, killed and flushed servers, for which a
+ * container takes seconds where a process takes none.
  */
-const notOnContainers =
-  process.env["HOLDFAST_SOURCE"] === "docker"
-    ? ["**/locks/soak.test.ts", "**/explore/explore.test.ts", "**/lockgraph/watch-locks.test.ts"]
-    : []
+const notOnContainers = process.env["HOLDFAST_SOURCE"] === "docker" ? ["**/locks/soak.test.ts"] : []
 
 /** One project a package, so that `--project testkit` runs one of them and reports name where a test lives. */
 const project = (name: string, root: string, globalSetup: ReadonlyArray<string> = []) => ({

@@ -150,7 +150,7 @@ export type {
   Step
 } from "./explore/scenario.ts"
 export type { Address, Ports } from "./explore/gate/lane.ts"
-export type { SqlAddress } from "./explore/lock-waits.ts"
+export type { SqlAddress } from "./services/clients.ts"
 export type { StrategyName } from "./explore/strategy/proposals.ts"
 export type { Divergence } from "./explore/strategy/strategy.ts"
 

@@ -3,6 +3,7 @@ import { readFileSync, rmSync, mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Redis } from "ioredis"
+import { createConnection } from "mysql2/promise"
 import { Mutex } from "redis-semaphore"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { crashOf, cutOf, lostReplyOf } from "./actors.ts"
@@ -12,6 +13,7 @@ import {
   ScheduleViolationError
 } from "./expect-exploration.ts"
 import { explore, replay } from "./explore.ts"
+import type { Ports } from "./gate/lane.ts"
 import type { ClientResult, Scenario } from "./scenario.ts"
 import { InvalidScheduleCodeError } from "./schedule-code.ts"
 import { PlantedWorld } from "./testing/planted-world.ts"
@@ -24,6 +26,9 @@ beforeAll(async () => {
 })
 afterAll(() => world.stop())
 beforeEach(() => world.admin.redis.flushall())
+
+/** How long the explorer lets a schedule stand still before it gives up on it. */
+const STUCK_MS = 5_000
 
 type Parts = Pick<PlantedBug, "uses"> & Partial<Omit<PlantedBug, "fixed" | "buggy" | "uses">>
 
@@ -108,6 +113,33 @@ describe("steps", () => {
   })
 })
 
+describe("what cannot be seen", () => {
+  it("is refused with the reason: compression and TLS hide the commands", async () => {
+    const scenario = await scenarioOf({ uses: ["sql"] }, async () => "done")
+    const { user, password } = world.services.sql
+    const connect = async (ports: Ports): Promise<Client> => {
+      await createConnection({ host: "127.0.0.1", port: ports.sql, user, password, compress: true })
+      throw new Error("The gate let it in.")
+    }
+    await expect(explore({ ...scenario, connect })).rejects.toThrow(/asked for compression/)
+  })
+})
+
+describe("a statement longer than a packet", () => {
+  it("is one step, and arrives whole", async () => {
+    const longer = 17 * 1024 ** 2
+    await world.admin.sql.query("SET GLOBAL max_allowed_packet = 64 * 1024 * 1024")
+    const scenario = await scenarioOf({ uses: ["sql"] }, async ({ sql }) =>
+      String(await numberOf(sql, "SELECT LENGTH(?) AS arrived", "x".repeat(longer)))
+    )
+    const results: Array<ClientResult<string>> = []
+    const check = async (ended: ReadonlyArray<ClientResult<string>>) => void results.push(...ended)
+    const [run] = await replay({ ...scenario, check }, "steps:10")
+    expect(run?.steps.map(({ actor }) => actor)).toEqual([1, 0])
+    expect(results.slice(-2)).toMatchObject([{ value: String(longer) }, { value: String(longer) }])
+  })
+})
+
 describe("waiting", () => {
   it("for a row lock is recognised: the others go on", async () => {
     const scenario = await scenarioOf({ uses: ["sql"], clients: 3 }, async ({ sql }) => {
@@ -130,6 +162,24 @@ describe("waiting", () => {
     const exploration = await explore(scenario, { strategy: "dfs" })
     // Each order of two sections, with the other's GET_LOCK before, within or behind.
     expect(exploration).toMatchObject({ exhaustive: true, schedules: 4 })
+  })
+
+  it("for a named lock is recognised while others wait for a row", async () => {
+    const scenario = await scenarioOf({ uses: ["sql"], clients: 3 }, async ({ sql }, number) => {
+      await sql.beginTransaction()
+      if (number < 2) await sql.query("SELECT stock FROM items WHERE id = 1 FOR UPDATE")
+      if (number !== 1) await numberOf(sql, "SELECT GET_LOCK('sale', 10)")
+      await sql.commit()
+      if (number !== 1) await numberOf(sql, "SELECT RELEASE_LOCK('sale')")
+      return "done"
+    })
+    // Client 2 holds the name, 0 the row; 1 waits for the row, 0 for the name.
+    const [run] = await replay(scenario, "steps:20102")
+    expect(run?.violation).toBeUndefined()
+    const order = run?.steps.map(({ actor, label }) => `${actor} ${label.split(" ")[0]}`)
+    expect(order?.slice(0, 5)).toEqual(["2 SELECT", "0 SELECT", "1 SELECT", "0 SELECT", "2 COMMIT"])
+    expect((run?.steps.at(3)?.toMs ?? 0) > (run?.steps.at(4)?.toMs ?? 0)).toBe(true)
+    expect(Math.max(...(run?.steps.map(({ toMs = 0 }) => toMs) ?? []))).toBeLessThan(STUCK_MS)
   })
 
   it("for each other, in the program and at the server, is a violation", async () => {

@@ -1,5 +1,5 @@
 import type { Address, Ports } from "./gate/lane.ts"
-import type { SqlAddress } from "./lock-waits.ts"
+import type { SqlAddress } from "../services/clients.ts"
 
 /** What is explored: a few clients that do something at the same time, and what must hold afterwards. */
 export interface Scenario<Connection, Result> {

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises"
 import type { Signal } from "./gate/signal.ts"
 import { normaliseLabel } from "./labels.ts"
-import type { LockWaits } from "./lock-waits.ts"
-import type { LockWait, Participant } from "./participant.ts"
+import type { LockWaits } from "./lock-waits/lock-waits.ts"
+import type { Participant } from "./participant.ts"
 import type { Actor, ClientResult, ScheduleControl, Step } from "./scenario.ts"
 import { situation, type Candidate, type Chooser } from "./strategy/strategy.ts"
 
@@ -88,8 +88,8 @@ export class ScheduleRunner<Result> {
       const busy = participants.filter(({ isBusy }) => isBusy)
       if (busy.length === 0) break
       const inSql = busy.filter(({ lane }) => lane.sqlInFlight)
-      if (busy.every(({ lockWait }) => this.#isWorthAsking(lockWait))) {
-        await this.#lookForLockWaits(busy)
+      if (busy.every(({ lockWait }) => lockWait !== "no")) {
+        await this.#lookForLockWaits(busy, quietMs)
         continue
       }
       const waitMs = inSql.length > 0 ? LOCK_POLL_MS : limits.patienceMs - quietMs
@@ -98,7 +98,7 @@ export class ScheduleRunner<Result> {
         continue
       }
       quietMs += waitMs
-      if (inSql.length > 0) await this.#lookForLockWaits(inSql)
+      if (inSql.length > 0) await this.#lookForLockWaits(inSql, quietMs)
       if (quietMs >= limits.patienceMs) {
         for (const participant of busy) participant.isIdle = !participant.lane.awaitsReply
       }
@@ -111,12 +111,6 @@ export class ScheduleRunner<Result> {
     }
   }
 
-  /** Whether to ask the server at once who waits for locks, rather than to give it time to answer first. */
-  #isWorthAsking(lockWait: LockWait): boolean {
-    if (lockWait === "seen") return this.#parts.lockWaits?.findsDeadlocksAtOnce === true
-    return lockWait === "possible" || lockWait === "doubtful"
-  }
-
   /** A lock may have been granted whenever anybody's statement was answered. */
   #doubtOldLockWaits(): void {
     if (this.#certainAtReply === this.#parts.repliesSeen()) return
@@ -126,19 +120,21 @@ export class ScheduleRunner<Result> {
   }
 
   /**
-   * Asks the server who waits for locks. The first report of a wait is not believed: the server may be about to
-   * find a deadlock. That a wait goes on is: locks are granted before whoever held them gets an answer.
+   * Asks the server who waits for locks. That a wait goes on is believed: locks are granted before whoever held them
+   * gets an answer. A wait that the server may be about to end, as it does in a deadlock, is none yet; but if it does
+   * not end it for so long, it will not (deadlock detection can be turned off).
    */
-  async #lookForLockWaits(inSql: ReadonlyArray<Participant<Result>>): Promise<void> {
-    const replies = this.#parts.repliesSeen()
-    const waiting = await this.#parts.lockWaits?.waitingThreads()
+  async #lookForLockWaits(inSql: ReadonlyArray<Participant<Result>>, quietMs: number): Promise<void> {
+    const { lockWaits, repliesSeen, limits } = this.#parts
+    const replies = repliesSeen()
+    const report = await lockWaits?.report()
+    const isLasting = (thread: number) =>
+      report?.waiting.has(thread) === true && (!report.deadlocked.has(thread) || quietMs >= limits.patienceMs)
     for (const participant of inSql) {
-      const waits = participant.lane.threadIds.some((thread) => waiting?.has(thread))
-      if (!waits) participant.lockWait = "no"
-      else {
-        const isNew = participant.lockWait === "no" || participant.lockWait === "possible"
-        participant.lockWait = isNew ? "seen" : "certain"
-      }
+      const { lockWait, lane } = participant
+      const isNew = lockWait === "no" || lockWait === "possible"
+      if (!lane.threadIds.some(isLasting)) participant.lockWait = "no"
+      else participant.lockWait = isNew && lockWaits?.knowsDeadlocks !== true ? "seen" : "certain"
     }
     this.#certainAtReply = replies
   }

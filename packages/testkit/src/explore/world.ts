@@ -1,7 +1,7 @@
 import { Lane } from "./gate/lane.ts"
 import { Signal } from "./gate/signal.ts"
 import { normaliseLabel } from "./labels.ts"
-import { LockWaits } from "./lock-waits.ts"
+import { LockWaits } from "./lock-waits/lock-waits.ts"
 import { Participant } from "./participant.ts"
 import type { Scenario } from "./scenario.ts"
 import { ScheduleRunner, type ScheduleLimits, type ScheduleRun } from "./schedule-run.ts"
@@ -27,17 +27,23 @@ export class World<Connection, Result> {
     scenario: Scenario<Connection, Result>,
     limits: ScheduleLimits
   ): Promise<World<Connection, Result>> {
-    const gate: Gate = { isHolding: false, sqlReplies: 0, onReply: () => {} }
+    const gate: Gate = { isHolding: false, sqlReplies: 0, onReply: () => {}, failure: undefined }
     const signal = new Signal()
     const lanes: Array<Lane> = []
     const { sql } = scenario.upstreams
     const lockWaits = sql === undefined ? undefined : await LockWaits.connect(sql)
-    for (let client = 0; client < scenario.clients; client++) {
-      lanes.push(await openLane(scenario, client, signal, gate))
-    }
     const world = new World(scenario, limits, { signal, lanes, lockWaits, gate })
-    for (const client of lanes.keys()) await world.#connect(client)
-    return world
+    try {
+      for (let client = 0; client < scenario.clients; client++) {
+        lanes.push(await openLane(scenario, client, signal, gate))
+        await world.#connect(client)
+      }
+      return world
+    } catch (error) {
+      await world.close()
+      // What a client says of a connection that we closed does not tell why.
+      throw gate.failure ?? error
+    }
   }
 
   private constructor(
@@ -88,15 +94,19 @@ export class World<Connection, Result> {
     })
     const schedule = await runner.run()
     this.#gate.isHolding = false
+    if (this.#gate.failure !== undefined) throw this.#gate.failure
     const results = await this.#windUp(participants, bodies)
     const violation = await this.#judge(schedule, results)
     return { ...schedule, results, violation }
   }
 
   async close(): Promise<void> {
-    for (const connection of this.#connections) await this.#scenario.disconnect(connection)
-    await Promise.all(this.#lanes.map((lane) => lane.close()))
-    this.#lockWaits?.close()
+    try {
+      for (const connection of this.#connections) await this.#scenario.disconnect(connection)
+    } finally {
+      this.#lockWaits?.close()
+      await Promise.all(this.#lanes.map((lane) => lane.close()))
+    }
   }
 
   async #connect(client: number): Promise<void> {
@@ -153,11 +163,12 @@ export class World<Connection, Result> {
   }
 }
 
-/** What the lanes share: whether to hold, and who hears of replies. */
+/** What the lanes share: whether to hold, who hears of replies, and why a connection could not be followed. */
 interface Gate {
   isHolding: boolean
   sqlReplies: number
   onReply: (client: number, reply: string) => void
+  failure: unknown
 }
 
 /** A reply is only compared, so its beginning will do. */
@@ -173,6 +184,7 @@ const openLane = (
     upstreams,
     signal,
     isHolding: () => gate.isHolding,
+    onFailure: (error) => (gate.failure ??= error),
     onReply: (_command, reply, kind) => {
       if (kind === "sql") gate.sqlReplies++
       gate.onReply(client, reply.toString("latin1", 0, COMPARED_BYTES))

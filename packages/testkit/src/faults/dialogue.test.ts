@@ -116,6 +116,17 @@ describe("the dialogue of RESP", () => {
       }
     )
   })
+
+  it("takes a list for the answer it is, though it begins like a message", () => {
+    const list = "*2\r\n$7\r\nmessage\r\n$2\r\nhi\r\n"
+    replayAll(
+      [
+        [toServer, bulk("LRANGE", "inbox", "0", "1")],
+        [toClient, list]
+      ],
+      { "LRANGE inbox 0 1": list }
+    )
+  })
 })
 
 describe("the dialogue of MySQL", () => {

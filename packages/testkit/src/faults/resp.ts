@@ -72,13 +72,15 @@ const repliesTo = (command: Command, subscriptions: Map<string, Set<string>>): n
 }
 
 const pushedKinds = new Set(["message", "pmessage", "smessage"])
+/** What a client of RESP2 may send while it is subscribed. The array that answers another command may begin as it likes. */
+const sentWhileSubscribed = new Set([...subscribing, ...unsubscribing, "PING", "QUIT", "RESET"])
 
 /** Whether the server sent this by itself. In RESP3 confirmations of subscriptions are pushes too, yet they answer. */
 const isOutOfBand = (bytes: Buffer, head: Command): boolean => {
   const isPush = bytes[0] === code(">")
   if (!isPush && bytes[0] !== code("*")) return false
   const kind = firstElement(bytes)
-  if (!isPush) return pushedKinds.has(kind)
+  if (!isPush) return pushedKinds.has(kind) && sentWhileSubscribed.has(head.name)
   return kind.toUpperCase() !== head.name
 }
 

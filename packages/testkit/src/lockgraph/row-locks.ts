@@ -1,5 +1,6 @@
-import type { InnodbLocks, RowLock } from "./innodb-locks.ts"
+import type { InnodbLocks } from "./innodb-locks.ts"
 import type { LockGraph } from "./lock-graph.ts"
+import type { RowLock } from "./row-lock.ts"
 
 /** Whose connections they are. */
 export interface SqlClient {

@@ -1,7 +1,8 @@
 import { Redis } from "ioredis"
-import { createConnection, type Connection } from "mysql2/promise"
+import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise"
 import { Mutex } from "redis-semaphore"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { eventually } from "../race/eventually.ts"
 import { startServices, type Services } from "../services/index.ts"
 import { expectLocks, LockCycleError } from "./expect-locks.ts"
 import { watchLocks, type LockWatch } from "./watch-locks.ts"
@@ -79,6 +80,15 @@ const transaction = async (number: number, ...ids: ReadonlyArray<number>) => {
   await sql.commit()
 }
 
+/** The servers write the key of a row each in their own way. */
+const row = (id: number) =>
+  `row \`watched\`.\`products\` PRIMARY ${services.sql.flavour === "mariadb" ? `8000000${id}` : id}`
+
+const connectionIds = async (): Promise<ReadonlyArray<number>> => {
+  const [rows] = await admin.query<Array<RowDataPacket>>("SHOW PROCESSLIST")
+  return rows.map((connection) => Number(connection["Id"]))
+}
+
 const cycles = () => watch.graph.cycles().map(({ locks }) => locks.join(" < "))
 
 describe("Redis mutexes", () => {
@@ -147,9 +157,7 @@ describe("row locks", () => {
   it("in opposite orders are a cycle, though no deadlock happened", async () => {
     await transaction(0, 1, 2)
     await transaction(1, 2, 1)
-    expect(cycles()).toEqual([
-      "row `watched`.`products` PRIMARY 80000001 < row `watched`.`products` PRIMARY 80000002"
-    ])
+    expect(cycles()).toEqual([`${row(1)} < ${row(2)}`])
   })
 
   it("in one order are none, and are given back at the end of the transaction", async () => {
@@ -168,9 +176,7 @@ describe("row locks", () => {
     await sql.query("SELECT stock FROM products WHERE sku = 'bbbb' FOR UPDATE")
     await sql.query("SELECT stock FROM products WHERE sku = 'aaaa' FOR UPDATE")
     await sql.rollback()
-    expect(cycles()).toContain(
-      "row `watched`.`products` PRIMARY 80000001 < row `watched`.`products` PRIMARY 80000002"
-    )
+    expect(cycles()).toContain(`${row(1)} < ${row(2)}`)
   })
 
   it("of one statement have no order among each other", async () => {
@@ -180,6 +186,24 @@ describe("row locks", () => {
     await sql.commit()
     await transaction(1, 2, 1)
     expect(cycles()).toEqual([])
+  })
+})
+
+describe("the lock of a row that was just inserted", () => {
+  it("is its inserter's, though the one who waits for it makes it", async () => {
+    const [inserter, waiter] = [client(0).sql, client(1).sql]
+    await inserter.beginTransaction()
+    await inserter.query("INSERT INTO products VALUES (9, 'xxxx', 5)")
+    await waiter.beginTransaction()
+    const waiting = waiter.query("UPDATE products SET stock = 1 WHERE id = 9")
+    await eventually(async () => {
+      await inserter.query("SELECT 1")
+      expect(watch.graph.heldBy("client 0")).toContain(row(9))
+    })
+    expect(watch.graph.heldBy("client 1")).toEqual([])
+    await inserter.rollback()
+    await waiting
+    await waiter.rollback()
   })
 })
 
@@ -195,7 +219,7 @@ describe("locks of different kinds", () => {
     await sql.query("UPDATE products SET stock = 1 WHERE id = 1")
     await section(1, "sale")
     await sql.commit()
-    expect(cycles()).toEqual(["redis mutex:sale < row `watched`.`products` PRIMARY 80000001"])
+    expect(cycles()).toEqual([`redis mutex:sale < ${row(1)}`])
   })
 
   it("rows in opposite orders under one mutex are none", async () => {
@@ -221,6 +245,33 @@ describe("locks of different kinds", () => {
     expect(watch.graph.heldBy("client 0")).toEqual([])
     await named(1, "b", "a")
     expect(cycles()).toEqual(["named a < named b"])
+  })
+})
+
+describe("a client whose commands cannot be seen", () => {
+  it("is refused, and the watch says why at its end", async () => {
+    const { sql } = services
+    const other = await watchLocks({ upstreams: { sql }, clients: 1 })
+    const { user, password } = sql
+    const hidden = { host: "127.0.0.1", port: other.ports[0]?.sql ?? 0, user, password, compress: true }
+    await expect(createConnection(hidden)).rejects.toThrow()
+    await expect(other.close()).rejects.toThrow(/asked for compression/)
+  })
+})
+
+describe("a watch that cannot ask the SQL server any more", () => {
+  it("ends its clients' connections instead of letting them wait, and says why", async () => {
+    const { sql } = services
+    const before = await connectionIds()
+    const other = await watchLocks({ upstreams: { sql }, clients: 1 })
+    const observers = (await connectionIds()).filter((id) => !before.includes(id))
+    const { user, password } = sql
+    const port = other.ports[0]?.sql ?? 0
+    const watched = await createConnection({ host: "127.0.0.1", port, user, password })
+    watched.on("error", () => {})
+    for (const id of observers) await admin.query(`KILL ${id}`)
+    await expect(watched.query("SELECT 1")).rejects.toThrow()
+    await expect(other.close()).rejects.toThrow()
   })
 })
 

@@ -31,6 +31,7 @@ export interface LockWatch extends AsyncDisposable {
   readonly graph: LockGraph
   /** Digests of scripts that touched locks but whose texts were never sent: what they did is not in the graph. */
   readonly unknownScripts: ReadonlySet<string>
+  /** @throws when not all locks were seen: the server did not tell, or a client used TLS or compression */
   close(): Promise<void>
 }
 
@@ -69,6 +70,7 @@ export const watchLocks = async (options: WatchOptions): Promise<LockWatch> => {
     }
   }
 
+  let failure: unknown
   const stopping = new AbortController()
   for (let client = 0; client < clients; client++) {
     const owner = `client ${client}`
@@ -77,6 +79,7 @@ export const watchLocks = async (options: WatchOptions): Promise<LockWatch> => {
       upstreams,
       signal,
       isHolding: () => true,
+      onFailure: (error) => (failure ??= error),
       onReply: (command, reply, kind) => {
         if (kind === "redis") redisLocks.answered(owner, command, reply)
         else namedLocks.answered(owner, command)
@@ -84,7 +87,13 @@ export const watchLocks = async (options: WatchOptions): Promise<LockWatch> => {
     })
     lanes.push({ owner, lane, signal, stop: stopping.signal })
   }
-  const watching = lanes.map(watch)
+  const watching = lanes.map((lane) =>
+    watch(lane).catch((error: unknown) => {
+      failure ??= error
+      // Nobody passes this client's commands on any more.
+      lane.lane.cut(true)
+    })
+  )
 
   const close = async () => {
     stopping.abort()
@@ -92,6 +101,7 @@ export const watchLocks = async (options: WatchOptions): Promise<LockWatch> => {
     await Promise.all(watching)
     await Promise.all(lanes.map(({ lane }) => lane.close()))
     innodb?.close()
+    if (failure !== undefined) throw failure
   }
   return {
     ports: lanes.map(({ lane }) => lane.ports),

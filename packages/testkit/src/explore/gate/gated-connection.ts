@@ -21,7 +21,12 @@ export interface GatedConnectionOptions {
   readonly onChange: () => void
   /** Told when a step was answered. */
   readonly onReply?: (command: Command, bytes: Buffer) => void
+  /** Told why the traffic cannot be followed; the connection is closed then. */
+  readonly onFailure: (error: unknown) => void
 }
+
+/** More than this is not read from a client whose step is held: TCP slows it down. */
+const MAX_QUEUED_BYTES = 16 * 1024 ** 2
 
 type Queued = RequestFrame & { readonly step?: HeldStep }
 
@@ -31,6 +36,7 @@ export class GatedConnection {
   readonly #options: GatedConnectionOptions
   /** What waits at the gate: a step first, then whatever came behind it. */
   readonly #queue: Array<Queued> = []
+  #queuedBytes = 0
   #inFlight: Command | undefined
   /** All commands that went to the server and expect a reply. */
   readonly #unanswered = new Set<Command>()
@@ -44,8 +50,10 @@ export class GatedConnection {
     const { client, server } = options
     client.setNoDelay(true)
     server.setNoDelay(true)
-    client.on("data", (chunk: Buffer) => this.#fromClient(chunk))
-    server.on("data", (chunk: Buffer) => this.#fromServer(chunk))
+    client.on("data", (chunk: Buffer) => this.#read(() => this.#fromClient(chunk)))
+    server.on("data", (chunk: Buffer) => this.#read(() => this.#fromServer(chunk)))
+    server.on("drain", () => this.#regulate())
+    client.on("drain", () => server.resume())
     for (const socket of [client, server]) {
       // A reset or refused connection is what the other side sees as an end; "close" follows.
       socket.on("error", () => {})
@@ -113,26 +121,50 @@ export class GatedConnection {
     this.#options.onChange()
   }
 
+  /** Steps of a stream that cannot be followed would be missed, so it is not passed on. */
+  #read(handle: () => void): void {
+    if (this.#closed) return
+    try {
+      handle()
+    } catch (error) {
+      this.#options.onFailure(error)
+      this.close()
+    }
+  }
+
   #fromClient(chunk: Buffer): void {
-    for (const frame of this.#options.dialogue.requests(chunk)) {
+    const { dialogue, steps, isHolding, onChange } = this.#options
+    for (const frame of dialogue.requests(chunk)) {
       const { command } = frame
-      const isStep = command !== undefined && this.#options.steps.isStep(command)
-      if (isStep && this.#options.isHolding()) {
-        this.#queue.push({
-          ...frame,
-          step: { kind: this.kind, command, label: this.#options.steps.label(command) }
-        })
-        this.#options.onChange()
-      } else if (this.#queue.length > 0) this.#queue.push(frame)
+      if (command !== undefined && steps.isStep(command) && isHolding()) {
+        this.#enqueue({ ...frame, step: { kind: this.kind, command, label: steps.label(command) } })
+        onChange()
+      } else if (this.#queue.length > 0) this.#enqueue(frame)
       else this.#send(frame)
     }
+    this.#regulate()
+  }
+
+  #enqueue(frame: Queued): void {
+    this.#queue.push(frame)
+    this.#queuedBytes += frame.bytes.length
   }
 
   #flush(): void {
     do {
       const frame = this.#queue.shift()
-      if (frame !== undefined) this.#send(frame)
+      if (frame === undefined) break
+      this.#queuedBytes -= frame.bytes.length
+      this.#send(frame)
     } while (this.#queue[0] !== undefined && this.#queue[0].step === undefined)
+    this.#regulate()
+  }
+
+  /** Reads on from the client unless too much waits here or at the server. */
+  #regulate(): void {
+    const { client, server } = this.#options
+    if (this.#queuedBytes > MAX_QUEUED_BYTES || server.writableNeedDrain) client.pause()
+    else client.resume()
   }
 
   #send({ bytes, command, expectsReply }: RequestFrame): void {
@@ -142,7 +174,8 @@ export class GatedConnection {
 
   #fromServer(chunk: Buffer): void {
     this.#threadId ??= this.kind === "sql" ? threadIdOf(chunk) : undefined
-    if (this.#swallowsReply === undefined) this.#options.client.write(chunk)
+    const { client, server } = this.#options
+    if (this.#swallowsReply === undefined && !client.write(chunk)) server.pause()
     for (const { command, ends, bytes } of this.#options.dialogue.replies(chunk)) {
       if (!ends || command === undefined) continue
       this.#unanswered.delete(command)

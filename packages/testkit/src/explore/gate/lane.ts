@@ -29,6 +29,8 @@ export interface LaneOptions {
   readonly signal: Signal
   readonly isHolding: () => boolean
   readonly onReply?: (command: Command, reply: Buffer, kind: "redis" | "sql") => void
+  /** Told why a connection cannot be followed, such as TLS; it is closed then. */
+  readonly onFailure: (error: unknown) => void
 }
 
 /** One client's own ports, and all its connections through them. */
@@ -120,7 +122,7 @@ export class Lane {
   }
 
   #accept(kind: "redis" | "sql", client: Socket): void {
-    const { upstreams, signal, isHolding, onReply } = this.#options
+    const { upstreams, signal, isHolding, onReply, onFailure } = this.#options
     const upstream = upstreams[kind]
     if (this.#refuses || upstream === undefined) {
       client.on("error", () => {})
@@ -134,6 +136,7 @@ export class Lane {
       dialogue: kind === "redis" ? respDialogue() : mysqlDialogue(),
       steps: kind === "redis" ? redisSteps() : sqlSteps(),
       isHolding,
+      onFailure,
       onChange: () => {
         if (connection.closed) this.#connections = this.#connections.filter((open) => open !== connection)
         signal.notify()

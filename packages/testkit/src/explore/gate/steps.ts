@@ -69,9 +69,11 @@ export const redisSteps = (): StepFilter => {
 
 /**
  * Opening a transaction takes neither locks nor a snapshot unless it says so, and SET and USE concern the session
- * alone; preparing a statement and the like do not execute.
+ * alone; preparing a statement and the like do not execute. Several statements in one are a step, and so is what sets
+ * AUTOCOMMIT, which may commit.
  */
-const silentSql = /^\s*(?:SET|USE|BEGIN|START\s+TRANSACTION(?!.*CONSISTENT\s+SNAPSHOT))\b/i
+const silentSql =
+  /^\s*(?:SET(?!.*\bAUTOCOMMIT\b)|USE|BEGIN|START\s+TRANSACTION(?!.*CONSISTENT\s+SNAPSHOT))\b(?!.*;\s*\S)/is
 
 export const sqlSteps = (): StepFilter => ({
   isStep: ({ executes, text }) => executes && !silentSql.test(text),

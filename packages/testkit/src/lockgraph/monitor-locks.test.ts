@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { locksOfMonitor, locksOfRow } from "./innodb-locks.ts"
+import { locksOfMonitor } from "./monitor-locks.ts"
 
 describe("locksOfMonitor", () => {
   const monitor = `LIST OF TRANSACTIONS FOR EACH SESSION:
@@ -36,33 +36,5 @@ Record lock, heap no 4 PHYSICAL RECORD: n_fields 2; compact format; info bits 0
       { threadId: 7, lock: "row `x`.`p` PRIMARY 80000001", mode: "exclusive", isWaiting: true },
       { threadId: 6, lock: "row `x`.`p` sku NULL,80000002", mode: "shared", isWaiting: false }
     ])
-  })
-})
-
-/** Rows as MySQL's reference manual shows them, section "The data_locks Table". */
-describe("locksOfRow", () => {
-  const row = {
-    threadId: 9,
-    db: "x",
-    tbl: "p",
-    idx: "PRIMARY",
-    data: "1",
-    mode: "X,REC_NOT_GAP",
-    status: "GRANTED"
-  }
-
-  it("reads a record lock", () => {
-    expect(locksOfRow(row)).toEqual([
-      { threadId: 9, lock: "row `x`.`p` PRIMARY 1", mode: "exclusive", isWaiting: false }
-    ])
-    expect(locksOfRow({ ...row, mode: "S", status: "WAITING" })).toMatchObject([
-      { mode: "shared", isWaiting: true }
-    ])
-  })
-
-  it("leaves out gaps and the end of the index", () => {
-    expect(locksOfRow({ ...row, mode: "X,GAP" })).toEqual([])
-    expect(locksOfRow({ ...row, mode: "X", data: "supremum pseudo-record" })).toEqual([])
-    expect(locksOfRow({ ...row, data: null })).toEqual([])
   })
 })
