@@ -44,6 +44,14 @@ describe("the shop's lock scopes", () => {
     })
   })
 
+  // Guarantees: who asks again for what a dead process was doing gets through within 5 seconds.
+  it("end soon after their process died, and while the next one in line still waits", () => {
+    for (const { policy } of Object.values(commerceLocks.scopes)) {
+      expect(policy.leaseMs).toBeLessThanOrEqual(4_000)
+      if (policy.mode === "pessimistic") expect(policy.waitMs).toBeGreaterThan(policy.leaseMs)
+    }
+  })
+
   it("are ranked in the order of their definition", () => {
     expect(commerceLocks.names.map((name) => commerceLocks.scopes[name].rank)).toEqual([0, 1, 2, 3, 4])
   })

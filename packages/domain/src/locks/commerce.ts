@@ -6,6 +6,12 @@ import { defineLockOrder, lockScope } from "./order.ts"
 const normalised = (email: string): string => email.normalize("NFKC").trim().toLowerCase()
 
 /**
+ * A process that dies leaves its locks behind for this long, and whoever sends its request again waits for them: an
+ * answer after 5 seconds is the promise. They are renewed while they are used, so it says nothing about the use cases.
+ */
+const leaseMs = 4_000
+
+/**
  * The locks of the shop, outermost first. Where a unique key or a row lock decides anyway, nothing is needed in their
  * place while Redis is away; elsewhere the database's named locks step in.
  */
@@ -15,6 +21,7 @@ export const commerceLocks = defineLockOrder([
     prefix: "register:",
     subject: normalised,
     mode: "optimistic",
+    leaseMs,
     withoutRedis: "proceed" // the unique e-mail decides
   }),
   lockScope({
@@ -22,6 +29,7 @@ export const commerceLocks = defineLockOrder([
     prefix: "coupon:issue:user:",
     subject: (userId: UserId) => userId,
     mode: "pessimistic",
+    leaseMs,
     withoutRedis: "proceed" // the locked coupon row and (coupon, user) decide
   }),
   lockScope({
@@ -30,6 +38,7 @@ export const commerceLocks = defineLockOrder([
     subject: ({ lines, userId }: { readonly userId: UserId; readonly lines: ReadonlyArray<OrderLine> }) =>
       `${userId}:${itemKeys(lines)}`,
     mode: "optimistic",
+    leaseMs,
     fenced: true // no unique key says that two equal baskets are one order
   }),
   lockScope({
@@ -37,13 +46,15 @@ export const commerceLocks = defineLockOrder([
     prefix: "payment:process:",
     subject: (orderId: OrderId) => orderId,
     mode: "optimistic",
+    leaseMs,
     withoutRedis: "proceed" // payments are unique by order
   }),
   lockScope({
     name: "points.charge",
     prefix: "points:charge:",
     subject: (userId: UserId) => userId,
-    mode: "pessimistic"
+    mode: "pessimistic",
+    leaseMs
   })
 ])
 
