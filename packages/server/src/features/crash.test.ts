@@ -1,7 +1,8 @@
 import { contract } from "@holdfast/domain"
-import { crashAt } from "@holdfast/testkit"
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"
-import { makeRawClient } from "../testing/rawClient.ts"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { killServerAt } from "../testing/dyingServer.ts"
+import type { RawClient } from "../testing/rawClient.ts"
+import { answeredSoon } from "../testing/soon.ts"
 import { Shop, type TestUser } from "../testing/shop.ts"
 
 /** Every step of a use case at which its process may die, the last one after the commit. */
@@ -36,33 +37,9 @@ describe("a process that is killed", () => {
   })
 
   const lines = (quantity: number) => [{ sku: "tea", quantity }]
-  const CHILD_DEADLINE_MS = 90_000
-
   /** Sends one request to a server that dies at the step; it gets no answer. */
-  const sendToDying = async (
-    step: string,
-    send: (client: ReturnType<typeof makeRawClient>) => Promise<unknown>
-  ) => {
-    const mysqlUrl = new URL(inject("mysqlUrl"))
-    mysqlUrl.pathname = `/${shop.database}`
-    await using child = crashAt(step, {
-      module: new URL("../testing/crashingServer.ts", import.meta.url),
-      nodeArgs: ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"],
-      deadlineMs: CHILD_DEADLINE_MS,
-      env: {
-        HOLDFAST_MYSQL_URL: mysqlUrl.href,
-        HOLDFAST_REDIS_URL: inject("redisUrl"),
-        HOLDFAST_SECRET: "a secret of the tests, 32 characters",
-        HOLDFAST_WORKERS: "false",
-        HOLDFAST_ARGON2_MEMORY_KIB: "8",
-        HOLDFAST_ARGON2_ITERATIONS: "1",
-        PORT: "0"
-      }
-    })
-    const [, url] = await child.output(/serving on (\S+) /)
-    await expect(send(makeRawClient(url!))).rejects.toThrow()
-    await child.died
-  }
+  const sendToDying = (step: string, send: (client: RawClient) => Promise<unknown>) =>
+    killServerAt(step, shop, (client) => expect(send(client)).rejects.toThrow())
 
   test("at any step of an order: one order, its stock taken once", { timeout: 180_000 }, async () => {
     const before = await shop.stockOf("tea")
@@ -71,7 +48,7 @@ describe("a process that is killed", () => {
         const user = await shop.newUser()
         const options = { token: user.token, idempotencyKey: "the-order" }
         await sendToDying(step, (client) => client(contract.orders.create, { lines: lines(2) }, options))
-        const order = await shop.ok(contract.orders.create, { lines: lines(2) }, options)
+        const order = await answeredSoon(() => shop.ok(contract.orders.create, { lines: lines(2) }, options))
         expect(await shop.ok(contract.orders.create, { lines: lines(2) }, options), step).toEqual(order)
         const { items } = await shop.ok(contract.orders.page, {}, user)
         expect(items, step).toEqual([order])
@@ -93,7 +70,7 @@ describe("a process that is killed", () => {
           const orderId = await orderOf(user)
           const options = { token: user.token, idempotencyKey: "the-payment" }
           await sendToDying(step, (client) => client(contract.payments.process, { orderId }, options))
-          const payment = await shop.ok(contract.payments.process, { orderId }, options)
+          const payment = await answeredSoon(() => shop.ok(contract.payments.process, { orderId }, options))
           expect(await shop.ok(contract.payments.process, { orderId }, options), step).toEqual(payment)
           expect(await shop.ok(contract.points.balance, {}, user), step).toEqual({ balance: 900 })
         })
@@ -110,7 +87,7 @@ describe("a process that is killed", () => {
         await shop.ok(contract.payments.process, { orderId }, user)
         const options = { token: user.token, idempotencyKey: "the-cancellation" }
         await sendToDying(step, (client) => client(contract.orders.cancel, { orderId }, options))
-        const cancelled = await shop.ok(contract.orders.cancel, { orderId }, options)
+        const cancelled = await answeredSoon(() => shop.ok(contract.orders.cancel, { orderId }, options))
         expect(cancelled.status).toBe("CANCELLED")
         expect(await shop.ok(contract.orders.cancel, { orderId }, options), step).toEqual(cancelled)
         expect(await shop.ok(contract.points.balance, {}, user), step).toEqual({ balance: 1_000 })

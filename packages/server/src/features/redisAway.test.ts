@@ -23,9 +23,15 @@ describe("a shop whose Redis is away", () => {
     await shop.stop()
   })
 
-  const lockStores = () =>
+  const usesRedisForLocks = () =>
+    shop.servers[0].runtime.runPromise(Effect.map(Locks, (locks) => locks.isStoreUp()))
+  /** What each process says about its Redis. */
+  const redisOfAll = () =>
     Promise.all(
-      shop.servers.map(({ runtime }) => runtime.runPromise(Effect.map(Locks, (locks) => locks.isStoreUp())))
+      shop.servers.map(async ({ url }) => {
+        const response = await fetch(`${url}/readyz`)
+        return ((await response.json()) as { readonly redis: string }).redis
+      })
     )
 
   /** Everything that takes a lock, fought over: who wins must not depend on where the locks are. */
@@ -63,9 +69,16 @@ describe("a shop whose Redis is away", () => {
     await exactly("before")
     await service.kill()
     await exactly("during")
-    expect(await lockStores()).toEqual([false, false])
+    expect(await redisOfAll()).toEqual(["down", "down"])
+    expect(await usesRedisForLocks()).toBe(false)
     await service.restart()
-    await eventually(async () => expect(await lockStores()).toEqual([true, true]), { deadlineMs: 15_000 })
+    await eventually(
+      async () => {
+        expect(await redisOfAll()).toEqual(["up", "up"])
+        expect(await usesRedisForLocks()).toBe(true)
+      },
+      { deadlineMs: 15_000 }
+    )
     await exactly("after")
   }, 120_000)
 })

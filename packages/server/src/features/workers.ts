@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { ServerConfig } from "../config/ServerConfig.ts"
+import { ServerConfig, type ServerSettings } from "../config/ServerConfig.ts"
 import { idempotencyKeyCleaner } from "../workers/cleanup.ts"
 import { outboxRelay } from "../workers/outbox/relay.ts"
 import { outboxTrimmer, streamTrimmer } from "../workers/outbox/trim.ts"
@@ -14,21 +14,23 @@ import { rankingProjector } from "./ranking/projector.ts"
 import { rankingReconciler } from "./ranking/rebuild.ts"
 import { webhookWorkers } from "./webhooks/workers.ts"
 
-/** Starts all that happens in the background. */
+/** All that happens in the background. */
+export const workersOf = (settings: ServerSettings): ReadonlyArray<Worker<App>> => [
+  couponGateKeeper,
+  ticketServer,
+  orderExpiry,
+  outboxRelay,
+  rankingProjector,
+  cacheInvalidator,
+  rankingReconciler,
+  ...webhookWorkers(settings),
+  streamTrimmer,
+  outboxTrimmer,
+  idempotencyKeyCleaner
+]
+
+/** Starts it, where this process is to do background work. */
 export const startWorkers = Effect.gen(function* () {
   const settings = yield* ServerConfig
-  const workers: ReadonlyArray<Worker<App>> = [
-    couponGateKeeper,
-    ticketServer,
-    orderExpiry,
-    outboxRelay,
-    rankingProjector,
-    cacheInvalidator,
-    rankingReconciler,
-    ...webhookWorkers(settings),
-    streamTrimmer,
-    outboxTrimmer,
-    idempotencyKeyCleaner
-  ]
-  return yield* runWorkers(settings.workers ? workers : [])
+  return yield* runWorkers(settings.workers ? workersOf(settings) : [])
 })

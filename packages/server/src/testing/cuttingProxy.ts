@@ -9,6 +9,8 @@ export interface CuttingProxy extends AsyncDisposable {
   readonly url: string
   /** How often a request met each fate. */
   readonly fates: ReadonlyMap<Cut, number>
+  /** Cuts all connections that are open now; returns how many. */
+  readonly cutAll: () => number
 }
 
 /**
@@ -52,9 +54,15 @@ export const startCuttingProxy = async (target: string, fateOf: () => Cut): Prom
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
 
+  const { port: ownPort } = server.address() as AddressInfo
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${ownPort}`,
     fates,
+    cutAll: () => {
+      const clients = [...open].filter((socket) => socket.localPort === ownPort)
+      for (const socket of clients) socket.destroy()
+      return clients.length
+    },
     [Symbol.asyncDispose]: async () => {
       for (const socket of open) socket.destroy()
       server.close()

@@ -1,14 +1,15 @@
 import type { RunningServer } from "../startServer.ts"
 import type { Worker } from "../workers/Worker.ts"
 import type { App } from "../features/App.ts"
+import type { RemoteServer } from "./processes/ServerProcess.ts"
 
 /** One round of a worker on a server whose own workers are off: so a test says when what happens. */
-export const round = (server: RunningServer, worker: Worker<App>): Promise<number> =>
-  server.runtime.runPromise(worker.round)
+export const round = (server: RunningServer | RemoteServer, worker: Worker<App>): Promise<number> =>
+  "runtime" in server ? server.runtime.runPromise(worker.round) : server.round(worker.name)
 
 /** Rounds until there is nothing left to do. */
 export const drain = async (
-  server: RunningServer,
+  server: RunningServer | RemoteServer,
   ...workers: ReadonlyArray<Worker<App>>
 ): Promise<number> => {
   let total = 0

@@ -24,6 +24,7 @@ export const testSettings = (
   retentionMs: 604_800_000,
   // Tests change rows behind the servers' backs; those of the cache itself switch it on.
   cache: undefined,
+  maximumSubscriptions: 1_000,
   // A test that needs a worker says so: most of them look at what happens before one comes by.
   workers: false,
   shutdownMs: 5_000,

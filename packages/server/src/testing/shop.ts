@@ -7,6 +7,7 @@ import type { ServerSettings } from "../config/ServerConfig.ts"
 import { ensureAdmin } from "../features/register/service.ts"
 import { type RunningServer, startServer } from "../startServer.ts"
 import { verify } from "../verify/verify.ts"
+import { type RemoteServer, ServerProcess } from "./processes/ServerProcess.ts"
 import { testSettings } from "./settings.ts"
 import { type Answer, type CallOptions, makeRawClient, type RawClient } from "./rawClient.ts"
 
@@ -20,7 +21,10 @@ export interface TestUser {
 }
 
 export interface ShopOptions {
-  /** How many server processes' worth of servers share the database; calls go to them in turn. Default 1. */
+  /**
+   * How many servers share the database; calls go to them in turn. The first one is in the test's own process, the
+   * others are in another one. Default 1.
+   */
   readonly servers?: number
   readonly settings?: Partial<ServerSettings>
   /** Other stores than the run's shared ones: a test that freezes or kills its own. */
@@ -30,6 +34,8 @@ export interface ShopOptions {
 
 /** `HOLDFAST_TEST_LOG=Error` shows what a server says about the defect behind a masked answer. */
 const LOG_LEVEL = (process.env["HOLDFAST_TEST_LOG"] ?? "None") as "None" | "Error" | "Info"
+
+type Servers = readonly [RunningServer, ...ReadonlyArray<RemoteServer>]
 
 /** How long a test's caller goes on asking for the answer of a request that is in progress. */
 const IN_PROGRESS_DEADLINE_MS = 20_000
@@ -45,18 +51,27 @@ export class Refused extends Error {
   }
 }
 
-/** A fresh database with servers in front of it. Dropped by `stop`, which audits the books first. */
+/** A fresh database with servers in front of it. `stop` drops it. */
 export class Shop {
   readonly database: string
-  readonly servers: ReadonlyArray<RunningServer>
+  readonly servers: Servers
   /** Plain SQL, to look at the rows and to break things. */
   readonly sql: Pool
   readonly admin: TestUser
   private readonly clients: ReadonlyArray<RawClient>
+  private readonly settings: ServerSettings
+  private readonly beside: Array<RunningServer> = []
   private nextClient = 0
 
-  private constructor(database: string, servers: ReadonlyArray<RunningServer>, sql: Pool, admin: TestUser) {
+  private constructor(
+    database: string,
+    settings: ServerSettings,
+    servers: Servers,
+    sql: Pool,
+    admin: TestUser
+  ) {
     this.database = database
+    this.settings = settings
     this.servers = servers
     this.sql = sql
     this.admin = admin
@@ -72,15 +87,24 @@ export class Shop {
     base.pathname = `/${database}`
     await sql.end()
     const settings = testSettings(base.href, redisUrl, options.settings)
-    const servers = await Promise.all(
-      Array.from({ length: options.servers ?? 1 }, () => startServer(settings, { logLevel: LOG_LEVEL }))
-    )
-    const first = servers[0]!
+    const [first, ...others] = await Promise.all([
+      startServer(settings, { logLevel: LOG_LEVEL }),
+      ...Array.from({ length: (options.servers ?? 1) - 1 }, () =>
+        ServerProcess.get().start(settings, LOG_LEVEL)
+      )
+    ])
     const password = "the admin's password"
     await first.runtime.runPromise(ensureAdmin("admin@shop.test", password))
     const admin = await logIn(makeRawClient(first.url), "admin@shop.test", password)
     const pool = createPool({ uri: base.href, connectionLimit: 4, timezone: "Z", supportBigNumbers: true })
-    return new Shop(database, servers, pool, admin)
+    return new Shop(database, settings, [first, ...others], pool, admin)
+  }
+
+  /** One more server in the test's own process, for tests that look into two of them. No call goes to it. */
+  async openBeside(): Promise<RunningServer> {
+    const server = await startServer(this.settings, { logLevel: LOG_LEVEL })
+    this.beside.push(server)
+    return server
   }
 
   /** One call, by the servers in turn. */
@@ -132,7 +156,7 @@ export class Shop {
 
   /** What the auditors find. */
   verify() {
-    return this.servers[0]!.runtime.runPromise(verify)
+    return this.servers[0].runtime.runPromise(verify)
   }
 
   /** Every test ends with right books, unless it broke them itself. */
@@ -142,7 +166,7 @@ export class Shop {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.servers.map((server) => server.stop()))
+    await Promise.all([...this.servers, ...this.beside].map((server) => server.stop()))
     await this.sql.query(`DROP DATABASE ${this.database}`)
     await this.sql.end()
   }

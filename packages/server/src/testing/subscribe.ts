@@ -4,17 +4,22 @@ import { contract, type InputOf, pathsOf, type Procedure } from "@holdfast/domai
 export interface StreamEvent {
   readonly event: string
   readonly data: unknown
+  readonly id: string | undefined
 }
 
 const paths = pathsOf(contract)
 
-/** Subscribes the way any client of server-sent events would, without the SDK, and reads the events one by one. */
+/**
+ * Subscribes the way any client of server-sent events would, without the SDK, and reads the events one by one.
+ * `lastEventId` is where an earlier connection ended.
+ */
 export const subscribe = <P extends Procedure>(
   url: string,
   procedure: P,
   input: InputOf<P>,
   token?: string,
-  connectionParams?: Readonly<Record<string, string>>
+  connectionParams?: Readonly<Record<string, string>>,
+  lastEventId?: string
 ) => {
   const query = new URLSearchParams({ input: JSON.stringify(input) })
   if (connectionParams !== undefined) query.set("connectionParams", JSON.stringify(connectionParams))
@@ -22,7 +27,8 @@ export const subscribe = <P extends Procedure>(
   const response = fetch(`${url}/trpc/${paths.get(procedure)}?${query.toString()}`, {
     headers: {
       accept: "text/event-stream",
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` })
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId })
     },
     signal: controller.signal
   })
@@ -52,7 +58,7 @@ async function* readEvents(response: Promise<Response>): AsyncGenerator<StreamEv
       const fields = new Map(block.split("\n").map((line) => splitField(line)))
       const event = fields.get("event") ?? "message"
       if (event !== "connected" && event !== "ping" && (fields.has("data") || fields.has("event")))
-        yield { event, data: JSON.parse(fields.get("data") || "null") }
+        yield { event, data: JSON.parse(fields.get("data") || "null"), id: fields.get("id") }
     }
   }
 }

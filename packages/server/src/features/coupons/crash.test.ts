@@ -1,8 +1,9 @@
 import { contract, CouponId } from "@holdfast/domain"
-import { crashAt, eventually } from "@holdfast/testkit"
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"
+import { eventually } from "@holdfast/testkit"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { killServerAt } from "../../testing/dyingServer.ts"
 import { drain, round } from "../../testing/rounds.ts"
-import { makeRawClient, type RawClient } from "../../testing/rawClient.ts"
+import { answeredSoon } from "../../testing/soon.ts"
 import { Shop, type TestUser } from "../../testing/shop.ts"
 import { couponGateKeeper } from "./keeper.ts"
 import { ticketServer } from "./tickets.ts"
@@ -23,38 +24,6 @@ const issueSteps: ReadonlyArray<readonly [step: string, again: "at once" | "when
 /** From this step on the coupon is issued, whatever becomes of the process. */
 const COMMITTED = ["issue: committed", "issue: confirmed"]
 
-const CHILD_DEADLINE_MS = 90_000
-
-/** Starts a server of its own that dies at the step, and sends something to it. */
-const dyingServer = async (
-  shop: Shop,
-  step: string,
-  send: ((client: RawClient) => Promise<unknown>) | "its workers are enough"
-) => {
-  const workers = send === "its workers are enough"
-  const mysqlUrl = new URL(inject("mysqlUrl"))
-  mysqlUrl.pathname = `/${shop.database}`
-  await using child = crashAt(step, {
-    module: new URL("../../testing/crashingServer.ts", import.meta.url),
-    nodeArgs: ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"],
-    deadlineMs: CHILD_DEADLINE_MS,
-    env: {
-      HOLDFAST_MYSQL_URL: mysqlUrl.href,
-      HOLDFAST_REDIS_URL: inject("redisUrl"),
-      HOLDFAST_SECRET: "a secret of the tests, 32 characters",
-      HOLDFAST_WORKERS: String(workers),
-      HOLDFAST_ARGON2_MEMORY_KIB: "8",
-      HOLDFAST_ARGON2_ITERATIONS: "1",
-      PORT: "0"
-    }
-  })
-  if (send !== "its workers are enough") {
-    const [, url] = await child.output(/serving on (\S+) /)
-    await send(makeRawClient(url!))
-  }
-  await child.died
-}
-
 describe("a process that is killed while it issues coupons", () => {
   let shop: Shop
   beforeAll(async () => {
@@ -66,7 +35,7 @@ describe("a process that is killed while it issues coupons", () => {
   })
 
   const dieWhileIssuing = (step: string, couponId: string, user: TestUser) =>
-    dyingServer(shop, step, async (client) => {
+    killServerAt(step, shop, async (client) => {
       const options = { token: user.token, idempotencyKey: "the-request" }
       await expect(client(contract.coupons.issue, { couponId }, options)).rejects.toThrow()
     })
@@ -80,8 +49,7 @@ describe("a process that is killed while it issues coupons", () => {
       const { id: couponId } = await newCoupon(shop, { quantity: 3 })
       await dieWhileIssuing(step, couponId, user)
       if (again === "when the slot is settled") await slotIsSettled(couponId, user, COMMITTED.includes(step))
-      // The dead process still has the user's lock; its lease ends while the caller is told to come back.
-      const coupon = await patiently(() => issue(shop, couponId, user, "the-request"))
+      const coupon = await answeredSoon(() => patiently(() => issue(shop, couponId, user, "the-request")))
       expect(await issue(shop, couponId, user, "the-request")).toEqual(coupon)
       expect(await issuedOf(shop, couponId)).toBe(1)
       expect(await gateOf(shop, couponId)).toEqual({ free: 2, reserved: 0 })
@@ -129,7 +97,7 @@ describe("a process that is killed while it serves a line", () => {
       for (const user of users)
         tickets.push((await shop.ok(contract.coupons.requestIssue, { couponId }, user)).id)
       // The dying server is the only one whose workers are on.
-      await dyingServer(shop, step, "its workers are enough")
+      await killServerAt(step, shop, "its workers are enough")
       await drain(shop.servers[0]!, ticketServer)
       const results = await Promise.all(
         tickets.map((ticketId, index) => shop.ok(contract.coupons.ticket, { ticketId }, users[index]))

@@ -56,6 +56,7 @@ describe("orders", () => {
     expect(await shop.ok(contract.orders.get, { orderId: order.id }, ann)).toEqual(order)
   })
 
+  // Known from comparable systems: a cart with the same product on two lines passes the check line by line.
   test("the same product on two lines cannot pass the check line by line", async () => {
     await shop.newProduct("six", 6)
     const answer = await create([
@@ -70,6 +71,7 @@ describe("orders", () => {
     expect(await shop.stockOf("six")).toBe(6)
   })
 
+  // Known from comparable systems: a refused order leaks stock (an unknown user: see "a valid token of a deleted user").
   test("a refused order leaks no stock: the second line is unknown, or has too little", async () => {
     await shop.newProduct("plenty", 9)
     await shop.newProduct("scarce", 1)

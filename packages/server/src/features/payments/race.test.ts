@@ -40,7 +40,8 @@ describe("payments", () => {
     expect(await shop.ok(contract.points.balance, {}, user)).toEqual({ balance: 50 })
   })
 
-  test("a payment that is refused leaves the order to be paid later, with its stock", async () => {
+  // Known from comparable systems: a refused payment gives stock back that it never took.
+  test("a refused payment gives no stock back: the order keeps it, and can be paid later", async () => {
     const user = await shop.newUser()
     const orderId = await order(user.token)
     const stock = await shop.stockOf("tea")
@@ -57,6 +58,7 @@ describe("payments", () => {
     })
   })
 
+  // Known from comparable systems: a retry on a paid order adds stock.
   test("paying a paid order again answers with its payment and adds no stock", async () => {
     const user = await shop.newUser(500)
     const orderId = await order(user.token)
