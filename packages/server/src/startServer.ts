@@ -4,6 +4,7 @@ import { ServerConfig, type ServerSettings } from "./config/ServerConfig.ts"
 import { migrate } from "./db/migrate.ts"
 import { type App, appLayer } from "./features/App.ts"
 import { makeAppRouter } from "./features/appRouter.ts"
+import { userExists } from "./features/register/service.ts"
 import { Tokens } from "./features/register/tokens.ts"
 import { startWorkers } from "./features/workers.ts"
 import { makeHttpServer } from "./http/server.ts"
@@ -61,7 +62,7 @@ export const startServer = async (
   try {
     await runtime.runPromise(migrate)
     const app = await makeHttpServer(runtime, {
-      router: makeAppRouter(makeImplement(runtime)),
+      router: makeAppRouter(makeImplement(runtime, { exists: ({ userId }) => userExists(userId) })),
       authenticate: (token) => Tokens.use((tokens) => tokens.verify("access", token))
     })
     await listen(app, settings)

@@ -7,7 +7,8 @@ import {
   type InputOf,
   type OutputOf,
   type Procedure,
-  ServiceUnavailable
+  ServiceUnavailable,
+  Unauthenticated
 } from "@holdfast/domain"
 import {
   TRPCError,
@@ -66,7 +67,7 @@ const LATE_RETRY_AFTER_MS = 1_000
  * because a browser's event source cannot read the body of an error response.
  */
 export const makeImplement =
-  <R>(runtime: ManagedRuntime.ManagedRuntime<R, never>) =>
+  <R>(runtime: ManagedRuntime.ManagedRuntime<R, never>, callers: Callers<NoInfer<R>>) =>
   <P extends Procedure>(procedure: P, handler: Handler<P, R>): Implemented<P> => {
     const decode = Schema.decodeUnknownEffect(procedure.input, { errors: "all" })
     const encode = Schema.encodeEffect(procedure.output)
@@ -80,7 +81,10 @@ export const makeImplement =
 
     const answer = (input: unknown, ctx: RpcContext) =>
       Effect.gen(function* () {
-        const output = yield* (handler as AnswerHandler<P, R>)(yield* callOf(input, ctx))
+        const call = yield* callOf(input, ctx)
+        const output = yield* (handler as AnswerHandler<P, R>)(call).pipe(
+          Effect.catchCause((cause) => deletedOr(callers, call.caller, cause))
+        )
         return yield* encode(output).pipe(Effect.orDie)
       }).pipe(
         Effect.timeoutOrElse({
@@ -144,6 +148,24 @@ export const makeImplement =
     }
     return builtAs[procedure.kind]() as unknown as Implemented<P>
   }
+
+/** What is known of those whose tokens are good. */
+export interface Callers<R> {
+  /** Whether the caller's account is still there: it may have been deleted since the token was made. */
+  readonly exists: (caller: Caller) => Effect.Effect<boolean, ServiceUnavailable, R>
+}
+
+/** The database refuses whatever a deleted user wants to have or to do; that is no defect, but a token out of date. */
+const deletedOr = <E, R>(
+  callers: Callers<R>,
+  caller: Caller | undefined,
+  cause: Cause.Cause<E>
+): Effect.Effect<never, E | Unauthenticated | ServiceUnavailable, R> =>
+  Effect.gen(function* () {
+    const isDeleted = caller !== undefined && Cause.hasDies(cause) && !(yield* callers.exists(caller))
+    if (isDeleted) return yield* new Unauthenticated({ reason: "invalid" })
+    return yield* Effect.failCause(cause)
+  })
 
 type AnswerHandler<P extends Procedure, R> = (call: Call<P>) => Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
 type StreamHandler<P extends Procedure, R> = (call: Call<P>) => Stream.Stream<OutputOf<P>, ErrorOf<P>, R>

@@ -4,7 +4,9 @@ import { Redacted } from "effect"
 import { decodeJwt, SignJWT } from "jose"
 import type { RowDataPacket } from "mysql2"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { bytesOf } from "../../db/ids.ts"
 import { Shop, testSettings } from "../../testing/shop.ts"
+import { gateOf, issuedOf, newCoupon } from "../coupons/testing/sale.ts"
 
 describe("sign-up, login and tokens", () => {
   let shop: Shop
@@ -144,6 +146,28 @@ describe("sign-up, login and tokens", () => {
 })
 
 describe("access tokens", () => {
+  // Guarantees: who was deleted is told to log in again, whatever they ask for; nothing of them comes to be again.
+  test("a valid token of a deleted user is refused as one that is out of date, and nothing is left behind", async () => {
+    await using shop = await Shop.open()
+    const user = await shop.newUser()
+    const sku = await shop.newProduct("tea", 10)
+    const { id: couponId } = await newCoupon(shop, { quantity: 5 })
+    await shop.sql.query("DELETE FROM point_accounts WHERE user_id = ?", [bytesOf(user.id)])
+    await shop.sql.query("DELETE FROM users WHERE id = ?", [bytesOf(user.id)])
+    const refused = { ok: false, status: 401, tag: "Unauthenticated", error: { reason: "invalid" } }
+    const asked = [
+      shop.call(contract.auth.me, {}, user),
+      shop.call(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, user),
+      shop.call(contract.coupons.issue, { couponId }, user),
+      shop.call(contract.points.charge, { amount: 1_000 }, user)
+    ]
+    for (const answer of await Promise.all(asked)) expect(answer).toMatchObject(refused)
+    expect(await shop.stockOf(sku)).toBe(10)
+    expect(await issuedOf(shop, couponId)).toBe(0)
+    expect(await gateOf(shop, couponId)).toEqual({ free: 5, reserved: 0 })
+    await shop.expectRightBooks()
+  })
+
   // Guarantees: remembering a good token does not make it live longer.
   test("a token that was used before is refused once it expired", async () => {
     await using shop = await Shop.open({ settings: { accessTokenMs: 2_000 } })

@@ -5,7 +5,8 @@ import {
   RegisterLock,
   type Role,
   Unauthenticated,
-  type User
+  type User,
+  type UserId
 } from "@holdfast/domain"
 import { Clock, Effect } from "effect"
 import { ANONYMOUS, exactlyOnce, orAnsweredBefore } from "../../db/exactlyOnce.ts"
@@ -84,6 +85,8 @@ const openSession = Effect.fnUntraced(function* (user: User) {
     refreshExpiresAt: refreshToken.expiresAt
   }
 })
+
+export const userExists = (userId: UserId) => Effect.map(findUserById(userId), (row) => row !== undefined)
 
 export const me = Effect.fn("me")(function* ({ caller }: Call<typeof contract.auth.me>) {
   const row = yield* findUserById(caller.userId)
