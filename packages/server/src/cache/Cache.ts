@@ -15,7 +15,7 @@ export interface CacheKey {
 /** Values are JSON. A loader gets the names that were missing and returns what it found; what is absent is not kept. */
 export type Loader<E, R> = (names: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, unknown>, E, R>
 
-/** How long the version of a tag is kept: longer than anything that was made under an earlier one. */
+/** How long the version of a tag is kept; what was made under it counts for nothing afterwards. */
 const VERSION_KEPT_MS = 600_000
 
 /** How long one process may keep the others waiting for what it loads, and how often they look. */
@@ -99,14 +99,15 @@ const makeCache = (
     const flights = new Map<string, Deferred.Deferred<ReadonlyMap<string, unknown>>>()
 
     const look = (at: string, keys: ReadonlyArray<CacheKey>) =>
-      ask((client) => client.mget(keys.flatMap(({ name, tag }) => [`${at}v:${tag}`, `${at}e:${name}`]))).pipe(
-        Effect.map((values) =>
-          keys.map((_, index): Found => {
-            const version = values[index * 2] ?? "0"
+      ask(async (client) => {
+        const values = await client.mget(keys.flatMap(({ name, tag }) => [`${at}v:${tag}`, `${at}e:${name}`]))
+        return Promise.all(
+          keys.map(async ({ tag }, index): Promise<Found> => {
+            const version = values[index * 2] ?? (await firstVersion(client, `${at}v:${tag}`))
             return { version, entry: entryOf(values[index * 2 + 1], version) }
           })
         )
-      )
+      })
 
     const keep = (at: string, found: ReadonlyMap<string, Found>, values: ReadonlyMap<string, unknown>) =>
       Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
@@ -240,6 +241,15 @@ const makeCache = (
 
     return { getMany, invalidate }
   })
+
+/**
+ * A tag that has no version gets one that it never had before: what was kept under an earlier one, which Redis dropped
+ * for want of memory, must not count again.
+ */
+const firstVersion = async (client: RedisStore["Service"]["client"], key: string): Promise<string> => {
+  const version = randomUUID()
+  return (await client.set(key, version, "PX", VERSION_KEPT_MS, "NX", "GET")) ?? version
+}
 
 /** An entry that counts under this version of its tag. What somebody else has left there counts as nothing. */
 const entryOf = (text: string | null | undefined, version: string): Entry | undefined => {

@@ -2,6 +2,7 @@ import { type OrderId, TOP_SELLER_DAYS } from "@holdfast/domain"
 import { Clock, Effect, Option } from "effect"
 import { Installation } from "../../db/Installation.ts"
 import { RedisStore } from "../../redis/RedisStore.ts"
+import { IS_COMPLETE } from "./counting.ts"
 import { endOf, lastDays, rankingKeys, startOf } from "./keys.ts"
 import { type Sale, salesBetween } from "./queries.ts"
 
@@ -49,17 +50,21 @@ const readDay = ({ client }: RedisStore["Service"], prefix: string, day: string)
   Effect.tryPromise(async (): Promise<DayInRedis | undefined> => {
     const keys = rankingKeys(prefix, day)
     const reply = (await client.eval(
-      `if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-       return {redis.call('SMEMBERS', KEYS[2]), redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES')}`,
+      `${IS_COMPLETE}
+       if not isComplete(KEYS[1], KEYS[2], KEYS[3]) then return false end
+       return {redis.call('GET', KEYS[1]), redis.call('SMEMBERS', KEYS[2]), redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES')}`,
       3,
       keys.complete,
       keys.counted,
       keys.sold
-    )) as [ReadonlyArray<string>, ReadonlyArray<string>] | null
+    )) as [string, ReadonlyArray<string>, ReadonlyArray<string>] | null
     if (reply === null) return undefined
-    const [counted, scores] = reply
-    const units = scores.flatMap((sku, at) => (at % 2 === 0 ? [[sku, -Number(scores[at + 1])] as const] : []))
-    return { counted: new Set(counted), unitsOfSku: new Map(units) }
+    const [mark, counted, scores] = reply
+    const units = new Map(
+      scores.flatMap((sku, at) => (at % 2 === 0 ? [[sku, -Number(scores[at + 1])] as const] : []))
+    )
+    units.delete(mark)
+    return { counted: new Set(counted.filter((name) => name !== mark)), unitsOfSku: units }
   }).pipe(Effect.catch(() => Effect.succeed(undefined)))
 
 /** Read after Redis: whatever was counted is committed by now. */

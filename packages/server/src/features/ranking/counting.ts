@@ -39,12 +39,19 @@ export const count = async (
   await client.eval(COUNT, 2, keys.counted, keys.sold, expiresAt, `${sale.orderId}${mark}`, sign, ...items)
 }
 
-/** KEYS: a place for the union, then complete and sold of each day. ARGV: how many are asked for. */
-const TOP = `
+/** Defines `isComplete(complete, counted, sold)`: the mark of the day's rebuild is in all of its keys. */
+export const IS_COMPLETE = `
+local function isComplete(complete, counted, sold)
+  local mark = redis.call('GET', complete)
+  return mark and redis.call('SISMEMBER', counted, mark) == 1 and redis.call('ZSCORE', sold, mark)
+end`
+
+/** KEYS: a place for the union, then complete, counted and sold of each day. ARGV: how many are asked for. */
+const TOP = `${IS_COMPLETE}
 local sold = {}
-for i = 2, #KEYS, 2 do
-  if redis.call('EXISTS', KEYS[i]) == 0 then return false end
-  sold[#sold + 1] = KEYS[i + 1]
+for i = 2, #KEYS, 3 do
+  if not isComplete(KEYS[i], KEYS[i + 1], KEYS[i + 2]) then return false end
+  sold[#sold + 1] = KEYS[i + 2]
 end
 redis.call('ZUNIONSTORE', KEYS[1], #sold, unpack(sold))
 local top = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(0', 'WITHSCORES', 'LIMIT', 0, ARGV[1])
@@ -59,8 +66,8 @@ export const topOf = async (
   limit: number
 ): Promise<ReadonlyArray<Sold> | undefined> => {
   const keys = days.flatMap((day) => {
-    const { complete, sold } = rankingKeys(prefix, day)
-    return [complete, sold]
+    const { complete, counted, sold } = rankingKeys(prefix, day)
+    return [complete, counted, sold]
   })
   const reply = (await client.eval(
     TOP,

@@ -1,15 +1,17 @@
 /**
  * The ranking in Redis, a few keys a day (UTC). Scores are units sold, negated: so the order of the set is the order of
- * the ranking, the most sold first and equal ones by SKU, the same as in the database.
+ * the ranking, the most sold first and equal ones by SKU, the same as in the database. A Redis that runs out of memory
+ * may drop any of the keys, so both sets carry the mark of the rebuild that began them: a day counts as complete only
+ * while the mark is in all three.
  */
 export const rankingKeys = (prefix: string, day: string) => ({
-  /** Sorted set: SKU by units sold, negated. */
+  /** Sorted set: SKU by units sold, negated; and the mark, above 0. */
   sold: `${prefix}ranking:${day}:sold`,
-  /** Set of what was counted: `{orderId}+` once paid, `{orderId}-` once refunded. */
+  /** Set of what was counted: `{orderId}+` once paid, `{orderId}-` once refunded; and the mark. */
   counted: `${prefix}ranking:${day}:counted`,
-  /** There when everything that the database knows of the day was counted. */
+  /** The mark, when everything that the database knows of the day was counted. */
   complete: `${prefix}ranking:${day}:complete`,
-  /** Names the rebuild under way, so that one which lost its keys in the middle cannot call the day complete. */
+  /** The mark of the rebuild under way: there is one at a time, and one that lost its keys completes nothing. */
   rebuild: `${prefix}ranking:${day}:rebuild`
 })
 

@@ -5,23 +5,47 @@ import { invalidate } from "../../cache/Cache.ts"
 import { Installation } from "../../db/Installation.ts"
 import { askRedis } from "../../redis/ask.ts"
 import type { Worker } from "../../workers/Worker.ts"
-import { count } from "./counting.ts"
+import { count, IS_COMPLETE } from "./counting.ts"
 import { endOf, expiryOf, lastDays, RANKING_TAG, rankingKeys, startOf } from "./keys.ts"
 import { salesBetween } from "./queries.ts"
 
 /** Sales that are read at once. */
 const PAGE = 1_000
 
-/** KEYS: complete, rebuild. ARGV: the rebuild's name, when the keys vanish. */
-const COMPLETE = `
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], 1, 'EXAT', ARGV[2])
-redis.call('DEL', KEYS[2])
-return 1`
+/** A rebuild that has not read a page for this long is dead, and somebody else may begin. */
+const REBUILD_PAUSE_S = 60
+
+/** KEYS: complete, counted, sold. */
+const LOOK = `${IS_COMPLETE}
+return isComplete(KEYS[1], KEYS[2], KEYS[3]) and 1 or 0`
 
 /**
- * Makes the days of the ranking complete: a new day, one that a Redis without memory forgot, a fresh Redis. It counts
- * all sales that the database knows, beside the projector, which may be counting the same ones: each counts once.
+ * Begins from nothing: where one of the keys was lost, the others say what is not so any more. KEYS: complete, counted,
+ * sold, rebuild. ARGV: the mark, how long it is good without a page, when the keys vanish.
+ */
+const BEGIN = `
+if not redis.call('SET', KEYS[4], ARGV[1], 'NX', 'EX', ARGV[2]) then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('ZADD', KEYS[3], 1, ARGV[1])
+redis.call('EXPIREAT', KEYS[2], ARGV[3])
+redis.call('EXPIREAT', KEYS[3], ARGV[3])
+return 1`
+
+/** Lets go of the rebuild, if it is still this one. KEYS: rebuild. ARGV: the mark. */
+const END = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`
+
+/** The same, and the day is complete. KEYS: rebuild, complete. ARGV: the mark, when the keys vanish. */
+const COMPLETE = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], ARGV[1], 'EXAT', ARGV[2])
+return redis.call('DEL', KEYS[1])`
+
+/**
+ * Makes the days of the ranking complete: a new day, one of which Redis forgot something, a fresh Redis. It counts all
+ * sales that the database knows, beside the projector, which may be counting the same ones: each counts once.
  */
 export const rankingReconciler = {
   name: "ranking reconciler",
@@ -31,39 +55,55 @@ export const rankingReconciler = {
     const name = yield* prefix
     const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)
     const known = yield* askRedis((client) =>
-      Promise.all(days.map((day) => client.exists(rankingKeys(name, day).complete)))
+      Promise.all(
+        days.map((day) => {
+          const { complete, counted, sold } = rankingKeys(name, day)
+          return client.eval(LOOK, 3, complete, counted, sold)
+        })
+      )
     )
     const missing = days.filter((_, index) => known[index] === 0)
-    yield* Effect.forEach(missing, (day) => completeDay(name, day), { discard: true })
+    yield* Effect.forEach(missing, (day) => rebuildDay(name, day), { discard: true })
     return 0
   })
 } satisfies Worker<unknown>
 
-/** The rebuild's own key is written before the first sale is read: when Redis forgets that, it forgot sales as well. */
-const completeDay = Effect.fnUntraced(function* (prefix: string, day: string) {
-  const keys = rankingKeys(prefix, day)
-  const rebuild = randomUUID()
-  yield* askRedis((client) => client.set(keys.rebuild, rebuild, "EX", 3_600))
+/** One process at a time, so that none begins again what another is about to complete. */
+const rebuildDay = Effect.fnUntraced(function* (prefix: string, day: string) {
+  const { complete, counted, rebuild, sold } = rankingKeys(prefix, day)
+  const mark = `rebuild ${randomUUID()}`
+  const expiresAt = expiryOf(day, TOP_SELLER_DAYS + 1)
+  const isOurs = yield* askRedis((client) =>
+    client.eval(BEGIN, 4, complete, counted, sold, rebuild, mark, REBUILD_PAUSE_S, expiresAt)
+  )
+  if (isOurs === 0) return
+  const sales = yield* countDay(prefix, day).pipe(
+    Effect.onError(() => Effect.ignore(askRedis((client) => client.eval(END, 1, rebuild, mark))))
+  )
+  yield* askRedis((client) => client.eval(COMPLETE, 2, rebuild, complete, mark, expiresAt))
+  yield* invalidate([RANKING_TAG])
+  yield* Effect.logInfo("the ranking of a day was rebuilt", { day, sales })
+})
+
+/** Reads the sales after the rebuild began: whatever was counted and thrown away then is committed by now. */
+const countDay = Effect.fnUntraced(function* (prefix: string, day: string) {
   let after: OrderId | undefined
   let counted = 0
   while (true) {
     const sales = yield* salesBetween(startOf(day), endOf(day), after, PAGE)
     yield* askRedis((client) =>
-      Promise.all(
-        sales.map(async (sale) => {
+      Promise.all([
+        client.expire(rankingKeys(prefix, day).rebuild, REBUILD_PAUSE_S),
+        ...sales.map(async (sale) => {
           await count(client, prefix, day, sale, "paid")
           if (sale.refundedAt !== undefined) await count(client, prefix, day, sale, "refunded")
         })
-      )
+      ])
     )
     counted += sales.length
     after = sales.at(-1)?.orderId
-    if (sales.length < PAGE) break
+    if (sales.length < PAGE) return counted
   }
-  const expiresAt = expiryOf(day, TOP_SELLER_DAYS + 1)
-  yield* askRedis((client) => client.eval(COMPLETE, 2, keys.complete, keys.rebuild, rebuild, expiresAt))
-  yield* invalidate([RANKING_TAG])
-  yield* Effect.logInfo("the ranking of a day was rebuilt", { day, counted })
 })
 
 /** Forgets the ranking of the last days; the reconciler makes it anew from the database. */
