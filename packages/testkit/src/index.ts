@@ -72,6 +72,7 @@ export {
   type Legal,
   type Undecided
 } from "./history/linearizability.ts"
+export { CheckedHistory, EmptyHistoryError } from "./history/checked-history.ts"
 export {
   expectHistory,
   NotLinearizableError,
@@ -114,7 +115,13 @@ export { renderTimeline } from "./history/timeline/render-timeline.ts"
 export { writeTimeline } from "./history/timeline/write-timeline.ts"
 export type { Bar, Timeline, TimelineMark } from "./history/timeline/timeline.ts"
 
-export { evidence, type Evidence, type EvidenceTargets, type EvidenceWatch } from "./evidence/evidence.ts"
+export {
+  evidence,
+  type Evidence,
+  type EvidenceTargets,
+  type EvidenceWatch,
+  type LiveEvidence
+} from "./evidence/evidence.ts"
 export type { ServerAddress, ServerAddressFields } from "./evidence/address.ts"
 export type { Amount, ExpectedCommands, ExpectedEvidence } from "./evidence/expectation.ts"
 export type { ServerEvidence, ServerIdentity } from "./evidence/snapshot.ts"

@@ -106,15 +106,18 @@ describe("evidence", () => {
     expect(found).not.toShow(expected)
   })
 
-  it("does not count its own questions", async () => {
-    const found = await evidence({ redis: redisServer.url(), sql: sqlServer.url() }).around(() => {})
-    expect(found.redis?.commands).toEqual({})
-    expect(found.sql?.commands).toEqual({})
+  it("does not count its own questions, however often it asks", async () => {
+    const live = await evidence({ redis: redisServer.url(), sql: sqlServer.url() }).start()
+    for (let reading = 1; reading <= 3; reading++) {
+      const found = await live.read()
+      expect(found.redis?.commands).toEqual({})
+      expect(found.sql?.commands).toEqual({})
+    }
   })
 
   it("knows a native server's process without being told", async () => {
-    const watch = await evidence({ redis: redisServer.url(), sql: sqlServer.url() }).start()
-    const found = await watch.stop()
+    const live = await evidence({ redis: redisServer.url(), sql: sqlServer.url() }).start()
+    const found = await live.read()
     if (redisServer.identity.pid !== undefined)
       expect(found.redis?.identity.pid).toBe(redisServer.identity.pid)
     if (sqlServer.identity.pid !== undefined) expect(found.sql?.identity.pid).toBe(sqlServer.identity.pid)

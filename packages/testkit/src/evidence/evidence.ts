@@ -28,25 +28,32 @@ export interface Evidence<A = undefined> extends Watched {
 export interface EvidenceWatch {
   /** Reads the counters before and after `fn`. Its error passes through. */
   around<A>(fn: () => A | PromiseLike<A>): Promise<Evidence<A>>
-  /** For hooks: reads the counters now; `stop()` reads them again. */
-  start(): Promise<{ stop(): Promise<Evidence> }>
+  /** For hooks and fixtures: reads the counters now, to be compared with later readings. */
+  start(): Promise<LiveEvidence>
+}
+
+/** Evidence that is still being gathered. `await expect(live).toShow(...)` of `@holdfast/testkit/vitest` reads it, too. */
+export interface LiveEvidence {
+  /** What the servers have counted since the start. May be called again. */
+  read(): Promise<Evidence>
 }
 
 /**
  * Proof that the real server was used, told by the server: its identity and how often it ran which command. The
- * counters are the server's, not a connection's: give a test a server of its own, or use `atLeast`.
+ * counters are the server's, not a connection's: give a test a server of its own.
  */
 export const evidence = (targets: EvidenceTargets): EvidenceWatch => {
-  const start = async () => {
+  const start = async (): Promise<LiveEvidence> => {
     const before = await readAll(targets)
-    return { stop: async () => conclude(targets, before, await readAll(targets), undefined) }
+    let readings = 0
+    return { read: async () => conclude(targets, before, await readAll(targets), ++readings, undefined) }
   }
   return {
     start,
     around: async (fn) => {
       const before = await readAll(targets)
       const value = await fn()
-      return conclude(targets, before, await readAll(targets), value)
+      return conclude(targets, before, await readAll(targets), 1, value)
     }
   }
 }
@@ -68,16 +75,23 @@ const conclude = <A>(
   targets: EvidenceTargets,
   before: Snapshots,
   after: Snapshots,
+  readings: number,
   value: A
 ): Evidence<A> => {
   const watched: { redis?: ServerEvidence; sql?: ServerEvidence } = {}
-  if (targets.redis !== undefined && before.redis !== undefined && after.redis !== undefined)
-    watched.redis = compareSnapshots(before.redis, after.redis, ownRedisCommands(parseAddress(targets.redis)))
+  if (targets.redis !== undefined && before.redis !== undefined && after.redis !== undefined) {
+    const own = times(readings, ownRedisCommands(parseAddress(targets.redis)))
+    watched.redis = compareSnapshots(before.redis, after.redis, own)
+  }
   if (before.sql !== undefined && after.sql !== undefined)
-    watched.sql = compareSnapshots(before.sql, after.sql, ownSqlCommands)
+    watched.sql = compareSnapshots(before.sql, after.sql, times(readings, ownSqlCommands))
   const toShow = (expected: ExpectedEvidence) => assertShows(watched, expected)
   return { ...watched, value, toShow }
 }
+
+/** What so many readings add to the counters. */
+const times = (readings: number, own: Readonly<Record<string, number>>) =>
+  Object.fromEntries(Object.entries(own).map(([name, count]) => [name, readings * count]))
 
 /** The sentence that `toShow` fails with, or undefined when everything is shown. */
 export const explainMissing = (watched: Watched, expected: ExpectedEvidence): string | undefined => {

@@ -13,6 +13,7 @@ import {
   type RuleHandle,
   type RuleOptions
 } from "./rules.ts"
+import { urlThrough } from "./url-through.ts"
 
 export interface FaultProxyOptions {
   readonly upstream: { readonly host: string; readonly port: number }
@@ -22,6 +23,8 @@ export interface FaultProxyOptions {
   readonly seed?: number | string
   /** Where to listen; a free port of 127.0.0.1 unless told. */
   readonly port?: number
+  /** Told of every entry of the log. */
+  readonly onLog?: (entry: LogEntry) => void
 }
 
 /** Something that the proxy did, in order. */
@@ -37,6 +40,8 @@ export interface FaultProxy extends AsyncDisposable {
   readonly host: string
   readonly port: number
   readonly seed: number | string
+  /** A URL of the server (`redis://...`, `mysql://...`), through the proxy. */
+  through(url: string): string
   /** Ends the connection of the command that matches, before the server sees it or after it was executed. */
   cut(options: CutOptions): RuleHandle
   /** Holds the command that matches, or its reply, until `release()`. */
@@ -61,6 +66,8 @@ export interface FaultProxy extends AsyncDisposable {
   count(verb: string): number
   /** What the proxy did (the last 10,000 entries). */
   readonly log: ReadonlyArray<LogEntry>
+  /** Rules that were to fire and have not, a line each; not those with a `chance` nor those that were taken back. */
+  readonly overdue: ReadonlyArray<string>
   /** Ends everything. Rules that still wait fail. */
   close(): Promise<void>
 }
@@ -107,6 +114,10 @@ class TcpFaultProxy implements FaultProxy {
 
   get port(): number {
     return this.#port
+  }
+
+  through(url: string): string {
+    return urlThrough(url, this)
   }
 
   cut(options: CutOptions): RuleHandle {
@@ -169,6 +180,10 @@ class TcpFaultProxy implements FaultProxy {
     for (const connection of this.#open) connection.cut(how)
   }
 
+  get overdue(): ReadonlyArray<string> {
+    return [...this.#rules].flatMap((rule) => rule.overdue ?? [])
+  }
+
   count(verb: string): number {
     return this.#counts.get(verb.toUpperCase()) ?? 0
   }
@@ -225,7 +240,7 @@ class TcpFaultProxy implements FaultProxy {
 
   #addRule(rule: Rule): Rule {
     this.#assertUnderstands("a rule about commands")
-    for (const old of this.#rules) if (old.isFinished) this.#rules.delete(old)
+    for (const old of this.#rules) if (old.isFinished && old.overdue === undefined) this.#rules.delete(old)
     this.#rules.add(rule)
     return rule
   }
@@ -254,8 +269,14 @@ class TcpFaultProxy implements FaultProxy {
   }
 
   #note(what: string, detail: string, connection?: number): void {
-    const entry = { atMs: this.#nowMs(), what, detail: detail.slice(0, 500) }
-    this.log.push(connection === undefined ? entry : { ...entry, connection })
+    const entry: LogEntry = {
+      atMs: this.#nowMs(),
+      what,
+      detail: detail.slice(0, 500),
+      ...(connection === undefined ? {} : { connection })
+    }
+    this.log.push(entry)
     if (this.log.length > keptLogEntries) this.log.shift()
+    this.#options.onLog?.(entry)
   }
 }

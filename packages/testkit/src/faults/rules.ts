@@ -99,6 +99,7 @@ export class Rule implements RuleHandle {
   #due = 0
   #firings = 0
   #armed = true
+  #takenBack = false
 
   constructor(name: string, action: Action, options: CutOptions, context: RuleContext) {
     this.when = options.when
@@ -137,6 +138,13 @@ export class Rule implements RuleHandle {
     return true
   }
 
+  /** Why somebody has to hear that it never fired: it had to, and its maker did not take it back. Else undefined. */
+  get overdue(): string | undefined {
+    const mayNotFire = this.#options.chance !== undefined || this.#takenBack
+    if (mayNotFire || this.#firings > 0) return undefined
+    return `${this.#name} never fired (${this.#matched} commands matched)`
+  }
+
   /** True when it can neither fire nor fail any more. */
   get isFinished(): boolean {
     return !this.#armed || this.#firings >= this.#times
@@ -162,10 +170,12 @@ export class Rule implements RuleHandle {
   }
 
   remove(): void {
+    this.#takenBack = true
     this.disarm("before it was removed")
   }
 
   release(): void {
+    this.#takenBack = true
     this.disarm("before it was released")
   }
 

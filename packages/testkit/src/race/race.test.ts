@@ -131,6 +131,23 @@ describe("race", () => {
     expect(aborted).toBe(true)
   })
 
+  it("ends with the reason of the signal that aborts it, and aborts its callers", async () => {
+    const controller = new AbortController()
+    const aborted: Array<number> = []
+    const hanging = race(
+      2,
+      (index, { signal }) => {
+        signal.addEventListener("abort", () => aborted.push(index))
+        return never()
+      },
+      { signal: controller.signal }
+    )
+    controller.abort(new Error("the test is over"))
+    await expect(hanging).rejects.toThrow("the test is over")
+    expect(aborted).toEqual([0, 1])
+    await expect(race(1, () => "too late", { signal: controller.signal })).rejects.toThrow("the test is over")
+  })
+
   it("releases two races together over a shared barrier", async () => {
     const shared = barrier(4)
     const order: Array<string> = []

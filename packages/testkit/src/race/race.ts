@@ -1,5 +1,5 @@
 import { type Barrier, BarrierBroken, barrier } from "./barrier.ts"
-import { withDeadline } from "./deadline.ts"
+import { settler, withDeadline } from "./deadline.ts"
 import {
   describeCounts,
   type FulfilledOutcome,
@@ -11,7 +11,7 @@ import {
 /** What each caller of a race is given besides its index. */
 export interface Caller {
   readonly index: number
-  /** Aborted when the race runs out of time. */
+  /** Aborted when the race runs out of time or is aborted itself. */
   readonly signal: AbortSignal
   /** Under `barrier: "ready"`: ends this caller's preparation and waits for the common start. */
   ready(): Promise<void>
@@ -26,6 +26,8 @@ export interface RaceOptions<A> {
   readonly barrier?: "start" | "ready" | Barrier
   /** Everything together must settle in this time (30 s unless told), else the race fails with `RaceTimedOut`. */
   readonly timeoutMs?: number
+  /** Ends the race: it rejects with the signal's reason, and the callers' own signals are aborted. */
+  readonly signal?: AbortSignal
   /** Which fulfilled values count as won; all of them unless told. */
   readonly won?: (value: A) => boolean
 }
@@ -71,7 +73,8 @@ export class RaceTimedOut extends Error {
  * settled. A caller's rejection is an outcome, not a failure of the race.
  *
  * @param fn gets the caller's index (0 ... callers - 1) and its `Caller`.
- * @throws RaceTimedOut when a caller hangs; BarrierBroken when a caller never reached the common start.
+ * @throws RaceTimedOut when a caller hangs; BarrierBroken when a caller never reached the common start; the reason of
+ *   the signal that aborted it.
  */
 export const race = async <A>(
   callers: number,
@@ -121,9 +124,13 @@ export const race = async <A>(
     settled.push({ ...outcome, caller: index, durationMs })
   }
 
+  options.signal?.throwIfAborted()
+  const aborted = settler<never>()
+  const abort = () => aborted.reject(options.signal?.reason)
+  options.signal?.addEventListener("abort", abort)
   const all = Promise.allSettled(Array.from({ length: callers }, (_, index) => runCaller(index)))
   try {
-    await withDeadline(all, timeoutMs, () => {
+    await withDeadline(Promise.race([all, aborted.promise]), timeoutMs, () => {
       const finished = new Set(settled.map((outcome) => outcome.caller))
       const pending = Array.from({ length: callers }, (_, index) => index).filter(
         (index) => !finished.has(index)
@@ -132,8 +139,10 @@ export const race = async <A>(
     })
   } catch (error) {
     controller.abort(error)
-    start.break("the race ran out of time")
+    start.break("the race was given up", error)
     throw error
+  } finally {
+    options.signal?.removeEventListener("abort", abort)
   }
   if (broken !== undefined) throw broken
   return raceResult(settled, options.won)

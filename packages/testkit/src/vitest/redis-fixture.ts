@@ -1,6 +1,7 @@
 import { claimRedisDatabase, type ClaimedDatabase } from "../services/index.ts"
 import { redisUrl, type RedisConnection } from "./connection.ts"
 import { noteKept } from "./keep.ts"
+import type { Isolation, Lent } from "./worker-services.ts"
 
 /** What a test gets as `redis`: an empty database that no other test uses meanwhile. */
 export interface RedisFixture extends RedisConnection {
@@ -8,6 +9,8 @@ export interface RedisFixture extends RedisConnection {
   readonly database: number
   /** `redis://host:port/database`. */
   readonly url: string
+  /** Whether the whole server is this test file's own. */
+  readonly isolation: Isolation
 }
 
 /** The Redis database of one worker, as its tests use it one after the other. */
@@ -18,17 +21,20 @@ export interface WorkerRedis {
   release(): Promise<void>
 }
 
-export function workerRedis(connection: RedisConnection, keptFile: string): WorkerRedis {
+export function workerRedis(lent: Lent<RedisConnection>): WorkerRedis {
+  const url = (index: number) => redisUrl(lent.connection, index)
   let current: ClaimedDatabase | undefined
   return {
     forTest: async () => {
-      if (current === undefined) current = await claimRedisDatabase((index) => redisUrl(connection, index))
+      if (current === undefined) current = await claimRedisDatabase(url)
       else await current.flush()
-      return { ...connection, database: current.index, url: redisUrl(connection, current.index) }
+      const { index } = current
+      const isolation = lent.controls === undefined ? "database" : "server"
+      return { ...lent.connection, database: index, url: url(index), isolation }
     },
     keep: (test) => {
       if (current === undefined) return
-      noteKept(keptFile, `Kept for "${test}": redis-cli -u ${redisUrl(connection, current.index)}`)
+      noteKept(lent.keptFile, `Kept for "${test}": redis-cli -u ${url(current.index)}`)
       current = undefined
     },
     release: async () => {

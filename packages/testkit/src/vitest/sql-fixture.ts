@@ -2,6 +2,7 @@ import { createConnection, type RowDataPacket } from "mysql2/promise"
 import { databaseFactory, type IsolatedDatabase, type TemplateOptions } from "../services/index.ts"
 import type { SqlConnection } from "./connection.ts"
 import { noteKept } from "./keep.ts"
+import type { Isolation, Lent } from "./worker-services.ts"
 
 /** What a test gets as `sql`: a database that holds what the template holds, and that no other test uses meanwhile. */
 export interface SqlFixture extends SqlConnection {
@@ -9,6 +10,8 @@ export interface SqlFixture extends SqlConnection {
   readonly database: string
   /** `mysql://user:password@host:port/database`. */
   readonly url: string
+  /** Whether the whole server is this test file's own. */
+  readonly isolation: Isolation
   /** Runs one statement on a connection of its own and gives its rows. */
   query(sql: string, values?: ReadonlyArray<unknown>): Promise<ReadonlyArray<RowDataPacket>>
 }
@@ -24,21 +27,20 @@ export interface WorkerDatabase {
 
 /** Prepares the template and the worker's first database. */
 export async function workerDatabase(
-  connection: SqlConnection,
-  template: TemplateOptions,
-  keptFile: string
+  lent: Lent<SqlConnection>,
+  template: TemplateOptions
 ): Promise<WorkerDatabase> {
-  const factory = await databaseFactory(connection, template)
+  const factory = await databaseFactory(lent.connection, template)
   let current: IsolatedDatabase | undefined
   return {
     forTest: async () => {
       if (current === undefined) current = await factory.create()
       else await current.clean()
-      return fixture(connection, current)
+      return fixture(lent, current)
     },
     keep: (test) => {
       if (current === undefined) return
-      noteKept(keptFile, `Kept for "${test}": ${clientCommand(connection, current.name)}`)
+      noteKept(lent.keptFile, `Kept for "${test}": ${clientCommand(lent.connection, current.name)}`)
       current = undefined
     },
     drop: async () => {
@@ -48,10 +50,11 @@ export async function workerDatabase(
   }
 }
 
-const fixture = (connection: SqlConnection, { name, url }: IsolatedDatabase): SqlFixture => ({
-  ...connection,
+const fixture = (lent: Lent<SqlConnection>, { name, url }: IsolatedDatabase): SqlFixture => ({
+  ...lent.connection,
   database: name,
   url,
+  isolation: lent.controls === undefined ? "database" : "server",
   query: async (sql, values = []) => {
     const client = await createConnection({ uri: url, connectTimeout: 10_000 })
     client.on("error", () => {})

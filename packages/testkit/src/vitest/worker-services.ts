@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inject } from "vitest"
-import { startServices, type RedisOptions, type Source, type SqlOptions } from "../services/index.ts"
+import {
+  startServices,
+  type RedisOptions,
+  type ServiceControls,
+  type Source,
+  type SqlOptions
+} from "../services/index.ts"
 import {
   redisConnection,
   sqlConnection,
@@ -12,9 +18,15 @@ import {
 } from "./connection.ts"
 import { stopOrKeep } from "./keep.ts"
 
+/** How much of a server a test file has for itself: a database of it, or all of it. */
+export type Isolation = "database" | "server"
+
 /** A server that a worker may use, and how to leave it. */
 export interface Lent<Connection> {
+  /** As it is now: the process changes with a restart. */
   readonly connection: Connection
+  /** What can be done to the server, where it is the worker's own. */
+  readonly controls: ServiceControls | undefined
   readonly keptFile: string
   readonly giveBack: () => Promise<void>
 }
@@ -22,25 +34,27 @@ export interface Lent<Connection> {
 /** The run's SQL server where it is of the wanted kind, else one for this worker alone. */
 export async function lendSql(
   wanted: SqlOptions,
-  source: ReadonlyArray<Source> | undefined
+  source: ReadonlyArray<Source> | undefined,
+  isolation: Isolation
 ): Promise<Lent<SqlConnection>> {
   const shared = sharedServices()
-  if (shared?.sql !== undefined && fits(shared.sql, wanted.kind, source)) return lent(shared.sql, shared)
+  if (isolation === "database" && shared?.sql !== undefined && fits(shared.sql, wanted.kind, source))
+    return lent(shared.sql, shared)
   const services = await startServices({ ...own(source), sql: wanted, redis: false })
-  return owned(sqlConnection(services.sql), services)
+  return owned(() => sqlConnection(services.sql), services.sql, services)
 }
 
 /** The run's Redis server where it is of the wanted kind, else one for this worker alone. */
 export async function lendRedis(
   wanted: RedisOptions,
   source: ReadonlyArray<Source> | undefined,
-  alone: boolean
+  isolation: Isolation
 ): Promise<Lent<RedisConnection>> {
   const shared = sharedServices()
-  if (!alone && shared?.redis !== undefined && fits(shared.redis, wanted.kind, source))
+  if (isolation === "database" && shared?.redis !== undefined && fits(shared.redis, wanted.kind, source))
     return lent(shared.redis, shared)
   const services = await startServices({ ...own(source), redis: wanted, sql: false })
-  return owned(redisConnection(services.redis), services)
+  return owned(() => redisConnection(services.redis), services.redis, services)
 }
 
 /** Nothing when vitest runs without `serviceSetup`. */
@@ -61,15 +75,24 @@ const own = (source: ReadonlyArray<Source> | undefined) => ({
 
 const lent = <C>(connection: C, { keptFile }: SharedServices): Lent<C> => ({
   connection,
+  controls: undefined,
   keptFile,
   giveBack: () => Promise.resolve()
 })
 
-function owned<C>(connection: C, services: Parameters<typeof stopOrKeep>[0]): Lent<C> {
+function owned<C extends { readonly source: Source }>(
+  connection: () => C,
+  controls: ServiceControls,
+  services: Parameters<typeof stopOrKeep>[0]
+): Lent<C> {
   const directory = mkdtempSync(join(tmpdir(), "testkit-worker-"))
   const keptFile = join(directory, "kept")
   return {
-    connection,
+    get connection() {
+      return connection()
+    },
+    // A server that is only known by its URL belongs to somebody else.
+    controls: connection().source === "url" ? undefined : controls,
     keptFile,
     giveBack: async () => {
       await stopOrKeep(services, keptFile, (line) => console.error(line))

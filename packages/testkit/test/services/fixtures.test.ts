@@ -1,10 +1,9 @@
-import { spawn } from "node:child_process"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createRequire } from "node:module"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, describe, expect } from "vitest"
 import { createTest } from "../../src/vitest/index.ts"
+import { runVitest } from "../vitest-project.ts"
 import { ownTemporaryBase, processExists, query, until, withClient } from "./support.ts"
 
 const temporary = ownTemporaryBase()
@@ -53,21 +52,7 @@ describe("a Redis server for each worker", () => {
 
 describe("a project of somebody else", () => {
   const root = fileURLToPath(new URL("project", import.meta.url))
-  const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs")
-
-  /** Runs the project's tests in a vitest of its own. */
-  const runProject = (env: NodeJS.ProcessEnv) =>
-    new Promise<{ readonly code: number | null; readonly output: string }>((resolve, reject) => {
-      const child = spawn(process.execPath, [vitest, "run", "--root", root, "--no-color"], {
-        env: { ...process.env, ...env },
-        stdio: ["ignore", "pipe", "pipe"]
-      })
-      let output = ""
-      child.stdout.on("data", (data: Buffer) => (output += data.toString()))
-      child.stderr.on("data", (data: Buffer) => (output += data.toString()))
-      child.on("error", reject)
-      child.on("close", (code) => resolve({ code, output }))
-    })
+  const runProject = (env: NodeJS.ProcessEnv) => runVitest(root, env)
 
   test("shares the servers between its files, and the template", { timeout: 240_000 }, async ({ task }) => {
     const report = join(root, "..", `report-${task.id}.txt`)

@@ -1,5 +1,5 @@
 import type { RecordedHistory } from "../expect-history.ts"
-import type { Check } from "../linearizability.ts"
+import type { Check, Legal } from "../linearizability.ts"
 import { describeOperation, type Model } from "../model.ts"
 import { endOf, type Operation } from "../operation.ts"
 import type { Bar, Timeline } from "./timeline.ts"
@@ -36,14 +36,44 @@ export const timelineOfCheck = <State, Input, Output>(
     title: check.partition === "" ? title : `${title}: ${check.partition}`,
     summary: summaryOf(model, check),
     bars: drawn.map(barOf),
-    marks: (history.marks ?? []).map(({ client, ...mark }) => ({
-      ...mark,
-      ...(client === undefined ? {} : { lane: client })
-    })),
+    marks: marksOf(history),
     omitted: all.length - drawn.length,
     ...(order.length === 0 ? {} : { order: orderText(model, order) })
   }
 }
+
+/** The whole history, the latest operations of it: for a test that failed for another reason. */
+export const timelineOfLegal = <State, Input, Output>(
+  history: RecordedHistory<Input, Output>,
+  model: Model<State, Input, Output>,
+  { orders }: Legal<Input, Output>,
+  title: string
+): Timeline => {
+  const positions = [...orders.values()].flatMap((order) =>
+    order.map(({ id }, index) => [id, index + 1] as const)
+  )
+  const positionOf = new Map(positions)
+  const drawn = history.operations.slice(-DRAWN_BEFORE)
+  return {
+    title,
+    summary: [`Linearizable as ${model.name}: what failed is not the order of these operations.`],
+    bars: drawn.map((operation) => {
+      const position = positionOf.get(operation.id)
+      return {
+        lane: operation.client,
+        label: describeOperation(model, operation),
+        fromNs: operation.calledAtNs,
+        toNs: endOf(operation),
+        ...(position === undefined ? {} : { position })
+      }
+    }),
+    marks: marksOf(history),
+    omitted: history.operations.length - drawn.length
+  }
+}
+
+const marksOf = ({ marks = [] }: RecordedHistory<unknown, unknown>) =>
+  marks.map(({ client, ...mark }) => ({ ...mark, ...(client === undefined ? {} : { lane: client }) }))
 
 const nearest = <Input, Output>(
   all: ReadonlyArray<Operation<Input, Output>>,

@@ -1,0 +1,135 @@
+import { faultProxy, type FaultProxy, type LogEntry } from "../faults/proxy.ts"
+import { ServiceNotControllable, type ServiceControls } from "../services/index.ts"
+import type { HistoryFixture } from "./history-fixture.ts"
+import type { Store, StoreFixtures } from "./stores.ts"
+
+/** What can be done to the server itself. Undone when the test ends. */
+export type ServerFaults = Pick<ServiceControls, "freeze" | "thaw" | "kill" | "restart">
+
+/** A proxy in front of the test's own database. */
+export interface StoreFaults extends FaultProxy {
+  /** The test's database through the proxy: give this one to the code under test. */
+  readonly url: string
+  /** SIGSTOP, SIGKILL and the like, where the server is the test file's own (`isolation: "server"`). */
+  readonly server: ServerFaults
+}
+
+/**
+ * What a test gets as `faults`. A test that has set a rule (`cut`, `hold`) which then never fired fails: it would prove
+ * nothing.
+ */
+export type Faults<Stores extends Store> = { readonly [S in Stores]: StoreFaults } & {
+  /** Of jitter and chance: `createTest({ faults: { seed } })`, else `HOLDFAST_SEED`, else 1. */
+  readonly seed: number | string
+}
+
+export interface FaultsOptions {
+  readonly seed?: number | string
+}
+
+/** Rules that a test set up and that never fired. */
+export class FaultsNotFired extends Error {
+  readonly _tag = "FaultsNotFired"
+
+  constructor(rules: ReadonlyArray<string>) {
+    super(
+      `faults that the test set up never happened, so it proves nothing (\`remove()\` takes one back):\n${rules.join("\n")}`
+    )
+    this.name = "FaultsNotFired"
+  }
+}
+
+type Controls = Readonly<Record<Store, ServiceControls | undefined>>
+
+/** The fixture, and what is to be done when the test has ended. */
+export async function faultsFixture(
+  stores: StoreFixtures,
+  controls: Controls,
+  history: HistoryFixture,
+  { seed = process.env["HOLDFAST_SEED"] ?? 1 }: FaultsOptions
+): Promise<{
+  readonly faults: Faults<Store>
+  readonly conclude: (testFailed: boolean) => Promise<void>
+}> {
+  const open = async (store: Store) => {
+    const fixture = stores[store]
+    return fixture && openFaults(store, fixture, controls[store], history, seed)
+  }
+  const [sql, redis] = await Promise.all([open("sql"), open("redis")])
+  const opened = [sql, redis].filter((each) => each !== undefined)
+  return {
+    // What createTest was told not to have is missing in the type that the test sees.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+    faults: { seed, sql: sql?.faults, redis: redis?.faults } as Faults<Store>,
+    conclude: async (testFailed) => {
+      const overdue = opened.flatMap(({ store, faults }) => faults.overdue.map((rule) => `${store}: ${rule}`))
+      await Promise.all(opened.map(({ close }) => close()))
+      if (!testFailed && overdue.length > 0) throw new FaultsNotFired(overdue)
+    }
+  }
+}
+
+const protocols = { sql: "mysql", redis: "redis" } as const
+
+async function openFaults(
+  store: Store,
+  { host, port, url, source }: NonNullable<StoreFixtures[Store]>,
+  controls: ServiceControls | undefined,
+  history: HistoryFixture,
+  seed: number | string
+) {
+  const note = ({ what, detail }: LogEntry) => {
+    if (!uneventful.has(what)) history.mark(`${store}: ${what} ${detail}`.trim())
+  }
+  const proxy = await faultProxy({ upstream: { host, port }, protocol: protocols[store], seed, onLog: note })
+  const server = serverFaults(controls ?? notOurs(source), (what) => history.mark(`${store}: ${what}`))
+  return {
+    store,
+    faults: Object.assign(proxy, { url: proxy.through(url), server: server.faults }),
+    close: async () => {
+      await proxy.close()
+      await server.undo()
+    }
+  }
+}
+
+/** What a proxy writes into its log that is no fault. */
+const uneventful = new Set(["accepts", "opened", "closed"])
+
+/** The controls, noted in the histories, with a memory of what is to be undone. */
+function serverFaults(controls: ServerFaults, note: (what: string) => void) {
+  let undo: (() => Promise<void>) | undefined
+  const noted = async (what: string, act: () => Promise<void>, undoing: typeof undo) => {
+    await act()
+    undo = undoing
+    note(what)
+  }
+  const faults: ServerFaults = {
+    freeze: () =>
+      noted(
+        "server frozen",
+        () => controls.freeze(),
+        () => controls.thaw()
+      ),
+    thaw: () => noted("server thawed", () => controls.thaw(), undefined),
+    kill: () =>
+      noted(
+        "server killed",
+        () => controls.kill(),
+        () => controls.restart()
+      ),
+    restart: () => noted("server restarted", () => controls.restart(), undefined)
+  }
+  return { faults, undo: async () => undo?.() }
+}
+
+/** The server serves other tests at the same time. */
+function notOurs(source: StoreSource): ServerFaults {
+  const refuse = (operation: string) => () => {
+    const reason = 'other tests use it meanwhile; take a server of your own with isolation: "server"'
+    return Promise.reject(new ServiceNotControllable({ operation, source, reason }))
+  }
+  return { freeze: refuse("freeze"), thaw: refuse("thaw"), kill: refuse("kill"), restart: refuse("restart") }
+}
+
+type StoreSource = NonNullable<StoreFixtures[Store]>["source"]

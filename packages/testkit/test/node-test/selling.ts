@@ -1,0 +1,52 @@
+// A test of somebody who uses node:test; startServices.test.ts runs it.
+import assert from "node:assert/strict"
+import { describe, test } from "node:test"
+import { createConnection } from "mysql2/promise"
+import {
+  databaseFactory,
+  evidence,
+  expectExactly,
+  faultProxy,
+  History,
+  expectHistory,
+  race,
+  startServices,
+  stockCounter,
+  type StockInput,
+  type StockOutput
+} from "../../src/index.ts"
+import { buy, template, withRedis } from "../fixtures/shop.ts"
+
+const shallFail = process.env["SHALL_FAIL"] === "1"
+
+void describe("the shop", () => {
+  void test("sells ten of ten lanterns, on real servers", async () => {
+    await using services = await startServices()
+    console.log(`servers ${JSON.stringify([services.sql.identity, services.redis.identity])}`)
+    const databases = await databaseFactory(services.sql, template)
+    const { url } = await databases.create()
+    const history = new History<StockInput, StockOutput>()
+    const found = await evidence(services).around(async () => {
+      await withRedis(services.redis.url(1), (redis) => redis.set("sale", "open"))
+      return race(20, (index) => history.record(`buyer ${index}`, { action: "take" }, () => buy(url)), {
+        won: (bought) => bought
+      })
+    })
+    expectExactly(found.value, shallFail ? 11 : 10)
+    expectHistory(history).linearizable(stockCounter({ initial: 10 }))
+    found.toShow({ sql: { update: { atLeast: 20 } }, redis: { set: 1 } })
+  })
+
+  void test("loses a reply, not a lantern", async () => {
+    await using services = await startServices({ redis: false })
+    const database = await (await databaseFactory(services.sql, template)).create()
+    await using proxy = await faultProxy({ upstream: services.sql, protocol: "mysql" })
+    const rule = proxy.cut({ when: "after", match: /^UPDATE/ })
+    await assert.rejects(buy(proxy.through(database.url)))
+    await rule.fired
+    const connection = await createConnection({ uri: database.url })
+    const [rows] = await connection.query("SELECT stock FROM products")
+    assert.deepEqual(JSON.parse(JSON.stringify(rows)), [{ stock: 9 }])
+    await connection.end()
+  })
+})
