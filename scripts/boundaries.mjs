@@ -19,7 +19,7 @@ const FEATURES_BELOW = {
 }
 
 /** The folders that features share: they know nothing of the business. */
-const SHARED_FOLDERS = "cache|config|db|http|locks|observability|redis|rpc|workers"
+const SHARED_FOLDERS = "cache|config|db|http|locks|observability|redis|rpc|watch|workers"
 
 /** Files right in `features/` put the features together: they may know all of them, and each feature may know them. */
 const A_FEATURES_FILE = "^packages/server/src/features/[^/]+/"

@@ -10,8 +10,8 @@ type Methods = Record<string, Record<string, unknown> | undefined>
 const missingMethods = (client: { safe: unknown; effect: unknown }, procedures: object): Array<string> =>
   Object.entries(procedures).flatMap(([group, members]) =>
     Object.entries(members as Record<string, Procedure>)
-      .filter(([name, { kind }]) =>
-        (kind === "subscription" ? [client, client.effect] : [client, client.safe, client.effect]).some(
+      .filter(([name]) =>
+        [client, client.safe, client.effect].some(
           (style) => typeof (style as Methods)[group]?.[name] !== "function"
         )
       )

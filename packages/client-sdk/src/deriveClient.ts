@@ -1,6 +1,6 @@
 import type { Contract, Procedure } from "@holdfast/domain"
 import { Cause, Effect, Exit, Stream } from "effect"
-import type { Reported } from "./errors.ts"
+import { isReported, type Reported } from "./errors.ts"
 import type { Failure, InvokeOptions } from "./invoke.ts"
 import { makeOperation, type Operation } from "./operation.ts"
 import { isPaged, items, pagedNames, pages } from "./pages.ts"
@@ -40,8 +40,10 @@ export const deriveClient = <C extends Contract>(
       const operation = makeOperation(`${group}.${name}`, procedure)
       if (procedure.kind === "subscription") {
         const subscribe = (input: unknown, signal: AbortSignal) => runSubscription(operation, input, signal)
-        client[group][name] = (input?: unknown, options?: CallOptions) =>
+        const watch = (input?: unknown, options?: CallOptions) =>
           subscribe(input, options?.signal ?? new AbortController().signal)
+        client[group][name] = watch
+        safe[group][name] = (input?: unknown, options?: CallOptions) => toResults(watch(input, options))
         effect[group][name] = (input?: unknown) => toStream((signal) => subscribe(input, signal))
         continue
       }
@@ -76,6 +78,18 @@ const toStream = (subscribe: (signal: AbortSignal) => AsyncIterable<unknown>) =>
       Stream.fromAsyncIterable(subscribe(signal), (error) => error as Reported<Failure>)
     )
   )
+
+/** Each answer as a result; a failure is the last one. An abort is thrown all the same. */
+async function* toResults(
+  answers: AsyncIterable<unknown>
+): AsyncGenerator<Result<unknown, unknown>, void, undefined> {
+  try {
+    for await (const value of answers) yield { ok: true, value }
+  } catch (error) {
+    if (!isReported(error)) throw error
+    yield { ok: false, error }
+  }
+}
 
 const toPromise = <A, E>(effect: Effect.Effect<A, E>, options: CallOptions | undefined): Promise<A> =>
   settle(effect, options).then((exit) => {

@@ -34,6 +34,26 @@ it("gives every answer, decoded, and ends when the server has said all", async (
   expect(server.calls).toMatchObject([{ procedure: "coupons.watchTicket", token: "t1", input: { ticketId } }])
 })
 
+it("gives results in the safe style, the failure as the last one", async () => {
+  await using server = await startWireServer({
+    "coupons.watchTicket": async function* () {
+      yield ticket(1)
+      throw new TicketNotFound({ ticketId })
+    }
+  })
+  const results: Array<unknown> = []
+  for await (const result of clientOf(server).safe.coupons.watchTicket({ ticketId })) results.push(result)
+  expect(results).toMatchObject([
+    { ok: true, value: { id: ticketId } },
+    { ok: false, error: { _tag: "TicketNotFound", attempts: 1 } }
+  ])
+  const aborted = clientOf(server).safe.coupons.watchTicket(
+    { ticketId },
+    { signal: AbortSignal.abort(new Error("too late")) }
+  )
+  expect(await failureOf(aborted[Symbol.asyncIterator]().next())).toMatchObject({ message: "too late" })
+})
+
 it("is a stream with the exact errors in the style of Effect", async () => {
   await using server = await startWireServer({ "coupons.watchTicket": answering(1, 2) })
   const client = clientOf(server)
@@ -75,6 +95,74 @@ it("gives up after connections in a row that brought nothing, with the details o
   expect(error).toMatchObject({ _tag: "TransportError", reason: "connection-lost", attempts: 5 })
   expect(error).toHaveProperty("requestId", expect.any(String))
   expect(server.requests).toHaveLength(5)
+})
+
+/** Serves connections one after another, each as raw events; one whose text does not end in "return" is cut off. */
+const serving = async (connections: ReadonlyArray<string>) => {
+  const server = await startWireServer()
+  let served = 0
+  server.intercept((request, response) => {
+    const events = connections[served++]
+    response.writeHead(200, { "content-type": "text/event-stream" })
+    if (events?.endsWith(END)) response.end(events)
+    else if (events !== undefined)
+      response.write(events, () => events.endsWith(HELD) || request.socket.destroy())
+    return true
+  })
+  return { server, served: () => served }
+}
+const END = "event: return\ndata: \n\n"
+const HELD = ": held\n\n"
+const event = (second: number) => `id: e${second}\ndata: ${JSON.stringify(ticket(second))}\n\n`
+
+it("goes on for as long as its connections work, however many end without news", async () => {
+  const quiet = `event: connected\ndata: {}\n\nevent: ping\ndata: \n\n`
+  const { server } = await serving([event(1), ...Array.from({ length: 20 }, () => quiet), event(2) + END])
+  await using _ = server
+  expect(await secondsOf(clientOf(server).coupons.watchTicket({ ticketId }))).toEqual([1, 2])
+})
+
+it("gives up when connections in a row are cut off as soon as they stand", async () => {
+  const { server, served } = await serving(Array.from({ length: 20 }, () => `event: connected\ndata: {}\n\n`))
+  await using _ = server
+  const error = await failureOf(secondsOf(clientOf(server).coupons.watchTicket({ ticketId })))
+  expect(error).toMatchObject({ _tag: "TransportError", reason: "connection-lost" })
+  expect(served()).toBe(5)
+})
+
+it("leaves a connection that has been silent for longer than the server ever is", async () => {
+  const connected = `event: connected\ndata: {"reconnectAfterInactivityMs":50}\n\n`
+  const { server, served } = await serving([connected + event(1) + HELD, connected + event(2) + END])
+  await using _ = server
+  const client = createClient({ url: server.url, token: "t1", retry: quick })
+  const seen: Array<number> = []
+  for await (const { requestedAt } of client.coupons.watchTicket({ ticketId })) {
+    seen.push(requestedAt.getUTCSeconds())
+    // A reader who takes his time is no silence of the server.
+    if (seen.length === 1) await new Promise((resolve) => setTimeout(resolve, 150))
+    expect(served()).toBe(seen.length)
+  }
+  expect(seen).toEqual([1, 2])
+})
+
+it("tells the hooks of every connection", async () => {
+  const { server } = await serving([event(1), event(2) + END])
+  await using _ = server
+  const told: Array<unknown> = []
+  const client = createClient({
+    url: server.url,
+    token: "t1",
+    retry: quick,
+    onRequest: ({ attempt, kind }) => told.push(["request", kind, attempt]),
+    onResponse: ({ attempt, error }) => told.push(["response", attempt, error?._tag])
+  })
+  await secondsOf(client.coupons.watchTicket({ ticketId }))
+  expect(told).toEqual([
+    ["request", "subscription", 1],
+    ["response", 1, "TransportError"],
+    ["request", "subscription", 2],
+    ["response", 2, undefined]
+  ])
 })
 
 it("asks again after an error that the server calls retryable, and ends with one that it does not", async () => {

@@ -16,15 +16,16 @@ export type Subscribe = (
 
 /**
  * A subscription that outlives its connections: one that breaks is opened again after a while, from the last event on,
- * until the server has nothing more to say. `maxAttempts` in a row without an answer end it with the last error; a
+ * until the server has nothing more to say. `maxAttempts` in a row without a sign of life end it with the last error; a
  * definitive error ends it at once. The generator throws errors that are reported already.
  */
-export const makeSubscribe = ({ retry, transport }: InvokeDependencies): Subscribe =>
+export const makeSubscribe = (dependencies: InvokeDependencies): Subscribe =>
   async function* (operation, input, signal, tokens) {
-    const { access } = operation.procedure
+    const { retry } = dependencies
     const state: SubscriptionState = {
       requestId: undefined,
       lastEventId: undefined,
+      connections: 0,
       failures: 0,
       renewed: false
     }
@@ -43,27 +44,12 @@ export const makeSubscribe = ({ retry, transport }: InvokeDependencies): Subscri
 
     const checked = operation.checkInput(input ?? {})
     if (Result.isFailure(checked)) throw reportOf(checked.failure)
-    const source = access === "public" ? undefined : tokens
+    const source = operation.procedure.access === "public" ? undefined : tokens
     let token = source && (source.known() ?? (await tokenOf(source.current)))
     while (true) {
-      const request = {
-        procedure: operation.name,
-        input: checked.success,
-        token,
-        lastEventId: state.lastEventId,
-        timeoutMs: retry.attemptTimeoutMs,
-        onRequestId: (requestId: string) => void (state.requestId = requestId)
-      }
-      let failure: Failure
-      try {
-        const refusal = yield* answersOf(operation, transport.open(request, signal), state)
-        if (refusal === undefined) return
-        failure = refusal
-      } catch (error) {
-        signal.throwIfAborted()
-        if (!(error instanceof TransportError)) throw error
-        failure = error
-      }
+      signal.throwIfAborted()
+      const failure = yield* connection(dependencies, operation, checked.success, token, signal, state)
+      if (failure === undefined) return
       if (source !== undefined && failure._tag === "Unauthenticated" && !state.renewed) {
         state.renewed = true
         token = await tokenOf(source.renew(token))
@@ -78,12 +64,61 @@ export const makeSubscribe = ({ retry, transport }: InvokeDependencies): Subscri
 interface SubscriptionState {
   requestId: string | undefined
   lastEventId: string | undefined
-  /** Connections in a row that brought no answer. */
+  connections: number
+  /** Connections in a row that brought nothing. */
   failures: number
   renewed: boolean
 }
 
 /** The answers of one connection; returns the error that ended it, if one did. */
+async function* connection(
+  { onRequest, onResponse, retry, transport }: InvokeDependencies,
+  operation: Operation,
+  input: unknown,
+  token: string | undefined,
+  signal: AbortSignal,
+  state: SubscriptionState
+): AsyncGenerator<unknown, Failure | undefined, undefined> {
+  const { name: procedure } = operation
+  const { kind } = operation.procedure
+  state.connections += 1
+  const event = { procedure, kind, attempt: state.connections, idempotencyKey: undefined }
+  const openedAt = Date.now()
+  let failure: Failure | undefined
+  onRequest?.(event)
+  const items = transport.open(
+    {
+      procedure,
+      input,
+      token,
+      lastEventId: state.lastEventId,
+      timeoutMs: retry.attemptTimeoutMs,
+      onRequestId: (requestId) => void (state.requestId = requestId),
+      onAlive: () => {
+        state.failures = 0
+        state.renewed = false
+      }
+    },
+    signal
+  )
+  try {
+    failure = yield* answersOf(operation, items, state)
+    return failure
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof TransportError)) throw error
+    failure = error
+    return failure
+  } finally {
+    onResponse?.({
+      ...event,
+      requestId: state.requestId,
+      durationMs: Date.now() - openedAt,
+      error: failure
+    })
+  }
+}
+
 async function* answersOf(
   operation: Operation,
   items: ReturnType<InvokeDependencies["transport"]["open"]>,
@@ -93,8 +128,6 @@ async function* answersOf(
     if (!item.ok) return operation.decodeError(item.error)
     const output = operation.decodeOutput(item.output)
     if (Result.isFailure(output)) return output.failure
-    state.failures = 0
-    state.renewed = false
     if (item.id !== undefined) state.lastEventId = item.id
     yield output.success
   }

@@ -56,6 +56,11 @@ export type SubscriptionMethod<P extends Procedure> = (
   ...args: Arguments<P, SubscriptionOptions>
 ) => AsyncIterable<OutputOf<P>>
 
+/** A failure is the last result. */
+export type SafeSubscriptionMethod<P extends Procedure> = (
+  ...args: Arguments<P, SubscriptionOptions>
+) => AsyncIterable<Result<OutputOf<P>, FailureOf<P>>>
+
 export type StreamMethod<P extends Procedure> = (
   ...args: Arguments<P, object>
 ) => Stream.Stream<OutputOf<P>, FailureOf<P>>
@@ -107,7 +112,9 @@ export type PromiseApi<C extends Contract> = {
 
 /** Resolves with a {@link Result}. Rejects only when its own signal is aborted. */
 export type SafeApi<C extends Contract> = {
-  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: SafeMethod<C[G][N]> }
+  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: SafeMethod<C[G][N]> } & {
+    readonly [N in SubscriptionNames<C[G]>]: SafeSubscriptionMethod<C[G][N]>
+  }
 }
 
 /** Effects with the exact errors of their procedure. Interrupting one cancels the request and the server's work. */

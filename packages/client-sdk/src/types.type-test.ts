@@ -17,7 +17,8 @@ import type {
   CouponsWatchTicketOutput,
   OrdersCreateInput,
   PointsBalanceFailure,
-  ProductsPageOutput
+  ProductsPageOutput,
+  Result
 } from "./index.ts"
 import { isHoldfastError, type RemoteDefect, type Reported, type TransportError } from "./index.ts"
 import type { ClientOf, EffectMethod, PromiseMethod, SafeMethod } from "./types.ts"
@@ -126,8 +127,11 @@ void (true satisfies Same<
   typeof ticketStream,
   Stream.Stream<CouponsWatchTicketOutput, CouponsWatchTicketFailure>
 >)
-// @ts-expect-error a subscription has no one result
-void client.safe.coupons.watchTicket
+const safeTickets = client.safe.coupons.watchTicket({ ticketId: "x" })
+void (true satisfies Same<
+  typeof safeTickets,
+  AsyncIterable<Result<CouponsWatchTicketOutput, CouponsWatchTicketFailure>>
+>)
 
 // ---- pages, for the procedures that have some
 const pages = client.products.pages({ limit: 2 })

@@ -23,3 +23,9 @@ export const orderTransitions: { readonly [From in OrderStatus]: ReadonlyArray<O
 
 /** Whether an order may go from one status straight to the other. */
 export const canBecome = (from: OrderStatus, to: OrderStatus): boolean => orderTransitions[from].includes(to)
+
+/** Whether an order stays in this status for ever. */
+export const isFinal = (status: OrderStatus): boolean => orderTransitions[status].length === 0
+
+/** A number that rises with every step an order takes, whichever way it goes. */
+export const stageOf = (status: OrderStatus): number => OrderStatus.literals.indexOf(status)

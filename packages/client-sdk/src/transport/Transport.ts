@@ -48,6 +48,8 @@ export interface StreamRequest {
   /** How long it may take until the first bytes are there. */
   readonly timeoutMs: number
   readonly onRequestId: (requestId: string) => void
+  /** Told of every sign of life after the first, so that a connection without news is known to be a good one. */
+  readonly onAlive: () => void
 }
 
 /** What arrives on it: an encoded output, or the error that ends it. */

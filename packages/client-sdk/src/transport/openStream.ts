@@ -20,6 +20,7 @@ interface StreamOptions {
 }
 
 /** tRPC's events besides the answers, which are plain messages. */
+const CONNECTED_EVENT = "connected"
 const ERROR_EVENT = "serialized-error"
 const END_EVENT = "return"
 
@@ -44,9 +45,11 @@ export async function* openStream(
       return
     }
     if (!response.ok || response.body === null) throw unexpected(response)
-    yield* itemsOf(response.body)
+    yield* itemsOf(response.body, request.onAlive, (failure) => controller.abort(failure))
   } catch (cause) {
-    throw transportErrorOf(request.procedure, cause instanceof FetchFailure ? cause : broken(cause))
+    // What the connection was ended for explains it better than how its end looks from here.
+    const reason: unknown = controller.signal.aborted ? controller.signal.reason : cause
+    throw transportErrorOf(request.procedure, reason instanceof FetchFailure ? reason : broken(reason))
   } finally {
     signal.removeEventListener("abort", abort)
     controller.abort()
@@ -73,13 +76,47 @@ const connect = async (
   })
 }
 
-async function* itemsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamItem, void, undefined> {
-  for await (const { data, event, id } of serverSentEvents(body)) {
-    if (event === END_EVENT) return
-    if (event === ERROR_EVENT) return yield refusal({ error: parse(data) })
-    if (event === "message") yield { ok: true, output: parse(data), id }
+async function* itemsOf(
+  body: ReadableStream<Uint8Array>,
+  onAlive: () => void,
+  end: (failure: FetchFailure) => void
+): AsyncGenerator<StreamItem, void, undefined> {
+  const silence = watchSilence(end)
+  try {
+    for await (const { data, event, id } of serverSentEvents(body)) {
+      silence.end()
+      if (event === END_EVENT) return
+      if (event === ERROR_EVENT) return yield refusal({ error: parse(data) })
+      if (event === CONNECTED_EVENT) silence.allow(longestSilenceMs(parse(data)))
+      else onAlive()
+      if (event === "message") yield { ok: true, output: parse(data), id }
+      silence.begin()
+    }
+  } finally {
+    silence.end()
   }
   throw new FetchFailure({ reason: "connection-lost", maybeSent: true, retryable: true })
+}
+
+/** The server says for how long it is silent at most; a connection that is silent for longer has died without a word. */
+const longestSilenceMs = (connected: unknown): number | undefined => {
+  const { reconnectAfterInactivityMs } = connected as { readonly reconnectAfterInactivityMs?: unknown }
+  return typeof reconnectAfterInactivityMs === "number" ? reconnectAfterInactivityMs : undefined
+}
+
+/** Counts only the time in which something is waited for: a reader who is slow is no fault of the connection. */
+const watchSilence = (onTooLong: (failure: FetchFailure) => void) => {
+  let allowedMs: number | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  return {
+    allow: (ms: number | undefined) => void (allowedMs = ms),
+    begin: () => {
+      if (allowedMs === undefined) return
+      const failure = new FetchFailure({ reason: "timeout", maybeSent: true, retryable: true })
+      timer = setTimeout(() => onTooLong(failure), allowedMs)
+    },
+    end: () => clearTimeout(timer)
+  }
 }
 
 const refusal = (answer: unknown): StreamItem => {

@@ -18,7 +18,7 @@ import { OrderId, Sku, UserCouponId, UserId } from "../ids.ts"
 import { RequestInProgress } from "../locks/errors.ts"
 import { AmountMinor } from "../money.ts"
 import { OrderStatus } from "../orderStatus.ts"
-import { mutation, query } from "./procedure.ts"
+import { mutation, query, subscription } from "./procedure.ts"
 import { pageInput, pageOf } from "./shared.ts"
 
 /** What any shop's policy stays below; the shop's own, smaller limits are the server's configuration. */
@@ -57,6 +57,14 @@ export const Order = Schema.Struct({
   cancellation: Schema.optionalKey(OrderCancellation)
 })
 export type Order = typeof Order.Type
+
+/** What of an order changes in the course of its life: laid over the order, it brings it up to date. */
+export const OrderState = Schema.Struct({
+  id: Order.fields.id,
+  status: Order.fields.status,
+  cancellation: Order.fields.cancellation
+})
+export type OrderState = typeof OrderState.Type
 
 export const orders = {
   create: mutation({
@@ -104,5 +112,13 @@ export const orders = {
     input: Schema.Struct({ orderId: OrderId }),
     output: Order,
     errors: [OrderNotFound, OrderNotCancellable, OrderExpired, CancellationPeriodOver]
+  }),
+  watch: subscription({
+    access: "user",
+    summary:
+      "The state of one of the caller's orders now and after every step; ends with the last one there is. An administrator may watch any order.",
+    input: Schema.Struct({ orderId: OrderId }),
+    output: OrderState,
+    errors: [OrderNotFound]
   })
 }

@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { OutOfStock, ProductNotFound, SkuTaken, StockLimitExceeded } from "../errors/products.ts"
 import { Sku } from "../ids.ts"
 import { AmountMinor } from "../money.ts"
-import { mutation, query } from "./procedure.ts"
+import { mutation, query, subscription } from "./procedure.ts"
 import { MAXIMUM_STOCK, pageInput, pageOf, plainText, StockCount } from "./shared.ts"
 
 /** A shelf of the catalogue, named by its shop. */
@@ -17,6 +17,10 @@ export const Product = Schema.Struct({
   createdAt: Schema.DateFromString
 })
 export type Product = typeof Product.Type
+
+/** What of a product changes with every sale: laid over the product, it brings it up to date. */
+export const StockLevel = Schema.Struct({ sku: Product.fields.sku, stock: Product.fields.stock })
+export type StockLevel = typeof StockLevel.Type
 
 /** What is searched for: up to 8 words. */
 const MAXIMUM_WORDS = 8
@@ -109,5 +113,13 @@ export const products = {
     }),
     output: Product,
     errors: [ProductNotFound, OutOfStock, StockLimitExceeded]
+  }),
+  watchStock: subscription({
+    access: "public",
+    summary:
+      "The stock of a product now and when it has changed; of changes that came close together, the last.",
+    input: Schema.Struct({ sku: Sku }),
+    output: StockLevel,
+    errors: [ProductNotFound]
   })
 }

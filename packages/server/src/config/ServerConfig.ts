@@ -44,6 +44,8 @@ export interface ServerSettings {
    * make it count for nothing at once. `undefined`: everything is read from the database.
    */
   readonly cache: { readonly freshMs: number; readonly staleMs: number } | undefined
+  /** Subscriptions that one process serves at a time; each of them keeps a connection open. */
+  readonly maximumSubscriptions: number
   /** Whether this process does background work: expiry, events, rankings, webhooks. Some process has to. */
   readonly workers: boolean
   /** How long a stopping server lets requests in flight, and rounds of its workers, finish. */
@@ -178,6 +180,7 @@ export const settingsFromEnvironment: Config.Config<ServerSettings> = Config.all
     freshMs: milliseconds("HOLDFAST_CACHE_FRESH", "5 seconds"),
     staleMs: milliseconds("HOLDFAST_CACHE_STALE", "30 seconds")
   }).pipe(Config.map(({ freshMs, isOn, staleMs }) => (isOn ? { freshMs, staleMs } : undefined))),
+  maximumSubscriptions: whole("HOLDFAST_MAX_SUBSCRIPTIONS", 10_000, 1, 1_000_000),
   workers: Config.Boolean("HOLDFAST_WORKERS").pipe(Config.withDefault(true)),
   shutdownMs: milliseconds("HOLDFAST_SHUTDOWN_WAIT", "10 seconds")
 })

@@ -7,9 +7,12 @@ import { Installation } from "../db/Installation.ts"
 import { Transactions } from "../db/transaction.ts"
 import { Locks, namedLocks, RedisStore, type TakesAll } from "../locks/index.ts"
 import type { makeImplement } from "../rpc/implement.ts"
+import { Watching } from "../watch/Watching.ts"
+import { StockBoard } from "./catalog/StockBoard.ts"
 import { CouponAdmission } from "./coupons/admission.ts"
 import { CouponGate } from "./coupons/gate.ts"
 import { TicketBoard } from "./coupons/TicketBoard.ts"
+import { OrderBoard } from "./orders/OrderBoard.ts"
 import { Passwords } from "./register/passwords.ts"
 import { Tokens } from "./register/tokens.ts"
 
@@ -25,6 +28,9 @@ export type App =
   | CouponGate
   | CouponAdmission
   | TicketBoard
+  | StockBoard
+  | OrderBoard
+  | Watching
   | Passwords
   | Tokens
   | ServerConfig
@@ -45,13 +51,16 @@ const storesLayer = Layer.mergeAll(
   locksLayer.pipe(Layer.provideMerge(redisLayer))
 )
 
-const couponsLayer = Layer.mergeAll(CouponAdmission.layer, TicketBoard.layer).pipe(
-  Layer.provideMerge(CouponGate.layer)
+const couponsLayer = CouponAdmission.layer.pipe(Layer.provideMerge(CouponGate.layer))
+
+/** What subscribers of this process watch. */
+const boardsLayer = Layer.mergeAll(StockBoard.layer, OrderBoard.layer, TicketBoard.layer).pipe(
+  Layer.provideMerge(Watching.layer)
 )
 
 /** The services, built of the settings. */
 export const appLayer: Layer.Layer<Exclude<App, ServerConfig>, never, ServerConfig> = Layer.mergeAll(
-  Layer.mergeAll(couponsLayer, Cache.layer).pipe(Layer.provideMerge(storesLayer)),
+  Layer.mergeAll(couponsLayer, boardsLayer, Cache.layer).pipe(Layer.provideMerge(storesLayer)),
   Passwords.layer,
   Tokens.layer
 )

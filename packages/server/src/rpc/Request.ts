@@ -11,4 +11,6 @@ export interface RequestInfo {
   readonly requestId: string
   /** Made by the caller for one mutation and repeated with its retries. */
   readonly idempotencyKey: string | undefined
+  /** The last event that a subscriber has seen on an earlier connection. */
+  readonly lastEventId: string | undefined
 }

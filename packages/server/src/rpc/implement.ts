@@ -11,12 +11,14 @@ import {
   Unauthenticated
 } from "@holdfast/domain"
 import {
+  tracked,
   TRPCError,
   type TRPCMutationProcedure,
   type TRPCQueryProcedure,
   type TRPCSubscriptionProcedure
 } from "@trpc/server"
 import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema, Stream } from "effect"
+import type { SubscriptionEvent } from "./events.ts"
 import type { Caller, RequestInfo } from "./Request.ts"
 import { type RpcContext, trpc } from "./trpc.ts"
 import { classOf, Declared, invalidInputOf, type WireError } from "./wire.ts"
@@ -35,7 +37,7 @@ export interface Call<P extends Procedure> {
 export type Handler<P extends Procedure, R> = (
   call: Call<P>
 ) => P["kind"] extends "subscription"
-  ? Stream.Stream<OutputOf<P>, ErrorOf<P>, R>
+  ? Stream.Stream<SubscriptionEvent<OutputOf<P>>, ErrorOf<P>, R>
   : Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
 
 /** The tRPC procedure that a contract's procedure becomes. */
@@ -46,7 +48,7 @@ export type Implemented<P extends Procedure> = P["kind"] extends "subscription"
     : TRPCMutationProcedure<Definition<P>>
 
 export interface StreamDefinition<P extends Procedure> extends Omit<Definition<P>, "output"> {
-  readonly output: AsyncIterable<P["output"]["Encoded"], void, unknown>
+  readonly output: AsyncIterable<ReturnType<typeof tracked<P["output"]["Encoded"]>>, void, unknown>
 }
 
 export interface Definition<P extends Procedure> {
@@ -75,7 +77,11 @@ export const makeImplement =
     const callOf = Effect.fnUntraced(function* (input: unknown, ctx: RpcContext) {
       const caller = yield* authorise(procedure.access, ctx)
       const decoded = yield* decode(input ?? {}).pipe(Effect.mapError(invalidInputOf))
-      const request = { requestId: ctx.requestId, idempotencyKey: yield* idempotencyKeyOf(procedure, ctx) }
+      const request = {
+        requestId: ctx.requestId,
+        idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
+        lastEventId: lastEventIdOf(input)
+      }
       return { input: decoded, caller: caller as never, request } satisfies Call<P>
     })
 
@@ -108,7 +114,12 @@ export const makeImplement =
 
     async function* subscribe({ ctx, input, path, signal }: ResolverOptions) {
       const answers = Stream.unwrap(Effect.map(callOf(input, ctx), handler as StreamHandler<P, R>)).pipe(
-        Stream.mapEffect((output) => encode(output).pipe(Effect.orDie)),
+        Stream.mapEffect(({ data, id }) =>
+          encode(data).pipe(
+            Effect.orDie,
+            Effect.map((encoded) => tracked(id, encoded))
+          )
+        ),
         Stream.interruptWhen(abortOf([signal, ctx.closing])),
         Stream.tapCause((cause) =>
           logUnexpected(procedure, cause).pipe(
@@ -168,7 +179,9 @@ const deletedOr = <E, R>(
   })
 
 type AnswerHandler<P extends Procedure, R> = (call: Call<P>) => Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
-type StreamHandler<P extends Procedure, R> = (call: Call<P>) => Stream.Stream<OutputOf<P>, ErrorOf<P>, R>
+type StreamHandler<P extends Procedure, R> = (
+  call: Call<P>
+) => Stream.Stream<SubscriptionEvent<OutputOf<P>>, ErrorOf<P>, R>
 
 interface ResolverOptions {
   readonly ctx: RpcContext
@@ -205,6 +218,12 @@ const logUnexpected = (procedure: Procedure, cause: Cause.Cause<unknown>) => {
   if (Result.isSuccess(failure) && classOf(procedure.errors, failure.success) !== undefined)
     return Effect.void
   return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("the procedure died", cause)
+}
+
+/** tRPC puts the `last-event-id` of a subscriber's request among its input. */
+const lastEventIdOf = (input: unknown): string | undefined => {
+  const id = (input as { readonly lastEventId?: unknown } | undefined | null)?.lastEventId
+  return typeof id === "string" ? id : undefined
 }
 
 const toTrpcError = (procedure: Procedure, cause: Cause.Cause<unknown>): TRPCError => {

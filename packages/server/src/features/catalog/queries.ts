@@ -46,6 +46,25 @@ export const findProducts = (skus: ReadonlyArray<Sku>) =>
     db.selectFrom("products").select(productColumns).where("sku", "in", skus).execute(options)
   )
 
+/** A product's stock, and the number of its last movement. */
+export interface StockRow {
+  readonly sku: string
+  readonly stock: number
+  readonly movement: number
+}
+
+/**
+ * Stocks as they are committed. Movements of one product are numbered under the lock of its row, so their numbers are
+ * in the order of the commits; both columns are of the same moment, because one statement sees one.
+ */
+export const findStocks = (skus: ReadonlyArray<Sku>) =>
+  read((db, options) =>
+    sql<StockRow>`
+      select sku, stock,
+        coalesce((select id from stock_ledger where sku = products.sku order by id desc limit 1), 0) as movement
+      from products where sku in (${sql.join(skus)})`.execute(db, options)
+  ).pipe(Effect.map(({ rows }) => rows))
+
 /** Which products a list has: those of a category, those with every one of the words. */
 export interface ProductFilter {
   readonly category?: string | undefined

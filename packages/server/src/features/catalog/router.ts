@@ -6,7 +6,8 @@ import {
   createProduct,
   productBySku,
   productPage,
-  searchProducts
+  searchProducts,
+  watchStock
 } from "./service.ts"
 
 export const productsRouter = (implement: Implement) => ({
@@ -15,5 +16,6 @@ export const productsRouter = (implement: Implement) => ({
   page: implement(contract.products.page, productPage),
   search: implement(contract.products.search, searchProducts),
   categories: implement(contract.products.categories, categories),
-  adjustStock: implement(contract.products.adjustStock, adjustStock)
+  adjustStock: implement(contract.products.adjustStock, adjustStock),
+  watchStock: implement(contract.products.watchStock, watchStock)
 })

@@ -13,11 +13,12 @@ import {
   SkuTaken,
   StockLimitExceeded
 } from "@holdfast/domain"
-import { Clock, Effect, Schema } from "effect"
+import { Clock, Effect, Schema, Stream } from "effect"
 import { Cache, invalidate } from "../../cache/Cache.ts"
 import { makeCursor, toPage } from "../../db/cursor.ts"
 import { exactlyOnce } from "../../db/exactlyOnce.ts"
 import { insertOutbox } from "../../db/outbox.ts"
+import { asEvents } from "../../rpc/events.ts"
 import type { Call } from "../../rpc/implement.ts"
 import {
   countCategories,
@@ -34,6 +35,7 @@ import {
   putStock,
   takeStock
 } from "./queries.ts"
+import { StockBoard } from "./StockBoard.ts"
 
 export const createProduct = Effect.fn("createProduct")(function* (
   call: Call<typeof contract.products.create>
@@ -114,9 +116,22 @@ export const CATALOGUE_TAG = "catalogue"
 /** The tag of all that depends on one product: its stock, for instance. */
 export const productTag = (sku: string): string => `product:${sku}`
 
-/** After a change of these products was committed: whoever reads them from now on reads the change. */
-export const forgetProducts = (lines: ReadonlyArray<{ readonly sku: string }>) =>
-  invalidate(lines.map(({ sku }) => productTag(sku)))
+/** After a change of these products was committed: whoever reads them reads the change, who watches them is told. */
+export const productsChanged = (lines: ReadonlyArray<{ readonly sku: Sku }>) =>
+  Effect.andThen(
+    StockBoard.use((board) => board.announce(lines.map(({ sku }) => sku))),
+    invalidate(lines.map(({ sku }) => productTag(sku)))
+  )
+
+/** The stock as it is, and whenever it has changed. */
+export const watchStock = ({ input, request }: Call<typeof contract.products.watchStock>) =>
+  Stream.unwrap(Effect.map(StockBoard, (board) => board.watch(input.sku))).pipe(
+    Stream.mapEffect((row) =>
+      row === undefined ? new ProductNotFound({ sku: input.sku }) : Effect.succeed(row)
+    ),
+    asEvents(({ movement }) => String(movement), request.lastEventId),
+    Stream.map(({ data, id }) => ({ id, data: { sku: input.sku, stock: data.stock } }))
+  )
 
 export const searchProducts = Effect.fn("searchProducts")(function* ({
   input
@@ -152,7 +167,7 @@ export const adjustStock = Effect.fn("adjustStock")(function* (
   return yield* exactlyOnce(
     { procedure: contract.products.adjustStock, userId: caller.userId, request, input },
     adjust(input.sku, input.delta, input.reason)
-  ).pipe(Effect.tap(() => forgetProducts([input])))
+  ).pipe(Effect.tap(() => productsChanged([input])))
 })
 
 const adjust = Effect.fnUntraced(function* (sku: Sku, delta: number, reason: string) {

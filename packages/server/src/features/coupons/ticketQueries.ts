@@ -8,7 +8,7 @@ import {
 } from "@holdfast/domain"
 import { Effect, Schema } from "effect"
 import { read } from "../../db/Database.ts"
-import { bytesOf, couponIdOf, textOf, ticketIdOf, userIdOf } from "../../db/ids.ts"
+import { bytesOf, couponIdOf, ticketIdOf, userIdOf } from "../../db/ids.ts"
 import { write, writeUnique } from "../../db/transaction.ts"
 
 /** Why a ticket was refused, as its row keeps it. */
@@ -155,13 +155,12 @@ export const settleRefused = (tickets: ReadonlyArray<WaitingTicket>, refusal: Re
       .execute(options)
   )
 
-/** Which of these tickets do not wait any more, by the text of their ids. */
-export const settledAmong = (ticketIds: ReadonlyArray<TicketId>) =>
+/** What has become of these tickets. */
+export const ticketStatuses = (ticketIds: ReadonlyArray<TicketId>) =>
   read((db, options) =>
     db
       .selectFrom("coupon_tickets")
-      .select("id")
+      .select(["id", "status"])
       .where("id", "in", ticketIds.map(bytesOf))
-      .where("status", "<>", "waiting")
       .execute(options)
-  ).pipe(Effect.map((rows) => rows.map((row) => textOf(row.id))))
+  ).pipe(Effect.map((rows) => new Map(rows.map(({ id, status }) => [ticketIdOf(id), status]))))

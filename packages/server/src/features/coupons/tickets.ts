@@ -13,10 +13,11 @@ import {
 } from "@holdfast/domain"
 import { Clock, Effect, Stream } from "effect"
 import { exactlyOnce, refuseOnce } from "../../db/exactlyOnce.ts"
-import { newTicketId } from "../../db/ids.ts"
+import { newTicketId, ticketIdOf } from "../../db/ids.ts"
 import { WriteConflict } from "../../db/sqlErrors.ts"
 import { inTransaction } from "../../db/transaction.ts"
 import { passed } from "../../observability/steps.ts"
+import { asEvents } from "../../rpc/events.ts"
 import type { Call } from "../../rpc/implement.ts"
 import { closedBecause, CouponAdmission } from "./admission.ts"
 import { CouponGate } from "./gate.ts"
@@ -99,16 +100,11 @@ const readTicket = Effect.fnUntraced(function* (userId: UserId, ticketId: Ticket
 })
 
 /** The ticket as it is, and once more when it is settled. */
-export const watchTicket = ({ caller, input }: Call<typeof contract.coupons.watchTicket>) =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const board = yield* TicketBoard
-      const read = readTicket(caller.userId, input.ticketId)
-      const now = yield* read
-      if (now.result.status !== "waiting") return Stream.make(now)
-      const later = Effect.andThen(board.settled(now.id), read)
-      return Stream.concat(Stream.make(now), Stream.fromEffect(later))
-    })
+export const watchTicket = ({ caller, input, request }: Call<typeof contract.coupons.watchTicket>) =>
+  Stream.unwrap(Effect.map(TicketBoard, (board) => board.watch(input.ticketId))).pipe(
+    Stream.mapEffect(() => readTicket(caller.userId, input.ticketId)),
+    Stream.takeUntil(({ result }) => result.status !== "waiting"),
+    asEvents(({ result }) => result.status, request.lastEventId)
   )
 
 /**
@@ -138,14 +134,14 @@ const serveLine = Effect.fnUntraced(function* (couponId: CouponId) {
         served.issued.map(({ userId }) => userId)
       )
     )
-  yield* board.look
+  yield* board.announce(served.settled)
   return served.count
 })
 
 const serveFront = Effect.fnUntraced(function* (couponId: CouponId) {
   const coupon = yield* lockCoupon(couponId)
   const line = yield* firstInLine(couponId, BATCH)
-  if (line.length === 0) return { issued: [], count: 0 }
+  if (line.length === 0) return { issued: [], settled: [], count: 0 }
   const now = yield* Clock.currentTimeMillis
   const earlier = yield* couponsOfUsers(
     couponId,
@@ -163,7 +159,7 @@ const serveFront = Effect.fnUntraced(function* (couponId: CouponId) {
   if (issue.length > 0) yield* settleIssued(issue, new Date(now))
   yield* Effect.forEach(refuse, ({ refusal, tickets }) => settleRefused(tickets, refusal, new Date(now)))
   yield* passed("tickets: settled")
-  return { issued, count: line.length }
+  return { issued, settled: line.map(({ id }) => ticketIdOf(id)), count: line.length }
 })
 
 /** Who of the line gets a coupon, and who is told what instead. */

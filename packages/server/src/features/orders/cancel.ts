@@ -14,18 +14,18 @@ import { exactlyOnce } from "../../db/exactlyOnce.ts"
 import { insertOutbox } from "../../db/outbox.ts"
 import { passed } from "../../observability/steps.ts"
 import type { Call } from "../../rpc/implement.ts"
-import { forgetProducts, releaseStock } from "../catalog/service.ts"
+import { productsChanged, releaseStock } from "../catalog/service.ts"
 import { returnCouponOfOrder } from "../coupons/service.ts"
 import { creditForOrder, forgetBalance } from "../points/service.ts"
 import { insertRefund, itemsInTransaction, orderOf, paidAtOf, updateCancelled } from "./queries.ts"
-import { lockOwnOrder } from "./service.ts"
+import { announceStep, lockOwnOrder } from "./service.ts"
 
 export const cancelOrder = Effect.fn("cancelOrder")(function* (call: Call<typeof contract.orders.cancel>) {
   const { caller, input, request } = call
   return yield* exactlyOnce(
     { procedure: contract.orders.cancel, userId: caller.userId, request, input },
     cancelOwn(caller.userId, input.orderId)
-  ).pipe(Effect.tap(forgetOrder))
+  ).pipe(Effect.tap(orderUndone))
 })
 
 /** The order's row lock comes first: a payment, the expiry or another cancellation waits there and finds the outcome. */
@@ -43,9 +43,12 @@ const cancelOwn = Effect.fnUntraced(function* (userId: UserId, orderId: OrderId)
   return yield* undoOrder(order, "customer")
 })
 
-/** After the commit: whoever looks at the products, or at the balance, sees what came back. */
-export const forgetOrder = (order: Order) =>
-  Effect.andThen(forgetProducts(order.items), forgetBalance(order.userId))
+/** After the commit: whoever looks at the products, or at the balance, sees what came back, and who watches is told. */
+export const orderUndone = (order: Order) =>
+  announceStep(order.id).pipe(
+    Effect.andThen(productsChanged(order.items)),
+    Effect.andThen(forgetBalance(order.userId))
+  )
 
 const checkPeriod = Effect.fnUntraced(function* (orderId: OrderId) {
   const { cancellation: policy } = yield* ServerConfig

@@ -2,7 +2,7 @@ import type { OrderId } from "@holdfast/domain"
 import { Clock, Effect } from "effect"
 import { inTransaction } from "../../db/transaction.ts"
 import type { Worker } from "../../workers/Worker.ts"
-import { forgetOrder, undoOrder } from "./cancel.ts"
+import { orderUndone, undoOrder } from "./cancel.ts"
 import { itemsInTransaction, listExpired, lockExpired, orderOf } from "./queries.ts"
 
 /** Orders that one round takes on. */
@@ -36,7 +36,7 @@ const expireOrder = (orderId: OrderId, now: Date) =>
       return yield* undoOrder(orderOf(row, yield* itemsInTransaction(orderId)), "expired")
     })
   ).pipe(
-    Effect.tap((order) => (order === undefined ? Effect.void : forgetOrder(order))),
+    Effect.tap((order) => (order === undefined ? Effect.void : orderUndone(order))),
     Effect.map((order) => order !== undefined),
     // One order that cannot be cancelled must not keep the others from it.
     Effect.catchCause((cause) =>

@@ -3,6 +3,7 @@ import {
   type CancelReason,
   type Order,
   type OrderId,
+  type OrderState,
   type OrderStatus,
   Sku,
   type UserId
@@ -50,10 +51,13 @@ export const orderOf = (row: OrderRow, items: Order["items"]): Order => ({
   ...(row.user_coupon_id === null ? {} : { userCouponId: userCouponIdOf(row.user_coupon_id) }),
   createdAt: row.created_at,
   expiresAt: row.expires_at,
-  ...(row.cancelled_at === null || row.cancel_reason === null
-    ? {}
-    : { cancellation: { at: row.cancelled_at, reason: row.cancel_reason } })
+  ...cancellationOf(row)
 })
+
+const cancellationOf = (row: Pick<OrderRow, "cancelled_at" | "cancel_reason">) =>
+  row.cancelled_at === null || row.cancel_reason === null
+    ? {}
+    : { cancellation: { at: row.cancelled_at, reason: row.cancel_reason } }
 
 export const insertOrder = (order: Order) =>
   write((tx, options) =>
@@ -102,6 +106,29 @@ export const findOrder = (userId: UserId, orderId: OrderId) =>
     const items = yield* itemsOf([row.id])
     return orderOf(row, items.get(orderId) ?? [])
   })
+
+/** Whose order it is, and its state. */
+export interface OwnedState {
+  readonly userId: UserId
+  readonly state: OrderState
+}
+
+/** The states of orders, whoever they belong to. */
+export const findOrderStates = (orderIds: ReadonlyArray<OrderId>) =>
+  read((db, options) =>
+    db
+      .selectFrom("orders")
+      .select(["id", "user_id", "status", "cancelled_at", "cancel_reason"])
+      .where("id", "in", orderIds.map(bytesOf))
+      .execute(options)
+  ).pipe(
+    Effect.map((rows) =>
+      rows.map((row): OwnedState => ({
+        userId: userIdOf(row.user_id),
+        state: { id: orderIdOf(row.id), status: row.status, ...cancellationOf(row) }
+      }))
+    )
+  )
 
 /** The user's orders before `before`, the newest first: ids are UUIDv7, so their order is the order of time. */
 export const listOrders = (userId: UserId, before: OrderId | undefined, limit: number) =>

@@ -26,8 +26,9 @@ import { passed } from "../../observability/steps.ts"
 import { withLock } from "../../locks/index.ts"
 import type { Call } from "../../rpc/implement.ts"
 import { lockTroubleIsTransient } from "../../rpc/underLock.ts"
-import { forgetProducts, reserveStock } from "../catalog/service.ts"
+import { productsChanged, reserveStock } from "../catalog/service.ts"
 import { redeemableCoupon, redeemCoupon } from "../coupons/service.ts"
+import { OrderBoard } from "./OrderBoard.ts"
 import { findOrder, insertOrder, insertOrderItems, listOrders, lockOrder, updateStatus } from "./queries.ts"
 
 export const createOrder = Effect.fn("createOrder")(function* (call: Call<typeof contract.orders.create>) {
@@ -40,7 +41,7 @@ export const createOrder = Effect.fn("createOrder")(function* (call: Call<typeof
     withLock(OrderCreateLock, { userId: caller.userId, lines }),
     orAnsweredBefore(mutation),
     lockTroubleIsTransient,
-    Effect.tap((order) => forgetProducts(order.items))
+    Effect.tap((order) => productsChanged(order.items))
   )
 })
 
@@ -130,6 +131,9 @@ export const lockOwnOrder = Effect.fnUntraced(function* (userId: UserId, orderId
   if (order === undefined) return yield* new OrderNotFound({ orderId })
   return order
 })
+
+/** After a step of this order was committed: who watches it is told. */
+export const announceStep = (orderId: OrderId) => OrderBoard.use((board) => board.announce([orderId]))
 
 /** Takes a locked order one step further; a step that the table of states does not have is a bug. */
 export const advanceOrder = Effect.fnUntraced(function* (

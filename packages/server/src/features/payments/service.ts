@@ -18,7 +18,7 @@ import { passed } from "../../observability/steps.ts"
 import { withLock } from "../../locks/index.ts"
 import type { Call } from "../../rpc/implement.ts"
 import { lockTroubleIsTransient } from "../../rpc/underLock.ts"
-import { advanceOrder, findOwnOrder, lockOwnOrder } from "../orders/service.ts"
+import { advanceOrder, announceStep, findOwnOrder, lockOwnOrder } from "../orders/service.ts"
 import { debitForOrder, forgetBalance } from "../points/service.ts"
 import { findPayment, insertPayment, paymentInTransaction } from "./queries.ts"
 
@@ -32,6 +32,7 @@ export const processPayment = Effect.fn("processPayment")(function* (
     withLock(PaymentProcessLock, input.orderId),
     orAnsweredBefore(mutation),
     lockTroubleIsTransient,
+    Effect.tap(() => announceStep(input.orderId)),
     Effect.tap(() => forgetBalance(caller.userId))
   )
 })
