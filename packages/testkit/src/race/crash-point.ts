@@ -11,11 +11,17 @@ export const crashReportVariable = "HOLDFAST_CRASH_REPORT"
 const passings = new Map<string, number>()
 
 /**
- * Marks a step at which a test may crash this process. Costs one look at the environment and does nothing more in
- * production, where the variables are unset. When the step is the one asked for, the process ends by SIGKILL inside
+ * Marks a step at which a test may crash this process. Programs import it from `@holdfast/testkit/crash-point`, which
+ * loads this module and nothing else. Costs one look at the environment and does nothing more in production, where the
+ * variables are unset. When the step is the one asked for, the process ends by SIGKILL inside
  * this call: no `finally`, no exit handler and no flush runs, as when the machine dies.
  *
  * @param name the step's name, such as "afterCommit"; must not contain "#" or a line break.
+ *
+ * @example
+ * import { crashPoint } from "@holdfast/testkit/crash-point"
+ * await connection.commit()
+ * crashPoint("afterCommit")
  */
 export const crashPoint = (name: string): void => {
   const target = process.env[crashAtVariable]
