@@ -1,7 +1,7 @@
 /**
  * How fast the checker and the wire explorer are, and how surely they find what was planted.
  *
- *   npm run bench -- explore [--json] [--soak] [--schedules 10000]
+ *   npm run bench -- explore [--json] [--soak] [--schedules 10000] [--seed 1]
  *
  * `--soak` runs every corrected scenario under so many schedules and fails on a false alarm.
  */
@@ -104,6 +104,8 @@ export interface ExploreBenchOptions {
   /** Run the corrected scenarios instead, under so many schedules each. */
   readonly soak?: boolean
   readonly schedules?: number
+  /** Of the first seeded schedule of the soak. */
+  readonly seed?: number
   readonly onProgress?: (line: string) => void
 }
 
@@ -111,11 +113,12 @@ export interface ExploreBenchOptions {
 export const run = async ({
   soak = false,
   schedules = 10_000,
+  seed = 1,
   onProgress = () => {}
 }: ExploreBenchOptions = {}) => {
   const world = await PlantedWorld.start()
   try {
-    if (soak) return await soakFigures(world, schedules, onProgress)
+    if (soak) return await soakFigures(world, { schedules, seed, onProgress })
     return {
       checker: checkerFigures(),
       explorer: {
@@ -142,19 +145,33 @@ const summary = ({ schedules, truncated, elapsedMs, failure, nondeterminism }: E
  * Every corrected scenario under so many schedules: a third depth first, a third PCT, the rest at random, which is more
  * where there are few schedules in all.
  */
-const soakFigures = async (world: PlantedWorld, schedules: number, onProgress: (line: string) => void) => {
+const soakFigures = async (
+  world: PlantedWorld,
+  { schedules, seed, onProgress }: Required<Pick<ExploreBenchOptions, "schedules" | "seed" | "onProgress">>
+) => {
+  const startedAtMs = performance.now()
   const figures: Record<string, ReturnType<typeof summary>> = {}
   for (const plant of plantedBugs) {
     let left = schedules
     for (const strategy of ["dfs", "pct", "random"] as const) {
       const scenario = await world.scenario(plant(), "fixed")
       const share = strategy === "random" ? left : Math.floor(schedules / 3)
-      const figure = summary(await explore(scenario, { strategy, schedules: share }))
+      const figure = summary(await explore(scenario, { strategy, schedules: share, seed }))
       left -= figure.schedules
       figures[`${plant().name}, ${strategy}`] = figure
       onProgress(`${plant().name}, ${strategy}: ${JSON.stringify(figure)}`)
       if (figure.falseAlarm !== null) process.exitCode = 1
     }
   }
-  return figures
+  const all = Object.values(figures)
+  const { flavour, version } = world.services.sql
+  return {
+    sql: `${flavour} ${version}`,
+    seed,
+    schedules: all.reduce((sum, figure) => sum + figure.schedules, 0),
+    falseAlarms: all.filter(({ falseAlarm }) => falseAlarm !== null).length,
+    notReproducible: all.filter(({ nondeterminism }) => nondeterminism !== null).length,
+    seconds: Math.round((performance.now() - startedAtMs) / 1000),
+    figures
+  }
 }
