@@ -45,7 +45,7 @@ describe("watching a stock", () => {
     const watchers = [watch(sku, 0), watch(sku, 1), watch(sku, 1)]
     for (const watcher of watchers) expect(stockOf((await watcher.next())!)).toBe(20)
     const bought = await race(50, (caller) =>
-      shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, users[caller]!)
+      shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, users[caller])
     )
     expect(bought.winners).toHaveLength(20)
     for (const watcher of watchers) {
@@ -53,7 +53,7 @@ describe("watching a stock", () => {
       expect(seen).toEqual(seen.toSorted((a, b) => b - a))
     }
     const [first] = bought.winners
-    await shop.ok(contract.orders.cancel, { orderId: first!.value.id }, users[first!.caller]!)
+    await shop.ok(contract.orders.cancel, { orderId: first!.value.id }, users[first!.caller])
     for (const watcher of watchers) expect(await until(watcher, 1)).toEqual([1])
     for (const watcher of watchers) watcher.close()
   })
