@@ -2,6 +2,7 @@ import { contract, CouponId, UserId } from "@holdfast/domain"
 import { eventually, expectExactly, race, type RedisService, startServices } from "@holdfast/testkit"
 import { Redis } from "ioredis"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { makeRawClient } from "../../testing/rawClient.ts"
 import { Shop, type TestUser } from "../../testing/shop.ts"
 import { round } from "../../testing/rounds.ts"
 import { CouponAdmission } from "./admission.ts"
@@ -98,7 +99,15 @@ describe("a sale whose Redis is lost", () => {
     expectExactly(await sale(shop, couponId, users.slice(0, 6), () => {}), 6)
     await service.kill()
     await service.restart()
-    expectExactly(await sale(shop, couponId, users.slice(6), () => {}), 4)
+    const restarted = makeRawClient((await shop.openBeside()).url)
+    const [first, ...others] = users.slice(6)
+    const options = { token: first!.token, idempotencyKey: "the-request" }
+    await eventually(async () =>
+      expect(await restarted(contract.coupons.issue, { couponId }, options)).toMatchObject({ ok: true })
+    )
+    const result = await sale(shop, couponId, others, () => {})
+    expectExactly(result, 3)
+    expectExactly(result, 2, "CouponSoldOut")
     expect(await issuedOf(shop, couponId)).toBe(10)
   })
 })

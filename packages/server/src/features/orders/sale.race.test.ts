@@ -148,7 +148,7 @@ describe("a sale on two servers", () => {
 describe("a pool of two connections", () => {
   // Known from comparable systems: a pool exhausted by transactions that each wait for a second connection.
   test("40 orders, payments and cancellations at once all get through: nobody holds one and waits for another", async () => {
-    const shop = await Shop.open({ settings: { databaseConnections: 2, databaseWaitMs: 60_000 } })
+    const shop = await Shop.open({ servers: 2, settings: { databaseConnections: 2, databaseWaitMs: 60_000 } })
     try {
       const sku = await shop.newProduct("tea", 1_000, 10)
       const buyers = await shop.newUsers(40, 1_000)
