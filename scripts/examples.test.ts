@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:http"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { once } from "node:events"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
@@ -25,7 +25,7 @@ let shop: RunningServer
 const opened: Array<() => Promise<void>> = []
 
 beforeAll(async () => {
-  tarballs = await packPackages(["domain", "client-sdk", "server"], packed)
+  tarballs = await packPackages(["domain", "client-sdk", "server", "testkit"], packed)
   const services = await startServices()
   opened.push(() => services.stop())
   const database = await (await databaseFactory(services.sql)).create()
@@ -86,6 +86,20 @@ it("embedded-server serves and audits", { timeout: 300_000 }, () =>
     const printed = await runNode(directory, "dist/main.js")
     expect(printed).toMatch(/^3 products on the first page$/m)
     expect(printed).toMatch(/^the books are right$/m)
+  })
+)
+
+it("testkit-elsewhere finds its bug and draws it", { timeout: 300_000 }, () =>
+  withExample("testkit-elsewhere", async (directory) => {
+    // On servers that it finds itself: it knows nothing of the shop.
+    const vitest = ["node_modules/vitest/vitest.mjs", "run", "--no-color"]
+    const printed = await runProgram(node24(), vitest, { cwd: directory })
+    expect(printed).toMatch(/Tests {2}4 passed \(4\)/)
+    expect(printed).toMatch(/found after \d+ schedules, repeats as steps:\d+/)
+    const [timeline = ""] = readdirSync(join(directory, "timelines"))
+    expect(readFileSync(join(directory, "timelines", timeline), "utf8")).toContain(
+      "number 2 was handed out twice"
+    )
   })
 )
 

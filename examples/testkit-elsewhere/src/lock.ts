@@ -1,0 +1,35 @@
+import { randomUUID } from "node:crypto"
+import type { Redis } from "ioredis"
+
+/** A lock with a lease, in one key of Redis. */
+export interface Lock {
+  /** Answers whether it was free and is now ours. */
+  acquire(redis: Redis): Promise<boolean>
+  release(redis: Redis): Promise<void>
+}
+
+const KEY = "counter:lock"
+const LEASE_MS = 5_000
+
+/** As it was first: whoever is done deletes the key. */
+export const deletingLock = (): Lock => ({
+  acquire: async (redis) => (await redis.set(KEY, "taken", "PX", LEASE_MS, "NX")) === "OK",
+  release: async (redis) => {
+    await redis.del(KEY)
+  }
+})
+
+const DELETE_IF_MINE = `
+if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end
+return 0`
+
+/** As it is now: whoever is done deletes the key if it is still theirs. */
+export const owningLock = (): Lock => {
+  const me = randomUUID()
+  return {
+    acquire: async (redis) => (await redis.set(KEY, me, "PX", LEASE_MS, "NX")) === "OK",
+    release: async (redis) => {
+      await redis.eval(DELETE_IF_MINE, 1, KEY, me)
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import { setTimeout } from "node:timers/promises"
+import { expectExactly, type Model } from "@holdfast/testkit"
+import { expect } from "vitest"
+import { takeNumber } from "../src/counter.ts"
+import { owningLock } from "../src/lock.ts"
+import { enter, leave, test } from "./bakery.ts"
+
+/** What a ticket machine promises: the numbers in order, each once. */
+const ticketMachine: Model<number, "take", number> = {
+  name: "ticket machine",
+  initial: () => 0,
+  step: (last, _take, number) => (typeof number === "symbol" || number === last + 1 ? last + 1 : undefined)
+}
+
+test("thirty visitors at once get the numbers 1 to 30, in an order that exists", async ({
+  sql,
+  redis,
+  race,
+  history
+}) => {
+  const numbers = history(ticketMachine)
+  const queue = await race(30, async (index) => {
+    const visitor = await enter(sql.url, redis.url)
+    try {
+      return await numbers.record(`visitor ${index}`, "take", async () => {
+        for (;;) {
+          const number = await takeNumber(visitor.sql, visitor.redis, owningLock())
+          if (number !== undefined) return number
+          await setTimeout(2 + Math.random() * 8)
+        }
+      })
+    } finally {
+      leave(visitor)
+    }
+  })
+  expectExactly(queue, 30)
+  numbers.expectLinearizable()
+  expect(await sql.query("SELECT last FROM counters")).toEqual([{ last: 30 }])
+})
