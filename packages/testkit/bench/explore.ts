@@ -6,14 +6,10 @@
  * `--soak` runs every corrected scenario under so many schedules and fails on a false alarm.
  */
 import { explore, replay, type Exploration, type ExploreOptions } from "../src/explore/explore.ts"
-import { seededRandom } from "../src/explore/random.ts"
 import { PlantedWorld } from "../src/explore/testing/planted-world.ts"
 import { plantedBugs } from "../src/explore/testing/planted/all.ts"
 import { rowsOf, type PlantedBug } from "../src/explore/testing/planted/planted.ts"
-import { checkLinearizable } from "../src/history/linearizability.ts"
-import { mutex } from "../src/history/models/mutex.ts"
-import { waitingMutex } from "../src/history/testing/objects.ts"
-import { simulate } from "../src/history/testing/simulate.ts"
+import { checkerFigures } from "./testkit/checker.ts"
 
 const ROUNDS = 5
 
@@ -21,18 +17,6 @@ const median = (values: ReadonlyArray<number>): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
 const rounded = (value: number): number => Math.round(value * 10) / 10
-
-/** 10,000 operations of 50 clients on a mutex. */
-const checkerFigures = () => {
-  const history = simulate(waitingMutex, { clients: 50, operations: 10_000 }, seededRandom(7))
-  const times = Array.from({ length: ROUNDS }, () => {
-    const startedAtMs = performance.now()
-    const { verdict } = checkLinearizable(history, mutex())
-    if (verdict !== "ok") throw new Error(`The checker says ${verdict}.`)
-    return performance.now() - startedAtMs
-  })
-  return { operations: history.length, clients: 50, medianMs: rounded(median(times)) }
-}
 
 /** Three clients that read and decrement a counter: two steps each. */
 const redisCounter: PlantedBug = {
@@ -120,7 +104,7 @@ export const run = async ({
   try {
     if (soak) return await soakFigures(world, { schedules, seed, onProgress })
     return {
-      checker: checkerFigures(),
+      checker: checkerFigures(ROUNDS),
       explorer: {
         redis: await throughput(world, redisCounter, 2_000),
         sql: await throughput(world, sqlTransaction, 200)

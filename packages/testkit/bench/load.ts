@@ -2,10 +2,9 @@
  * How much an open loop sees of a stall that a closed loop hides: the same Redis, frozen for a while by the fault
  * proxy, measured both ways in one run.
  *
- *   node --conditions=holdfast-source packages/testkit/bench/load.ts [--json] [--svg FILE]
+ *   npm run bench -- load [--json] [--svg FILE]
  */
 import { writeFileSync } from "node:fs"
-import { parseArgs } from "node:util"
 import { Redis } from "ioredis"
 import { faultProxy, load, startServices } from "../src/index.ts"
 import { Latencies } from "../src/load/latencies.ts"
@@ -43,7 +42,8 @@ const closedLoop = async (fn: () => Promise<unknown>) => {
   return latencies.summary()
 }
 
-export const benchLoad = async () => {
+/** Latencies by both ways of measuring; `svg` names a file for the plot of the open loop. */
+export const run = async ({ svg }: { readonly svg?: unknown } = {}) => {
   await using services = await startServices({ sql: false })
   await using proxy = await faultProxy({ upstream: services.redis, protocol: "redis" })
   const redis = new Redis({ host: proxy.host, port: proxy.port })
@@ -51,16 +51,9 @@ export const benchLoad = async () => {
     await redis.ping()
     const closed = await withStall(proxy, () => closedLoop(() => redis.ping()))
     const open = await withStall(proxy, () => load({ rate, durationMs, fn: () => redis.ping() }))
-    return { open, result: { rate, durationMs, stallMs, closedLoop: closed, openLoop: open.latency } }
+    if (typeof svg === "string") writeFileSync(svg, open.toSvg(`Redis, frozen for ${stallMs} ms`))
+    return { rate, durationMs, stallMs, closedLoop: closed, openLoop: open.latency }
   } finally {
     redis.disconnect()
   }
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({ options: { json: { type: "boolean" }, svg: { type: "string" } } })
-  const { open, result } = await benchLoad()
-  if (values.svg !== undefined) writeFileSync(values.svg, open.toSvg(`Redis, frozen for ${stallMs} ms`))
-  if (values.json === true) console.log(JSON.stringify(result))
-  else console.table({ "closed loop (ms)": result.closedLoop, "open loop (ms)": result.openLoop })
 }

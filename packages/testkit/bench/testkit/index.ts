@@ -1,5 +1,7 @@
 // npm run bench -- testkit [--rounds 10] [--kills 100] [--source native|docker|packages] [--json]
 import { sources, type Source } from "../../src/services/service.ts"
+import { loadAccuracy } from "./accuracy.ts"
+import { checkerFigures } from "./checker.ts"
 import { dockerKills, nativeKills } from "./kills.ts"
 import { readyFigures } from "./ready.ts"
 
@@ -9,7 +11,10 @@ interface Options {
   readonly source?: unknown
 }
 
-/** How quickly services and databases are ready, and how quickly they are gone when their runner is killed. */
+/**
+ * How quickly services and databases are ready, how quickly they are gone when their runner is killed, how quickly the
+ * checker judges, and how punctual the load generator is. The explorer has a benchmark of its own.
+ */
 export async function run({ rounds = 10, kills = 100, source = "native" }: Options = {}) {
   const from = sourceNamed(String(source))
   const ready = await readyFigures(from, Number(rounds))
@@ -17,7 +22,13 @@ export async function run({ rounds = 10, kills = 100, source = "native" }: Optio
     from === "docker"
       ? { containersAfterKill: await dockerKills(Number(kills)) }
       : { serversAfterKill: await nativeKills(Number(kills)) }
-  return { source: from, ...ready, ...gone }
+  return {
+    source: from,
+    ...ready,
+    checker: checkerFigures(Number(rounds)),
+    loadGenerator: await loadAccuracy(),
+    ...gone
+  }
 }
 
 function sourceNamed(name: string): Source {

@@ -1,0 +1,16 @@
+// How punctually the load generator starts its calls.
+import { setImmediate } from "node:timers/promises"
+import { load } from "../../src/index.ts"
+
+const RATE = 1_000
+const DURATION_MS = 5_000
+
+/** Calls that cost nothing, so that their delay is the generator's own. */
+export async function loadAccuracy() {
+  const { calls, completedPerSecond, startDelay } = await load({
+    rate: RATE,
+    durationMs: DURATION_MS,
+    fn: () => setImmediate()
+  })
+  return { ratePerSecond: RATE, calls: calls.succeeded, completedPerSecond, startDelayMs: startDelay }
+}
