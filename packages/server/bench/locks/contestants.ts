@@ -50,17 +50,28 @@ export const holdfast = (client: Redis): Effect.Effect<Contestant, never, Scope.
     return { name: "holdfast", sends: ["eval", "evalsha"], loop }
   })
 
-export const redisSemaphore = (client: Redis): Contestant => ({
-  name: "redis-semaphore",
-  sends: ["set", "eval", "evalsha"],
+export const redisSemaphore = (client: Redis): Contestant =>
+  promising("redis-semaphore", ["set", "eval", "evalsha"], async (key) => {
+    const mutex = new Mutex(client, `bench-peer:${key}`, { lockTimeout: 10_000, acquireTimeout: 60_000 })
+    await mutex.acquire()
+    return () => mutex.release()
+  })
+
+/** A contestant that promises: `acquire` resolves to what gives the lock back. */
+export const promising = (
+  name: string,
+  sends: ReadonlyArray<string>,
+  acquire: (key: string) => Promise<() => Promise<unknown>>
+): Contestant => ({
+  name,
+  sends,
   loop: async (key, observer) => {
     while (observer.goesOn()) {
-      const mutex = new Mutex(client, `bench-peer:${key}`, { lockTimeout: 10_000, acquireTimeout: 60_000 })
       observer.asked()
-      await mutex.acquire()
+      const release = await acquire(key)
       observer.entered()
       if (observer.sectionMs > 0) await new Promise((resolve) => setTimeout(resolve, observer.sectionMs))
-      await mutex.release()
+      await release()
     }
   }
 })

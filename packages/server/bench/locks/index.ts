@@ -3,7 +3,14 @@ import { startServices } from "@holdfast/testkit"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
 import { type Contestant, holdfast, redisSemaphore } from "./contestants.ts"
-import { emptyTally, takeTurn, type Tally } from "./measure.ts"
+import {
+  commandsPerSection,
+  summary,
+  takeTurns,
+  type Tally,
+  throughput,
+  type TurnOptions
+} from "./measure.ts"
 import { invertedPairsPercent, jain, percentile } from "./statistics.ts"
 
 export interface LockBenchOptions {
@@ -77,14 +84,17 @@ const measureAll = async (
   observer: Redis,
   settings: Settings
 ): Promise<LockBenchResult> => {
-  await inTurns(contestants, observer, { ...settings, turns: 1, turnMs: 300 }, settings.waiters, SECTION_MS) // warm up
-  const contended = await inTurns(contestants, observer, settings, settings.waiters, SECTION_MS)
+  const inTurns = (options: Partial<TurnOptions>) =>
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one tally for each of the two
+    takeTurns(contestants, observer, { ...settings, sectionMs: SECTION_MS, ...options }) as Promise<Tallies>
+  await inTurns({ turns: 1, turnMs: 300 }) // warm up
+  const contended = await inTurns({})
   const subscribers = await countSubscribers(observer)
   settings.onProgress(`contended: ${JSON.stringify(contended.map(summary))}`)
-  const brief = { ...settings, turnMs: settings.turnMs / 2 }
-  const uncontended = await inTurns(contestants, observer, brief, 1, SECTION_MS)
+  const alone = { waiters: 1, turnMs: settings.turnMs / 2 }
+  const uncontended = await inTurns(alone)
   settings.onProgress(`uncontended: ${JSON.stringify(uncontended.map(summary))}`)
-  const empty = await inTurns(contestants, observer, brief, 1, 0)
+  const empty = await inTurns({ ...alone, sectionMs: 0 })
   settings.onProgress(`empty sections: ${JSON.stringify(empty.map(summary))}`)
   const ourBurst = await burst(contestants[0])
   return {
@@ -116,23 +126,6 @@ const measureAll = async (
 
 type Tallies = readonly [ours: Tally, theirs: Tally]
 
-/** Turn by turn, so that whatever else the machine does meets both alike. */
-const inTurns = async (
-  [ours, theirs]: Contestants,
-  observer: Redis,
-  { turnMs, turns }: Settings,
-  waiters: number,
-  sectionMs: number
-): Promise<Tallies> => {
-  const tallies = [emptyTally(waiters), emptyTally(waiters)] as const
-  for (let turn = 0; turn < turns; turn += 1) {
-    const options = { waiters, sectionMs, durationMs: turnMs, key: `turn-${turn}` }
-    await takeTurn(ours, observer, tallies[0], options)
-    await takeTurn(theirs, observer, tallies[1], options)
-  }
-  return tallies
-}
-
 /** Everybody asks at once, once; how far the order of entering is from the order of asking. The worst of many. */
 const burst = async (contestant: Contestant): Promise<number> => {
   const percents: Array<number> = []
@@ -159,19 +152,8 @@ const countSubscribers = async (observer: Redis): Promise<number> =>
     .split("\n")
     .filter((line) => line.trim() !== "").length
 
-const throughput = ({ elapsedMs, sections }: Tally): number => (sections / elapsedMs) * 1_000
-const commandsPerSection = ({ commands, sections }: Tally): number => commands / sections
 const ratio = ([ours, theirs]: Tallies, figure: (tally: Tally) => number): number =>
   figure(ours) / figure(theirs)
-
-const summary = (tally: Tally) => ({
-  sectionsPerSecond: throughput(tally),
-  commandsPerSection: commandsPerSection(tally),
-  waitP50Ms: percentile(tally.waitsMs, 0.5),
-  waitP99Ms: percentile(tally.waitsMs, 0.99),
-  jain: jain(tally.byWaiter),
-  maxOvertakes: tally.maxOvertakes
-})
 
 const named = ([ours, theirs]: Contestants, [ourTally, theirTally]: Tallies) => ({
   [ours.name]: summary(ourTally),

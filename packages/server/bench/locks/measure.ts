@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis"
 import type { Contestant } from "./contestants.ts"
+import { jain, percentile } from "./statistics.ts"
 
 /** What one contestant did, over all of its turns. */
 export interface Tally {
@@ -13,7 +14,7 @@ export interface Tally {
   maxOvertakes: number
 }
 
-export const emptyTally = (waiters: number): Tally => ({
+const emptyTally = (waiters: number): Tally => ({
   sections: 0,
   elapsedMs: 0,
   commands: 0,
@@ -22,8 +23,29 @@ export const emptyTally = (waiters: number): Tally => ({
   maxOvertakes: 0
 })
 
+export interface TurnOptions {
+  readonly turns: number
+  readonly turnMs: number
+  readonly waiters: number
+  readonly sectionMs: number
+}
+
+/** Every contestant in turn, again and again, so that whatever else the machine does meets all alike. */
+export const takeTurns = async (
+  contestants: ReadonlyArray<Contestant>,
+  redis: Redis,
+  { sectionMs, turnMs, turns, waiters }: TurnOptions
+): Promise<ReadonlyArray<Tally>> => {
+  const tallies = contestants.map((contestant) => ({ contestant, tally: emptyTally(waiters) }))
+  for (let turn = 0; turn < turns; turn += 1) {
+    const options = { waiters, sectionMs, durationMs: turnMs, key: `turn-${turn}` }
+    for (const { contestant, tally } of tallies) await takeTurn(contestant, redis, tally, options)
+  }
+  return tallies.map(({ tally }) => tally)
+}
+
 /** One turn: so many waiters loop over one key for so long. */
-export const takeTurn = async (
+const takeTurn = async (
   contestant: Contestant,
   redis: Redis,
   tally: Tally,
@@ -72,3 +94,16 @@ const commandsSent = async (redis: Redis, { sends }: Contestant): Promise<number
     Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(statistics)?.[1] ?? 0)
   return sends.reduce((sum, name) => sum + calls(name), 0)
 }
+
+export const throughput = ({ elapsedMs, sections }: Tally): number => (sections / elapsedMs) * 1_000
+export const commandsPerSection = ({ commands, sections }: Tally): number => commands / sections
+
+/** The figures of one contestant. */
+export const summary = (tally: Tally) => ({
+  sectionsPerSecond: throughput(tally),
+  commandsPerSection: commandsPerSection(tally),
+  waitP50Ms: percentile(tally.waitsMs, 0.5),
+  waitP99Ms: percentile(tally.waitsMs, 0.99),
+  jain: jain(tally.byWaiter),
+  maxOvertakes: tally.maxOvertakes
+})

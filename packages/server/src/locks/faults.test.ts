@@ -118,6 +118,50 @@ describe("a connection that is cut", () => {
   })
 })
 
+describe("a subscription that is lost", () => {
+  /** A process in line, whose connections go through the proxy, behind a holder whose do not. */
+  const inLine = async () => {
+    const { proxy, url } = await proxied()
+    // Nobody looks by himself before the test is over.
+    const ours = redis.member({ fallbackMs: 60_000 }, url)
+    const mayLeave = gate()
+    const held = redis.member().run(withLock(turn, "a")(mayLeave.passed))
+    await isHeld("turn:a")
+    const entered = ours.run(withLock(turn, "a")(Effect.sync(() => performance.now())))
+    const { queue } = lockKeys("turn:a")
+    await eventually(async () => expect(await redis.plain.llen(queue)).toBe(1))
+    const channel = String(await redis.plain.lindex(queue, 0)).replace(/\/[^/]*$/, "")
+    const receivers = async () => Number((await redis.plain.pubsub("NUMSUB", channel))[1])
+    return { proxy, mayLeave, held, entered, receivers }
+  }
+
+  it("makes those in line look as soon as it is back: they were passed over meanwhile", async () => {
+    const { entered, held, mayLeave, proxy, receivers } = await inLine()
+    await proxy.refuse()
+    await redis.plain.client("KILL", "TYPE", "PUBSUB")
+    await eventually(async () => expect(await receivers()).toBe(0))
+    mayLeave.open()
+    await held
+    expect(await owner("turn:a")).toBeNull()
+    const backAtMs = performance.now()
+    await proxy.accept()
+    expect((await entered) - backAtMs).toBeLessThan(SOONER_THAN_A_LEASE_MS)
+  })
+
+  it("makes those in line look as soon as it is back: a message was lost with it", async () => {
+    const { entered, held, mayLeave, proxy, receivers } = await inLine()
+    expect(await receivers()).toBe(1)
+    proxy.freeze("reply")
+    mayLeave.open()
+    await held
+    expect(await owner("turn:a")).not.toBeNull()
+    const backAtMs = performance.now()
+    proxy.cutAll("reset")
+    proxy.thaw()
+    expect((await entered) - backAtMs).toBeLessThan(SOONER_THAN_A_LEASE_MS)
+  })
+})
+
 describe("Redis that dies", () => {
   it("ends the lock of a holder at the end of its lease, and tokens go on rising when it is back without memory", async () => {
     const { exit, run } = redis.member()
@@ -148,6 +192,9 @@ describe("a holder that dies", () => {
     expect(performance.now() - diedAtMs).toBeLessThan(1_000 + NOISE_MS)
   })
 })
+
+/** Half of the lease after whose end everybody looks anyway. */
+const SOONER_THAN_A_LEASE_MS = 5_000
 
 /** What a loaded machine adds. */
 const NOISE_MS = 150

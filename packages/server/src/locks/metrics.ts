@@ -67,23 +67,22 @@ const makeMetrics = (scope: string): LockMetrics => {
   let waitingNow = 0
   return {
     waiting: (attempt) =>
-      Effect.suspend(() => {
+      Effect.withFiber(({ context }) => {
         const startedAtMs = performance.now()
-        waitingNow += 1
+        waitingOf.updateUnsafe((waitingNow += 1), context)
         return Effect.onExit(attempt, (exit) => {
-          waitingNow -= 1
-          return Effect.andThen(
-            Metric.update(waitingOf, waitingNow),
-            Exit.isSuccess(exit)
-              ? Metric.update(waitOf, performance.now() - startedAtMs)
-              : Metric.update(refusedOf, 1)
-          )
+          waitingOf.updateUnsafe((waitingNow -= 1), context)
+          if (Exit.isSuccess(exit)) waitOf.updateUnsafe(performance.now() - startedAtMs, context)
+          else refusedOf.updateUnsafe(1, context)
+          return Effect.void
         })
       }),
     ended: (outcome, heldMs) =>
-      outcome._tag === "Released"
-        ? Metric.update(holdOf, heldMs)
-        : Effect.andThen(Metric.update(holdOf, heldMs), Metric.update(overrunOf, 1)),
+      Effect.withFiber(({ context }) => {
+        holdOf.updateUnsafe(heldMs, context)
+        if (outcome._tag === "Overrun") overrunOf.updateUnsafe(1, context)
+        return Effect.void
+      }),
     fellBack: Metric.update(Metric.withAttributes(fallback, attributes), 1),
     lost: Metric.update(Metric.withAttributes(lost, attributes), 1)
   }

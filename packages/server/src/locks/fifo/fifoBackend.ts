@@ -1,5 +1,4 @@
 import { Cause, Effect, Exit, type Scope } from "effect"
-import { Cluster } from "ioredis"
 import type { RedisClient } from "../../redis/connect.ts"
 import {
   type Lease,
@@ -26,7 +25,6 @@ import {
   leave,
   leaveForGood,
   type Line,
-  scriptParameters,
   tryOnce
 } from "./line.ts"
 import { lockScripts } from "./scripts.ts"
@@ -39,11 +37,10 @@ export const fifoBackend = (
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const scripts = lockScripts(client)
-    const isCluster = client instanceof Cluster
     const grants = yield* makeGrants(client, ({ id, leaseMs, mutex }) => {
-      scripts.leave(companions(mutex), ...scriptParameters(isCluster, id, leaseMs), 0).catch(() => {})
+      scripts.leave(companions(mutex), id, leaseMs, 0).catch(() => {})
     })
-    const line: Line = { client, scripts, isCluster, timings: { ...DEFAULT_TIMINGS, ...timings }, scope }
+    const line: Line = { client, scripts, timings: { ...DEFAULT_TIMINGS, ...timings }, scope }
     return {
       acquire: (request, restore) => acquire(line, grants, request, restore),
       ping: Effect.asVoid(call(() => client.ping(), line.timings.answerWithinMs)),

@@ -58,8 +58,8 @@ export const makeGrants = (
       const waiters = new Map<string, WaiterState>()
       const subscription = makeSubscription(client, channel, {
         onMessage: (message) => deliver(message, channel, waiters, onUnclaimed),
-        // Messages were lost while the connection was: everybody looks for themselves.
-        onInterrupted: () => {
+        // Messages may have been lost with the connection: everybody looks for themselves.
+        onHearingAgain: () => {
           for (const waiter of waiters.values()) waiter.wake?.()
         }
       })
@@ -118,13 +118,15 @@ const waiterMaker = (channel: string, waiters: Map<string, WaiterState>) => {
 
 interface Listener {
   readonly onMessage: (message: string) => void
-  readonly onInterrupted: () => void
+  /** The connection was lost and is back, so messages may be missing. */
+  readonly onHearingAgain: () => void
 }
 
 /** Opens the connection on first use, and keeps the subscription through every reconnect. */
 const makeSubscription = (client: RedisClient, channel: string, listener: Listener) => {
   let subscriber: RedisClient | undefined
   let isListening = false
+  let hasMissed = false
   let heard: Promise<void> | undefined
 
   const open = (): Promise<void> => {
@@ -133,11 +135,19 @@ const makeSubscription = (client: RedisClient, channel: string, listener: Listen
     opened.on("message", (from: string, message: string) => {
       if (from === channel) listener.onMessage(message)
     })
-    // ioredis subscribes again by itself; only what was published meanwhile is gone.
-    opened.on("ready", () => {
-      if (isListening) listener.onInterrupted()
-    })
+    opened.on("close", () => void (hasMissed = isListening))
+    opened.on("ready", catchUp)
+    if (opened !== client) client.on("ready", catchUp)
     return subscribe(opened)
+  }
+  /**
+   * ioredis subscribes again by itself; only what was published meanwhile is gone. Who looks before the subscription
+   * stands may miss the next message as well, so it is confirmed first; and looking takes the other connection.
+   */
+  const catchUp = () => {
+    if (!hasMissed || subscriber?.status !== "ready" || client.status !== "ready") return
+    hasMissed = false
+    subscriber.subscribe(channel).then(listener.onHearingAgain, () => void (hasMissed = true))
   }
   const subscribe = (opened: RedisClient): Promise<void> =>
     opened.subscribe(channel).then(
@@ -148,6 +158,7 @@ const makeSubscription = (client: RedisClient, channel: string, listener: Listen
     )
   const close = () => {
     if (subscriber === undefined) return
+    client.off("ready", catchUp)
     if (subscriber === client) void client.unsubscribe(channel).catch(() => {})
     else subscriber.disconnect()
   }

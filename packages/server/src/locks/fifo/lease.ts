@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import { Mutex } from "redis-semaphore"
 import type { Lease, ReleaseOutcome, StoreAway } from "../LockBackend.ts"
 import { call } from "../call.ts"
-import { type Caller, leaveForGood, type Line, scriptParameters } from "./line.ts"
+import { type Caller, leaveForGood, type Line } from "./line.ts"
 
 /** The lease of an owner: `startMs` is not later than the moment at which Redis began it. */
 export const makeLease = (
@@ -52,8 +52,8 @@ const renewOnce = (
   )
 
 const release = (line: Line, caller: Caller): Effect.Effect<ReleaseOutcome> => {
-  const parameters = scriptParameters(line.isCluster, caller.id, caller.leaseMs)
-  return call(() => line.scripts.release(caller.keys, ...parameters), line.timings.answerWithinMs).pipe(
+  const { id, keys, leaseMs } = caller
+  return call(() => line.scripts.release(keys, id, leaseMs), line.timings.answerWithinMs).pipe(
     Effect.map(outcomeOf),
     Effect.catch(() =>
       // Nobody knows whether it arrived. Leaving passes the lock on if it is still ours.

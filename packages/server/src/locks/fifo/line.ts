@@ -25,7 +25,6 @@ export const DEFAULT_TIMINGS: Required<FifoTimings> = {
 export interface Line {
   readonly client: RedisClient
   readonly scripts: LockScripts
-  readonly isCluster: boolean
   readonly timings: Required<FifoTimings>
   /** Where what is left to do after a caller has gone is done. */
   readonly scope: Scope.Scope
@@ -73,28 +72,9 @@ export interface Left {
   readonly placeInLine: number | null
 }
 
-/** A longer line is not worth joining. */
-const LONGEST_LINE = 20_000
-
-/** The last token of a key is kept for this long: the clock of Redis would have to go back by more to repeat one. */
-const TOKEN_TTL_MS = 60_000
-
-/** In a cluster nobody can count receivers: a lock that was handed over is short until its owner renews it. */
-const CLUSTER_GRANT_MS = 2_000
-
-/** What every script begins with. */
-export const scriptParameters = (isCluster: boolean, id: string, leaseMs: number) =>
-  [
-    id,
-    leaseMs,
-    isCluster ? Math.min(leaseMs, CLUSTER_GRANT_MS) : leaseMs,
-    TOKEN_TTL_MS,
-    isCluster ? 0 : 1
-  ] as const
-
 /** Asks for the lock without standing in line. */
 export const tryOnce = (line: Line, caller: Caller): Effect.Effect<Acquired | Busy, StoreAway> =>
-  Effect.map(look(line, caller, [0, 0, 0, 0]), (reply) => {
+  Effect.map(look(line, caller, [0, 0, 0]), (reply) => {
     if (reply._tag === "Acquired" || reply._tag === "Busy") return reply
     throw new Error(`a script answered ${reply._tag} to a caller that does not wait`)
   })
@@ -107,12 +87,7 @@ export const joinLine = (
   waitMs: number
 ): Effect.Effect<Acquired | InLine | LineFull, StoreAway> =>
   Effect.map(
-    look(line, caller, [
-      1,
-      isQueued ? 1 : 0,
-      Math.ceil(waitMs) + caller.leaseMs + QUEUE_SLACK_MS,
-      LONGEST_LINE
-    ]),
+    look(line, caller, [1, isQueued ? 1 : 0, Math.ceil(waitMs) + caller.leaseMs + QUEUE_SLACK_MS]),
     (reply) => {
       if (reply._tag !== "Busy") return reply
       throw new Error("a script answered Busy to a caller that waits")
@@ -123,16 +98,13 @@ export const joinLine = (
 const QUEUE_SLACK_MS = 10_000
 
 const look = (
-  { isCluster, scripts, timings }: Line,
+  { scripts, timings }: Line,
   { id, keys, leaseMs }: Caller,
-  parameters: readonly [mayWait: 0 | 1, isQueued: 0 | 1, queueTtlMs: number, longestLine: number]
+  parameters: readonly [mayWait: 0 | 1, isQueued: 0 | 1, queueTtlMs: number]
 ): Effect.Effect<Acquired | Busy | InLine | LineFull, StoreAway> =>
   Effect.suspend(() => {
     const localMs = performance.now()
-    const asked = call(
-      () => scripts.acquire(keys, ...scriptParameters(isCluster, id, leaseMs), ...parameters),
-      timings.answerWithinMs
-    )
+    const asked = call(() => scripts.acquire(keys, id, leaseMs, ...parameters), timings.answerWithinMs)
     return Effect.map(asked, (reply) => readLook(reply, localMs))
   })
 
@@ -160,16 +132,13 @@ const readLook = (
 
 /** Leaves the line. Who meanwhile became the owner keeps the lock, if that is wanted, or passes it on. */
 export const leave = (
-  { isCluster, scripts, timings }: Line,
+  { scripts, timings }: Line,
   { id, keys, leaseMs }: Caller,
   mayKeep: boolean
 ): Effect.Effect<Acquired | Left, StoreAway> =>
   Effect.suspend(() => {
     const localMs = performance.now()
-    const asked = call(
-      () => scripts.leave(keys, ...scriptParameters(isCluster, id, leaseMs), mayKeep ? 1 : 0),
-      timings.answerWithinMs
-    )
+    const asked = call(() => scripts.leave(keys, id, leaseMs, mayKeep ? 1 : 0), timings.answerWithinMs)
     return Effect.map(asked, ([kind, first, second]): Acquired | Left =>
       kind === 1
         ? { _tag: "Acquired", token: Number(first), anchor: { localMs, redisMs: Number(second) } }

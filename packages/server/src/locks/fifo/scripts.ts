@@ -6,22 +6,39 @@
  * An identifier is `<channel of the process>/<number>`. Handing over means: set the key to the next identifier, then
  * tell its process. A channel without receivers belongs to a process that is gone, so its waiter is skipped.
  */
+import { Cluster } from "ioredis"
 import type { LockKeys } from "./keys.ts"
 import type { RedisClient } from "../../redis/connect.ts"
 
-const prelude = `
+/** The last token of a key is kept for this long: the clock of Redis would have to go back by more to repeat one. */
+const TOKEN_TTL_MS = 60_000
+
+/** A longer line is not worth joining. */
+const LONGEST_LINE = 20_000
+
+/** In a cluster nobody can count receivers: a lock that was handed over is short until its owner renews it. */
+const CLUSTER_GRANT_MS = 2_000
+
+/** What the scripts do alike. A lock that is free and has no line should cost few calls, so the clock is read last. */
+const prelude = (isCluster: boolean): string => `
 local mutex, queue, tokens = KEYS[1], KEYS[2], KEYS[3]
-local id, leaseMs, grantMs, tokenTtlMs, countReceivers = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local time = redis.call('TIME')
-local nowMs = time[1] * 1000 + math.floor(time[2] / 1000)
+local id, leaseMs = ARGV[1], ARGV[2]
+local time
+
+local function nowMs()
+  time = time or redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 
 -- Rises for ever: with the clock, and by one where the clock stands still or goes back.
 local function mint()
+  time = time or redis.call('TIME')
   local token = time[1] * 1000000 + time[2]
-  local previous = tonumber(redis.call('GET', tokens) or '0')
-  if token <= previous then token = previous + 1 end
   local text = string.format('%.0f', token)
-  redis.call('SET', tokens, text, 'PX', tokenTtlMs)
+  local previous = redis.call('SET', tokens, text, 'PX', ${TOKEN_TTL_MS}, 'GET')
+  if not previous or tonumber(previous) < token then return text end
+  text = string.format('%.0f', previous + 1)
+  redis.call('SET', tokens, text, 'PX', ${TOKEN_TTL_MS})
   return text
 end
 
@@ -32,8 +49,10 @@ local function handOver(me)
     local waiter = redis.call('LPOP', queue)
     if not waiter or waiter == me then return waiter end
     token = token or mint()
-    local grant = string.match(waiter, '[^/]+$') .. ' ' .. token .. ' ' .. string.format('%.0f', nowMs) .. ' ' .. grantMs .. ' ' .. mutex
-    if redis.call('PUBLISH', string.match(waiter, '^(.*)/'), grant) > 0 or countReceivers == '0' then
+    local grantMs = ${isCluster ? `math.min(leaseMs, ${CLUSTER_GRANT_MS})` : "leaseMs"}
+    local grant = string.match(waiter, '[^/]+$') .. ' ' .. token .. ' ' .. string.format('%.0f', nowMs()) .. ' ' .. grantMs .. ' ' .. mutex
+    local receivers = redis.call('PUBLISH', string.match(waiter, '^(.*)/'), grant)
+    if ${isCluster ? "true" : "receivers > 0"} then
       redis.call('SET', mutex, waiter, 'PX', grantMs)
       return waiter
     end
@@ -42,34 +61,31 @@ end
 `
 
 /** Replies {1, token, nowMs}: owned. {0, owner, leaseLeftMs}: busy. {2, owner, leaseLeftMs, place, nowMs}: in line. */
-const acquire = `${prelude}
-local mayWait, isQueued, queueTtlMs, longestQueue = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
-local owner = redis.call('GET', mutex)
+const acquire = `
+local mayWait, isQueued, queueTtlMs = ARGV[3], ARGV[4], tonumber(ARGV[5])
+local owner = redis.call('SET', mutex, id, 'NX', 'GET', 'PX', leaseMs)
 if owner == id then
   redis.call('PEXPIRE', mutex, leaseMs)
-  return {1, redis.call('GET', tokens) or mint(), nowMs}
+  return {1, redis.call('GET', tokens) or mint(), nowMs()}
 end
 if not owner then
   owner = handOver(id)
-  if not owner or owner == id then
-    redis.call('SET', mutex, id, 'PX', leaseMs)
-    return {1, mint(), nowMs}
-  end
+  if not owner or owner == id then return {1, mint(), nowMs()} end
 end
 local leaseLeftMs = redis.call('PTTL', mutex)
 if mayWait == '0' then return {0, owner, leaseLeftMs} end
 local before = isQueued == '1' and redis.call('LPOS', queue, id)
 if not before then
   before = redis.call('LLEN', queue)
-  if before >= longestQueue then return {3, owner, before + 1} end
+  if before >= ${LONGEST_LINE} then return {3, owner, before + 1} end
   redis.call('RPUSH', queue, id)
   if redis.call('PTTL', queue) < queueTtlMs then redis.call('PEXPIRE', queue, queueTtlMs) end
 end
-return {2, owner, leaseLeftMs, before + 1, nowMs}
+return {2, owner, leaseLeftMs, before + 1, nowMs()}
 `
 
 /** Replies {1}: free now. {2}: handed over. {0, owner}: it was not ours any more; the owner is '' for nobody. */
-const release = `${prelude}
+const release = `
 local owner = redis.call('GET', mutex)
 if owner ~= id then return {0, owner or ''} end
 if handOver() then return {2} end
@@ -81,13 +97,13 @@ return {1}
  * Leaves the line, and gives the lock on if it came meanwhile; with mayKeep it is kept then.
  * Replies {1, token, nowMs}: kept. {0, owner, place}: left, with '' for nobody and 0 for not in line.
  */
-const leave = `${prelude}
-local mayKeep = ARGV[6]
+const leave = `
+local mayKeep = ARGV[3]
 local owner = redis.call('GET', mutex)
 if owner == id then
   if mayKeep == '1' then
     redis.call('PEXPIRE', mutex, leaseMs)
-    return {1, redis.call('GET', tokens) or mint(), nowMs}
+    return {1, redis.call('GET', tokens) or mint(), nowMs()}
   end
   if not handOver() then redis.call('DEL', mutex) end
   return {0, '', 0}
@@ -121,6 +137,7 @@ export interface LockScripts {
 type Command = (...keysAndParameters: ReadonlyArray<string | number>) => Promise<Reply>
 
 export const lockScripts = (client: RedisClient): LockScripts => {
+  const common = prelude(client instanceof Cluster)
   const bind = (name: string, lua: string): Script => {
     client.defineCommand(name, { numberOfKeys: 3, lua })
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- ioredis adds the method under this name
@@ -128,9 +145,9 @@ export const lockScripts = (client: RedisClient): LockScripts => {
     return (keys, ...parameters) => command(keys.mutex, keys.queue, keys.token, ...parameters)
   }
   return {
-    acquire: bind("holdfastLockAcquire", acquire),
-    release: bind("holdfastLockRelease", release),
-    leave: bind("holdfastLockLeave", leave),
+    acquire: bind("holdfastLockAcquire", common + acquire),
+    release: bind("holdfastLockRelease", common + release),
+    leave: bind("holdfastLockLeave", common + leave),
     inspect: bind("holdfastLockInspect", inspect)
   }
 }
