@@ -1,7 +1,15 @@
 import { LockTimeout, type LockScope, RequestInProgress, ServiceUnavailable } from "@holdfast/domain"
 import { Effect } from "effect"
 import type { Availability } from "./availability.ts"
-import type { Lease, LockBackend, LockRequest, ReleaseOutcome, Restore } from "./LockBackend.ts"
+import type {
+  Lease,
+  LockBackend,
+  LockBusy,
+  LockRequest,
+  NotInTime,
+  ReleaseOutcome,
+  Restore
+} from "./LockBackend.ts"
 import { type LockMetrics, metricsOf } from "./metrics.ts"
 
 export type AcquireFailure = LockTimeout | RequestInProgress | ServiceUnavailable
@@ -44,27 +52,16 @@ export const makeLockEngine = ({
     const metrics = metricsOf(scope.name)
     const startedAtMs = performance.now()
     const store = permits > 1 ? semaphores : backend
-    const attempt = (
+    const fallBack = () => withoutStore(scope, request, metrics, restore)
+    const attempt =
       store === undefined || !availability.isUp()
-        ? withoutStore(scope, request, metrics, restore)
-        : store
-            .acquire(request, restore)
-            .pipe(
-              Effect.catchTag("StoreAway", (away) =>
-                Effect.andThen(availability.report(away), withoutStore(scope, request, metrics, restore))
-              )
-            )
-    ).pipe(
-      Effect.catchTags({
-        LockBusy: ({ leaseLeftMs }) =>
-          Effect.fail(new RequestInProgress({ scope: scope.name, retryAfterMs: retryAfter(leaseLeftMs) })),
-        NotInTime: ({ holder, placeInLine }) =>
-          Effect.fail(
-            new LockTimeout({ scope: scope.name, key, holder, placeInLine, waitedMs: since(startedAtMs) })
+        ? fallBack()
+        : Effect.catch(store.acquire(request, restore), (failure) =>
+            failure._tag === "StoreAway"
+              ? Effect.andThen(availability.report(failure), fallBack())
+              : Effect.fail(failure)
           )
-      })
-    )
-    return metrics.waiting(attempt)
+    return metrics.waiting(Effect.mapError(attempt, (failure) => refusal(request, startedAtMs, failure)))
   }
 
   /** Redis is away: the database decides, later than Redis would have, but the same. */
@@ -87,7 +84,24 @@ export const makeLockEngine = ({
   return { acquire, release }
 }
 
-const since = (startMs: number): number => Math.round(performance.now() - startMs)
+/** What the caller is told. */
+const refusal = (
+  { key, scope }: LockRequest,
+  startedAtMs: number,
+  failure: LockBusy | NotInTime | ServiceUnavailable
+): AcquireFailure => {
+  switch (failure._tag) {
+    case "LockBusy":
+      return new RequestInProgress({ scope, retryAfterMs: retryAfter(failure.leaseLeftMs) })
+    case "NotInTime": {
+      const { holder, placeInLine } = failure
+      const waitedMs = Math.round(performance.now() - startedAtMs)
+      return new LockTimeout({ scope, key, holder, placeInLine, waitedMs })
+    }
+    default:
+      return failure
+  }
+}
 
 const retryAfter = (leaseLeftMs: number): number =>
   leaseLeftMs > 0 ? Math.min(Math.ceil(leaseLeftMs), BUSY_RETRY_AFTER_MS) : BUSY_RETRY_AFTER_MS

@@ -19,10 +19,11 @@ const books = ledgerFixture()
 
 const subject = (id: number) => String(id)
 const order = defineLockOrder([
-  lockScope({ name: "cart", prefix: "cart:", subject, mode: "pessimistic", leaseMs: 1_000, waitMs: 200 }),
+  lockScope({ name: "cart", prefix: "cart:", subject, mode: "pessimistic", leaseMs: 1_000 }),
+  lockScope({ name: "queue", prefix: "queue:", subject, mode: "pessimistic", waitMs: 200 }),
   lockScope({ name: "invoice", prefix: "invoice:", subject, mode: "optimistic", fenced: true })
 ])
-const { cart, invoice } = order.scopes
+const { cart, invoice, queue } = order.scopes
 
 const clients: Array<LocksClient> = []
 const client = (): LocksClient => {
@@ -55,8 +56,8 @@ describe("locks.run", () => {
 
   it("rejects with the errors of the domain", async () => {
     const locks = client()
-    await locks.run(cart, 1, async () => {
-      await expect(client().run(cart, 1, async () => {})).rejects.toBeInstanceOf(LockTimeout)
+    await locks.run(queue, 1, async () => {
+      await expect(client().run(queue, 1, async () => {})).rejects.toBeInstanceOf(LockTimeout)
     })
     await locks.run(invoice, 1, async () => {
       await expect(client().run(invoice, 1, async () => {})).rejects.toBeInstanceOf(RequestInProgress)
