@@ -56,11 +56,15 @@ export const makeLockEngine = ({
     const attempt =
       store === undefined || !availability.isUp()
         ? fallBack()
-        : Effect.catch(store.acquire(request, restore), (failure) =>
-            failure._tag === "StoreAway"
-              ? Effect.andThen(availability.report(failure), fallBack())
-              : Effect.fail(failure)
-          )
+        : store
+            .acquire(request, restore)
+            .pipe(
+              Effect.catch((failure) =>
+                failure._tag === "StoreAway"
+                  ? Effect.andThen(availability.report(failure), fallBack())
+                  : Effect.fail(failure)
+              )
+            )
     return metrics.waiting(Effect.mapError(attempt, (failure) => refusal(request, startedAtMs, failure)))
   }
 
