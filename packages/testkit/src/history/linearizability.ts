@@ -42,6 +42,9 @@ export interface Undecided {
   readonly steps: number
 }
 
+/** For a prefix that has an order, once an invariant has said what is wrong: nobody waits long for decoration. */
+const EXPLAIN_MS = 1_000
+
 /**
  * Tells whether the operations could have taken effect one after the other, each between its call and its return, as
  * the model says (linearizability: Herlihy and Wing, TOPLAS 1990).
@@ -59,10 +62,10 @@ export const checkLinearizable = <State, Input, Output>(
   const deadlineMs = options.deadlineMs ?? 10_000
   let steps = 0
 
-  const search = (name: string): SearchResult<State, Input, Output> => {
+  const search = (name: string, withinMs = deadlineMs): SearchResult<State, Input, Output> => {
     const result = searchOrder(partitions.get(name) ?? [], model, name, {
       ...options,
-      deadlineMs: deadlineMs - (performance.now() - startedAtMs),
+      deadlineMs: withinMs - (performance.now() - startedAtMs),
       maxSteps: (options.maxSteps ?? Infinity) - steps
     })
     steps += result.steps
@@ -71,7 +74,7 @@ export const checkLinearizable = <State, Input, Output>(
 
   if (broken !== undefined) {
     const { partition, violation } = broken
-    const result = search(partition)
+    const result = search(partition, Math.min(deadlineMs, EXPLAIN_MS))
     const illegal = violation.operations.at(-1)
     if (illegal === undefined) throw new TypeError(`Invariant ${violation.invariant} names no operation.`)
     if (result.verdict === "ok") throw new UnsoundInvariantError(model.name, violation)
