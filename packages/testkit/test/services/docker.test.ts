@@ -4,9 +4,8 @@ import { join } from "node:path"
 import { afterEach, describe, expect, it } from "vitest"
 import { startServices, type ServiceOptions } from "../../src/index.ts"
 import { engine } from "../../src/services/docker/engine.ts"
-import { messageOf } from "../../src/services/errors.ts"
 import { killRunners, startRunner } from "./killed.ts"
-import { concerns, query, withClient } from "./support.ts"
+import { concerns, dockerIsWanted, query, withClient } from "./support.ts"
 
 const concerned = concerns("docker")
 const docker = { source: ["docker"] } as const satisfies ServiceOptions
@@ -16,19 +15,7 @@ afterEach(killRunners)
 /** The bench holds the figure to a second; here a machine that is busy with other tests gets more. */
 const GONE_MS = 3_000
 
-const missing = await engine().then(() => undefined, messageOf)
-const required = process.env["CI"] === "true" || (process.env["HOLDFAST_REQUIRE_DOCKER"] ?? "") !== ""
-
-it.runIf(concerned && missing !== undefined && required)(
-  "has a Docker engine, which is required here",
-  () => {
-    throw new Error(missing)
-  }
-)
-if (concerned && missing !== undefined && !required)
-  console.warn(`The tests of source docker are skipped: ${missing}`)
-
-describe.runIf(concerned && missing === undefined)("services in containers", () => {
+describe.runIf(concerned && (await dockerIsWanted()))("services in containers", () => {
   it.each([
     ["mysql", "redis"],
     ["mariadb", "valkey"]

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -13,6 +13,7 @@ import {
 import {
   concerns,
   ownTemporaryBase,
+  packagesAreHere,
   privateSource,
   processExists,
   query,
@@ -179,10 +180,7 @@ describe.runIf(concerned)("a machine that has nothing", () => {
   })
 })
 
-const debian = existsSync("/usr/bin/apt-get") && existsSync("/usr/bin/dpkg-deb")
-if (!debian) console.warn("The tests of source packages are skipped: this is not Debian or Ubuntu.")
-
-describe.runIf(concerned && debian)("source packages", () => {
+describe.runIf(concerned && packagesAreHere())("source packages", () => {
   const cache = mkdtempSync(join(tmpdir(), "packages-"))
   afterAll(() => rmSync(cache, { recursive: true, force: true }))
 

@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto"
-import { mkdirSync, readdirSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { Redis } from "ioredis"
 import { createConnection, type RowDataPacket } from "mysql2/promise"
 export { processExists } from "../../src/services/native/owner.ts"
 import { beforeAll } from "vitest"
+import { engine } from "../../src/services/docker/engine.ts"
+import { messageOf } from "../../src/services/errors.ts"
 import { findRedis, findSql } from "../../src/services/native/installation.ts"
 import type { Source } from "../../src/services/service.ts"
 import { temporaryBase } from "../../src/services/settings.ts"
@@ -62,6 +64,25 @@ export async function privateSource(): Promise<"native" | "packages"> {
   if (sql !== undefined && redis !== undefined) return "native"
   console.warn("No servers are installed here: the tests of private servers run on unpacked ones.")
   return "packages"
+}
+
+/**
+ * Whether the tests of source docker are to run: where an engine answers, and where one is required (continuous
+ * integration, HOLDFAST_REQUIRE_DOCKER), so that they fail there without one.
+ */
+export async function dockerIsWanted(): Promise<boolean> {
+  const missing = await engine().then(() => undefined, messageOf)
+  const required = process.env["CI"] === "true" || (process.env["HOLDFAST_REQUIRE_DOCKER"] ?? "") !== ""
+  if (missing === undefined || required) return true
+  console.warn(`The tests of source docker are skipped: ${missing}`)
+  return false
+}
+
+/** Whether the tests of source packages can run: the distribution is Debian or one of its kin. */
+export function packagesAreHere(): boolean {
+  const debian = existsSync("/usr/bin/apt-get") && existsSync("/usr/bin/dpkg-deb")
+  if (!debian) console.warn("The tests of source packages are skipped: this is not Debian or Ubuntu.")
+  return debian
 }
 
 /** A place of its own for the temporary data of one test file, so that it sees what it left and nothing else. */

@@ -1,0 +1,3 @@
+import { serviceSetup } from "../../../src/vitest/index.ts"
+
+export default serviceSetup()
