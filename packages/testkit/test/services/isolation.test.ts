@@ -57,6 +57,23 @@ const seed = async (url: string) => {
 }
 
 describe("a database from a template", () => {
+  it("has tables that refer to each other in a circle", async () => {
+    const circle = async (url: string) => {
+      await query(url, "CREATE TABLE team (id INT PRIMARY KEY, lead_id INT NULL)")
+      await query(
+        url,
+        "CREATE TABLE person (id INT PRIMARY KEY, team_id INT NULL, CONSTRAINT member FOREIGN KEY (team_id) REFERENCES team (id))"
+      )
+      await query(url, "ALTER TABLE team ADD CONSTRAINT led FOREIGN KEY (lead_id) REFERENCES person (id)")
+    }
+    const factory = await databaseFactory(services.sql, { migrate: circle, migrations })
+    const { url } = await factory.create()
+    await query(url, "INSERT INTO team VALUES (1, NULL)")
+    await expect(query(url, "INSERT INTO person VALUES (1, 2)")).rejects.toThrow(/foreign key/i)
+    await query(url, "INSERT INTO person VALUES (1, 1)")
+    await expect(query(url, "UPDATE team SET lead_id = 9")).rejects.toThrow(/foreign key/i)
+  })
+
   it("has the schema, the rows, the views, the routines and the triggers", async () => {
     const factory = await databaseFactory(services.sql, { migrate, seed, migrations })
     const database = await factory.create()

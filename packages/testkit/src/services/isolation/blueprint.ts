@@ -107,16 +107,32 @@ async function readViews(
     const [created] = await session.query(`SHOW CREATE VIEW ${quoted(name)}`)
     definitions.set(name, String(created?.["Create View"]))
   }
+  const mentions = (name: string, other: string) => definitions.get(name)?.includes(quoted(other)) === true
+  return inOrder(names, mentions).map((name) => program(definitions.get(name), ""))
+}
+
+/** A table comes after those that it refers to: MySQL makes one that others refer to already much more slowly. */
+function referredFirst(tables: ReadonlyArray<TableBlueprint>): ReadonlyArray<TableBlueprint> {
+  const byName = new Map(tables.map((table) => [table.name, table]))
+  const refers = (name: string, other: string) =>
+    byName.get(name)?.ddl.includes(`REFERENCES ${quoted(other)}`) === true
+  return inOrder([...byName.keys()], refers).flatMap((name) => byName.get(name) ?? [])
+}
+
+/** Each name behind those that it needs; where some need each other, in the order in which they came. */
+function inOrder(
+  names: ReadonlyArray<string>,
+  needs: (name: string, other: string) => boolean
+): ReadonlyArray<string> {
   const ordered = new Set<string>()
-  const place = (name: string, waiting: ReadonlyArray<string>): void => {
-    const ddl = definitions.get(name) ?? ""
+  const place = (name: string, waiting: ReadonlySet<string>): void => {
     for (const other of names)
-      if (other !== name && !waiting.includes(other) && ddl.includes(quoted(other)))
-        place(other, [...waiting, name])
+      if (other !== name && !ordered.has(other) && !waiting.has(other) && needs(name, other))
+        place(other, new Set([...waiting, name]))
     ordered.add(name)
   }
-  for (const name of names) place(name, [])
-  return [...ordered].map((name) => program(definitions.get(name), ""))
+  for (const name of names) place(name, new Set())
+  return [...ordered]
 }
 
 const program = (ddl: unknown, sqlMode: unknown): StoredProgram => ({
@@ -131,9 +147,9 @@ export async function build(session: SqlSession, blueprint: Blueprint, database:
     [
       `CREATE DATABASE ${quoted(database)} CHARACTER SET ${charset} COLLATE ${collation}`,
       `USE ${quoted(database)}`,
-      // Tables come in the order of their names, whatever they refer to; zero in an automatic column stays zero.
+      // Tables may refer to each other in a circle; zero in an automatic column stays zero.
       "SET FOREIGN_KEY_CHECKS = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'",
-      ...tables.map((table) => table.ddl),
+      ...referredFirst(tables).map((table) => table.ddl),
       ...tables.filter((table) => table.hasRows).map((table) => copyRows(template, table)),
       "SET FOREIGN_KEY_CHECKS = 1"
     ].join(";\n")
