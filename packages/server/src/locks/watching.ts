@@ -36,7 +36,7 @@ const endsWithin = (running: Fiber.Fiber<unknown, unknown>, ms: number): Effect.
       forget()
       resume(Effect.void)
     }
-    const timer = ms === Number.POSITIVE_INFINITY ? undefined : setTimeout(settle, ms)
+    const timer = ms === Number.POSITIVE_INFINITY ? undefined : setTimeout(settle, Math.max(ms, 0))
     const forget = running.addObserver(settle)
     return Effect.sync(() => {
       clearTimeout(timer)

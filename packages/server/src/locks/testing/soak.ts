@@ -67,7 +67,7 @@ export const soak = async ({ onProgress = () => {}, rounds, seed }: SoakOptions)
     const chosen = chooseFaults(stage.random)
     for (const { name } of chosen) faults.set(name, (faults.get(name) ?? 0) + 1)
     await Promise.all(chosen.map(({ strike }) => strike(stage)))
-    await untilBooked(stage, round)
+    await untilBooked(stage, round, chosen)
     if (round % 100 === 0) onProgress(`round ${round}: ${JSON.stringify(Object.fromEntries(stage.outcomes))}`)
   }
   await stage.stopWorkers()
@@ -161,16 +161,24 @@ const choose = (random: RandomStream): Fault => {
 }
 
 /** After every round somebody books again: locks that stay lost would show here. */
-const untilBooked = async ({ outcomes, workers }: Stage, round: number): Promise<void> => {
-  const before = outcomes.get("Committed") ?? 0
-  await eventually(
-    () => {
-      const dead = workers.find(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null)
-      if (dead !== undefined) throw new Error(`a worker ended in round ${round}`)
-      return (outcomes.get("Committed") ?? 0) > before
-    },
-    { deadlineMs: PROGRESS_WITHIN_MS, everyMs: 2 }
-  )
+const untilBooked = async (
+  { outcomes, workers }: Stage,
+  round: number,
+  chosen: ReadonlyArray<Fault>
+): Promise<void> => {
+  const before = new Map(outcomes)
+  const since = (outcome: string) => (outcomes.get(outcome) ?? 0) - (before.get(outcome) ?? 0)
+  const endsAtMs = performance.now() + PROGRESS_WITHIN_MS
+  while (since("Committed") === 0) {
+    const dead = workers.some(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null)
+    if (dead || performance.now() > endsAtMs) {
+      const names = chosen.map(({ name }) => name).join(", ")
+      const seen = JSON.stringify(Object.fromEntries([...outcomes.keys()].map((name) => [name, since(name)])))
+      const what = dead ? "a worker ended" : `nothing was booked for ${PROGRESS_WITHIN_MS} ms`
+      throw new Error(`${what} in round ${round} (${names}); since then: ${seen}`)
+    }
+    await sleep(2)
+  }
 }
 
 const raiseStage = async (seed: number) => {
