@@ -26,7 +26,7 @@ const boundaries = {
 
 /** Every source that the boundaries speak of, found without dependency-cruiser's help. */
 const sources = () =>
-  globSync(["packages/*/{src,test,bench}/**/*.ts", "tools/src/**/*.ts"], { cwd: root }).map((file) =>
+  globSync(["packages/*/{src,test,bench}/**/*.ts", "tools/{src,bench}/**/*.ts"], { cwd: root }).map((file) =>
     file.replaceAll("\\", "/")
   )
 

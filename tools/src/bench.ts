@@ -1,4 +1,4 @@
-// npm run bench -- NAME: runs a benchmark of one of the packages and prints its figures.
+// npm run bench -- NAME: runs a benchmark and prints its figures.
 import { existsSync, readdirSync } from "node:fs"
 import { basename, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
@@ -8,13 +8,14 @@ interface Benchmark {
   readonly run?: (options: Readonly<Record<string, unknown>>) => Promise<unknown>
 }
 
-const packages = fileURLToPath(new URL("../../packages/", import.meta.url))
+const root = fileURLToPath(new URL("../../", import.meta.url))
 
-/** Every benchmark by name: a folder with an `index.ts`, or a file. */
+/** Every benchmark by name: a folder with an `index.ts`, or a file. Those of several packages are among the tools. */
 const benchmarks = (): ReadonlyMap<string, string> =>
   new Map(
-    readdirSync(packages)
-      .map((name) => join(packages, name, "bench"))
+    readdirSync(join(root, "packages"))
+      .map((name) => join(root, "packages", name, "bench"))
+      .concat(join(root, "tools", "bench"))
       .filter((directory) => existsSync(directory))
       .flatMap((directory) =>
         readdirSync(directory, { withFileTypes: true }).flatMap((entry): ReadonlyArray<[string, string]> => {

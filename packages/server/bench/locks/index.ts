@@ -14,7 +14,7 @@ import {
 import { invertedPairsPercent, jain, percentile } from "./statistics.ts"
 
 export interface LockBenchOptions {
-  /** Turns of each contestant in each measurement. Default 4. */
+  /** Turns of each contestant in each measurement. Default 5. */
   readonly turns?: number
   /** How long a turn lasts; a wait that is longer is not seen. Default 3,000. */
   readonly turnMs?: number
@@ -53,7 +53,7 @@ const BURST = 50
 const BURSTS = 20
 
 export const run = async (options: LockBenchOptions = {}): Promise<LockBenchResult> => {
-  const { onProgress = () => {}, turnMs = 3_000, turns = 4, waiters = 50 } = options
+  const { onProgress = () => {}, turnMs = 3_000, turns = 5, waiters = 50 } = options
   await using services = await startServices({ sql: false, onProgress })
   const [ours, theirs, observer] = Array.from({ length: 3 }, () => new Redis(services.redis.url())) as [
     Redis,
@@ -91,7 +91,8 @@ const measureAll = async (
   const contended = await inTurns({})
   const subscribers = await countSubscribers(observer)
   settings.onProgress(`contended: ${JSON.stringify(contended.map(summary))}`)
-  const alone = { waiters: 1, turnMs: settings.turnMs / 2 }
+  // One caller alone tells a microsecond apart, so many short turns are better than few long ones.
+  const alone = { waiters: 1, turns: settings.turns * 10, turnMs: settings.turnMs / 20 }
   const uncontended = await inTurns(alone)
   settings.onProgress(`uncontended: ${JSON.stringify(uncontended.map(summary))}`)
   const empty = await inTurns({ ...alone, sectionMs: 0 })
