@@ -1,6 +1,7 @@
-import { Data, Layer, Logger, ManagedRuntime, References } from "effect"
+import { Data, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import type { FastifyInstance } from "fastify"
 import { ServerConfig, type ServerSettings } from "./config/ServerConfig.ts"
+import { redisVersionOf, requireSupported } from "./config/supportedStores.ts"
 import { migrate } from "./db/migrate.ts"
 import { type App, appLayer } from "./features/App.ts"
 import { makeAppRouter } from "./features/appRouter.ts"
@@ -10,6 +11,7 @@ import { startWorkers } from "./features/workers.ts"
 import { makeHttpServer } from "./http/server.ts"
 import { makeImplement } from "./rpc/implement.ts"
 import { StepObserver } from "./observability/steps.ts"
+import { askRedis } from "./redis/ask.ts"
 import type { RunningWorkers } from "./workers/supervise.ts"
 
 /** The address cannot be listened on. */
@@ -45,7 +47,7 @@ export interface StartOptions {
 
 /**
  * Migrates the database and serves. Port 0 takes a free port.
- * Rejects with `DatabaseIsNewer`, `MigrationFailed` or {@link ListenFailed}; nothing stays open then.
+ * Rejects with `StoreTooOld`, `DatabaseIsNewer`, `MigrationFailed` or {@link ListenFailed}; nothing stays open then.
  */
 export const startServer = async (
   settings: ServerSettings,
@@ -60,7 +62,7 @@ export const startServer = async (
     appLayer.pipe(Layer.provideMerge(ServerConfig.layer(settings)), Layer.provideMerge(logging))
   )
   try {
-    await runtime.runPromise(migrate)
+    await runtime.runPromise(Effect.andThen(refuseOldRedis, migrate))
     const app = await makeHttpServer(runtime, {
       router: makeAppRouter(makeImplement(runtime, { exists: ({ userId }) => userExists(userId) })),
       authenticate: (token) => Tokens.use((tokens) => tokens.verify("access", token))
@@ -76,6 +78,12 @@ export const startServer = async (
     throw error
   }
 }
+
+/** A Redis that is away now is asked nothing: the shop opens without it. */
+const refuseOldRedis = askRedis((client) => client.info("server")).pipe(
+  Effect.flatMap((info) => requireSupported(redisVersionOf(info))),
+  Effect.catchTag("RedisFailed", () => Effect.void)
+)
 
 const listen = async (app: FastifyInstance, { host, port }: ServerSettings): Promise<void> => {
   try {

@@ -1,6 +1,8 @@
 import { Effect, Schema } from "effect"
+import { sql } from "kysely"
 import { Migrator } from "kysely/migration"
 import { inspect } from "node:util"
+import { databaseVersionOf, requireSupported } from "../config/supportedStores.ts"
 import { Database } from "./Database.ts"
 import { firstTables } from "./migrations/0001_first_tables.ts"
 import { coupons } from "./migrations/0002_coupons.ts"
@@ -28,6 +30,15 @@ export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("Migr
   }
 }
 
+const refuseOldServer = Effect.gen(function* () {
+  const { kysely } = yield* Database
+  const { rows } = yield* Effect.tryPromise({
+    try: () => sql<{ version: string }>`select version() as version`.execute(kysely),
+    catch: (cause) => new MigrationFailed({ migration: "(reading the version)", cause })
+  })
+  yield* requireSupported(databaseVersionOf(rows[0]?.version ?? ""))
+})
+
 /** Kysely would call this state corrupted; what it means is that somebody else's version is ahead of ours. */
 const refuseNewerDatabase = Effect.gen(function* () {
   const { kysely } = yield* Database
@@ -54,6 +65,7 @@ const refuseNewerDatabase = Effect.gen(function* () {
 export const migrate = Effect.gen(function* () {
   const { kysely } = yield* Database
   const migrator = new Migrator({ db: kysely, provider: { getMigrations: async () => migrations } })
+  yield* refuseOldServer
   yield* refuseNewerDatabase
   const { error, results = [] } = yield* Effect.tryPromise({
     try: () => migrator.migrateToLatest(),
