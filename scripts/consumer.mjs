@@ -39,6 +39,29 @@ export function copyExample(name, tarballs) {
     filter: (source) => !/[\\/](node_modules|dist)$/.test(source)
   })
   const manifest = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"))
+  return project(directory, manifest, tarballs)
+}
+
+/** A project with one program in TypeScript, and its dependencies from the tarballs and the registry. */
+export function emptyProject(source, dependencies, tarballs) {
+  const directory = mkdtempSync(join(tmpdir(), "holdfast-empty-"))
+  const compilerOptions = {
+    strict: true,
+    skipLibCheck: false,
+    target: "ES2024",
+    lib: ["ES2024", "ESNext.Disposable", "DOM"],
+    module: "NodeNext",
+    outDir: "dist",
+    types: ["node"]
+  }
+  writeFileSync(join(directory, "main.ts"), source)
+  writeFileSync(join(directory, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["main.ts"] }))
+  const devDependencies = { "@types/node": "catalog:", typescript: "catalog:" }
+  return project(directory, { private: true, type: "module", dependencies, devDependencies }, tarballs)
+}
+
+/** Writes what the package managers read. */
+const project = (directory, manifest, tarballs) => {
   for (const kind of ["dependencies", "devDependencies"]) manifest[kind] = published(manifest[kind], tarballs)
   // The tarballs name each other by version, and no registry has these versions yet.
   manifest.overrides = tarballs
