@@ -1,0 +1,104 @@
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { afterAll, beforeAll, expect, it } from "vitest"
+import { node24, root } from "./bootstrap.mjs"
+import { copyExample, install, packPackages, runProgram } from "./consumer.mjs"
+
+// Every file of docs/testkit.md, in a project of its own with the packed testkit.
+const text = readFileSync(join(root, "docs/testkit.md"), "utf8")
+
+/** The page's files, by the path in their first line. */
+const files = new Map(
+  [...text.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)].map(([, path = "", code = ""]) => [path, code])
+)
+/** What the page says that a failure says. */
+const failures = [...text.matchAll(/^```text\n([\s\S]*?)\n```$/gm)].map(([, line]) => line)
+
+const packed = mkdtempSync(join(tmpdir(), "holdfast-packed-"))
+let project: ReturnType<typeof copyExample>
+
+beforeAll(async () => {
+  project = copyExample("testkit-elsewhere", await packPackages(["testkit"], packed))
+  for (const directory of ["src", "test"])
+    rmSync(join(project.directory, directory), { recursive: true, force: true })
+  for (const [path, code] of files) write(path, code)
+  await install("pnpm", project.directory)
+}, 300_000)
+afterAll(() => {
+  project.remove()
+  rmSync(packed, { recursive: true, force: true })
+})
+
+const write = (path: string, code: string) => {
+  const file = join(project.directory, path)
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, code)
+}
+
+/** Runs a program on Node 24 in the project. */
+const runNode = (...args: Array<string>): Promise<string> =>
+  runProgram(node24(), args, { cwd: project.directory })
+
+const runTests = (...only: Array<string>) =>
+  runNode("node_modules/vitest/vitest.mjs", "run", "--no-color", ...only)
+
+it("has nothing but whole files, and they compile", { timeout: 120_000 }, async () => {
+  expect(files.size).toBeGreaterThan(15)
+  expect([...text.matchAll(/^```ts$/gm)]).toHaveLength(files.size)
+  await runNode("node_modules/typescript/bin/tsc", "-p", ".")
+})
+
+it("has tests that pass under vitest", { timeout: 300_000 }, async () => {
+  const printed = await runTests()
+  const tests = [...files.keys()].filter((path) => path.endsWith(".test.ts"))
+  expect(printed).toContain(`Test Files  ${tests.length} passed (${tests.length})`)
+})
+
+it("has a test that passes under node:test", { timeout: 120_000 }, async () => {
+  expect(await runNode("--test", "--test-reporter=spec", "test/sale.node.ts")).toMatch(/pass 1\n.*fail 0/)
+})
+
+const withoutGuard: ReadonlyArray<Edit> = [[" AND stock > 0", ""]]
+
+/** Mistakes in the page's files, in the order in which it quotes what the tests then say. */
+const mistakes: ReadonlyArray<{ file: string; edits: ReadonlyArray<Edit>; test: string }> = [
+  { file: "src/shop.ts", edits: withoutGuard, test: "test/sale.test.ts" },
+  {
+    file: "test/faults.test.ts",
+    edits: [
+      ["/^UPDATE products/", "/^DELETE/"],
+      ["await lostReply.fired", "void lostReply"],
+      ['expect(await shop.stockOf("lantern")).toBe(8)', ""]
+    ],
+    test: "test/faults.test.ts"
+  },
+  { file: "src/shop.ts", edits: withoutGuard, test: "test/history.test.ts" },
+  {
+    file: "test/locks.test.ts",
+    edits: [['sellBoth(bob.sql, ["lamp", "lantern"])', 'sellBoth(bob.sql, ["lantern", "lamp"])']],
+    test: "test/locks.test.ts"
+  }
+]
+
+it.each(mistakes.map((mistake, index) => ({ ...mistake, says: failures[index] ?? "" })))(
+  "says what it says when $test fails: $says",
+  { timeout: 300_000 },
+  async ({ file, edits, test, says }) => {
+    expect(failures).toHaveLength(mistakes.length)
+    const code = files.get(file) ?? ""
+    write(file, edits.reduce(edited, code))
+    try {
+      await expect(runTests(test)).rejects.toThrow(says)
+    } finally {
+      write(file, code)
+    }
+  }
+)
+
+type Edit = readonly [right: string, wrong: string]
+
+const edited = (code: string, [right, wrong]: Edit): string => {
+  expect(code).toContain(right)
+  return code.replace(right, wrong)
+}
