@@ -225,7 +225,7 @@ describe("handing over", () => {
       timings.push((await next) - openedAtMs)
       await held
     }
-    expect(timings.toSorted((a, b) => a - b)[2]).toBeLessThan(20 * NOISE_FACTOR)
+    expect(Math.min(...timings)).toBeLessThan(20)
     expect(await lockKeysLeft(redis.plain)).toEqual([])
   })
 
@@ -248,37 +248,44 @@ describe("handing over", () => {
   it("survives a lost wake-up: the waiter looks for itself", async () => {
     const fallbackMs = 300
     const { run } = redis.member({ fallbackMs })
-    const holder = gate()
-    const held = run(withLock(turn, "a")(holder.passed))
-    await eventually(async () => expect(await owner("turn:a")).not.toBeNull())
-    const next = run(withLock(turn, "a")(Effect.sync(() => performance.now())))
-    await inLine("turn:a", 1)
-    // The key goes to the waiter without anybody telling it.
-    const waiter = await redis.plain.lpop(lockKeys("turn:a").queue)
-    const lostAtMs = performance.now()
-    await redis.plain.set("mutex:turn:a", waiter ?? "", "PX", 10_000)
-    expect((await next) - lostAtMs).toBeLessThan(fallbackMs + 50 + NOISE_MS)
-    holder.open()
-    expect(await held).toBe(undefined)
+    const tookMs = await quickest(async (key) => {
+      const holder = gate()
+      const held = run(withLock(turn, key)(holder.passed))
+      await eventually(async () => expect(await owner(`turn:${key}`)).not.toBeNull())
+      const next = run(withLock(turn, key)(Effect.sync(() => performance.now())))
+      await inLine(`turn:${key}`, 1)
+      // The key goes to the waiter without anybody telling it.
+      const waiter = await redis.plain.lpop(lockKeys(`turn:${key}`).queue)
+      const lostAtMs = performance.now()
+      await redis.plain.set(`mutex:turn:${key}`, waiter ?? "", "PX", 10_000)
+      const enteredAtMs = await next
+      holder.open()
+      expect(await held).toBe(undefined)
+      return enteredAtMs - lostAtMs
+    })
+    expect(tookMs).toBeLessThan(fallbackMs + 50)
   })
 
   it("survives a vanished key: the first in line that looks makes the next one the owner", async () => {
     const fallbackMs = 300
     const { run } = redis.member({ fallbackMs })
-    const holder = gate()
-    const held = run(Effect.exit(withLock(turn, "a")(holder.passed)))
-    await eventually(async () => expect(await owner("turn:a")).not.toBeNull())
-    const entering = Effect.sync(() => performance.now())
-    const first = run(withLock(turn, "a")(entering))
-    await inLine("turn:a", 1)
-    const second = run(withLock(turn, "a")(entering))
-    await inLine("turn:a", 2)
-    const lostAtMs = performance.now()
-    await redis.plain.del("mutex:turn:a")
-    expect((await first) - lostAtMs).toBeLessThan(fallbackMs + 50 + NOISE_MS)
-    expect(await first).toBeLessThan(await second)
-    holder.open()
-    await held
+    const tookMs = await quickest(async (key) => {
+      const holder = gate()
+      const held = run(Effect.exit(withLock(turn, key)(holder.passed)))
+      await eventually(async () => expect(await owner(`turn:${key}`)).not.toBeNull())
+      const entering = Effect.sync(() => performance.now())
+      const first = run(withLock(turn, key)(entering))
+      await inLine(`turn:${key}`, 1)
+      const second = run(withLock(turn, key)(entering))
+      await inLine(`turn:${key}`, 2)
+      const lostAtMs = performance.now()
+      await redis.plain.del(`mutex:turn:${key}`)
+      expect(await first).toBeLessThan(await second)
+      holder.open()
+      await held
+      return (await first) - lostAtMs
+    })
+    expect(tookMs).toBeLessThan(fallbackMs + 50)
   })
 
   it("gives the line another chance after everything was flushed", async () => {
@@ -419,8 +426,9 @@ describe("the keys of a lock", () => {
   })
 })
 
-/** What a loaded machine makes of a few milliseconds. */
-const NOISE_FACTOR = 3
-
-/** What a loaded machine adds to a wait that is asserted in milliseconds. */
-const NOISE_MS = 150
+/** The quickest of some rounds, each with a key of its own: what a loaded machine adds is not the protocol's. */
+const quickest = async (round: (key: string) => Promise<number>): Promise<number> => {
+  const timings: Array<number> = []
+  for (const key of ["a", "b", "c"]) timings.push(await round(key))
+  return Math.min(...timings)
+}
