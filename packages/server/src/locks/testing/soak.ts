@@ -4,20 +4,12 @@
  */
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import {
-  eventually,
-  type FaultProxy,
-  faultProxy,
-  type RandomStream,
-  randomStream,
-  startServices,
-  type Services
-} from "@holdfast/testkit"
+import { eventually, faultProxy, randomStream, startServices } from "@holdfast/testkit"
 import { Redis } from "ioredis"
 import { createPool, type Pool, type RowDataPacket } from "mysql2/promise"
 import { listenForErrors } from "../../redis/connect.ts"
 import { tables } from "./books.ts"
-import { soaked } from "./members.ts"
+import { chooseFaults, type Fault, sleep, type Targets } from "./soakFaults.ts"
 import type { WorkerOrders } from "./soakWorker.ts"
 
 export interface SoakOptions {
@@ -48,14 +40,8 @@ const KEYS = ["a", "b"]
 const LONGEST_PAUSE_MS = 15
 const PROGRESS_WITHIN_MS = 30_000
 
-interface Stage {
-  readonly services: Services
-  readonly redisProxy: FaultProxy
-  readonly mysqlProxy: FaultProxy
-  readonly admin: Redis
+interface Stage extends Targets {
   readonly pool: Pool
-  readonly workers: ReadonlyArray<ChildProcess>
-  readonly random: RandomStream
   readonly outcomes: Map<string, number>
 }
 
@@ -78,86 +64,6 @@ export const soak = async ({ onProgress = () => {}, rounds, seed }: SoakOptions)
     outcomes: Object.fromEntries(stage.outcomes),
     faults: Object.fromEntries(faults)
   }
-}
-
-interface Fault {
-  readonly name: string
-  /** How often it is chosen, compared to the others. */
-  readonly weight: number
-  readonly strike: (stage: Stage) => Promise<void>
-}
-
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
-
-/** Sometimes longer than the lease, sometimes shorter. */
-const aroundTheLeaseMs = (random: RandomStream): number => Math.ceil(random() * soaked.policy.leaseMs * 1.6)
-
-const faults: ReadonlyArray<Fault> = [
-  {
-    name: "freeze",
-    weight: 20,
-    strike: async ({ random, services }) => {
-      await services.redis.freeze()
-      await sleep(aroundTheLeaseMs(random))
-      await services.redis.thaw()
-    }
-  },
-  { name: "flush", weight: 25, strike: async ({ admin }) => void (await admin.flushall().catch(() => {})) },
-  {
-    name: "cut",
-    weight: 25,
-    strike: async ({ redisProxy }) => redisProxy.cutAll("reset")
-  },
-  {
-    name: "stop a holder",
-    weight: 20,
-    strike: async ({ random, workers }) => {
-      const worker = workers[Math.floor(random() * workers.length)]
-      worker?.kill("SIGSTOP")
-      await sleep(aroundTheLeaseMs(random))
-      worker?.kill("SIGCONT")
-    }
-  },
-  {
-    name: "late commit",
-    weight: 20,
-    strike: async ({ mysqlProxy, random }) => {
-      const held = mysqlProxy.hold({ when: "before", match: /^COMMIT/i, deadlineMs: 5_000 })
-      await held.fired.catch(() => {})
-      await sleep(aroundTheLeaseMs(random))
-      held.release()
-    }
-  },
-  {
-    name: "late begin",
-    weight: 10,
-    strike: async ({ mysqlProxy, random }) => {
-      const held = mysqlProxy.hold({ when: "before", match: /^INSERT INTO lock_fences/i, deadlineMs: 5_000 })
-      await held.fired.catch(() => {})
-      await sleep(aroundTheLeaseMs(random))
-      held.release()
-    }
-  },
-  { name: "kill", weight: 3, strike: ({ services }) => services.redis.restart() }
-]
-
-/** One fault, and now and then a second one at the same time. Killing and freezing one server do not go together. */
-const chooseFaults = (random: RandomStream): ReadonlyArray<Fault> => {
-  const first = choose(random)
-  if (random() > 0.3) return [first]
-  const second = choose(random)
-  const clash = [first, second].every(({ name }) => name === "kill" || name === "freeze")
-  return clash || first.name === second.name ? [first] : [first, second]
-}
-
-const choose = (random: RandomStream): Fault => {
-  const total = faults.reduce((sum, { weight }) => sum + weight, 0)
-  let left = random() * total
-  for (const fault of faults) {
-    left -= fault.weight
-    if (left < 0) return fault
-  }
-  return faults[0]!
 }
 
 /** After every round somebody books again: locks that stay lost would show here. */
