@@ -14,7 +14,7 @@ import {
 } from "./expect-exploration.ts"
 import { explore, replay } from "./explore.ts"
 import type { Ports } from "./gate/lane.ts"
-import type { ClientResult, Scenario } from "./scenario.ts"
+import type { ClientResult, Scenario, ScheduleControl } from "./scenario.ts"
 import { InvalidScheduleCodeError } from "./schedule-code.ts"
 import { PlantedWorld } from "./testing/planted-world.ts"
 import { count, numberOf, rowsOf, type Client, type PlantedBug } from "./testing/planted/planted.ts"
@@ -345,6 +345,47 @@ describe("actors", () => {
     const { failure } = await explore(scenario, { strategy: "dfs", patienceMs: 500 })
     expect(failure?.message).toBe("Counted 2 times.")
     expect(failure?.steps.map(({ label }) => label)).toEqual(["client 0 loses a reply", "INCR a"])
+  })
+
+  /** Client 1 holds the row in a transaction, client 0 waits for it with a statement that commits by itself. */
+  const waitsForRow = async ({ sql }: Client, number: number): Promise<string> => {
+    if (number === 1) await sql.beginTransaction()
+    await rowsOf(sql, "UPDATE items SET stock = stock - 1 WHERE id = 1")
+    if (number === 1) await sql.commit()
+    return "done"
+  }
+  /** What is left and how the clients ended, each time that the schedule was run. */
+  const endsOf = async (scenario: Scenario<Client, string>, code: string) => {
+    const ends = new Set<string>()
+    for (let time = 0; time < 3; time++) {
+      let end = ""
+      const check = async (results: ReadonlyArray<ClientResult<string>>) => {
+        const left = await numberOf(world.admin.sql, "SELECT stock FROM items WHERE id = 1")
+        end = [left, ...results.map(({ status }) => status)].join(", ")
+        return undefined
+      }
+      await replay({ ...scenario, check, reset: async () => {} }, code)
+      ends.add(end)
+    }
+    return [...ends]
+  }
+
+  it("lose the reply of a statement that has to wait for a lock first", async () => {
+    const scenario = await scenarioOf({ uses: ["sql"], actors: () => [lostReplyOf(0)] }, waitsForRow)
+    expect(await endsOf(scenario, "steps:121")).toEqual(["3, rejected, fulfilled"])
+  })
+
+  it("kill a process that waits for a lock: the server carries out its statement when it can", async () => {
+    const dies = { name: "client 0 dies waiting", run: ({ kill }: ScheduleControl) => kill(0) }
+    const scenario = await scenarioOf({ uses: ["sql"], actors: () => [dies] }, waitsForRow)
+    expect(await endsOf(scenario, "steps:1021")).toEqual(["3, died, fulfilled"])
+  })
+
+  it("kill who holds a lock: who waits for it has it before anybody goes on", async () => {
+    const scenario = await scenarioOf({ uses: ["sql"], actors: () => [crashOf(1)] }, waitsForRow)
+    const [run] = await replay(scenario, "steps:102")
+    expect(run?.steps.map(({ name }) => name)).toEqual(["client 1", "client 0", "client 1 dies"])
+    expect(await endsOf(scenario, "steps:102")).toEqual(["4, fulfilled, died"])
   })
 
   it("cut a client off: its command fails, and had no effect", async () => {

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises"
+import { CutConnections } from "./cut-connections.ts"
 import type { Signal } from "./gate/signal.ts"
 import { normaliseLabel } from "./labels.ts"
 import type { LockWaits } from "./lock-waits/lock-waits.ts"
@@ -49,6 +50,7 @@ export class ScheduleRunner<Result> {
   readonly #steps: Array<Step> = []
   readonly #situations: Array<string> = []
   readonly #startedAtMs = performance.now()
+  readonly #cutConnections: CutConnections
   /** Number of the latest step that was no poll. */
   #progress = -1
   #certainAtReply = -1
@@ -57,6 +59,7 @@ export class ScheduleRunner<Result> {
     this.#parts = parts
     this.#choose = choose
     this.#unfired = new Set(parts.actors.keys())
+    this.#cutConnections = new CutConnections(parts.lockWaits, parts.limits.stuckMs)
   }
 
   async run(): Promise<ScheduleRun<Result>> {
@@ -86,7 +89,10 @@ export class ScheduleRunner<Result> {
     for (;;) {
       this.#doubtOldLockWaits()
       const busy = participants.filter(({ isBusy }) => isBusy)
-      if (busy.length === 0) break
+      if (busy.length === 0) {
+        if (await this.#cutAreEnded()) continue
+        break
+      }
       const inSql = busy.filter(({ lane }) => lane.sqlInFlight)
       if (busy.every(({ lockWait }) => lockWait !== "no")) {
         await this.#lookForLockWaits(busy, quietMs)
@@ -109,6 +115,13 @@ export class ScheduleRunner<Result> {
       await nextTurn()
       await nextTurn()
     }
+  }
+
+  /** Waits until the server has ended what was cut; then locks were given back, and nobody's answer told of it. */
+  async #cutAreEnded(): Promise<boolean> {
+    const someEnded = await this.#cutConnections.untilEnded()
+    if (someEnded) this.#certainAtReply = -1
+    return someEnded
   }
 
   /** A lock may have been granted whenever anybody's statement was answered. */
@@ -167,17 +180,23 @@ export class ScheduleRunner<Result> {
   }
 
   #release(participant: Participant<Result>): void {
-    const label = participant.lane.held?.label ?? ""
     const step = this.#steps.length
     if (!participant.isPolling) this.#progress = step
     const { number } = participant
+    const label = this.#beginStep(participant, step)
+    this.#steps.push({ actor: number, name: `client ${number}`, label, fromMs: this.#nowMs() })
+    participant.lane.release()
+  }
+
+  /** Makes ready for the participant's next step to be released; gives its label. */
+  #beginStep(participant: Participant<Result>, step: number): string {
+    const label = participant.lane.held?.label ?? ""
     const othersHaveLocks = this.#parts.participants.some(
       (other) => other !== participant && other.hasUsedSql && !other.isFinished
     )
     const mayWait = participant.lane.isHeldBySql && othersHaveLocks && mayTakeLocks(label)
     participant.beginsStep(label, step, mayWait ? "possible" : "no")
-    this.#steps.push({ actor: number, name: `client ${number}`, label, fromMs: this.#nowMs() })
-    participant.lane.release()
+    return label
   }
 
   async #fire(actor: Actor, number: number): Promise<void> {
@@ -204,7 +223,7 @@ export class ScheduleRunner<Result> {
   }
 
   get #control(): ScheduleControl {
-    const { participants, lockWaits, limits } = this.#parts
+    const { participants } = this.#parts
     const steps = this.#steps
     const participant = (client: number): Participant<Result> => {
       const found = participants[client]
@@ -213,9 +232,9 @@ export class ScheduleRunner<Result> {
     }
     const cut = async (client: number, refuse: boolean) => {
       const { lane } = participant(client)
-      const { threadIds } = lane
+      this.#cutConnections.add(lane.threadIds)
       lane.cut(refuse)
-      await lockWaits?.untilGone(threadIds, limits.stuckMs)
+      await this.#cutAreEnded()
     }
     return {
       steps,
@@ -226,10 +245,10 @@ export class ScheduleRunner<Result> {
         await cut(client, true)
       },
       loseReply: async (client) => {
-        const { lane } = participant(client)
-        const { threadIds } = lane
-        await lane.releaseAndLoseReply()
-        await lockWaits?.untilGone(threadIds, limits.stuckMs)
+        const loser = participant(client)
+        this.#beginStep(loser, steps.length - 1)
+        loser.lane.releaseAndLoseReply((threadIds) => this.#cutConnections.add(threadIds))
+        await this.#standstill()
       }
     }
   }

@@ -132,17 +132,20 @@ export class World<Connection, Result> {
   async #windUp(participants: ReadonlyArray<Participant<Result>>, bodies: ReadonlyArray<Promise<void>>) {
     for (const { lane, isDead } of participants) if (!isDead) lane.letGo()
     await within(this.#limits.stuckMs, Promise.all(bodies.filter((_, index) => !participants[index]?.isDead)))
-    for (const participant of participants) {
-      const connection = this.#connections[participant.number]
-      if (connection === undefined) continue
-      if (participant.isDead || participant.result === undefined) {
-        participant.lane.cut(true)
-        await this.#scenario.disconnect(connection)
-        participant.lane.letGo()
-        await this.#connect(participant.number)
-      } else await this.#scenario.reset?.(connection)
-    }
+    await Promise.all(participants.map((participant) => this.#renew(participant)))
     return participants.map(({ result }) => result ?? ({ status: "died" } as const))
+  }
+
+  /** Resets the client's connection; one that was cut, or is still in use, is opened anew. */
+  async #renew({ number, isDead, result, lane }: Participant<Result>): Promise<void> {
+    const connection = this.#connections[number]
+    if (connection === undefined) return
+    if (isDead || result === undefined) {
+      lane.cut(true)
+      await this.#scenario.disconnect(connection)
+      lane.letGo()
+      await this.#connect(number)
+    } else await this.#scenario.reset?.(connection)
   }
 
   async #judge(

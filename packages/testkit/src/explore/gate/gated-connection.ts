@@ -1,5 +1,6 @@
 import type { Socket } from "node:net"
 import type { Command, Dialogue, RequestFrame } from "../../faults/dialogue.ts"
+import { headerBytes } from "../../faults/mysql-packets.ts"
 import type { StepFilter } from "./steps.ts"
 
 /** A command that waits at the gate. */
@@ -95,11 +96,9 @@ export class GatedConnection {
   }
 
   /** Lets the held step go, keeps its reply from the client, and cuts the connection instead. */
-  releaseAndLoseReply(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#swallowsReply = resolve
-      this.release()
-    })
+  releaseAndLoseReply(onCut: () => void): void {
+    this.#swallowsReply = onCut
+    this.release()
   }
 
   /** Lets everything go that is held; for the time after a schedule. */
@@ -173,10 +172,10 @@ export class GatedConnection {
   }
 
   #fromServer(chunk: Buffer): void {
-    this.#threadId ??= this.kind === "sql" ? threadIdOf(chunk) : undefined
     const { client, server } = this.#options
     if (this.#swallowsReply === undefined && !client.write(chunk)) server.pause()
     for (const { command, ends, bytes } of this.#options.dialogue.replies(chunk)) {
+      if (this.kind === "sql") this.#threadId ??= threadIdOf(bytes)
       if (!ends || command === undefined) continue
       this.#unanswered.delete(command)
       if (command !== this.#inFlight) continue
@@ -188,9 +187,9 @@ export class GatedConnection {
   }
 }
 
-/** The thread of a connection, from the server's greeting: version byte, version text, NUL, then four bytes. */
+/** The thread of a connection, from the server's greeting: version byte (10), version text, NUL, then four bytes. */
 const threadIdOf = (greeting: Buffer): number | undefined => {
-  const headerBytes = 4
   const end = greeting.indexOf(0, headerBytes + 1)
-  return end < 0 || end + 5 > greeting.length ? undefined : greeting.readUInt32LE(end + 1)
+  const isGreeting = greeting[headerBytes] === 10 && end >= 0 && end + 5 <= greeting.length
+  return isGreeting ? greeting.readUInt32LE(end + 1) : undefined
 }

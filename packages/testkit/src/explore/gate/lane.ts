@@ -91,8 +91,9 @@ export class Lane {
   }
 
   /** Lets the next step take effect, but the client never learns it: its connection is cut. */
-  async releaseAndLoseReply(): Promise<void> {
-    await this.#holding()?.releaseAndLoseReply()
+  releaseAndLoseReply(onCut: (threadIds: ReadonlyArray<number>) => void): void {
+    const connection = this.#holding()
+    connection?.releaseAndLoseReply(() => onCut([connection.threadId ?? []].flat()))
   }
 
   /** Cuts all connections; the client may connect again unless `refuse`. */
