@@ -50,6 +50,8 @@ describe("npm run demo", { timeout: 180_000 }, () => {
     const ended = await demo("--users", "2", "--coupons", "1", "--units", "1")
     expect(ended.stdout).toContain("The books are right.")
     expect(ended.stdout).toContain("Exactly N, proven.")
+    expect(ended.stdout).toMatch(/Next:\n {2}npm run demo -- /)
+    expect(ended.stderr).toMatch(/the race: 8\/8.* \| orders 1, coupons 1, OutOfStock 1/)
     expect(ended.stdout).toMatch(/ok {2}\s+1 {2}users who got a coupon/)
   })
 

@@ -45,8 +45,23 @@ const reportText = ({ facts, ok, raceMs, requests, verify }: DemoReport): string
       : verifyText(verify)
   const verdict = ok ? "Exactly N, proven." : "Something is WRONG."
   const seconds = (raceMs / 1_000).toFixed(1)
-  return `\n${requests} requests in ${seconds} s\n\n${factsText(facts)}\n\n${books}\n\n${verdict}`
+  const rate = Math.round(requests / (raceMs / 1_000))
+  return [
+    `\n${requests} requests in ${seconds} s, ${rate} a second. Who won, and what the others were told:`,
+    factsText(facts),
+    "The books, read from the database and from Redis:",
+    books,
+    verdict,
+    ok ? NEXT : ASK_FOR_HELP
+  ].join("\n\n")
 }
+
+const NEXT = `Next:
+  npm run demo -- --users 3000 --coupons 10 --units 5    a tighter sale
+  npm run verify                                         the audit alone, whenever you like
+  npm run replay -- FILE.csv.gz                          real invoices instead of a made-up crowd`
+
+const ASK_FOR_HELP = `This must not happen. npm run verify -- --json lists every fault with its rows; the server's log has the rest.`
 
 const main = async (): Promise<number> => {
   const options = parseDemoArguments(process.argv.slice(2))

@@ -57,15 +57,21 @@ export const race = async (
   progress: ShownProgress
 ): Promise<ReadonlyArray<Outcome>> => {
   progress.phase("the race", racers.length * (ASKS + 1))
+  const told = new Map<string, number>()
+  const answered = (answer: string): void => {
+    told.set(answer, (told.get(answer) ?? 0) + 1)
+    progress.tally(tallyText(told))
+    progress.step()
+  }
   return Promise.all(
     racers.map(async ({ client, userId }) => {
       const asks = Array.from({ length: ASKS }, async () => {
         const answer = await client.safe.coupons.issue({ couponId: sale.couponId })
-        progress.step()
+        answered(answer.ok ? "coupons" : answer.error._tag)
         return answer
       })
-      const ordering = client.safe.orders.create({ lines: [{ sku: sale.sku, quantity: 1 }] })
-      const order = await ordering.finally(progress.step)
+      const order = await client.safe.orders.create({ lines: [{ sku: sale.sku, quantity: 1 }] })
+      answered(order.ok ? "orders" : order.error._tag)
       const answers = await Promise.all(asks)
       return {
         userId,
@@ -77,6 +83,13 @@ export const race = async (
     })
   )
 }
+
+/** `coupons 100, CouponSoldOut 512, ...`: the answers so far, in an order that does not jump. */
+const tallyText = (told: ReadonlyMap<string, number>): string =>
+  [...told]
+    .toSorted(([a], [b]) => (a < b ? 1 : -1))
+    .map(([answer, times]) => `${answer} ${times}`)
+    .join(", ")
 
 /** The winners of a unit are given points and pay. @returns how many payments there are. */
 export const payAll = async (

@@ -2,6 +2,8 @@ import { Presets, SingleBar } from "cli-progress"
 import type { Progress } from "./run.ts"
 
 export interface ShownProgress extends Progress {
+  /** What the phase has come to so far, beside its numbers. */
+  readonly tally: (text: string) => void
   /** A line of its own, above the bar. */
   readonly note: (line: string) => void
   readonly stop: () => void
@@ -21,16 +23,17 @@ const bar = (): ShownProgress => {
       stop()
       current = new SingleBar(
         {
-          format: `${name.padEnd(12)} {bar} {percentage}% | {value}/{total} | {duration_formatted} | {eta_formatted} left`,
+          format: `${name.padEnd(12)} {bar} {percentage}% | {value}/{total} | {duration_formatted} | {eta_formatted} left{tally}`,
           stream: process.stderr,
           etaBuffer: 500,
           hideCursor: true
         },
         Presets.shades_classic
       )
-      current.start(total, 0)
+      current.start(total, 0, { tally: "" })
     },
     step: () => current?.increment(),
+    tally: (text) => current?.update({ tally: ` | ${text}` }),
     note: (line) => {
       stop()
       process.stderr.write(`${line}\n`)
@@ -43,12 +46,12 @@ const DEFAULT_LINE_EVERY_MS = 5_000
 
 const lines = (): ShownProgress => {
   const lineEveryMs = Number(process.env["HOLDFAST_PROGRESS_MS"]) || DEFAULT_LINE_EVERY_MS
-  let phase = { name: "", total: 0, done: 0, startedAt: performance.now() }
+  let phase = { name: "", total: 0, done: 0, tally: "", startedAt: performance.now() }
   const note = (line: string) => void process.stderr.write(`${line}\n`)
   const write = () => {
     const seconds = (performance.now() - phase.startedAt) / 1000
     const rate = seconds > 0.5 ? `, ${Math.round(phase.done / seconds)}/s` : ""
-    note(`${phase.name}: ${phase.done}/${phase.total}${rate}`)
+    note(`${phase.name}: ${phase.done}/${phase.total}${rate}${phase.tally}`)
   }
   const finish = () => {
     if (phase.name !== "") write()
@@ -59,9 +62,10 @@ const lines = (): ShownProgress => {
   return {
     phase: (name, total) => {
       finish()
-      phase = { name, total, done: 0, startedAt: performance.now() }
+      phase = { name, total, done: 0, tally: "", startedAt: performance.now() }
     },
     step: () => void phase.done++,
+    tally: (text) => void (phase.tally = ` | ${text}`),
     note,
     stop: () => {
       finish()
