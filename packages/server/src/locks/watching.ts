@@ -33,10 +33,10 @@ const endsWithin = (running: Fiber.Fiber<unknown, unknown>, ms: number): Effect.
   Effect.callback((resume) => {
     const settle = () => {
       clearTimeout(timer)
-      forget()
       resume(Effect.void)
     }
     const timer = ms === Number.POSITIVE_INFINITY ? undefined : setTimeout(settle, Math.max(ms, 0))
+    // Who has ended meanwhile says so at once.
     const forget = running.addObserver(settle)
     return Effect.sync(() => {
       clearTimeout(timer)
