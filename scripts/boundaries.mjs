@@ -75,15 +75,9 @@ const rules = [
   },
   {
     name: "client-imports",
-    comment: "the client imports the domain, effect and @trpc/client",
+    comment: "the client imports the domain and effect, no part of Node and nothing of tRPC",
     from: { path: "^packages/client-sdk/src/", pathNot: TEST_FILES },
-    to: { pathNot: ["^packages/(client-sdk|domain)/src/", npm("effect"), npm("@trpc/client")] }
-  },
-  {
-    name: "trpc-in-transport",
-    comment: "only the client's transport knows tRPC",
-    from: { path: "^packages/client-sdk/src/", pathNot: [TEST_FILES, "^packages/client-sdk/src/transport/"] },
-    to: { path: npm("@trpc/[^/]+") }
+    to: { pathNot: ["^packages/(client-sdk|domain)/src/", npm("effect")] }
   },
   {
     name: "testkit-stands-alone",

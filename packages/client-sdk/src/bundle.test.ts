@@ -14,7 +14,7 @@ it("needs nothing of Node: one file for browsers and workers", async () => {
 it("stays small, and most of it is the schemas' runtime, which decodes the answers and the errors", async () => {
   const all = await bundle(promiseUser)
   const withoutEffect = await bundle(promiseUser, [/^effect($|\/)/])
-  expect(all.gzipBytes).toBeLessThan(60 * 1024)
+  expect(all.gzipBytes).toBeLessThan(42_000)
   expect(withoutEffect.gzipBytes).toBeLessThan(all.gzipBytes / 2)
 })
 

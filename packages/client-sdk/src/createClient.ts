@@ -22,7 +22,7 @@ import { makeOperation } from "./operation.ts"
 import { defaultRetryPolicy, type RetryPolicy } from "./retry.ts"
 import type { Fetch } from "./transport/boundedFetch.ts"
 import { makeSubscribe } from "./subscribe.ts"
-import { makeTrpcTransport } from "./transport/trpcTransport.ts"
+import { makeHttpTransport } from "./transport/httpTransport.ts"
 import type { Client } from "./types.ts"
 
 type Headers = Readonly<Record<string, string>>
@@ -67,10 +67,10 @@ export const createClient = (options: ClientOptions): Client => {
   const retry = { ...defaultRetryPolicy, ...(options.retry === false ? { maxAttempts: 1 } : options.retry) }
   const { headers = {} } = options
   const dependencies: InvokeDependencies = {
-    transport: makeTrpcTransport({
+    transport: makeHttpTransport({
       url: options.url,
       fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
-      headers: async () => ({ ...(typeof headers === "function" ? await headers() : headers) }),
+      headers: typeof headers === "function" ? headers : () => headers,
       attemptTimeoutMs: retry.attemptTimeoutMs,
       maxConnections: options.maxConnections ?? 32,
       maxWaiting: options.maxWaiting ?? 10_000

@@ -4,7 +4,7 @@ import type { TokenFailure, TokenSource } from "./auth/TokenSource.ts"
 import { type RemoteDefect, report, type Reported, ownCopy, TransportError } from "./errors.ts"
 import type { Operation } from "./operation.ts"
 import { delayMs, mayRetry, type RetryPolicy, spendsAttempt } from "./retry.ts"
-import type { ReplyMeta, Transport, TransportReply } from "./transport/Transport.ts"
+import type { ReplyMeta, Transport, TransportReply, TransportRequest } from "./transport/Transport.ts"
 
 /** One request of a call, as the hooks see it. */
 export interface RequestEvent {
@@ -169,7 +169,7 @@ const attempt = Effect.fnUntraced(function* (
     timeoutMs: Math.max(0, call.deadline - sentAt),
     onRequestId: (requestId: string) => void (call.requestId = requestId)
   }
-  const outcome = outcomeOf(operation, yield* Effect.result(transport.send(request)))
+  const outcome = outcomeOf(operation, yield* Effect.result(exchange(transport, request)))
   onResponse?.({
     ...event,
     requestId: call.requestId,
@@ -178,6 +178,17 @@ const attempt = Effect.fnUntraced(function* (
   })
   return outcome
 })
+
+/** Interruption takes the request back. */
+const exchange = (transport: Transport, request: TransportRequest) =>
+  Effect.callback<TransportReply, TransportError>((resume) => {
+    const { cancel, reply } = transport.send(request)
+    reply.then(
+      (answered) => resume(Effect.succeed(answered)),
+      (error: unknown) => resume(error instanceof TransportError ? Effect.fail(error) : Effect.die(error))
+    )
+    return Effect.sync(cancel)
+  })
 
 const outcomeOf = (operation: Operation, sent: Result.Result<TransportReply, TransportError>): Outcome => {
   if (Result.isFailure(sent))

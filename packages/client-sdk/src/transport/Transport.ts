@@ -1,6 +1,4 @@
 import type { ProcedureKind } from "@holdfast/domain"
-import type { Effect } from "effect"
-import type { TransportError } from "../errors.ts"
 
 /** One request of one call. `procedure` is its dotted name, `orders.create` for instance; `input` is plain JSON. */
 export interface TransportRequest {
@@ -31,6 +29,8 @@ export interface ReplyMeta {
 /** An error response. `domain` is the encoded tagged error when the procedure declares it. */
 export interface WireError {
   readonly message: string
+  /** As the server names the request; a proxy may have given it another name. */
+  readonly requestId: string | undefined
   readonly code: string
   readonly httpStatus: number | undefined
   readonly retryable: boolean
@@ -57,9 +57,17 @@ export type StreamItem =
   | { readonly ok: true; readonly output: unknown; readonly id: string | undefined }
   | { readonly ok: false; readonly error: WireError }
 
+/** A request that is on its way. */
+export interface Sending {
+  /** Rejects with `TransportError`, or with what the program's own function for the headers threw. */
+  readonly reply: Promise<TransportReply>
+  /** Nobody waits for the reply any more: takes the request back. The reply never comes then. */
+  readonly cancel: () => void
+}
+
 /** Sends requests. The rest of the client knows nothing of tRPC or HTTP, only this. */
 export interface Transport {
-  readonly send: (request: TransportRequest) => Effect.Effect<TransportReply, TransportError>
+  readonly send: (request: TransportRequest) => Sending
   /** Ends when the server has nothing more to say; throws `TransportError` when the connection does not last until then. */
   readonly open: (request: StreamRequest, signal: AbortSignal) => AsyncIterable<StreamItem>
 }

@@ -22,14 +22,6 @@ export interface FetchResponse {
   readonly body: ReadableStream<Uint8Array> | null
 }
 
-/** A response whose body is complete and is JSON. */
-export interface JsonResponse {
-  readonly ok: boolean
-  readonly status: number
-  readonly headers: { get: (name: string) => string | null }
-  readonly json: () => Promise<unknown>
-}
-
 /** Why there is no such response. */
 export class FetchFailure extends Data.TaggedError("FetchFailure")<{
   readonly reason: TransportReason
@@ -51,6 +43,17 @@ interface Bounds {
 
 type Init = Parameters<Fetch>[1]
 
+/** An HTTP request. */
+export type Message = Omit<Init, "signal"> & { readonly url: string }
+
+/** An exchange with the server that can be taken back. */
+export interface Exchange {
+  /** The JSON of the answer. Rejects with {@link FetchFailure} alone. */
+  readonly answer: Promise<unknown>
+  /** Nobody waits for the answer any more. */
+  readonly cancel: () => void
+}
+
 /**
  * `fetch` with bounds: so many requests at a time, so many waiting, so long each. Reads the whole body before it
  * gives the turn away, because the connection is in use until then.
@@ -58,60 +61,53 @@ type Init = Parameters<Fetch>[1]
 export const makeBoundedFetch = (fetch: Fetch, bounds: Bounds) => {
   const turns = makeTurns(bounds.maxConnections, bounds.maxWaiting)
 
-  return async (url: string, init: Init): Promise<JsonResponse> => {
-    const giveBack = await turns.take(init.signal).catch((cause: unknown) => {
-      throw cause instanceof TooManyWaiting
-        ? new FetchFailure({ reason: "overloaded", maybeSent: false, retryable: true, cause })
-        : cause
-    })
+  const inTurn = async ({ url, ...init }: Message, signal: AbortSignal, onLate: () => void) => {
+    const giveBack = await turns.take(signal)
+    const timer = setTimeout(onLate, bounds.attemptTimeoutMs)
     try {
-      return await within(bounds.attemptTimeoutMs, init.signal, (signal) =>
-        exchange(fetch, url, { ...init, signal })
-      )
+      return await exchange(fetch, url, { ...init, signal })
     } finally {
+      clearTimeout(timer)
       // Node returns a connection to its pool a moment after the body's end; a turn that is handed on within that
       // moment would open another connection, up to twice as many.
       if (turns.isContended()) setTimeout(giveBack)
       else giveBack()
     }
   }
+
+  return (message: Message): Exchange => {
+    const controller = new AbortController()
+    let cancel = () => {}
+    const answer = new Promise<unknown>((resolve, reject) => {
+      const end = (failure: FetchFailure) => {
+        controller.abort(failure)
+        reject(failure)
+      }
+      cancel = () => end(cancelled())
+      inTurn(message, controller.signal, () => end(late())).then(resolve, (cause: unknown) =>
+        reject(failureOf(cause))
+      )
+    })
+    return { answer, cancel }
+  }
 }
 
-/** Runs with a signal that is aborted by the caller's signal or after the time, and ends then in any case. */
-export const within = <A>(
-  timeoutMs: number,
-  outer: AbortSignal,
-  run: (signal: AbortSignal) => Promise<A>
-): Promise<A> => {
-  const controller = new AbortController()
-  return new Promise<A>((resolve, reject) => {
-    outer.throwIfAborted()
-    const end = (reason: unknown) => {
-      controller.abort(reason)
-      reject(reason)
-    }
-    const cancel = () => end(outer.reason)
-    const timer = setTimeout(
-      () => end(new FetchFailure({ reason: "timeout", maybeSent: true, retryable: true })),
-      timeoutMs
-    )
-    outer.addEventListener("abort", cancel, { once: true })
-    void run(controller.signal)
-      .then(resolve, (cause: unknown) => reject(cause instanceof FetchFailure ? cause : broken(cause)))
-      .finally(() => {
-        clearTimeout(timer)
-        outer.removeEventListener("abort", cancel)
-      })
-  })
+const failureOf = (cause: unknown): FetchFailure => {
+  if (cause instanceof FetchFailure) return cause
+  return cause instanceof TooManyWaiting
+    ? new FetchFailure({ reason: "overloaded", maybeSent: false, retryable: true, cause })
+    : broken(cause)
 }
 
-const exchange = async (fetch: Fetch, url: string, init: Init): Promise<JsonResponse> => {
+export const late = () => new FetchFailure({ reason: "timeout", maybeSent: true, retryable: true })
+const cancelled = () => new FetchFailure({ reason: "connection-lost", maybeSent: true, retryable: false })
+
+/** The JSON that came back, whatever the status: an error response is an answer, too. */
+const exchange = async (fetch: Fetch, url: string, init: Init): Promise<unknown> => {
   const response = await fetch(url, init)
   const body = await response.text()
-  const { headers, ok, status } = response
-  if (!isJson(headers.get("content-type"))) throw unexpected(response)
-  const parsed = parse(body)
-  return { ok, status, headers, json: () => Promise.resolve(parsed) }
+  if (!isJson(response.headers.get("content-type"))) throw unexpected(response)
+  return parse(body)
 }
 
 export const isJson = (contentType: string | null) => contentType?.includes("application/json") ?? false

@@ -5,8 +5,8 @@ import {
   type FetchResponse,
   isJson,
   parse,
-  unexpected,
-  within
+  late,
+  unexpected
 } from "./boundedFetch.ts"
 import { serverSentEvents } from "./serverSentEvents.ts"
 import type { StreamItem, StreamRequest } from "./Transport.ts"
@@ -16,7 +16,7 @@ interface StreamOptions {
   /** The tRPC endpoint. */
   readonly url: string
   readonly fetch: Fetch
-  readonly headers: () => Record<string, string> | Promise<Record<string, string>>
+  readonly headers: () => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
 }
 
 /** tRPC's events besides the answers, which are plain messages. */
@@ -37,7 +37,9 @@ export async function* openStream(
   const abort = () => controller.abort(signal.reason)
   signal.addEventListener("abort", abort, { once: true })
   try {
-    const response = await within(request.timeoutMs, controller.signal, () =>
+    const response = await within(
+      request.timeoutMs,
+      controller.signal,
       connect(options, request, controller.signal)
     )
     if (isJson(response.headers.get("content-type"))) {
@@ -55,6 +57,18 @@ export async function* openStream(
     controller.abort()
   }
 }
+
+/** What the promise gives, or a failure when it takes too long or the signal is aborted. */
+const within = <A>(timeoutMs: number, signal: AbortSignal, promise: Promise<A>): Promise<A> =>
+  new Promise<A>((resolve, reject) => {
+    const timer = setTimeout(() => reject(late()), timeoutMs)
+    const leave = () => reject(signal.reason as Error)
+    signal.addEventListener("abort", leave, { once: true })
+    void promise.then(resolve, reject).finally(() => {
+      clearTimeout(timer)
+      signal.removeEventListener("abort", leave)
+    })
+  })
 
 const connect = async (
   { fetch, headers, url }: StreamOptions,
@@ -112,8 +126,7 @@ const watchSilence = (onTooLong: (failure: FetchFailure) => void) => {
     allow: (ms: number | undefined) => void (allowedMs = ms),
     begin: () => {
       if (allowedMs === undefined) return
-      const failure = new FetchFailure({ reason: "timeout", maybeSent: true, retryable: true })
-      timer = setTimeout(() => onTooLong(failure), allowedMs)
+      timer = setTimeout(() => onTooLong(late()), allowedMs)
     },
     end: () => clearTimeout(timer)
   }

@@ -1,10 +1,48 @@
 import { TransportError } from "../errors.ts"
-import { FetchFailure } from "./boundedFetch.ts"
-import type { WireError } from "./Transport.ts"
+import { FetchFailure, type Message } from "./boundedFetch.ts"
+import type { ReplyMeta, TransportReply, TransportRequest, WireError } from "./Transport.ts"
+
+/** The input of a query as it stands in the address. */
+export const encodedInput = ({ input }: Pick<TransportRequest, "input">): string =>
+  encodeURIComponent(JSON.stringify(input))
+
+/**
+ * The HTTP request of one call, or of several queries: tRPC's own format (https://trpc.io/docs/rpc). A query is a GET
+ * with its input in the address, anything else a POST.
+ */
+export const messageOf = (
+  url: string,
+  requests: ReadonlyArray<TransportRequest>,
+  headers: Readonly<Record<string, string>>
+): Message => {
+  const path = requests.map(({ procedure }) => procedure).join(",")
+  const [first] = requests
+  if (first !== undefined && first.kind !== "query") {
+    const withType = { ...headers, "content-type": "application/json" }
+    return { url: `${url}/${path}`, method: "POST", headers: withType, body: JSON.stringify(first.input) }
+  }
+  if (first !== undefined && requests.length === 1)
+    return { url: `${url}/${path}?input=${encodedInput(first)}`, method: "GET", headers }
+  const input = Object.fromEntries(requests.map((request, index) => [index, request.input]))
+  return { url: `${url}/${path}?batch=1&input=${encodedInput({ input })}`, method: "GET", headers }
+}
+
+/** What tRPC's answer to one call says; an error when it is no answer of tRPC. */
+export const replyOf = (answer: unknown, meta: ReplyMeta): TransportReply | FetchFailure => {
+  const { error, result } = (answer ?? {}) as {
+    readonly result?: { readonly data?: unknown }
+    readonly error?: { readonly message?: unknown; readonly data?: unknown }
+  }
+  if (result !== undefined) return { ok: true, output: result.data, meta }
+  if (typeof error?.message === "string")
+    return { ok: false, error: wireError(error.message, (error.data ?? {}) as Record<string, unknown>), meta }
+  return new FetchFailure({ reason: "unexpected-response", maybeSent: true, retryable: false })
+}
 
 /** An error as tRPC writes it: the message and the `data` beside it. */
 export const wireError = (message: string, data: Record<string, unknown>): WireError => ({
   message,
+  requestId: text(data["requestId"]),
   code: text(data["code"]) ?? "UNKNOWN",
   httpStatus: number(data["httpStatus"]),
   retryable: data["retryable"] === true,
@@ -12,20 +50,12 @@ export const wireError = (message: string, data: Record<string, unknown>): WireE
   domain: data["domain"]
 })
 
-export const text = (value: unknown) => (typeof value === "string" ? value : undefined)
+const text = (value: unknown) => (typeof value === "string" ? value : undefined)
 const number = (value: unknown) => (typeof value === "number" ? value : undefined)
 
 /** What a request that got no answer fails with. */
-export const transportErrorOf = (procedure: string, cause: unknown): TransportError => {
-  if (!(cause instanceof FetchFailure))
-    return new TransportError({
-      procedure,
-      reason: "unexpected-response",
-      maybeSent: true,
-      retryable: false,
-      cause
-    })
-  const { httpStatus, maybeSent, reason, retryable, retryAfterMs } = cause
+export const transportErrorOf = (procedure: string, failure: FetchFailure): TransportError => {
+  const { httpStatus, maybeSent, reason, retryable, retryAfterMs } = failure
   const fields = { procedure, reason, maybeSent, retryable, httpStatus, retryAfterMs }
-  return new TransportError({ ...fields, cause: cause.cause })
+  return new TransportError({ ...fields, cause: failure.cause })
 }

@@ -6,7 +6,7 @@ import { Shop } from "../testing/shop.ts"
 it("tells the client what became of a ticket, over a connection that breaks", async () => {
   await using shop = await Shop.open({ settings: { workers: true } })
   const user = await shop.newUser()
-  const keeper = createClient({ url: shop.servers[0]!.url, token: shop.admin.token })
+  const keeper = createClient({ url: shop.servers[0].url, token: shop.admin.token })
   const coupon = await keeper.coupons.create({
     name: "First come",
     discount: { kind: "fixed", amountMinor: 100 },
@@ -17,7 +17,7 @@ it("tells the client what became of a ticket, over a connection that breaks", as
     validDays: 1
   })
   let requests = 0
-  await using proxy = await startCuttingProxy(shop.servers[0]!.url, () => {
+  await using proxy = await startCuttingProxy(shop.servers[0].url, () => {
     requests += 1
     return requests === 2 ? "after" : "never"
   })
