@@ -4,26 +4,62 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Arbitrary, Effect } from "effect"
+import * as client from "../packages/client-sdk/src/errors.ts"
 import * as domain from "../packages/domain/src/index.ts"
 
 const pagesDirectory = fileURLToPath(new URL("../docs/errors/", import.meta.url))
 const START = "<!-- facts of the domain, kept by scripts/errorPages.ts -->"
 const END = "<!-- end of the facts -->"
 
-/** An error class of the domain as its page knows it. */
+/** An error as its page knows it. */
 interface DocumentedError {
   readonly tag: string
-  readonly errorClass: domain.DomainErrorClass
+  readonly facts: () => ReadonlyArray<readonly [name: string, value: string]>
 }
+
+type FieldsOf<E> = ReadonlyArray<Exclude<keyof E & string, keyof Error | "_tag" | "toJSON" | "pipe">>
 
 const isErrorClass = (value: unknown): value is domain.DomainErrorClass =>
   typeof value === "function" && "code" in value && value.prototype instanceof Error
 
-/** Every tagged error that the domain exports, by tag. */
+/** Every tagged error of the domain, and the two that the client adds, by tag. */
 export const documentedErrors = (): ReadonlyArray<DocumentedError> =>
-  Object.entries(domain)
-    .flatMap(([tag, value]) => (isErrorClass(value) ? [{ tag, errorClass: value }] : []))
-    .toSorted((a, b) => (a.tag < b.tag ? -1 : 1))
+  [
+    ...Object.entries(domain).flatMap(([tag, value]) =>
+      isErrorClass(value) ? [{ tag, facts: () => factsOfDomain(value) }] : []
+    ),
+    { tag: client.TransportError.name, facts: () => factsOfClient(transportErrorFields) },
+    { tag: client.RemoteDefect.name, facts: () => factsOfClient(remoteDefectFields) }
+  ].toSorted((a, b) => (a.tag < b.tag ? -1 : 1))
+
+const transportErrorFields: FieldsOf<client.TransportError> = [
+  "procedure",
+  "reason",
+  "maybeSent",
+  "retryable",
+  "httpStatus",
+  "retryAfterMs"
+]
+const remoteDefectFields: FieldsOf<client.RemoteDefect> = [
+  "procedure",
+  "code",
+  "httpStatus",
+  "retryable",
+  "retryAfterMs",
+  "detail"
+]
+
+/** What the client's own errors say of themselves: every call may fail with them. */
+const factsOfClient = (fields: ReadonlyArray<string>) =>
+  [
+    ["Made by", "`@holdfast/client-sdk`; it never travels"],
+    ["Retryable", "its field says so"],
+    ["Fields", asCode(fields)],
+    ["Declared by", "every call of the client"]
+  ] as const
+
+const asCode = (names: ReadonlyArray<string>) =>
+  names.length === 0 ? "none" : names.map((name) => `\`${name}\``).join(", ")
 
 /** Procedures that declare the error, as `group.name`; "every procedure" and the like where that is the whole story. */
 function declaredBy(errorClass: domain.DomainErrorClass): string {
@@ -42,13 +78,10 @@ function declaredBy(errorClass: domain.DomainErrorClass): string {
   return declaring.length === 0 ? "no procedure yet" : declaring.map(({ name }) => `\`${name}\``).join(", ")
 }
 
-/** The generated block of a page. */
-function facts({ errorClass }: DocumentedError): string {
+function factsOfDomain(errorClass: domain.DomainErrorClass) {
   const [sample] = Effect.runSync(Arbitrary.sampleEffect(Arbitrary.schema(errorClass), { size: 1, seed: 1 }))
-  const fields = Object.keys((errorClass as unknown as { fields: object }).fields).filter(
-    (name) => name !== "_tag"
-  )
-  const rows = [
+  const fields = Object.keys((errorClass as unknown as { fields: object }).fields)
+  return [
     ["HTTP status", `${domain.HTTP_STATUS[errorClass.code]} \`${errorClass.code}\``],
     [
       "Retryable",
@@ -56,12 +89,15 @@ function facts({ errorClass }: DocumentedError): string {
         ? "yes: the same request may succeed a moment later"
         : "no: this is the definitive answer"
     ],
-    ["Fields", fields.length === 0 ? "none" : fields.map((name) => `\`${name}\``).join(", ")],
+    ["Fields", asCode(fields.filter((name) => name !== "_tag"))],
     ["Declared by", declaredBy(errorClass)]
-  ]
-  return [START, "| | |", "|---|---|", ...rows.map(([name, value]) => `| ${name} | ${value} |`), END].join(
-    "\n"
-  )
+  ] as const
+}
+
+/** The generated block of a page. */
+function blockOf({ facts }: DocumentedError): string {
+  const rows = facts().map(([name, value]) => `| ${name} | ${value} |`)
+  return [START, "| | |", "|---|---|", ...rows, END].join("\n")
 }
 
 const withFacts = (page: string, block: string): string => {
@@ -77,7 +113,8 @@ function indexPage(errors: ReadonlyArray<DocumentedError>): string {
     "# Errors",
     "",
     "Every failure that a procedure can have is a class with a tag, declared in the contract and rebuilt by the client:",
-    "`instanceof` holds on both sides of the wire. One page a tag: what it means, when it happens, what to do.",
+    "`instanceof` holds on both sides of the wire. The client adds `TransportError` and `RemoteDefect`. One page a tag:",
+    "what it means, when it happens, what to do.",
     "",
     "| Error | What it means |",
     "|---|---|",
@@ -112,7 +149,7 @@ function faultsOfPage(error: DocumentedError): ReadonlyArray<string> {
   const missing = parts
     .filter((part) => !page.includes(part))
     .map((part) => `${name} has no "${part.trim()}"`)
-  return withFacts(page, facts(error)) === page ? missing : [...missing, `${name} is out of date`]
+  return withFacts(page, blockOf(error)) === page ? missing : [...missing, `${name} is out of date`]
 }
 
 /** Writes the facts and the index; the hand-written words stay as they are. */
@@ -120,7 +157,7 @@ function update(): void {
   for (const error of documentedErrors()) {
     const page = readPage(error.tag)
     if (page !== undefined)
-      writeFileSync(join(pagesDirectory, `${error.tag}.md`), withFacts(page, facts(error)))
+      writeFileSync(join(pagesDirectory, `${error.tag}.md`), withFacts(page, blockOf(error)))
   }
   writeFileSync(join(pagesDirectory, "README.md"), indexPage(documentedErrors()))
 }
