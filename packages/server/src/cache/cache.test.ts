@@ -105,7 +105,7 @@ describe("the cache", () => {
     test("a process that died between its commit and the invalidation: the event makes up for it", async () => {
       const sku = await shop.newProduct("late", 10)
       expect(await shop.stockOf(sku)).toBe(10)
-      await drain(shop.servers[0]!, outboxRelay, cacheInvalidator)
+      await drain(shop.servers[0], outboxRelay, cacheInvalidator)
       expect(await shop.stockOf(sku)).toBe(10)
       const connection = await shop.sql.getConnection()
       await connection.beginTransaction()
@@ -120,7 +120,7 @@ describe("the cache", () => {
       await connection.commit()
       connection.release()
       expect(await shop.stockOf(sku)).toBe(10)
-      await drain(shop.servers[0]!, outboxRelay, cacheInvalidator)
+      await drain(shop.servers[0], outboxRelay, cacheInvalidator)
       expect(await shop.stockOf(sku)).toBe(9)
     })
 

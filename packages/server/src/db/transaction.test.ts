@@ -24,8 +24,8 @@ describe("transactions", () => {
     await shop.sql.query("INSERT INTO counters VALUES (1, 0), (2, 0)")
   })
 
-  const run = <A, E>(effect: Effect.Effect<A, E, App>) => shop.servers[0]!.runtime.runPromise(effect)
-  const runExit = <A, E>(effect: Effect.Effect<A, E, App>) => shop.servers[0]!.runtime.runPromiseExit(effect)
+  const run = <A, E>(effect: Effect.Effect<A, E, App>) => shop.servers[0].runtime.runPromise(effect)
+  const runExit = <A, E>(effect: Effect.Effect<A, E, App>) => shop.servers[0].runtime.runPromiseExit(effect)
   const increment = (id: number) =>
     write((tx, options) => sql`update counters set n = n + 1 where id = ${id}`.execute(tx, options))
   const counters = async () => {
@@ -71,9 +71,7 @@ describe("transactions", () => {
     try {
       await blocker.query("BEGIN")
       await blocker.query("UPDATE counters SET n = 100 WHERE id = 1")
-      const fiber = shop.servers[0]!.runtime.runFork(
-        inTransaction(Effect.andThen(increment(2), increment(1)))
-      )
+      const fiber = shop.servers[0].runtime.runFork(inTransaction(Effect.andThen(increment(2), increment(1))))
       await eventually(async () => expect(await waiting("update counters")).toBe(1))
       await Effect.runPromise(Fiber.interrupt(fiber))
       await eventually(async () => expect(await waiting("update counters")).toBe(0))

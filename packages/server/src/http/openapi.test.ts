@@ -99,7 +99,7 @@ const answeredOnce = operations.filter(({ procedure }) => procedure.kind !== "su
 it.each(answeredOnce.map((operation) => [operation.path, operation] as const))(
   "%s answers as the document says",
   async (path, operation) => {
-    const response = await request(shop.servers[0]!.url, operation, sampleInput(operation), shop.admin.token)
+    const response = await request(shop.servers[0].url, operation, sampleInput(operation), shop.admin.token)
     const answer: unknown = await response.json()
     const status = String(response.status)
     expect(Object.keys(operation.responses), JSON.stringify(answer)).toContain(status)
@@ -145,10 +145,10 @@ it("describes the failures of a wrong input and of a missing token", async () =>
     "application/json",
     "schema"
   ]
-  const wrong = await request(shop.servers[0]!.url, create, { lines: [] }, shop.admin.token)
+  const wrong = await request(shop.servers[0].url, create, { lines: [] }, shop.admin.token)
   expect(wrong.status).toBe(400)
   expect(faults(pointer("400"), await wrong.json())).toBeUndefined()
-  const nobody = await request(shop.servers[0]!.url, create, { lines: [] }, "nonsense")
+  const nobody = await request(shop.servers[0].url, create, { lines: [] }, "nonsense")
   expect(nobody.status).toBe(401)
   expect(faults(pointer("401"), await nobody.json())).toBeUndefined()
 })

@@ -10,7 +10,7 @@ describe("the HTTP server", () => {
   let url: string
   beforeAll(async () => {
     shop = await Shop.open()
-    url = shop.servers[0]!.url
+    url = shop.servers[0].url
   })
   afterAll(() => shop.stop())
 
@@ -26,7 +26,7 @@ describe("the HTTP server", () => {
     await using services = await startServices()
     await using own = await Shop.open({ mysqlUrl: services.sql.url(), redisUrl: services.redis.url() })
     const ready = async () => {
-      const response = await fetch(`${own.servers[0]?.url}/readyz`)
+      const response = await fetch(`${own.servers[0].url}/readyz`)
       return [response.status, await response.json()] as const
     }
     await services.redis.kill()
@@ -98,7 +98,7 @@ describe("the HTTP server", () => {
   // Guarantees: stopping lets a request in flight finish with its answer, and takes no new ones.
   test("a graceful stop: the order that is under way is placed, later requests are refused", async () => {
     await using own = await Shop.open()
-    const server = own.servers[0]!
+    const server = own.servers[0]
     const user = await own.newUser()
     await own.newProduct("tea", 5)
     const blocker = await own.sql.getConnection()

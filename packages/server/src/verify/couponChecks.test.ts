@@ -134,7 +134,7 @@ describe("verify of coupons", () => {
     await shop.ok(contract.orders.create, order, ann)
     for (const user of [bob, carl])
       await shop.ok(contract.coupons.requestIssue, { couponId: coupon.id }, user)
-    await drain(shop.servers[0]!, ticketServer)
+    await drain(shop.servers[0], ticketServer)
     // The gates have a test of their own; without them the audit does not wait for their repair.
     const redis = new Redis(inject("redisUrl"))
     for (const { id } of [coupon, unused])

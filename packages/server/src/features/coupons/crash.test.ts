@@ -98,7 +98,7 @@ describe("a process that is killed while it serves a line", () => {
         tickets.push((await shop.ok(contract.coupons.requestIssue, { couponId }, user)).id)
       // The dying server is the only one whose workers are on.
       await killServerAt(step, shop, "its workers are enough")
-      await drain(shop.servers[0]!, ticketServer)
+      await drain(shop.servers[0], ticketServer)
       const results = await Promise.all(
         tickets.map((ticketId, index) => shop.ok(contract.coupons.ticket, { ticketId }, users[index]))
       )
@@ -110,7 +110,7 @@ describe("a process that is killed while it serves a line", () => {
         "refused"
       ])
       expect(await issuedOf(shop, couponId)).toBe(3)
-      await round(shop.servers[0]!, couponGateKeeper)
+      await round(shop.servers[0], couponGateKeeper)
       expect((await gateOf(shop, couponId))?.free ?? 0).toBe(0)
     },
     120_000

@@ -57,7 +57,7 @@ describe("the last lines", () => {
     const used = UserCouponId.make(mine.id)
     const order = OrderId.make(orderId)
     const other = OrderId.make("01890000-0000-7000-8000-000000000000")
-    const { runPromise } = shop.servers[0]!.runtime
+    const { runPromise } = shop.servers[0].runtime
     expect(await runPromise(inTransaction(addIssued(couponId, 1)))).toBe(false)
     expect(await runPromise(inTransaction(useUserCoupon(used, order)))).toBe(false)
     expect(await runPromise(inTransaction(unuseUserCoupon(used, other)))).toBe(false)
@@ -86,7 +86,7 @@ describe("the last lines", () => {
     ]
     const reserve = (user: UserId) => withGate(shop, (gate) => gate.reserve(campaign, user))
     expect(await reserve(first)).toBe("missing")
-    const { runPromise } = shop.servers[0]!.runtime
+    const { runPromise } = shop.servers[0].runtime
     await runPromise(CouponAdmission.use(({ rebuild }) => rebuild(campaign)))
     expect([await reserve(first), await reserve(second), await reserve(third)]).toEqual([
       "reserved",
@@ -101,7 +101,7 @@ describe("the last lines", () => {
 
   test("a gate is not opened when Redis was flushed while its holders were written", async () => {
     const created = await newCoupon(shop, { quantity: 5 })
-    const coupon = (await shop.servers[0]!.runtime.runPromise(findCoupon(CouponId.make(created.id))))!
+    const coupon = (await shop.servers[0].runtime.runPromise(findCoupon(CouponId.make(created.id))))!
     expect(await withGate(shop, (gate) => gate.open(coupon, 1))).toBe("again")
     expect(await gateOf(shop, created.id)).toBeUndefined()
     expect(await withGate(shop, (gate) => gate.open(coupon, 0))).toBe("open")

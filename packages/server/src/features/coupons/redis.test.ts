@@ -164,8 +164,8 @@ describe("a gate that is wrong", () => {
     expectExactly(result, 5)
     expectExactly(result, 2, "CouponSoldOut")
     // The keeper finds what no caller came across.
-    await round(shop.servers[0]!, couponGateKeeper)
-    await round(shop.servers[0]!, couponGateKeeper)
+    await round(shop.servers[0], couponGateKeeper)
+    await round(shop.servers[0], couponGateKeeper)
     expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 0 })
     await shop.expectRightBooks()
   })
@@ -183,7 +183,7 @@ describe("a gate that is wrong", () => {
     // As after two crashes: user 0 died between the commit and the confirmation, user 1 before the transaction.
     await redis.srem(keys.holders, users[0]!.id)
     await redis.zadd(keys.reserved, 1, users[0]!.id, 2, users[1]!.id)
-    expect(await round(shop.servers[0]!, couponGateKeeper)).toBe(2)
+    expect(await round(shop.servers[0], couponGateKeeper)).toBe(2)
     expect(await redis.smembers(keys.holders)).toEqual([users[0]!.id])
     expect(await gateOf(shop, couponId)).toEqual({ free: 5, reserved: 0 })
   })
@@ -191,7 +191,7 @@ describe("a gate that is wrong", () => {
   test("a reservation whose deadline is not over is left alone", async () => {
     const { couponId, keys, users } = await started()
     await redis.zadd(keys.reserved, Date.now() + 1_500, users[1]!.id)
-    await round(shop.servers[0]!, couponGateKeeper)
+    await round(shop.servers[0], couponGateKeeper)
     expect(await gateOf(shop, couponId)).toEqual({ free: 4, reserved: 1 })
     await redis.zrem(keys.reserved, users[1]!.id)
   })
@@ -199,7 +199,7 @@ describe("a gate that is wrong", () => {
   test("a confirmation that was lost is found by the keeper", async () => {
     const { couponId, keys, users } = await started()
     await redis.srem(keys.holders, users[0]!.id)
-    await round(shop.servers[0]!, couponGateKeeper)
+    await round(shop.servers[0], couponGateKeeper)
     expect(await gateOf(shop, couponId)).toEqual({ free: 5, reserved: 0 })
     expect(await redis.smembers(keys.holders)).toEqual([users[0]!.id])
   })
@@ -207,14 +207,14 @@ describe("a gate that is wrong", () => {
   test("the last slot is reserved by a process that died: the next caller waits for it instead of being refused", async () => {
     const [dead, next] = (await manyUsers(shop, 2)) as [TestUser, TestUser]
     const couponId = CouponId.make((await newCoupon(shop, { quantity: 1 })).id)
-    await shop.servers[0]!.runtime.runPromise(CouponAdmission.use(({ rebuild }) => rebuild(couponId)))
-    await shop.servers[0]!.runtime.runPromise(
+    await shop.servers[0].runtime.runPromise(CouponAdmission.use(({ rebuild }) => rebuild(couponId)))
+    await shop.servers[0].runtime.runPromise(
       CouponAdmission.use(({ admit }) => admit(couponId, UserId.make(dead.id)))
     )
     expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 1 })
     expect((await issue(shop, couponId, next)).userId).toBe(next.id)
     await eventually(async () => {
-      await round(shop.servers[0]!, couponGateKeeper)
+      await round(shop.servers[0], couponGateKeeper)
       expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 0 })
     })
   })

@@ -22,7 +22,7 @@ describe("tickets", () => {
   const request = (couponId: string, user: TestUser) =>
     shop.ok(contract.coupons.requestIssue, { couponId }, user)
   const ticket = (ticketId: string, user: TestUser) => shop.ok(contract.coupons.ticket, { ticketId }, user)
-  const serve = () => drain(shop.servers[0]!, ticketServer)
+  const serve = () => drain(shop.servers[0], ticketServer)
 
   test("a ticket answers at once and waits; served, it has the coupon or says why not, in the order of the line", async () => {
     const users = await manyUsers(shop, 4)
@@ -116,7 +116,7 @@ describe("tickets", () => {
       tag: "TicketNotFound"
     })
     const events = await subscribe(
-      shop.servers[0]!.url,
+      shop.servers[0].url,
       contract.coupons.watchTicket,
       { ticketId: id },
       bob.token
@@ -143,7 +143,7 @@ describe("tickets", () => {
       const { id: ticketId } = await request((await newCoupon(shop)).id, user)
       await serve()
       const events = await subscribe(
-        shop.servers[0]!.url,
+        shop.servers[0].url,
         contract.coupons.watchTicket,
         { ticketId },
         user.token
@@ -152,7 +152,7 @@ describe("tickets", () => {
     })
 
     test("without a token, or with an input that is none, the stream says why", async () => {
-      const { url } = shop.servers[0]!
+      const { url } = shop.servers[0]
       const [anonymous] = await subscribe(url, contract.coupons.watchTicket, { ticketId: NOBODY }).all()
       expect(anonymous?.data).toMatchObject({
         data: { domain: { _tag: "Unauthenticated", reason: "missing" } }
@@ -169,7 +169,7 @@ describe("tickets", () => {
       const { id: ticketId } = await request((await newCoupon(shop)).id, user)
       const parameters = { authorization: `Bearer ${user.token}` }
       const watching = subscribe(
-        shop.servers[0]!.url,
+        shop.servers[0].url,
         contract.coupons.watchTicket,
         { ticketId },
         undefined,
@@ -185,12 +185,7 @@ describe("tickets", () => {
       const [user] = (await manyUsers(other, 1)) as [TestUser]
       const { id: couponId } = await newCoupon(other)
       const { id: ticketId } = await other.ok(contract.coupons.requestIssue, { couponId }, user)
-      const watching = subscribe(
-        other.servers[0]!.url,
-        contract.coupons.watchTicket,
-        { ticketId },
-        user.token
-      )
+      const watching = subscribe(other.servers[0].url, contract.coupons.watchTicket, { ticketId }, user.token)
       expect(await watching.next()).toMatchObject({ data: { result: { status: "waiting" } } })
       const stopping = other.stop()
       expect((await watching.all()).map(({ event }) => event)).toEqual(["return"])

@@ -113,7 +113,7 @@ describe("top sellers", () => {
     const [sku] = await newProducts(1)
     const orderId = await buy(sku!, 6)
     await shop.ok(contract.orders.cancel, { orderId }, users[0])
-    await drain(shop.servers[0]!, outboxRelay)
+    await drain(shop.servers[0], outboxRelay)
     const [stream] = await redis.client.keys("*:events")
     const entries = await redis.client.xrange(stream!, "-", "+")
     await redis.client.xtrim(stream!, "MAXLEN", "=", 0)
@@ -131,7 +131,7 @@ describe("top sellers", () => {
         [days, orders[at]!.replaceAll("-", "")]
       )
     }
-    await shop.servers[0]!.runtime.runPromise(forgetRanking)
+    await shop.servers[0].runtime.runPromise(forgetRanking)
     expect(await ranking()).toEqual(await books())
     await settle()
     const top = await ranking()
@@ -140,7 +140,7 @@ describe("top sellers", () => {
     expect(top.map(([sku]) => sku)).not.toContain(outside)
     // Back to today, so that the books of the other tests stay simple.
     await shop.sql.query("UPDATE payments SET created_at = UTC_TIMESTAMP(3) WHERE created_at < UTC_DATE()")
-    await shop.servers[0]!.runtime.runPromise(forgetRanking)
+    await shop.servers[0].runtime.runPromise(forgetRanking)
   })
 
   test("Redis forgets everything: the answer comes from the books, and the ranking is rebuilt", async () => {
@@ -162,7 +162,7 @@ describe("top sellers", () => {
     const refunded = await buy(sku!, 5)
     await shop.ok(contract.orders.cancel, { orderId: refunded }, users[0])
     await settle()
-    await shop.servers[0]!.runtime.runPromise(forgetRanking)
+    await shop.servers[0].runtime.runPromise(forgetRanking)
     await round(shop.servers[1]!, rankingReconciler)
     expect(await unionOf("complete")).toBeDefined()
     expect(await ranking()).toEqual(await books())
@@ -220,7 +220,7 @@ describe("top sellers", () => {
     await buy((await newProducts(1))[0]!, 1)
     await redis.client.flushall()
     const { client } = redis
-    const rebuilding = round(shop.servers[0]!, rankingReconciler)
+    const rebuilding = round(shop.servers[0], rankingReconciler)
     const prefix = await keyPrefix()
     while ((await client.exists(rankingKeys(prefix, dayOf(new Date())).rebuild)) === 0) await client.ping()
     await client.flushall()
@@ -266,7 +266,7 @@ describe("top sellers", () => {
       })
       const forgetting = (async () => {
         while (!sale.isOver) {
-          await shop.servers[0]!.runtime.runPromise(forgetRanking)
+          await shop.servers[0].runtime.runPromise(forgetRanking)
           await new Promise((resolve) => setTimeout(resolve, 150))
         }
       })()
@@ -305,12 +305,12 @@ describe("top sellers", () => {
         redis.client.sadd(key.replace(":sold", ":counted"), "01900000-0000-7000-8000-000000000000+")
     ]
   ])("the audit notices %s", async (_name, damage) => {
-    await shop.servers[0]!.runtime.runPromise(forgetRanking)
+    await shop.servers[0].runtime.runPromise(forgetRanking)
     await shop.sql.query("UPDATE payments SET created_at = UTC_DATE() WHERE created_at >= UTC_DATE()")
     await settle()
     await damage((await unionOf("sold"))!)
     const report = await shop.verify()
     expect(report.checks.filter(({ ok }) => !ok).map(({ name }) => name)).toEqual(["ranking"])
-    await shop.servers[0]!.runtime.runPromise(forgetRanking)
+    await shop.servers[0].runtime.runPromise(forgetRanking)
   })
 })

@@ -209,7 +209,7 @@ describe("the webhook of paid orders", () => {
   test("a delivery whose process died is sent again after its lease", async () => {
     await pay()
     const [intake, sender] = workers()
-    await drain(shop.servers[0]!, outboxRelay, intake!)
+    await drain(shop.servers[0], outboxRelay, intake!)
     await shop.sql.query(
       "UPDATE webhook_deliveries SET attempts = 1, next_attempt_at = UTC_TIMESTAMP(3) + INTERVAL 1 HOUR WHERE status = 'pending'"
     )

@@ -24,7 +24,7 @@ describe("the outbox", () => {
     await shop.newProduct("tea", 100_000, 100)
     user = await shop.newUser(1_000_000_000)
     await paidOrder()
-    await drain(shop.servers[0]!, outboxRelay)
+    await drain(shop.servers[0], outboxRelay)
     key = (await redis.client.keys("*:events"))[0]!
   })
   afterAll(async () => {
@@ -33,7 +33,7 @@ describe("the outbox", () => {
     await redis.stop()
   })
   beforeEach(async () => {
-    await drain(shop.servers[0]!, outboxRelay)
+    await drain(shop.servers[0], outboxRelay)
     const groups = (await redis.client.xinfo("GROUPS", key)) as Array<Array<string>>
     for (const group of groups) await redis.client.xgroup("DESTROY", key, group[1]!)
     await redis.client.xtrim(key, "MAXLEN", "=", 0)
@@ -81,7 +81,7 @@ describe("the outbox", () => {
     )
     sale.isOver = true
     await Promise.all(relays)
-    await drain(shop.servers[0]!, outboxRelay)
+    await drain(shop.servers[0], outboxRelay)
     const events = await published()
     for (const orderId of orders) {
       const topics = events.filter((event) => orderOfEvent(event) === orderId).map(({ topic }) => topic)
@@ -96,12 +96,12 @@ describe("the outbox", () => {
     await connection.beginTransaction()
     await connection.query("INSERT INTO outbox (topic, payload) VALUES ('test.late', '{}')")
     const orderId = await paidOrder()
-    await drain(shop.servers[0]!, outboxRelay)
+    await drain(shop.servers[0], outboxRelay)
     expect((await published()).map(orderOfEvent)).toContain(orderId)
     expect((await published()).map(({ topic }) => topic)).not.toContain("test.late")
     await connection.commit()
     connection.release()
-    await drain(shop.servers[0]!, outboxRelay)
+    await drain(shop.servers[0], outboxRelay)
     expect((await published()).map(({ topic }) => topic)).toContain("test.late")
   })
 
@@ -111,7 +111,7 @@ describe("the outbox", () => {
     await connection.query("INSERT INTO outbox (topic, payload) VALUES ('test.undone', '{}')")
     await connection.rollback()
     connection.release()
-    await drain(shop.servers[0]!, outboxRelay)
+    await drain(shop.servers[0], outboxRelay)
     expect((await published()).map(({ topic }) => topic)).not.toContain("test.undone")
   })
 
@@ -122,7 +122,7 @@ describe("the outbox", () => {
         throw new Error("the power is gone")
       })
     )
-    await expect(shop.servers[0]!.runtime.runPromise(dying)).rejects.toThrow("the power is gone")
+    await expect(shop.servers[0].runtime.runPromise(dying)).rejects.toThrow("the power is gone")
     await drain(shop.servers[1]!, outboxRelay)
     const times = (await published()).filter((event) => orderOfEvent(event) === orderId)
     expect(times.length).toBeGreaterThan(1)
@@ -133,7 +133,7 @@ describe("the outbox", () => {
 
   test("Redis loses everything: what was published is published again", async () => {
     const before = await paidOrder()
-    await drain(shop.servers[0]!, outboxRelay)
+    await drain(shop.servers[0], outboxRelay)
     await redis.client.flushall()
     const after = await paidOrder()
     await drain(shop.servers[1]!, outboxRelay)
@@ -144,10 +144,10 @@ describe("the outbox", () => {
     await redis.client.save()
     const dump = await redis.client.dumpBuffer(key)
     const forgotten = await paidOrder()
-    await drain(shop.servers[0]!, outboxRelay)
+    await drain(shop.servers[0], outboxRelay)
     await redis.client.restore(key, 0, dump, "REPLACE")
     await relay()
-    await drain(shop.servers[0]!, outboxRelay)
+    await drain(shop.servers[0], outboxRelay)
     expect((await published()).map(orderOfEvent)).toContain(forgotten)
   })
 
@@ -169,10 +169,10 @@ describe("the outbox", () => {
 
     test("every group gets every event of its topics, and shares them among its servers", async () => {
       const [a, b] = [collector("a"), collector("b")]
-      await drain(shop.servers[0]!, a.worker, b.worker)
+      await drain(shop.servers[0], a.worker, b.worker)
       const orders = await Promise.all(Array.from({ length: 10 }, paidOrder))
-      await drain(shop.servers[0]!, outboxRelay)
-      await Promise.all([drain(shop.servers[0]!, a.worker, b.worker), drain(beside, a.worker, b.worker)])
+      await drain(shop.servers[0], outboxRelay)
+      await Promise.all([drain(shop.servers[0], a.worker, b.worker), drain(beside, a.worker, b.worker)])
       expect(new Set(a.seen.map(orderOfEvent))).toEqual(new Set(orders))
       expect(a.seen).toHaveLength(orders.length)
       expect(new Set(b.seen.map(orderOfEvent))).toEqual(new Set(orders))
@@ -182,22 +182,22 @@ describe("the outbox", () => {
     test("what a handler could not do comes again, and is confirmed only then", async () => {
       let isDown = true
       const { seen, worker } = collector("stubborn", () => isDown)
-      await drain(shop.servers[0]!, worker)
+      await drain(shop.servers[0], worker)
       const orderId = await paidOrder()
-      await drain(shop.servers[0]!, outboxRelay)
-      await expect(round(shop.servers[0]!, worker)).rejects.toThrow("not today")
-      await expect(round(shop.servers[0]!, worker)).rejects.toThrow("not today")
+      await drain(shop.servers[0], outboxRelay)
+      await expect(round(shop.servers[0], worker)).rejects.toThrow("not today")
+      await expect(round(shop.servers[0], worker)).rejects.toThrow("not today")
       isDown = false
-      await drain(shop.servers[0]!, worker)
+      await drain(shop.servers[0], worker)
       expect(seen.map(orderOfEvent)).toEqual([orderId])
       expect(((await redis.client.xpending(key, "stubborn")) as [number])[0]).toBe(0)
     })
 
     test("what a process took and never confirmed is taken over when it has been silent for long", async () => {
       const { seen, worker } = collector("heirs")
-      await drain(shop.servers[0]!, worker)
+      await drain(shop.servers[0], worker)
       const orderId = await paidOrder()
-      await drain(shop.servers[0]!, outboxRelay)
+      await drain(shop.servers[0], outboxRelay)
       const taken = (await redis.client.xreadgroup(
         "GROUP",
         "heirs",
@@ -206,28 +206,28 @@ describe("the outbox", () => {
         key,
         ">"
       )) as [[string, Array<[string, Array<string>]>]]
-      await drain(shop.servers[0]!, worker)
+      await drain(shop.servers[0], worker)
       expect(seen).toEqual([])
       for (const [id] of taken[0][1])
         await redis.client.xclaim(key, "heirs", "a process that died", 0, id, "IDLE", 60_000)
-      await drain(shop.servers[0]!, worker)
+      await drain(shop.servers[0], worker)
       expect(seen.map(orderOfEvent)).toEqual([orderId])
     })
 
     test("the stream is trimmed behind the slowest group, and never before it", async () => {
       const [quick, slow] = [collector("quick"), collector("slow")]
-      await drain(shop.servers[0]!, quick.worker, slow.worker)
+      await drain(shop.servers[0], quick.worker, slow.worker)
       const orders = await Promise.all(Array.from({ length: 5 }, paidOrder))
-      await drain(shop.servers[0]!, outboxRelay)
-      await drain(shop.servers[0]!, quick.worker)
+      await drain(shop.servers[0], outboxRelay)
+      await drain(shop.servers[0], quick.worker)
       await trimStream(redis.client, key)
       expect((await published()).map(orderOfEvent)).toEqual(expect.arrayContaining(orders))
-      await drain(shop.servers[0]!, slow.worker)
+      await drain(shop.servers[0], slow.worker)
       await trimStream(redis.client, key)
       expect((await published()).length).toBeLessThanOrEqual(1)
       expect(new Set(slow.seen.map(orderOfEvent))).toEqual(new Set(orders))
       expect(slow.seen).toHaveLength(orders.length)
-      expect(await round(shop.servers[0]!, streamTrimmer)).toBe(0)
+      expect(await round(shop.servers[0], streamTrimmer)).toBe(0)
     })
   })
 })

@@ -40,7 +40,7 @@ export const manyUsers = async (shop: Shop, count: number): Promise<ReadonlyArra
 
 const tokenOf = async (shop: Shop, userId: UserId): Promise<string> => {
   const signed = Tokens.use((tokens) => tokens.sign("access", { userId, role: "user" }))
-  return (await shop.servers[0]!.runtime.runPromise(signed)).token
+  return (await shop.servers[0].runtime.runPromise(signed)).token
 }
 
 export const issue = (shop: Shop, couponId: string, user: TestUser, idempotencyKey?: string) =>
@@ -80,4 +80,4 @@ export const gateOf = async (shop: Shop, couponId: string) => {
 
 /** Uses the gate itself, as the first server does. */
 export const withGate = <A>(shop: Shop, use: Parameters<typeof CouponGate.use<A, unknown, never>>[0]) =>
-  shop.servers[0]!.runtime.runPromise(CouponGate.use(use))
+  shop.servers[0].runtime.runPromise(CouponGate.use(use))
