@@ -21,11 +21,13 @@ const runNode = (directory: string, ...args: Array<string>): Promise<string> =>
 /** A use of the testkit beside the example's use of the client, so that the types of both are read. */
 const testkitUse = `
 import { expectExactly, race } from "@holdfast/testkit"
+import { crashPoint } from "@holdfast/testkit/crash-point"
 const result = await race(3, async (index) => {
   if (index > 0) throw new Error("late")
   return index
 })
 expectExactly(result, 1)
+crashPoint("afterRace")
 console.log("one of three")
 `
 
