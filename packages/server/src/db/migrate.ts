@@ -7,9 +7,15 @@ import { Database } from "./Database.ts"
 import { firstTables } from "./migrations/0001_first_tables.ts"
 import { coupons } from "./migrations/0002_coupons.ts"
 import { lifecycle } from "./migrations/0003_lifecycle.ts"
+import { ticketsOfUsers } from "./migrations/0004_tickets_of_users.ts"
 
 /** In the order in which they run. A name never changes once it was released. */
-const migrations = { "0001_first_tables": firstTables, "0002_coupons": coupons, "0003_lifecycle": lifecycle }
+const migrations = {
+  "0001_first_tables": firstTables,
+  "0002_coupons": coupons,
+  "0003_lifecycle": lifecycle,
+  "0004_tickets_of_users": ticketsOfUsers
+}
 
 /** The database was migrated by a newer Holdfast. Running on it could break what the newer version promises. */
 export class DatabaseIsNewer extends Schema.TaggedError<DatabaseIsNewer>()("DatabaseIsNewer", {

@@ -18,6 +18,12 @@ export const addKey = async (db: AnyDatabase, table: string, name: string, defin
     await sql.raw(`ALTER TABLE ${table} ADD ${definition}`).execute(db)
 }
 
+/** `definition` is what follows the name: `FOREIGN KEY (column) REFERENCES table (column)`. */
+export const addForeignKey = async (db: AnyDatabase, table: string, name: string, definition: string) => {
+  if (!(await exists(db, "table_constraints", { table_name: table, constraint_name: name })))
+    await sql.raw(`ALTER TABLE ${table} ADD CONSTRAINT ${name} ${definition}`).execute(db)
+}
+
 /** Replaces a CHECK by one of the same table under a new name, so that a look at the names says what was done. */
 export const replaceCheck = async (
   db: AnyDatabase,

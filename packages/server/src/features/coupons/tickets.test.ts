@@ -1,6 +1,7 @@
 import { contract } from "@holdfast/domain"
 import { eventually, expectExactly, race } from "@holdfast/testkit"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { bytesOf } from "../../db/ids.ts"
 import { drain } from "../../testing/rounds.ts"
 import { Shop, type TestUser } from "../../testing/shop.ts"
 import { subscribe } from "../../testing/subscribe.ts"
@@ -107,6 +108,22 @@ describe("tickets", () => {
     expect(again.id).not.toBe(bobsTicket.id)
     await serve()
     expect((await ticket(again.id, bob)).result.status).toBe("issued")
+  })
+
+  // Guarantees: the coupons of a line's front are issued together, so a user who is gone must not be among them.
+  test("a user who is deleted while waiting does not stop the line, and cannot stand in it again", async () => {
+    const [gone, next] = (await manyUsers(shop, 2)) as [TestUser, TestUser]
+    const { id: couponId } = await newCoupon(shop, { quantity: 1 })
+    await request(couponId, gone)
+    const { id } = await request(couponId, next)
+    await shop.sql.query("DELETE FROM point_accounts WHERE user_id = ?", [bytesOf(gone.id)])
+    await shop.sql.query("DELETE FROM users WHERE id = ?", [bytesOf(gone.id)])
+    expect(await shop.call(contract.coupons.requestIssue, { couponId }, gone)).toMatchObject({
+      status: 401,
+      tag: "Unauthenticated"
+    })
+    await serve()
+    expect((await ticket(id, next)).result.status).toBe("issued")
   })
 
   test("another user's ticket is not found", async () => {

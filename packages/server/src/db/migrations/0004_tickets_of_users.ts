@@ -1,0 +1,15 @@
+import { type Kysely, sql } from "kysely"
+import { addForeignKey } from "./changes.ts"
+
+/**
+ * A ticket goes with its user. One of a user who is gone could never be served, and would stop the line behind it: the
+ * coupons of a line's front are issued together.
+ */
+export const ticketsOfUsers = {
+  // oxlint-disable-next-line typescript/no-explicit-any -- a migration knows no tables yet
+  up: async (db: Kysely<any>): Promise<void> => {
+    await sql`delete from coupon_tickets where user_id not in (select id from users)`.execute(db)
+    const owner = "FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE"
+    await addForeignKey(db, "coupon_tickets", "coupon_tickets_owner", owner)
+  }
+}
