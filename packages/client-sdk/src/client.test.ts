@@ -115,3 +115,57 @@ it("cannot reach the server: a transport error, after all attempts", async () =>
   expect(error).toBeInstanceOf(TransportError)
   expect(error).toMatchObject({ reason: "unreachable", maybeSent: false, retryable: true, attempts: 5 })
 })
+
+it("may be told for one call: more headers, fewer attempts, and who is told of its requests", async () => {
+  const languages: Array<string | undefined> = []
+  await using server = await startWireServer({
+    "products.bySku": ({ input }) => encodedProduct((input as { readonly sku: string }).sku),
+    "orders.create": () => {
+      throw new ServiceUnavailable({ retryAfterMs: 1 })
+    }
+  })
+  server.intercept((request) => void languages.push(request.headers["accept-language"]))
+  const client = createClient({
+    url: server.url,
+    token: "t1",
+    headers: { "accept-language": "en" },
+    retry: quick
+  })
+  const seen: Array<string | undefined> = []
+  await Promise.all([
+    client.products.bySku({ sku: "TEA" }),
+    client.products.bySku(
+      { sku: "POT" },
+      { headers: { "accept-language": "de" }, onResponse: ({ requestId }) => seen.push(requestId) }
+    )
+  ])
+  expect(languages.toSorted()).toEqual(["de", "en"])
+  expect(seen).toEqual([server.calls.find(({ input }) => JSON.stringify(input).includes("POT"))?.requestId])
+  const refused: Array<unknown> = []
+  const error = await failureOf(
+    client.orders.create(orderInput, {
+      maxAttempts: 2,
+      onResponse: ({ error, attempt }) => refused.push([attempt, error?._tag])
+    })
+  )
+  expect(error).toMatchObject({ _tag: "ServiceUnavailable", attempts: 2 })
+  expect(refused).toEqual([
+    [1, "ServiceUnavailable"],
+    [2, "ServiceUnavailable"]
+  ])
+})
+
+it("rejects with what the program's own function for the headers threw", async () => {
+  await using server = await startWireServer()
+  const client = createClient({
+    url: server.url,
+    token: "t1",
+    headers: () => {
+      throw new Error("no headers today")
+    }
+  })
+  expect(await failureOf(client.orders.create(orderInput))).toMatchObject({ message: "no headers today" })
+  expect(await failureOf(client.safe.products.bySku({ sku: "TEA" }))).toMatchObject({
+    message: "no headers today"
+  })
+})

@@ -11,13 +11,8 @@ import {
 import type { TokenSource } from "./auth/TokenSource.ts"
 import { deriveClient, type RunOperation } from "./deriveClient.ts"
 import type { RemoteDefect, Reported, TransportError } from "./errors.ts"
-import {
-  type Invoke,
-  type InvokeDependencies,
-  makeInvoke,
-  type RequestEvent,
-  type ResponseEvent
-} from "./invoke.ts"
+import type { RequestEvent, ResponseEvent } from "./hooks.ts"
+import { type Invoke, type InvokeDependencies, makeInvoke } from "./invoke.ts"
 import { makeOperation } from "./operation.ts"
 import { defaultRetryPolicy, type RetryPolicy } from "./retry.ts"
 import type { Fetch } from "./transport/boundedFetch.ts"

@@ -48,8 +48,8 @@ export const deriveClient = <C extends Contract>(
         continue
       }
       const call = (input?: unknown, options: InvokeOptions = {}) => runOperation(operation, input, options)
-      effect[group][name] = call
       safe[group][name] = (input?: unknown, options?: CallOptions) => toResult(call(input, options), options)
+      Object.assign(effect[group], effectMethods(name, procedure, call))
       Object.assign(client[group], promiseMethods(name, procedure, call))
     }
   }
@@ -69,6 +69,14 @@ const promiseMethods = (name: string, procedure: Procedure, call: EffectCall): R
     [names.pages]: (input?: object, options?: CallOptions) => pages(fetchPage(options), input),
     [names.items]: (input?: object, options?: CallOptions) => items(fetchPage(options), input)
   }
+}
+
+const effectMethods = (name: string, procedure: Procedure, call: EffectCall): Record<string, unknown> => {
+  if (!isPaged(procedure)) return { [name]: call }
+  const names = pagedNames(name)
+  const streamOf = (read: typeof pages | typeof items) => (input?: object, options?: InvokeOptions) =>
+    toStream((signal) => read((part) => toPromise(call(part, options), { signal }) as Promise<never>, input))
+  return { [name]: call, [names.pages]: streamOf(pages), [names.items]: streamOf(items) }
 }
 
 /** A stream whose end, whatever ends it, closes the connection. */

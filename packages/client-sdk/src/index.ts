@@ -10,7 +10,7 @@ export {
   type TransportReason
 } from "./errors.ts"
 export { isHoldfastError } from "./isHoldfastError.ts"
-export type { RequestEvent, ResponseEvent } from "./invoke.ts"
+export type { RequestEvent, ResponseEvent } from "./hooks.ts"
 export type { RetryPolicy } from "./retry.ts"
 export type { Fetch } from "./transport/boundedFetch.ts"
 export type * from "./names.ts"

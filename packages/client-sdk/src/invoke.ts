@@ -1,27 +1,12 @@
-import type { DomainError, ProcedureKind } from "@holdfast/domain"
+import type { DomainError } from "@holdfast/domain"
 import { Effect, Result } from "effect"
 import type { TokenFailure, TokenSource } from "./auth/TokenSource.ts"
 import { type RemoteDefect, report, type Reported, ownCopy, TransportError } from "./errors.ts"
 import type { Operation } from "./operation.ts"
 import { delayMs, mayRetry, type RetryPolicy, spendsAttempt } from "./retry.ts"
+import type { RequestEvent, ResponseEvent } from "./hooks.ts"
+import type { EffectCallOptions, IdempotencyOption } from "./types.ts"
 import type { ReplyMeta, Transport, TransportReply, TransportRequest } from "./transport/Transport.ts"
-
-/** One request of a call, as the hooks see it. */
-export interface RequestEvent {
-  readonly procedure: string
-  readonly kind: ProcedureKind
-  /** 1 for the first request of the call. */
-  readonly attempt: number
-  readonly idempotencyKey: string | undefined
-}
-
-/** How that request ended. */
-export interface ResponseEvent extends RequestEvent {
-  readonly requestId: string | undefined
-  readonly durationMs: number
-  /** `undefined` when the request succeeded. */
-  readonly error: DomainError | TransportError | RemoteDefect | undefined
-}
 
 export interface InvokeDependencies {
   readonly transport: Transport
@@ -31,10 +16,7 @@ export interface InvokeDependencies {
   readonly onResponse: ((event: ResponseEvent) => void) | undefined
 }
 
-export interface InvokeOptions {
-  readonly timeoutMs?: number | undefined
-  readonly idempotencyKey?: string | undefined
-}
+export interface InvokeOptions extends EffectCallOptions, IdempotencyOption {}
 
 export type Failure = DomainError | TransportError | RemoteDefect
 
@@ -58,6 +40,8 @@ export const makeInvoke =
         operation,
         idempotencyKey: keyOf(operation, options),
         tokens: operation.procedure.access === "public" ? undefined : tokens,
+        options,
+        maxAttempts: options.maxAttempts ?? dependencies.retry.maxAttempts,
         deadline: Date.now() + (options.timeoutMs ?? dependencies.timeoutMs),
         attempts: 0,
         spent: 0,
@@ -74,6 +58,8 @@ interface CallState {
   readonly operation: Operation
   readonly idempotencyKey: string | undefined
   readonly tokens: TokenSource | undefined
+  readonly options: InvokeOptions
+  readonly maxAttempts: number
   /** In milliseconds since 1970: nothing is waited for beyond it. */
   readonly deadline: number
   /** Requests sent so far. */
@@ -94,8 +80,7 @@ const untilAnswered = Effect.fnUntraced(function* (
   call: CallState,
   input: unknown
 ): Effect.fn.Return<unknown, Failure> {
-  const { deadline, operation, tokens } = call
-  const { maxAttempts } = dependencies.retry
+  const { deadline, maxAttempts, operation, tokens } = call
   let token = tokens?.known()
   if (tokens !== undefined && token === undefined) token = yield* tokenInTime(call, tokens.current)
   let renewed = false
@@ -108,7 +93,7 @@ const untilAnswered = Effect.fnUntraced(function* (
       if (token === undefined) return yield* Effect.fail(failure)
       continue
     }
-    if (spendsAttempt(dependencies.retry, failure)) call.spent += 1
+    if (spendsAttempt(maxAttempts, failure)) call.spent += 1
     if (!mayRetry(operation.procedure.kind, failure) || call.spent >= maxAttempts)
       return yield* Effect.fail(failure)
     const waitMs = yield* delayMs(dependencies.retry, Math.max(1, call.spent), failure)
@@ -166,16 +151,19 @@ const attempt = Effect.fnUntraced(function* (
     input,
     token,
     idempotencyKey,
+    headers: call.options.headers,
     timeoutMs: Math.max(0, call.deadline - sentAt),
     onRequestId: (requestId: string) => void (call.requestId = requestId)
   }
   const outcome = outcomeOf(operation, yield* Effect.result(exchange(transport, request)))
-  onResponse?.({
+  const response = {
     ...event,
     requestId: call.requestId,
     durationMs: Date.now() - sentAt,
     error: outcome.failure
-  })
+  }
+  onResponse?.(response)
+  call.options.onResponse?.(response)
   return outcome
 })
 

@@ -1,3 +1,4 @@
+import { Effect, Stream } from "effect"
 import { expect, it } from "vitest"
 import { createClient } from "./index.ts"
 import { encodedProduct } from "./testing/fixtures.ts"
@@ -39,4 +40,24 @@ it("takes no input for the whole", async () => {
   const seen: Array<string> = []
   for await (const { sku } of createClient({ url: server.url }).products.items()) seen.push(sku)
   expect(seen.join("")).toBe("ABCDEFG")
+})
+
+it("is a stream in the style of Effect, which fails as its pages do", async () => {
+  await using server = await startCatalogue()
+  const { effect } = createClient({ url: server.url })
+  const three = effect.products.items({ limit: 2 }).pipe(Stream.take(3), Stream.runCollect)
+  expect((await Effect.runPromise(three)).map(({ sku }) => sku)).toEqual(["A", "B", "C"])
+  expect(server.calls).toHaveLength(2)
+  const sizes = effect.products.pages({ limit: 3 }).pipe(
+    Stream.runFold(
+      () => "",
+      (text, page) => text + page.items.length
+    )
+  )
+  expect(await Effect.runPromise(sizes)).toBe("331")
+  const wrong = effect.products.pages({ limit: 0 }).pipe(
+    Stream.runDrain,
+    Effect.catchTag("InvalidInput", ({ issues }) => Effect.succeed(issues.map(({ path }) => path)))
+  )
+  expect(await Effect.runPromise(wrong)).toEqual(["limit"])
 })

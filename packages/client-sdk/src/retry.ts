@@ -36,7 +36,7 @@ export const mayRetry = (kind: ProcedureKind, error: Failure): boolean =>
  * whose reply was lost, is at work: its answer is near, and giving up would leave the caller without it. Such waiting
  * is bounded by the call's deadline alone. Who wants no retries is told at once.
  */
-export const spendsAttempt = ({ maxAttempts }: RetryPolicy, error: Failure): boolean =>
+export const spendsAttempt = (maxAttempts: number, error: Failure): boolean =>
   maxAttempts === 1 || error._tag !== "RequestInProgress"
 
 /**

@@ -1,11 +1,18 @@
 import type { Contract, ErrorOf, HoldfastContract, InputOf, OutputOf, Procedure } from "@holdfast/domain"
 import type { Effect, Stream } from "effect"
 import type { RemoteDefect, Reported, TransportError } from "./errors.ts"
+import type { ResponseEvent } from "./hooks.ts"
 
 /** What a call may be told. */
 export interface EffectCallOptions {
   /** How long the whole call may take, its retries included. */
   readonly timeoutMs?: number
+  /** How many requests of the call may fail; 1: no retries. */
+  readonly maxAttempts?: number
+  /** More headers, over those of the client. A query that has some travels in a request of its own. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Told of every request of this call, as the client's `onResponse` is: its id, duration and error. Must not throw. */
+  readonly onResponse?: (event: ResponseEvent) => void
 }
 
 /** What a call of the Promise API may be told. */
@@ -83,6 +90,16 @@ type PagedNames<G> = {
 type PagesName<N extends string> = N extends "page" ? "pages" : `${N}Pages`
 type ItemsName<N extends string> = N extends "page" ? "items" : `${N}Items`
 
+type PageStreams<G extends Contract[string]> = {
+  readonly [N in PagedNames<G> as PagesName<N>]: (
+    ...args: Arguments<G[N], EffectCallOptions>
+  ) => Stream.Stream<OutputOf<G[N]>, FailureOf<G[N]>>
+} & {
+  readonly [N in PagedNames<G> as ItemsName<N>]: (
+    ...args: Arguments<G[N], EffectCallOptions>
+  ) => Stream.Stream<ItemOf<G[N]>, FailureOf<G[N]>>
+}
+
 type PageMethods<G extends Contract[string]> = {
   readonly [N in PagedNames<G> as PagesName<N>]: (
     ...args: Arguments<G[N], CallOptions>
@@ -119,9 +136,9 @@ export type SafeApi<C extends Contract> = {
 
 /** Effects with the exact errors of their procedure. Interrupting one cancels the request and the server's work. */
 export type EffectApi<C extends Contract> = {
-  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: EffectMethod<C[G][N]> } & {
-    readonly [N in SubscriptionNames<C[G]>]: StreamMethod<C[G][N]>
-  }
+  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: EffectMethod<C[G][N]> } & PageStreams<C[G]> & {
+      readonly [N in SubscriptionNames<C[G]>]: StreamMethod<C[G][N]>
+    }
 }
 
 /** Every procedure of a contract as a method, in three styles. */

@@ -16,6 +16,7 @@ import type {
   CouponsWatchTicketFailure,
   CouponsWatchTicketOutput,
   OrdersCreateInput,
+  OrdersPageFailure,
   PointsBalanceFailure,
   ProductsPageOutput,
   Result
@@ -81,6 +82,8 @@ void client.auth.me({}, { timeoutMs: 5 })
 void client.auth.me({ timeoutMs: 5 })
 // @ts-expect-error an effect is interrupted, it takes no signal
 void client.effect.auth.me({}, { signal: AbortSignal.abort() })
+void client.auth.me({}, { headers: { "accept-language": "de" }, maxAttempts: 1 })
+void client.auth.me({}, { onResponse: ({ durationMs, requestId }) => void [durationMs, requestId] })
 
 // ---- errors: exactly the declared ones, and the two of the client
 type BalanceFailure =
@@ -138,5 +141,7 @@ const pages = client.products.pages({ limit: 2 })
 void (true satisfies Same<typeof pages, AsyncIterable<ProductsPageOutput>>)
 const items = client.orders.items()
 void (true satisfies Same<typeof items, AsyncIterable<Order>>)
+const streamed = client.effect.orders.items()
+void (true satisfies Same<typeof streamed, Stream.Stream<Order, OrdersPageFailure>>)
 // @ts-expect-error there is one balance, no pages of it
 void client.points.pages

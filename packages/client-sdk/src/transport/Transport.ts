@@ -7,6 +7,8 @@ export interface TransportRequest {
   readonly input: unknown
   readonly token: string | undefined
   readonly idempotencyKey: string | undefined
+  /** More headers, for this request alone. */
+  readonly headers: Readonly<Record<string, string>> | undefined
   /** How long the answer may take, the wait for a connection included. */
   readonly timeoutMs: number
   /** Told the id under which the request goes out, so that it is known also when nothing comes back. */

@@ -27,7 +27,11 @@ export const makeHttpTransport = (options: HttpTransportOptions): Transport => {
     const requests = calls.map(({ request }) => request)
     // Calls that travel together share one token.
     const sentToken = requests.findLast(({ token }) => token !== undefined)?.token
-    const headers = { ...(await options.headers()), ...traceHeaders(requests, sentToken) }
+    const headers = {
+      ...(await options.headers()),
+      ...requests[0]?.headers,
+      ...traceHeaders(requests, sentToken)
+    }
     const { answer, cancel } = start(messageOf(url, requests, headers))
     const onLeave = () => {
       if (!calls.some(({ isOpen }) => isOpen)) cancel()
@@ -54,7 +58,7 @@ export const makeHttpTransport = (options: HttpTransportOptions): Transport => {
     open: (request, signal) => openStream({ ...options, url }, request, signal),
     send: (request) => {
       const call = new PendingCall(request)
-      if (request.kind === "query") queries.add(call)
+      if (request.kind === "query" && request.headers === undefined) queries.add(call)
       else travel([call])
       return call
     }
