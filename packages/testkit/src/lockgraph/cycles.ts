@@ -10,8 +10,8 @@ export interface LockCycle {
 const LONGEST_CYCLE = 4
 
 /**
- * Every set of locks that can form a deadlock: a cycle in which neighbours exclude each other and no lock guards two
- * of the orders.
+ * Every set of locks that can form a deadlock: a cycle in which neighbours exclude each other and no lock keeps two of
+ * the orders apart.
  */
 export const findCycles = (orders: ReadonlyArray<LockOrder>): ReadonlyArray<LockCycle> => {
   const from = Map.groupBy(orders, (order) => order.from)
@@ -39,9 +39,17 @@ export const findCycles = (orders: ReadonlyArray<LockOrder>): ReadonlyArray<Lock
 const excludes = (asks: LockOrder, holds: LockOrder): boolean =>
   asks.toMode === "exclusive" || holds.fromMode === "exclusive"
 
-/** Under a common guard only one of the orders is under way at a time. */
+/** Under a lock that both cannot hold, only one of the orders is under way at a time. */
 const canMeet = (path: ReadonlyArray<LockOrder>, next: LockOrder): boolean =>
-  path.every(({ guards }) => !guards.some((guard) => next.guards.includes(guard)))
+  path.every(({ guards }) => !excludeEachOther(guards, next.guards))
+
+const excludeEachOther = (ours: LockOrder["guards"], theirs: LockOrder["guards"]): boolean => {
+  for (const [lock, mode] of ours) {
+    const other = theirs.get(lock)
+    if (other === "exclusive" || (other === "shared" && mode === "exclusive")) return true
+  }
+  return false
+}
 
 const isNewOn = (path: ReadonlyArray<LockOrder>, lock: string): boolean =>
   path.every(({ from, to }) => from !== lock && to !== lock)

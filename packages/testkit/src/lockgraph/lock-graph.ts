@@ -9,12 +9,15 @@ export interface LockOrder {
   readonly fromMode: LockMode
   readonly toMode: LockMode
   readonly owner: string
-  /** What else the owner held: two orders under a common lock can never meet. */
-  readonly guards: ReadonlyArray<string>
+  /** All that the owner held: two orders under a lock that they cannot both hold never meet. */
+  readonly guards: ReadonlyMap<string, LockMode>
 }
 
 /** Different orders kept of one pair of locks; more of them add nothing but guards. */
 const ORDERS_OF_A_PAIR = 16
+
+/** A transaction that takes some two hundred locks one after the other has as many. */
+const MOST_ORDERS = 20_000
 
 /**
  * The orders in which locks were taken, by anybody at any time. A cycle of them is a deadlock that can happen, even
@@ -27,25 +30,30 @@ const ORDERS_OF_A_PAIR = 16
 export class LockGraph {
   readonly #held = new Map<string, Map<string, LockMode>>()
   readonly #orders = new Map<string, Array<LockOrder>>()
+  /** What an owner holds, as the orders keep it; forgotten when that changes. */
+  readonly #guards = new Map<string, ReadonlyMap<string, LockMode>>()
+  #orderCount = 0
+  #isComplete = true
 
   /** The owner asks for a lock: everything it holds comes before that. Call it even if the lock is then refused. */
   requests(owner: string, lock: string, mode: LockMode = "exclusive"): void {
     const held = this.#heldBy(owner)
-    if (held.has(lock)) return
-    for (const [from, fromMode] of held) {
-      const guards = [...held.keys()].filter((other) => other !== from)
-      this.#note({ from, to: lock, fromMode, toMode: mode, owner, guards })
-    }
+    if (held.has(lock) || held.size === 0) return
+    const guards = this.#guards.get(owner) ?? new Map(held)
+    this.#guards.set(owner, guards)
+    for (const [from, fromMode] of held) this.#note({ from, to: lock, fromMode, toMode: mode, owner, guards })
   }
 
   /** The owner has got the lock. */
   acquired(owner: string, lock: string, mode: LockMode = "exclusive"): void {
     const held = this.#heldBy(owner)
-    if (held.get(lock) !== "exclusive") held.set(lock, mode)
+    if (held.get(lock) === "exclusive") return
+    held.set(lock, mode)
+    this.#guards.delete(owner)
   }
 
   released(owner: string, lock: string): void {
-    this.#heldBy(owner).delete(lock)
+    if (this.#heldBy(owner).delete(lock)) this.#guards.delete(owner)
   }
 
   /** The locks an owner holds, in the order in which it got them. */
@@ -56,6 +64,11 @@ export class LockGraph {
   /** All orders that were seen. */
   get orders(): ReadonlyArray<LockOrder> {
     return [...this.#orders.values()].flat()
+  }
+
+  /** False when there were more orders than are kept (20,000): then a cycle may be missing. */
+  get isComplete(): boolean {
+    return this.#isComplete
   }
 
   /** Orders that contradict each other, each set of locks once. */
@@ -75,8 +88,16 @@ export class LockGraph {
     this.#orders.set(pair, known)
     const isNew = !known.some(
       ({ fromMode, toMode, guards }) =>
-        fromMode === order.fromMode && toMode === order.toMode && guards.join() === order.guards.join()
+        fromMode === order.fromMode && toMode === order.toMode && isSame(guards, order.guards)
     )
-    if (isNew && known.length < ORDERS_OF_A_PAIR) known.push(order)
+    if (!isNew || known.length >= ORDERS_OF_A_PAIR) return
+    if (this.#orderCount >= MOST_ORDERS) this.#isComplete = false
+    else {
+      known.push(order)
+      this.#orderCount++
+    }
   }
 }
+
+const isSame = (a: ReadonlyMap<string, LockMode>, b: ReadonlyMap<string, LockMode>): boolean =>
+  a === b || (a.size === b.size && [...a].every(([lock, mode]) => b.get(lock) === mode))
