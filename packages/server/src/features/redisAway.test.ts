@@ -1,9 +1,11 @@
 import { contract } from "@holdfast/domain"
 import { eventually, expectExactly, race, type RedisService, startServices } from "@holdfast/testkit"
 import { Effect } from "effect"
+import { Redis } from "ioredis"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { Locks } from "../locks/index.ts"
 import { Shop } from "../testing/shop.ts"
+import { manyUsers, patiently } from "./coupons/testing/sale.ts"
 
 /** A Redis that this file may kill. */
 let service: RedisService
@@ -62,6 +64,39 @@ describe("a shop whose Redis is away", () => {
     )
     expectExactly(payments, 20)
     expect(new Set(payments.fulfilled.map(({ value }) => value.id)).size).toBe(1)
+  }
+
+  // Guarantees: losing the locks in the middle of a sale sells neither a unit twice nor one too few.
+  test("a sale of goods while Redis is flushed, killed and started again: exactly N orders", async () => {
+    const buyers = await manyUsers(shop, 120)
+    const sku = await shop.newProduct("stormy", 40)
+    let answered = 0
+    let storm: Promise<unknown> = Promise.resolve()
+    const midway = () => {
+      answered += 1
+      if (answered === 10 || answered === 25) storm = storm.then(() => flush())
+      if (answered === 40) storm = storm.then(() => service.kill())
+      if (answered === 80) storm = storm.then(() => service.restart())
+    }
+    const result = await race(
+      120,
+      (caller) => {
+        const options = { token: buyers[caller]!.token, idempotencyKey: "the-order" }
+        const lines = [{ sku, quantity: 1 }]
+        return patiently(() => shop.ok(contract.orders.create, { lines }, options)).finally(midway)
+      },
+      { timeoutMs: 90_000 }
+    )
+    await storm
+    expectExactly(result, 40)
+    expectExactly(result, 80, "OutOfStock")
+    expect(await shop.stockOf(sku)).toBe(0)
+  }, 120_000)
+
+  const flush = async () => {
+    const client = new Redis(service.url())
+    await client.flushall()
+    client.disconnect()
   }
 
   // Guarantees: without Redis the same callers win, and the locks return to it without anybody's help.
