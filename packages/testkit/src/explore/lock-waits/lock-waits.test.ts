@@ -7,7 +7,8 @@ import { LockWaits } from "./lock-waits.ts"
 let services: Omit<Services, "redis">
 let lockWaits: LockWaits
 let admin: Connection
-let [first, second]: ReadonlyArray<Connection> = []
+let first: Connection
+let second: Connection
 
 beforeAll(async () => {
   services = await startServices({ redis: false })
@@ -27,8 +28,8 @@ beforeEach(async () => {
   second = await connect()
 })
 afterEach(() => {
-  first?.destroy()
-  second?.destroy()
+  first.destroy()
+  second.destroy()
 })
 
 const connect = async () => {
@@ -38,8 +39,8 @@ const connect = async () => {
   return connection
 }
 
-const lockRow = (connection: Connection | undefined, id: number) =>
-  connection?.query("SELECT stock FROM items WHERE id = ? FOR UPDATE", [id])
+const lockRow = (connection: Connection, id: number) =>
+  connection.query("SELECT stock FROM items WHERE id = ? FOR UPDATE", [id])
 
 /** The report once it names so many waiting connections. */
 const reportOf = (waiting: number) =>
@@ -51,15 +52,15 @@ const reportOf = (waiting: number) =>
 
 describe("who waits", () => {
   it("for a row and for a name is reported in one", async () => {
-    await first?.beginTransaction()
+    await first.beginTransaction()
     await lockRow(first, 1)
-    await first?.query("SELECT GET_LOCK('sale', 10)")
-    await second?.beginTransaction()
+    await first.query("SELECT GET_LOCK('sale', 10)")
+    await second.beginTransaction()
     const waiting = [lockRow(second, 1), admin.query("SELECT GET_LOCK('sale', 10)")]
     const { waiting: threads } = await reportOf(2)
-    expect([...threads].toSorted()).toEqual([second?.threadId, admin.threadId].toSorted())
-    await first?.query("SELECT RELEASE_LOCK('sale')")
-    await first?.rollback()
+    expect(threads).toEqual(new Set([second.threadId, admin.threadId]))
+    await first.query("SELECT RELEASE_LOCK('sale')")
+    await first.rollback()
     await Promise.all(waiting)
     expect((await lockWaits.report()).waiting).toEqual(new Set())
     await admin.query("SELECT RELEASE_LOCK('sale')")
@@ -68,8 +69,8 @@ describe("who waits", () => {
   it("in a circle that the server has not found yet is called deadlocked, where the server tells", async () => {
     await admin.query("SET GLOBAL innodb_deadlock_detect = OFF")
     try {
-      await first?.beginTransaction()
-      await second?.beginTransaction()
+      await first.beginTransaction()
+      await second.beginTransaction()
       await lockRow(first, 1)
       await lockRow(second, 2)
       const waiting = [lockRow(first, 2), lockRow(second, 1)]
