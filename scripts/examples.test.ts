@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:http"
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { once } from "node:events"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
@@ -11,7 +11,7 @@ import { findChromium, openInChromium } from "../packages/client-sdk/src/testing
 import { ensureAdmin } from "../packages/server/src/features/register/service.ts"
 import { type RunningServer, settingsFromEnvironment, startServer } from "../packages/server/src/index.ts"
 import { databaseFactory, startServices } from "../packages/testkit/src/index.ts"
-import { node24 } from "./bootstrap.mjs"
+import { node24, root } from "./bootstrap.mjs"
 import { copyExample, install, packPackages, runProgram } from "./consumer.mjs"
 
 // Every example, installed from the packed tarballs outside of this workspace, against a real shop.
@@ -133,6 +133,38 @@ it.skipIf(executable === undefined && !isNeeded).each(["browser-page", "react-qu
         site.close()
       }
     })
+)
+
+/** The programs of docs/sdk.md as one: the imports of the first, then each of the others in the scope of the first. */
+const guideProgram = (): string => {
+  const text = readFileSync(join(root, "docs/sdk.md"), "utf8")
+  const [opening = "", ...others] = [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code)
+  const imports = opening.match(/^import .*$/gm) ?? []
+  const body = opening.replace(/^import .*$/gm, "").replace(`"http://localhost:3000"`, `url ?? ""`)
+  return [
+    ...imports,
+    `const { HOLDFAST_URL: url } = process.env`,
+    `const [, , email = "", password = ""] = process.argv`,
+    `const show = (...shown: ReadonlyArray<unknown>) => console.log(...shown)`,
+    body,
+    ...others.map((block) => `{\n${block}}`)
+  ].join("\n")
+}
+
+// The last one: it adds a product to the catalogue that the others count.
+it("the guide to the client does what it says", { timeout: 300_000 }, () =>
+  withExample("node-script", async (directory) => {
+    const reader = { email: "reader@example.com", password: "a password to read" }
+    const keeper = createClient({ url: shop.url, auth: admin })
+    await keeper.products.create({ sku: "LAMP", name: "A lamp", priceMinor: 900, initialStock: 2 })
+    const { id: userId } = await keeper.auth.register(reader)
+    await keeper.points.grant({ userId, amount: 1_800, reason: "to read on" })
+    writeFileSync(join(directory, "src", "guide.ts"), guideProgram())
+    await runNode(directory, "node_modules/typescript/bin/tsc", "-p", ".")
+    const printed = await runNode(directory, "dist/guide.js", reader.email, reader.password)
+    expect(printed).toMatch(/^1800\n0 left\n/m)
+    expect(printed).toMatch(/^PENDING\nPAID\nCANCELLED\n2 lamps\nOrderNotFound\n/m)
+  })
 )
 
 const types: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" }

@@ -6,7 +6,7 @@ import { findChromium, openInChromium } from "./testing/chromium.ts"
 import { encodedOrder, encodedProduct, encodedSession, orderInput } from "./testing/fixtures.ts"
 import { startWireServer } from "./testing/wireServer.ts"
 
-/** Runs in the page, and again in a worker of it: logs in, buys, loses a connection, is refused, turns pages. */
+/** Runs in the page, and again in a worker of it: logs in, buys, loses a connection, is refused, turns pages, watches. */
 const program = `
   import { createClient, isHoldfastError, OutOfStock } from "./index.ts"
   const inWorker = typeof document === "undefined"
@@ -17,6 +17,8 @@ const program = `
     const invalid = await client.safe.orders.create({ lines: [] })
     const skus = []
     for await (const { sku } of client.products.items()) skus.push(sku)
+    const levels = []
+    for await (const { stock } of client.products.watchStock({ sku: "A" })) levels.push(stock)
     return {
       inWorker,
       isDate: order.createdAt instanceof Date,
@@ -25,7 +27,8 @@ const program = `
       available: refused.available,
       hasRequestId: typeof refused.requestId === "string",
       invalid: invalid.ok || invalid.error._tag,
-      skus
+      skus,
+      levels
     }
   }
   const answer = await report().catch((error) => ({ inWorker, failed: String(error) }))
@@ -54,7 +57,10 @@ it.skipIf(executable === undefined && !isNeeded)(
       "products.page": ({ input }) =>
         (input as { cursor?: string }).cursor === undefined
           ? { items: [encodedProduct("A"), encodedProduct("B")], nextCursor: "next" }
-          : { items: [encodedProduct("C")] }
+          : { items: [encodedProduct("C")] },
+      "products.watchStock": async function* () {
+        for (const stock of [2, 1, 0]) yield { sku: "A", stock }
+      }
     })
     server.intercept((request, response) => {
       const serve = (type: string, body: string) => {
@@ -84,7 +90,8 @@ it.skipIf(executable === undefined && !isNeeded)(
       available: 0,
       hasRequestId: true,
       invalid: "InvalidInput",
-      skus: ["A", "B", "C"]
+      skus: ["A", "B", "C"],
+      levels: [2, 1, 0]
     }
     expect(reports).toEqual([
       { inWorker: false, ...expected },

@@ -157,6 +157,14 @@ describe("watching a stock on one small server", () => {
     const buy = () => shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, user)
     const watching = subscribe(shop.servers[1]!.url, contract.products.watchStock, { sku })
     expect(stockOf((await watching.next())!)).toBe(50)
+    const others = Array.from({ length: 20 }, () =>
+      subscribe(shop.servers[1]!.url, contract.products.watchStock, { sku })
+    )
+    for (const other of others) expect(stockOf((await other.next())!)).toBe(50)
+    // However many watch, and whatever they watch: one connection listens, in the one process that has any.
+    const [channel] = (await redis.client.pubsub("CHANNELS", "*changes")) as [string]
+    expect(await redis.client.pubsub("NUMSUB", channel)).toEqual([channel, 1])
+    for (const other of others) other.close()
     await buy()
     expect(stockOf((await watching.next())!)).toBe(49)
     await redis.service.kill()
