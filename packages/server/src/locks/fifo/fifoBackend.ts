@@ -71,11 +71,24 @@ const acquire = (
             restore(grants.listening),
             standInLine({ line, caller, waiter, waitUntilMs, restore })
           )
-    return Effect.onExit(attempt, (exit) => {
-      waiter.forget()
-      return Exit.isFailure(exit) && isUnsettled(exit.cause) ? leaveForGood(line, caller) : Effect.void
-    })
+    return attempt.pipe(
+      Effect.map((lease) => forgottenAtRelease(lease, waiter)),
+      Effect.onExit((exit) => {
+        if (Exit.isSuccess(exit)) return Effect.void
+        waiter.forget()
+        return isUnsettled(exit.cause) ? leaveForGood(line, caller) : Effect.void
+      })
+    )
   })
+
+/**
+ * An owner stays known to the process's subscription. Who looks for itself at the moment of the hand-over has the lock
+ * before the message about it comes, and a grant that nobody claims is passed on: to a second owner.
+ */
+const forgottenAtRelease = (lease: Lease, waiter: Waiter): Lease => ({
+  ...lease,
+  release: Effect.onExit(lease.release, () => Effect.sync(waiter.forget))
+})
 
 /** A refusal is an answer of Redis. After an interrupt, or without an answer, something may have stayed behind. */
 const isUnsettled = (cause: Cause.Cause<LockBusy | NotInTime | StoreAway>): boolean =>
