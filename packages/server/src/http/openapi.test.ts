@@ -46,7 +46,7 @@ const request = (url: string, operation: Operation, input: unknown, token: strin
   const address = new URL(operation.path, url)
   for (const { content, in: place, name } of operation.parameters) {
     if (place === "query" && content !== undefined) address.searchParams.set(name, JSON.stringify(input))
-    if (place === "header") headers[name] = `key-of-${operation.path}`
+    if (place === "header" && name === "idempotency-key") headers[name] = `key-of-${operation.path}`
   }
   if (operation.requestBody === undefined) return fetch(address, { method: operation.method, headers })
   headers["content-type"] = "application/json"
@@ -116,6 +116,59 @@ it.each(answeredOnce.map((operation) => [operation.path, operation] as const))(
     expect(faults(pointer, answer), JSON.stringify(answer)).toBeUndefined()
   }
 )
+
+/** The first event of a subscription, read as the document says. */
+const firstEvent = async (path: string, input: unknown) => {
+  const operation = operations.find((candidate) => candidate.path === path)!
+  const response = await request(shop.servers[0].url, operation, input, shop.admin.token)
+  expect(response.status).toBe(200)
+  let text = ""
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk
+    const event = /(?:event: (serialized-error|return)\n)?data: (.+)\n(?:id: (.+)\n)?\n/.exec(
+      text.replace(/event: connected\n.*\n/, "")
+    )
+    if (event !== null)
+      return { name: event[1], data: JSON.parse(event[2] ?? "null") as unknown, id: event[3] }
+  }
+  throw new Error(`no event in ${text}`)
+}
+
+it("the subscriptions tell what the document says, also of failures", async () => {
+  const sku = await shop.newProduct("DOCUMENTED", 3)
+  const { id: orderId } = await shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, shop.admin)
+  const item = (path: string) => [
+    "paths",
+    path,
+    "get",
+    "responses",
+    "200",
+    "content",
+    "text/event-stream",
+    "itemSchema"
+  ]
+  for (const [path, input] of [
+    ["/trpc/products.watchStock", { sku }],
+    ["/trpc/orders.watch", { orderId }]
+  ] as const) {
+    const { data, id } = await firstEvent(path, input)
+    expect(id).toEqual(expect.any(String))
+    expect(faults(item(path), data), JSON.stringify(data)).toBeUndefined()
+    expect(faults(item(path), { sku: 3 })).toBeDefined()
+  }
+  const nothing = "01890000-0000-7000-8000-000000000000"
+  for (const [path, input] of [
+    ["/trpc/products.watchStock", { sku: "NOTHING" }],
+    ["/trpc/orders.watch", { orderId: nothing }],
+    ["/trpc/coupons.watchTicket", { ticketId: nothing }]
+  ] as const) {
+    const { data, name } = await firstEvent(path, input)
+    expect(name).toBe("serialized-error")
+    const failure = ["paths", path, "get", "responses", "404", "content", "application/json", "schema"]
+    expect(faults(failure, { error: data }), JSON.stringify(data)).toBeUndefined()
+  }
+  expect(operations.filter(({ procedure }) => procedure.kind === "subscription")).toHaveLength(3)
+})
 
 it("tells a good answer from a bad one", () => {
   const pointer = [

@@ -48,8 +48,6 @@ export const openApiOf = (contract: Contract, version: string): OpenApiDocument 
   }
 }
 
-const isRead = ({ kind }: Procedure) => kind === "query" || kind === "subscription"
-
 const pathItem = (group: string, operationId: string, procedure: Procedure) => {
   const operation = {
     operationId,
@@ -58,7 +56,9 @@ const pathItem = (group: string, operationId: string, procedure: Procedure) => {
     ...(procedure.access === "public" ? {} : { security: [{ accessToken: [] }] }),
     responses: { "200": success(procedure), ...failures(procedure.errors) }
   }
-  if (isRead(procedure)) return { get: { ...operation, parameters: [inputParameter(procedure)] } }
+  if (procedure.kind === "query") return { get: { ...operation, parameters: [inputParameter(procedure)] } }
+  if (procedure.kind === "subscription")
+    return { get: { ...operation, parameters: [inputParameter(procedure), lastEventIdParameter] } }
   const parameters = procedure.kind === "mutation" ? [idempotencyKeyParameter] : []
   const requestBody = { required: true, content: jsonContent(jsonSchemaOf(procedure.input)) }
   return { post: { ...operation, parameters, requestBody } }
@@ -71,6 +71,14 @@ const inputParameter = ({ input }: Procedure): JsonObject => ({
   description: "The input as JSON text.",
   content: jsonContent(jsonSchemaOf(input))
 })
+
+const lastEventIdParameter: JsonObject = {
+  name: "last-event-id",
+  in: "header",
+  required: false,
+  description: "The id of the last event that an earlier connection brought: this one goes on behind it.",
+  schema: { type: "string" }
+}
 
 const idempotencyKeyParameter: JsonObject = {
   name: "idempotency-key",
@@ -86,7 +94,11 @@ const success = (procedure: Procedure): JsonObject => {
   if (procedure.kind !== "subscription")
     return { description: "The answer.", content: jsonContent(object({ result: object({ data: output }) })) }
   return {
-    description: "Server-sent events; the data of each message is an answer as JSON.",
+    description: [
+      "Server-sent events; the data of each message is an answer as JSON, and its id the place to go on from.",
+      "`serialized-error` carries what would be under `error` of a failed response, and is the last event;",
+      "`return` says that there is nothing more to come; `ping` only that the connection is alive."
+    ].join(" "),
     content: { "text/event-stream": { schema: { type: "string" }, itemSchema: output } }
   }
 }
