@@ -3,6 +3,7 @@ import { crashAt, eventually, faultProxy, type FaultProxy } from "@holdfast/test
 import { Effect, Exit } from "effect"
 import { afterEach, describe, expect, it } from "vitest"
 import { lockKeys } from "./fifo/keys.ts"
+import { Locks } from "./Locks.ts"
 import { ledgerFixture } from "./testing/ledger.ts"
 import { lockKeysLeft, redisFixture } from "./testing/fixture.ts"
 import { brief, gate, ledger, once, turn } from "./testing/members.ts"
@@ -112,8 +113,10 @@ describe("a connection that is cut", () => {
   it("does not cost a holder its lock when it is there again in time", async () => {
     const { proxy, url } = await proxied()
     const { run } = redis.member({}, url)
-    const working = run(withLock(brief, "a")(Effect.andThen(Effect.sleep(1_800), Effect.succeed("done"))))
-    await isHeld("brief:a")
+    const entered = gate()
+    const work = Effect.sync(entered.open).pipe(Effect.andThen(Effect.sleep(1_800)), Effect.as("done"))
+    const working = run(withLock(brief, "a")(work))
+    await Effect.runPromise(entered.passed)
     proxy.cutAll()
     expect(await working).toBe("done")
   })
@@ -131,6 +134,8 @@ describe("a subscription that is lost", () => {
     const entered = ours.run(withLock(turn, "a")(Effect.sync(() => performance.now())))
     const { queue } = lockKeys("turn:a")
     await eventually(async () => expect(await redis.plain.llen(queue)).toBe(1))
+    // Answers come in order, so after this one it knows that it is in line.
+    await ours.run(Effect.flatMap(Locks, (locks) => locks.list()))
     const channel = String(await redis.plain.lindex(queue, 0)).replace(/\/[^/]*$/, "")
     const receivers = async () => Number((await redis.plain.pubsub("NUMSUB", channel))[1])
     return { proxy, mayLeave, held, entered, receivers }
