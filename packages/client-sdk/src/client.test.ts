@@ -169,3 +169,27 @@ it("rejects with what the program's own function for the headers threw", async (
     message: "no headers today"
   })
 })
+
+it("calls a failed request by the name that the server has for it", async () => {
+  await using server = await startWireServer()
+  const data = { code: "INTERNAL_SERVER_ERROR", httpStatus: 500, requestId: "named-by-the-server" }
+  const error = { message: "internal error", code: -32603, data }
+  server.intercept((request, response) => {
+    const isStream = request.url?.includes("watch")
+    response.writeHead(200, { "content-type": isStream ? "text/event-stream" : "application/json" })
+    response.end(
+      isStream ? `event: serialized-error\ndata: ${JSON.stringify(error)}\n\n` : JSON.stringify({ error })
+    )
+    return true
+  })
+  const client = clientOf(server)
+  const failures = await Promise.all(
+    [
+      client.orders.create(orderInput),
+      client.products.bySku({ sku: "TEA" }),
+      client.products.watchStock({ sku: "TEA" })[Symbol.asyncIterator]().next()
+    ].map(failureOf)
+  )
+  for (const failure of failures)
+    expect(failure).toMatchObject({ _tag: "RemoteDefect", requestId: "named-by-the-server" })
+})

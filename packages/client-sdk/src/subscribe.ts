@@ -125,7 +125,10 @@ async function* answersOf(
   state: SubscriptionState
 ): AsyncGenerator<unknown, Failure | undefined, undefined> {
   for await (const item of items) {
-    if (!item.ok) return operation.decodeError(item.error)
+    if (!item.ok) {
+      state.requestId = item.error.requestId ?? state.requestId
+      return operation.decodeError(item.error)
+    }
     const output = operation.decodeOutput(item.output)
     if (Result.isFailure(output)) return output.failure
     if (item.id !== undefined) state.lastEventId = item.id

@@ -83,5 +83,6 @@ const traceHeaders = (
 const deliver = (call: PendingCall, json: unknown, index: number, sentToken: string | undefined): void => {
   const reply = replyOf(Array.isArray(json) ? json[index] : json, { sentToken })
   if (reply instanceof Error) return call.fail(reply)
+  if (!reply.ok && reply.error.requestId !== undefined) call.request.onRequestId(reply.error.requestId)
   call.settle(reply)
 }
