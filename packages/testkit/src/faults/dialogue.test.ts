@@ -117,6 +117,19 @@ describe("the dialogue of RESP", () => {
     )
   })
 
+  it("reads a long reply once, however many chunks it comes in", { timeout: 5_000 }, () => {
+    const length = 800_000
+    const reply = Buffer.from(`*${length}\r\n${"$10\r\n0123456789\r\n".repeat(length)}`)
+    const script = [
+      [toServer, Buffer.from(bulk("LRANGE", "a", "0", "-1"))],
+      [toClient, reply]
+    ] as const
+    expect(replay(respDialogue(), script, 64 * 1024).out).toEqual([
+      "sent LRANGE a 0 -1",
+      "answered LRANGE a 0 -1"
+    ])
+  })
+
   it("takes a list for the answer it is, though it begins like a message", () => {
     const list = "*2\r\n$7\r\nmessage\r\n$2\r\nhi\r\n"
     replayAll(
@@ -167,6 +180,20 @@ describe("the dialogue of MySQL", () => {
         "sent DO 1",
         "answered DO 1"
       ])
+  })
+
+  it("takes MariaDB's reports of progress for no end", () => {
+    const dialogue = mysqlDialogue()
+    dialogue.replies(greeting(PROTOCOL_41))
+    dialogue.requests(login(PROTOCOL_41))
+    dialogue.replies(ok(2, 0, 0))
+    dialogue.requests(query("ALTER TABLE products FORCE"))
+    const report = packet(1, [0xff, 0xff, 0xff, 1, 1, 2, 0, 0, 0, 4, 99, 111, 112, 121])
+    const frames = [...dialogue.replies(report), ...dialogue.replies(ok(2, 0, 0))]
+    expect(frames.map(({ command, ends }) => [command?.verb, ends])).toEqual([
+      ["ALTER", false],
+      ["ALTER", true]
+    ])
   })
 
   it("gives up when a packet answers nothing, but lets a server say goodbye", () => {

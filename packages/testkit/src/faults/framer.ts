@@ -1,13 +1,15 @@
 /**
  * How long the frame is that begins at `offset`: its length in bytes when it is complete, else minus the number of
- * bytes that must be there before it is worth looking again.
+ * bytes that must be there before it is worth looking again. Asked about one frame until that is complete, so it may
+ * remember how far it came.
  */
 export type Measure = (buffer: Buffer, offset: number) => number
 
-/** Cuts a stream of chunks into frames; keeps what is incomplete. */
+/** Cuts a stream of chunks into frames; keeps what is incomplete. Takes time in proportion to the bytes, however cut. */
 export class Framer {
   readonly #measure: Measure
-  #chunks: Array<Buffer> = []
+  /** What is incomplete, in the first `#size` bytes; what is behind them is room for more. */
+  #storage: Buffer = Buffer.alloc(0)
   #size = 0
   #needed = 1
 
@@ -17,10 +19,31 @@ export class Framer {
 
   /** The frames that `chunk` completes. They are views of one buffer, side by side. */
   push(chunk: Buffer): Array<Buffer> {
-    this.#chunks.push(chunk)
-    this.#size += chunk.length
-    if (this.#size < this.#needed) return []
-    const buffer = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks)
+    if (this.#size === 0) {
+      this.#storage = chunk
+      this.#size = chunk.length
+    } else this.#append(chunk)
+    return this.#size < this.#needed ? [] : this.#cut()
+  }
+
+  /** What came last and is no whole frame. */
+  leftover(): Buffer {
+    return this.#storage.subarray(0, this.#size)
+  }
+
+  #append(chunk: Buffer): void {
+    const size = this.#size + chunk.length
+    if (size > this.#storage.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(size, 2 * this.#size))
+      this.#storage.copy(larger, 0, 0, this.#size)
+      this.#storage = larger
+    }
+    chunk.copy(this.#storage, this.#size)
+    this.#size = size
+  }
+
+  #cut(): Array<Buffer> {
+    const buffer = this.leftover()
     const frames: Array<Buffer> = []
     let offset = 0
     this.#needed = 1
@@ -33,14 +56,12 @@ export class Framer {
       frames.push(buffer.subarray(offset, offset + length))
       offset += length
     }
-    this.#chunks = offset === buffer.length ? [] : [buffer.subarray(offset)]
-    this.#size = buffer.length - offset
+    if (offset > 0) {
+      // Without the room behind it: nobody writes where the frames' owners may look.
+      this.#storage = buffer.subarray(offset)
+      this.#size = buffer.length - offset
+    }
     return frames
-  }
-
-  /** What came last and is no whole frame. */
-  leftover(): Buffer {
-    return Buffer.concat(this.#chunks)
   }
 }
 

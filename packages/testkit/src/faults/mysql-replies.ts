@@ -59,7 +59,8 @@ export class MysqlReplies {
     if (!isContinuation && this.#phase.at === "single" && this.#current === undefined)
       this.#begin(packet[headerBytes] ?? 0)
     const command = this.#current
-    if (!isContinuation) this.#advance(packet.subarray(headerBytes), isMaximal(packet))
+    const payload = packet.subarray(headerBytes)
+    if (!isContinuation && !isProgress(payload)) this.#advance(payload, isMaximal(packet))
     const ends = command !== undefined && this.#current === undefined
     return command === undefined ? { bytes: packet, ends } : { bytes: packet, command, ends }
   }
@@ -168,6 +169,10 @@ const firstPhase = (code: number): Phase => {
       return { at: "single" }
   }
 }
+
+/** MariaDB reports the progress of a long statement as errors of this number; the reply is still to come. */
+const isProgress = (payload: Buffer): boolean =>
+  payload[0] === firstByte.ERROR && payload.length >= 3 && payload.readUInt16LE(1) === 0xff_ff
 
 /** Protocol 10: version, NUL, thread (4), salt (8), filler, capabilities (2), charset, status (2), capabilities (2). */
 const greetingCapabilities = (payload: Buffer): number => {

@@ -1,5 +1,5 @@
 import type { Command, Dialogue, ReplyFrame, RequestFrame } from "./dialogue.ts"
-import { Framer, joinAdjacent } from "./framer.ts"
+import { Framer, joinAdjacent, type Measure } from "./framer.ts"
 
 /**
  * The protocol of Redis and Valkey, RESP2 and RESP3 (https://redis.io/docs/latest/develop/reference/protocol-spec/).
@@ -7,8 +7,8 @@ import { Framer, joinAdjacent } from "./framer.ts"
  * CLIENT REPLY OFF|SKIP, which leaves commands without replies.
  */
 export const respDialogue = (): Dialogue => {
-  const requests = new Framer(measureRequest)
-  const replies = new Framer(measureValue)
+  const requests = new Framer(requestMeasure())
+  const replies = new Framer(valueMeasure())
   const waiting: Array<{ readonly command: Command; repliesLeft: number }> = []
   const subscriptions = new Map<string, Set<string>>()
 
@@ -100,32 +100,49 @@ const firstElement = (bytes: Buffer): string => {
 }
 
 /** A request is an array of bulk strings, or else one line ("inline command"). */
-const measureRequest = (buffer: Buffer, offset: number): number => {
-  if (buffer[offset] === code("*")) return measureValue(buffer, offset)
-  const end = buffer.indexOf("\n", offset, "latin1")
-  return end < 0 ? -(buffer.length - offset + 1) : end + 1 - offset
+const requestMeasure = (): Measure => {
+  const measureArray = valueMeasure()
+  return (buffer, offset) => {
+    if (buffer[offset] === code("*")) return measureArray(buffer, offset)
+    const end = buffer.indexOf("\n", offset, "latin1")
+    return end < 0 ? -(buffer.length - offset + 1) : end + 1 - offset
+  }
 }
 
-/** Measures one value with everything nested in it, without recursion. */
-const measureValue = (buffer: Buffer, offset: number): number => {
-  let position = offset
+/** Measures one value with everything nested in it, without recursion; goes on where it had to stop. */
+const valueMeasure = (): Measure => {
+  let measured = 0
   let valuesLeft = 1
-  while (valuesLeft > 0) {
-    const end = lineEnd(buffer, position)
-    if (end < 0) return -(buffer.length - offset + 1)
-    const type = String.fromCharCode(buffer[position] ?? 0)
-    const size = "$=!*~>%|".includes(type) ? integerAt(buffer, position + 1, end) : 0
-    position = end + 2
-    valuesLeft -= 1
-    if ("$=!".includes(type) && size >= 0) {
-      position += size + 2
-      if (position > buffer.length) return -(position - offset)
-    } else if ("*~>".includes(type)) valuesLeft += Math.max(0, size)
-    else if (type === "%") valuesLeft += 2 * size
-    // Attributes precede the value that they describe.
-    else if (type === "|") valuesLeft += 2 * size + 1
+  return (buffer, offset) => {
+    while (valuesLeft > 0) {
+      const { end, values } = measureHead(buffer, offset + measured)
+      if (end === undefined) return -(buffer.length - offset + 1)
+      if (end > buffer.length) return -(end - offset)
+      measured = end - offset
+      valuesLeft += values - 1
+    }
+    const length = measured
+    measured = 0
+    valuesLeft = 1
+    return length
   }
-  return position - offset
+}
+
+/** Where the value that begins here ends, but for the values nested in it, of which it says how many there are. */
+const measureHead = (
+  buffer: Buffer,
+  position: number
+): { readonly end: number | undefined; readonly values: number } => {
+  const line = lineEnd(buffer, position)
+  if (line < 0) return { end: undefined, values: 0 }
+  const type = String.fromCharCode(buffer[position] ?? 0)
+  const size = "$=!*~>%|".includes(type) ? integerAt(buffer, position + 1, line) : 0
+  const end = line + 2
+  if ("$=!".includes(type)) return { end: size >= 0 ? end + size + 2 : end, values: 0 }
+  if ("*~>".includes(type)) return { end, values: Math.max(0, size) }
+  if (type === "%") return { end, values: 2 * size }
+  // Attributes precede the value that they describe.
+  return { end, values: type === "|" ? 2 * size + 1 : 0 }
 }
 
 /** Long arguments are read only so far: enough to recognise a command by. */
