@@ -488,6 +488,23 @@ describe("expectExploration", () => {
   })
 })
 
+describe("a failing schedule", () => {
+  it("is reported in its simplest form, whichever was found first", async () => {
+    const check: PlantedBug["check"] = async ({ redis }) =>
+      (await redis.get("a")) === "3" ? undefined : "An update was lost."
+    const scenario = await scenarioOf({ uses: ["redis"], clients: 3, check }, async ({ redis }) =>
+      redis.set("a", Number(await redis.get("a")) + 1)
+    )
+    for (let seed = 1; seed <= 10; seed++) {
+      const { failure } = await explore(scenario, { strategy: "random", seed, schedules: 20, replays: 0 })
+      // Six steps; without a loss they are three runs of steps by one client, and with one at least four.
+      const [, steps = ""] = failure?.code.split(":") ?? []
+      expect(steps).toHaveLength(6)
+      expect(steps.match(/(.)\1*/g)).toHaveLength(4)
+    }
+  })
+})
+
 describe("replay", () => {
   it("refuses what is no schedule", async () => {
     const scenario = await scenarioOf({ uses: ["redis"] }, async () => "done")

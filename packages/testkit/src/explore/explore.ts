@@ -199,18 +199,19 @@ const explain = async <Connection, Result>(
   { run, code, after }: FailedRun<Result>,
   { shrinkRuns = 200, replays = 5 }: ExploreOptions
 ): Promise<ExplorationFailure> => {
-  let simplest = run
-  await shrink({
+  const failing = new Map([[codeOf(run), run]])
+  const { actors } = await shrink({
     actors: actorsOf(run),
     clients: scenario.clients,
     maxRuns: shrinkRuns,
-    stillFails: async (actors) => {
-      const shorter = await world.run(scripted({ actors }))
-      if (shorter.violation === undefined) return undefined
-      simplest = shorter
-      return actorsOf(shorter)
+    stillFails: async (proposal) => {
+      const happened = await world.run(scripted({ actors: proposal }))
+      if (happened.violation === undefined) return undefined
+      failing.set(codeOf(happened), happened)
+      return actorsOf(happened)
     }
   })
+  const simplest = failing.get(encodeSteps(actors)) ?? run
   let same = 0
   for (let time = 0; time < replays; time++) {
     const again = await repeatRun(world, simplest, [])
