@@ -22,7 +22,15 @@ import type {
   Result
 } from "./index.ts"
 import { isHoldfastError, type RemoteDefect, type Reported, type TransportError } from "./index.ts"
-import type { ClientOf, EffectMethod, PromiseMethod, SafeMethod } from "./types.ts"
+import type {
+  ClientOf,
+  EffectMethod,
+  PromiseMethod,
+  SafeMethod,
+  SafeSubscriptionMethod,
+  StreamMethod,
+  SubscriptionMethod
+} from "./types.ts"
 
 declare const client: Client
 
@@ -36,27 +44,34 @@ type Has<Api, G, N, Wanted> = Same<Method<Api, G, N>, Wanted>
 
 type AnsweredOnce = Exclude<ProcedureKind, "subscription">
 
+/** The procedure's method in each style. */
+type Wanted<P extends Procedure> =
+  P extends Procedure<AnsweredOnce>
+    ? [PromiseMethod<P>, SafeMethod<P>, EffectMethod<P>]
+    : [SubscriptionMethod<P>, SafeSubscriptionMethod<P>, StreamMethod<P>]
+
 type Missing<C extends Contract, Api extends { readonly safe: unknown; readonly effect: unknown }> = {
   [G in keyof C & string]: {
-    [N in keyof C[G] & string]: C[G][N] extends infer P extends Procedure<AnsweredOnce>
-      ? [
-          Has<Api, G, N, PromiseMethod<P>>,
-          Has<Api["safe"], G, N, SafeMethod<P>>,
-          Has<Api["effect"], G, N, EffectMethod<P>>
-        ] extends [true, true, true]
-        ? never
-        : `${G}.${N}`
-      : never
+    [N in keyof C[G] & string]: [
+      Has<Api, G, N, Wanted<C[G][N]>[0]>,
+      Has<Api["safe"], G, N, Wanted<C[G][N]>[1]>,
+      Has<Api["effect"], G, N, Wanted<C[G][N]>[2]>
+    ] extends [true, true, true]
+      ? never
+      : `${G}.${N}`
   }[keyof C[G] & string]
 }[keyof C & string]
 
 interface Grown extends Omit<HoldfastContract, "orders"> {
-  readonly orders: HoldfastContract["orders"] & { readonly planted: HoldfastContract["orders"]["get"] }
+  readonly orders: HoldfastContract["orders"] & {
+    readonly planted: HoldfastContract["orders"]["get"]
+    readonly watched: HoldfastContract["orders"]["watch"]
+  }
 }
 type GrownContract = { readonly [G in keyof Grown]: { readonly [N in keyof Grown[G]]: Grown[G][N] } }
 
 void (true satisfies Same<Missing<HoldfastContract, Client>, never>)
-void (true satisfies Same<Missing<GrownContract, Client>, "orders.planted">)
+void (true satisfies Same<Missing<GrownContract, Client>, "orders.planted" | "orders.watched">)
 void (true satisfies Same<Missing<GrownContract, ClientOf<GrownContract>>, never>)
 
 // ---- inputs are plain, outputs are decoded
