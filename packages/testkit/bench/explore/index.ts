@@ -1,15 +1,13 @@
 /**
  * How fast the checker and the wire explorer are, and how surely they find what was planted.
  *
- *   npm run bench -- explore [--json] [--soak] [--schedules 10000] [--seed 1]
- *
- * `--soak` runs every corrected scenario under so many schedules and fails on a false alarm.
+ *   npm run bench -- explore [--json]
  */
-import { explore, replay, type Exploration, type ExploreOptions } from "../src/explore/explore.ts"
-import { PlantedWorld } from "../src/explore/testing/planted-world.ts"
-import { plantedBugs } from "../src/explore/testing/planted/all.ts"
-import { rowsOf, type PlantedBug } from "../src/explore/testing/planted/planted.ts"
-import { checkerFigures } from "./testkit/checker.ts"
+import { explore, replay, type ExploreOptions } from "../../src/explore/explore.ts"
+import { PlantedWorld } from "../../src/explore/testing/planted-world.ts"
+import { plantedBugs } from "../../src/explore/testing/planted/all.ts"
+import { rowsOf, type PlantedBug } from "../../src/explore/testing/planted/planted.ts"
+import { checkerFigures } from "../testkit/checker.ts"
 
 const ROUNDS = 5
 
@@ -84,26 +82,13 @@ const plantedFigures = async (world: PlantedWorld) => {
   return figures
 }
 
-export interface ExploreBenchOptions {
-  /** Run the corrected scenarios instead, under so many schedules each. */
-  readonly soak?: boolean
-  readonly schedules?: number
-  /** Of the first seeded schedule of the soak. */
-  readonly seed?: number
-  readonly onProgress?: (line: string) => void
-}
-
 /** The figures of the testkit's checker and explorer. */
-export const run = async ({
-  soak = false,
-  schedules = 10_000,
-  seed = 1,
-  onProgress = () => {}
-}: ExploreBenchOptions = {}) => {
+export const run = async () => {
   const world = await PlantedWorld.start()
   try {
-    if (soak) return await soakFigures(world, { schedules, seed, onProgress })
+    const { sql, redis } = world.services
     return {
+      servers: [sql, redis].map(({ flavour, version }) => `${flavour} ${version}`),
       checker: checkerFigures(ROUNDS),
       explorer: {
         redis: await throughput(world, redisCounter, 2_000),
@@ -113,49 +98,5 @@ export const run = async ({
     }
   } finally {
     await world.stop()
-  }
-}
-
-const summary = ({ schedules, truncated, elapsedMs, failure, nondeterminism }: Exploration) => ({
-  schedules,
-  truncated,
-  perSecond: Math.round((schedules / elapsedMs) * 1000),
-  falseAlarm: failure?.message ?? null,
-  code: failure?.code ?? null,
-  nondeterminism: nondeterminism ?? null
-})
-
-/**
- * Every corrected scenario under so many schedules: a third depth first, a third PCT, the rest at random, which is more
- * where there are few schedules in all.
- */
-const soakFigures = async (
-  world: PlantedWorld,
-  { schedules, seed, onProgress }: Required<Pick<ExploreBenchOptions, "schedules" | "seed" | "onProgress">>
-) => {
-  const startedAtMs = performance.now()
-  const figures: Record<string, ReturnType<typeof summary>> = {}
-  for (const plant of plantedBugs) {
-    let left = schedules
-    for (const strategy of ["dfs", "pct", "random"] as const) {
-      const scenario = await world.scenario(plant(), "fixed")
-      const share = strategy === "random" ? left : Math.floor(schedules / 3)
-      const figure = summary(await explore(scenario, { strategy, schedules: share, seed }))
-      left -= figure.schedules
-      figures[`${plant().name}, ${strategy}`] = figure
-      onProgress(`${plant().name}, ${strategy}: ${JSON.stringify(figure)}`)
-      if (figure.falseAlarm !== null) process.exitCode = 1
-    }
-  }
-  const all = Object.values(figures)
-  const { flavour, version } = world.services.sql
-  return {
-    sql: `${flavour} ${version}`,
-    seed,
-    schedules: all.reduce((sum, figure) => sum + figure.schedules, 0),
-    falseAlarms: all.filter(({ falseAlarm }) => falseAlarm !== null).length,
-    notReproducible: all.filter(({ nondeterminism }) => nondeterminism !== null).length,
-    seconds: Math.round((performance.now() - startedAtMs) / 1000),
-    figures
   }
 }
