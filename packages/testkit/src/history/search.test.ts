@@ -136,8 +136,10 @@ describe("speed", () => {
 
   it("checks 10,000 operations of 50 clients on a mutex in less than 2 s", () => {
     const history = simulate(waitingMutex, { clients: 50, operations: 10_000 }, seededRandom(7))
-    const startedAtMs = performance.now()
+    // Time of the processor: what other processes take of it is not the checker's.
+    const before = process.cpuUsage()
     expect(checkLinearizable(history, mutex()).verdict).toBe("ok")
-    expect(performance.now() - startedAtMs).toBeLessThan(2000)
+    const { user, system } = process.cpuUsage(before)
+    expect((user + system) / 1_000).toBeLessThan(2_000)
   })
 })

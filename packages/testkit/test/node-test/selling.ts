@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { createConnection } from "mysql2/promise"
 import {
+  claimRedisDatabase,
   databaseFactory,
   evidence,
   expectExactly,
@@ -24,22 +25,27 @@ void describe("the shop", () => {
     await using services = await startServices()
     console.log(`servers ${JSON.stringify([services.sql.identity, services.redis.identity])}`)
     const databases = await databaseFactory(services.sql, template)
-    const { url } = await databases.create()
+    await using database = await databases.create()
+    await using cache = await claimRedisDatabase((index) => services.redis.url(index))
     const history = new History<StockInput, StockOutput>()
     const found = await evidence(services).around(async () => {
-      await withRedis(services.redis.url(1), (redis) => redis.set("sale", "open"))
-      return race(20, (index) => history.record(`buyer ${index}`, { action: "take" }, () => buy(url)), {
-        won: (bought) => bought
-      })
+      await withRedis(services.redis.url(cache.index), (redis) => redis.set("sale", "open"))
+      return race(
+        20,
+        (index) => history.record(`buyer ${index}`, { action: "take" }, () => buy(database.url)),
+        {
+          won: (bought) => bought
+        }
+      )
     })
     expectExactly(found.value, shallFail ? 11 : 10)
     expectHistory(history).linearizable(stockCounter({ initial: 10 }))
-    found.toShow({ sql: { update: { atLeast: 20 } }, redis: { set: 1 } })
+    found.toShow({ sql: { update: { atLeast: 20 } }, redis: { set: true } })
   })
 
   void test("loses a reply, not a lantern", async () => {
     await using services = await startServices({ redis: false })
-    const database = await (await databaseFactory(services.sql, template)).create()
+    await using database = await (await databaseFactory(services.sql, template)).create()
     await using proxy = await faultProxy({ upstream: services.sql, protocol: "mysql" })
     const rule = proxy.cut({ when: "after", match: /^UPDATE/ })
     await assert.rejects(buy(proxy.through(database.url)))

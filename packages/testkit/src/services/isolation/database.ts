@@ -4,8 +4,8 @@ import { build, copyRows, type Blueprint, type TableBlueprint } from "./blueprin
 import { SqlSession } from "./session.ts"
 import { dropping, forget, GREETING, note, obtainBlueprint, type TemplateOptions } from "./template.ts"
 
-/** A database of one's own, made from a migrated template. */
-export interface IsolatedDatabase {
+/** A database of one's own, made from a migrated template. Disposing it drops it. */
+export interface IsolatedDatabase extends AsyncDisposable {
   readonly name: string
   readonly url: string
   /** Empties or restores the tables that are not as the template has them. Returns their names. */
@@ -37,6 +37,10 @@ async function createDatabase(address: SqlAddress, blueprint: Blueprint): Promis
   await session.query(note(name))
   await build(session, blueprint, name)
   let baseline = await observe(session, blueprint, name)
+  const drop = async () => {
+    await session.query(`${dropping(name)}; ${forget(name)}`)
+    await session.close()
+  }
   return {
     name,
     url: sqlMethods(address).url(name),
@@ -54,10 +58,8 @@ async function createDatabase(address: SqlAddress, blueprint: Blueprint): Promis
       if (dirty.length > 0) await session.query(restore(name, blueprint, dirty, baseline))
       return dirty.map((table) => table.name)
     },
-    drop: async () => {
-      await session.query(`${dropping(name)}; ${forget(name)}`)
-      await session.close()
-    }
+    drop,
+    [Symbol.asyncDispose]: drop
   }
 }
 

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto"
 import { withRedis } from "../clients.ts"
 
-/** A Redis database (an index of one server) that no other test process uses at the same time. */
-export interface ClaimedDatabase {
+/** A Redis database (an index of one server) that no other test process uses at the same time. Disposing releases it. */
+export interface ClaimedDatabase extends AsyncDisposable {
   readonly index: number
   flush(): Promise<void>
   /** Empties it and gives it to others. */
@@ -41,15 +41,12 @@ export async function claimRedisDatabase(url: (index: number) => string): Promis
     withRedis(url(index), async (client) => {
       await client.flushdb()
     })
-  await flush()
-  return {
-    index,
-    flush,
-    release: async () => {
-      await flush()
-      await withRedis(url(0), async (client) => {
-        if ((await client.get(claimKey(index))) === owner) await client.del(claimKey(index))
-      })
-    }
+  const release = async () => {
+    await flush()
+    await withRedis(url(0), async (client) => {
+      if ((await client.get(claimKey(index))) === owner) await client.del(claimKey(index))
+    })
   }
+  await flush()
+  return { index, flush, release, [Symbol.asyncDispose]: release }
 }
