@@ -1,0 +1,71 @@
+import { createClient } from "@holdfast/client-sdk"
+import { crashAt } from "@holdfast/testkit"
+import { once } from "node:events"
+import { createServer, type AddressInfo } from "node:net"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { crashingServer } from "../testing/dyingServer.ts"
+import { issuedOf, newCoupon } from "../features/coupons/testing/sale.ts"
+import { Shop } from "../testing/shop.ts"
+
+/** A restart takes seconds on a busy machine; whoever expects one is that patient. */
+const patience = { maxAttempts: 100, baseDelayMs: 100, maxDelayMs: 500 }
+
+const freePort = async (): Promise<number> => {
+  const probe = createServer().listen(0, "127.0.0.1")
+  await once(probe, "listening")
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, "close")
+  return port
+}
+
+describe("a client whose server is killed in the middle of its call and started again", () => {
+  let shop: Shop
+  beforeAll(async () => {
+    shop = await Shop.open()
+    await shop.newProduct("tea", 1_000, 100)
+  })
+  afterAll(async () => {
+    await shop.expectRightBooks()
+    await shop.stop()
+  })
+
+  /** A client of a server of its own, which dies at the step and is started again at the same address. */
+  const withRestart = async <A>(
+    step: string,
+    token: string,
+    use: (client: ReturnType<typeof createClient>) => Promise<A>
+  ): Promise<A> => {
+    await using first = crashAt(step, crashingServer(shop, { port: await freePort() }))
+    const [, url] = await first.output(/serving on (\S+) /)
+    const answer = use(createClient({ url: url!, token, timeoutMs: 90_000, retry: patience }))
+    await using second = await first.again()
+    await second.output(/serving on (\S+) /)
+    return await answer
+  }
+
+  test.concurrent.each(["order: rows inserted", "order: committed"])(
+    "at '%s': its one call ends with its one order",
+    { timeout: 120_000 },
+    async (step) => {
+      const user = await shop.newUser()
+      const order = await withRestart(step, user.token, (client) =>
+        client.orders.create({ lines: [{ sku: "tea", quantity: 2 }] })
+      )
+      const client = createClient({ url: shop.servers[0].url, token: user.token })
+      expect((await client.orders.page({})).items).toEqual([order])
+    }
+  )
+
+  test.concurrent.each(["issue: counted", "issue: committed"])(
+    "at '%s': its one call ends with its one coupon",
+    { timeout: 120_000 },
+    async (step) => {
+      const user = await shop.newUser()
+      const { id: couponId } = await newCoupon(shop, { quantity: 3 })
+      const coupon = await withRestart(step, user.token, (client) => client.coupons.issue({ couponId }))
+      expect(coupon.userId).toBe(user.id)
+      expect(await issuedOf(shop, couponId)).toBe(1)
+    }
+  )
+})
