@@ -1,3 +1,4 @@
+import { innodbMonitor } from "../explore/innodb-monitor.ts"
 import { SqlObserver } from "../explore/sql-observer.ts"
 import type { SqlAddress } from "../services/clients.ts"
 import { locksOfDataLocks, SELECT_DATA_LOCKS } from "./data-locks.ts"
@@ -33,7 +34,7 @@ export class InnodbLocks {
     if (this.#observer.flavour === "mysql")
       return locksOfDataLocks(await this.#observer.query(SELECT_DATA_LOCKS))
     const [row] = await this.#observer.query("SHOW ENGINE INNODB STATUS")
-    return locksOfMonitor(String(row?.["Status"]))
+    return locksOfMonitor(innodbMonitor(row))
   }
 
   close(): void {

@@ -259,6 +259,32 @@ describe("a client whose commands cannot be seen", () => {
   })
 })
 
+describe("a transaction with very many locks", () => {
+  it("is seen whole, or the watch says that it was not", async () => {
+    const rows = Array.from({ length: 20_000 }, (_, id) => `(${id}, 5)`)
+    await admin.query("CREATE TABLE many (id INT PRIMARY KEY, stock INT) ENGINE=InnoDB")
+    await admin.query(`INSERT INTO many VALUES ${rows.join()}`)
+    const { sql } = services
+    const other = await watchLocks({ upstreams: { sql }, clients: 1 })
+    const { user, password } = sql
+    const port = other.ports[0]?.sql ?? 0
+    const watched = await createConnection({ host: "127.0.0.1", port, user, password, database: "watched" })
+    watched.on("error", () => {})
+    await watched.beginTransaction()
+    await watched.query("UPDATE many SET stock = 4")
+    const next = watched.query("SELECT 1")
+    if (sql.flavour === "mariadb") {
+      await expect(next).rejects.toThrow()
+      await expect(other.close()).rejects.toThrow(/more locks than the InnoDB monitor shows/)
+    } else {
+      await next
+      expect(other.graph.heldBy("client 0")).toHaveLength(20_000)
+      watched.destroy()
+      await other.close()
+    }
+  })
+})
+
 describe("a watch that cannot ask the SQL server any more", () => {
   it("ends its clients' connections instead of letting them wait, and says why", async () => {
     const { sql } = services

@@ -1,4 +1,5 @@
 import type { RowDataPacket } from "mysql2/promise"
+import { innodbMonitor } from "../innodb-monitor.ts"
 import type { LockDialect } from "./dialect.ts"
 
 /**
@@ -15,7 +16,7 @@ export const mariadbLocks: LockDialect = {
         "SELECT ID AS thread FROM information_schema.PROCESSLIST " +
         "WHERE STATE = 'User lock' OR STATE LIKE 'Waiting for%metadata lock'"
     )
-    const waiting = rowLockWaits(String(monitor?.["Status"]))
+    const waiting = rowLockWaits(innodbMonitor(monitor))
     for (const row of named) waiting.add(Number(row["thread"]))
     return { waiting, deadlocked: new Set() }
   },
