@@ -4,11 +4,11 @@ import type { RedisOptions, Source, SqlOptions, TemplateOptions } from "../servi
 import { evidenceFixture } from "./evidence-fixture.ts"
 import { faultsFixture, type Faults, type FaultsOptions } from "./faults-fixture.ts"
 import { historyFixture, type HistoryFixture } from "./history-fixture.ts"
-import { keepsFailures } from "./keep.ts"
+import { giveBackOrKeep } from "./keep.ts"
 import { locksFixture, type LocksFixture, type LocksOptions } from "./locks-fixture.ts"
 import { boundRace, type BoundRace } from "./race-fixture.ts"
 import { workerRedis, type RedisFixture } from "./redis-fixture.ts"
-import { workerDatabase, type SqlFixture } from "./sql-fixture.ts"
+import { workerDatabases, type SqlFixture } from "./sql-fixture.ts"
 import type { Store } from "./stores.ts"
 import { lendRedis, lendSql, type Isolation } from "./worker-services.ts"
 
@@ -51,8 +51,8 @@ export type TestFixtures<Stores extends Store = Store> = Pick<
 
 /**
  * vitest's `test` with real servers in its context: `sql`, a database made from the migrated template, and `redis`,
- * an empty database; both as the template has them at the start of every test, both private to the worker. Around them
- * the tools, bound to the test: see {@link TestFixtures}. What no test asks for is not started.
+ * an empty database; both as the template has them at the start of every test, both the test's alone. Around them the
+ * tools, bound to the test: see {@link TestFixtures}. What no test asks for is not started.
  *
  * @example
  * ```ts
@@ -88,23 +88,25 @@ export function createTest(options: TestOptions = {}): unknown {
       })
       .extend("workerSql", { scope: "file" }, async ({ lentSql }, { onCleanup }) => {
         if (lentSql === undefined || sqlOptions === false) return undefined
-        const database = await workerDatabase(lentSql, sqlOptions)
-        onCleanup(() => database.drop())
-        return database
+        const databases = await workerDatabases(lentSql, sqlOptions)
+        onCleanup(() => databases.drop())
+        return databases
       })
       .extend("workerRedis", { scope: "file" }, ({ lentRedis }, { onCleanup }) => {
         if (lentRedis === undefined) return undefined
-        const database = workerRedis(lentRedis)
-        onCleanup(() => database.release())
-        return database
+        const databases = workerRedis(lentRedis)
+        onCleanup(() => databases.release())
+        return databases
       })
-      .extend("sql", async ({ workerSql, task, onTestFailed }) => {
-        if (keepsFailures()) onTestFailed(() => workerSql?.keep(task.name))
-        return workerSql?.forTest()
+      .extend("sql", async ({ workerSql, task }, { onCleanup }) => {
+        const borrowed = await workerSql?.forTest()
+        onCleanup(() => giveBackOrKeep(borrowed, task))
+        return borrowed?.fixture
       })
-      .extend("redis", async ({ workerRedis, task, onTestFailed }) => {
-        if (keepsFailures()) onTestFailed(() => workerRedis?.keep(task.name))
-        return workerRedis?.forTest()
+      .extend("redis", async ({ workerRedis, task }, { onCleanup }) => {
+        const borrowed = await workerRedis?.forTest()
+        onCleanup(() => giveBackOrKeep(borrowed, task))
+        return borrowed?.fixture
       })
       .extend("race", ({ task, signal }) => boundRace({ task, signal }))
       .extend("history", ({ task, annotate }, { onCleanup }) => {

@@ -1,10 +1,20 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs"
 import type { RedisService, SqlService } from "../services/index.ts"
+import type { Borrowed } from "./stores.ts"
 
 /** Whether a failed test's data shall stay: `HOLDFAST_KEEP=1`. */
-export const keepsFailures = () => !["", "0", "false", undefined].includes(process.env["HOLDFAST_KEEP"])
+const keepsFailures = () => !["", "0", "false", undefined].includes(process.env["HOLDFAST_KEEP"])
 
 const KEPT_SECONDS = 3_600
+
+/** Ends a test's use of its database. */
+export function giveBackOrKeep(
+  borrowed: Borrowed<unknown> | undefined,
+  { name, result }: { readonly name: string; readonly result?: { readonly state: string } }
+): void {
+  if (keepsFailures() && result?.state === "fail") borrowed?.keep(name)
+  else borrowed?.giveBack()
+}
 
 /** Tells whoever stops the servers that somebody wants to look into them. */
 export const noteKept = (keptFile: string, line: string): void => appendFileSync(keptFile, `${line}\n`)

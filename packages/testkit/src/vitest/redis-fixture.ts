@@ -1,6 +1,7 @@
 import { claimRedisDatabase, type ClaimedDatabase } from "../services/index.ts"
 import { redisUrl, type RedisConnection } from "./connection.ts"
 import { noteKept } from "./keep.ts"
+import type { Borrowed } from "./stores.ts"
 import type { Isolation, Lent } from "./worker-services.ts"
 
 /** What a test gets as `redis`: an empty database that no other test uses meanwhile. */
@@ -13,33 +14,31 @@ export interface RedisFixture extends RedisConnection {
   readonly isolation: Isolation
 }
 
-/** The Redis database of one worker, as its tests use it one after the other. */
+/** The Redis databases of one worker. Its tests use one after the other; concurrent ones get one each. */
 export interface WorkerRedis {
-  forTest(): Promise<RedisFixture>
-  /** The database is left as it is; the next test gets another one. */
-  keep(test: string): void
+  /** An empty database. */
+  forTest(): Promise<Borrowed<RedisFixture>>
   release(): Promise<void>
 }
 
 export function workerRedis(lent: Lent<RedisConnection>): WorkerRedis {
   const url = (index: number) => redisUrl(lent.connection, index)
-  let current: ClaimedDatabase | undefined
+  const idle: Array<ClaimedDatabase> = []
   return {
     forTest: async () => {
-      if (current === undefined) current = await claimRedisDatabase(url)
-      else await current.flush()
-      const { index } = current
+      const used = idle.pop()
+      await used?.flush()
+      const database = used ?? (await claimRedisDatabase(url))
+      const { index } = database
       const isolation = lent.controls === undefined ? "database" : "server"
-      return { ...lent.connection, database: index, url: url(index), isolation }
-    },
-    keep: (test) => {
-      if (current === undefined) return
-      noteKept(lent.keptFile, `Kept for "${test}": redis-cli -u ${url(current.index)}`)
-      current = undefined
+      return {
+        fixture: { ...lent.connection, database: index, url: url(index), isolation },
+        giveBack: () => void idle.push(database),
+        keep: (test) => noteKept(lent.keptFile, `Kept for "${test}": redis-cli -u ${url(index)}`)
+      }
     },
     release: async () => {
-      await current?.release()
-      current = undefined
+      await Promise.all(idle.splice(0).map((database) => database.release()))
     }
   }
 }

@@ -2,6 +2,7 @@ import { createConnection, type RowDataPacket } from "mysql2/promise"
 import { databaseFactory, type IsolatedDatabase, type TemplateOptions } from "../services/index.ts"
 import type { SqlConnection } from "./connection.ts"
 import { noteKept } from "./keep.ts"
+import type { Borrowed } from "./stores.ts"
 import type { Isolation, Lent } from "./worker-services.ts"
 
 /** What a test gets as `sql`: a database that holds what the template holds, and that no other test uses meanwhile. */
@@ -16,36 +17,34 @@ export interface SqlFixture extends SqlConnection {
   query(sql: string, values?: ReadonlyArray<unknown>): Promise<ReadonlyArray<RowDataPacket>>
 }
 
-/** The database of one worker, as its tests use it one after the other. */
-export interface WorkerDatabase {
-  /** The database in the template's state. */
-  forTest(): Promise<SqlFixture>
-  /** The database is left as it is; the next test gets another one. */
-  keep(test: string): void
+/** The databases of one worker. Its tests use one after the other; concurrent ones get one each. */
+export interface WorkerDatabases {
+  /** A database in the template's state. */
+  forTest(): Promise<Borrowed<SqlFixture>>
   drop(): Promise<void>
 }
 
-/** Prepares the template and the worker's first database. */
-export async function workerDatabase(
+/** Prepares the template. */
+export async function workerDatabases(
   lent: Lent<SqlConnection>,
   template: TemplateOptions
-): Promise<WorkerDatabase> {
+): Promise<WorkerDatabases> {
   const factory = await databaseFactory(lent.connection, template)
-  let current: IsolatedDatabase | undefined
+  const idle: Array<IsolatedDatabase> = []
   return {
     forTest: async () => {
-      if (current === undefined) current = await factory.create()
-      else await current.clean()
-      return fixture(lent, current)
-    },
-    keep: (test) => {
-      if (current === undefined) return
-      noteKept(lent.keptFile, `Kept for "${test}": ${clientCommand(lent.connection, current.name)}`)
-      current = undefined
+      const used = idle.pop()
+      await used?.clean()
+      const database = used ?? (await factory.create())
+      return {
+        fixture: fixture(lent, database),
+        giveBack: () => void idle.push(database),
+        keep: (test) =>
+          noteKept(lent.keptFile, `Kept for "${test}": ${clientCommand(lent.connection, database.name)}`)
+      }
     },
     drop: async () => {
-      await current?.drop()
-      current = undefined
+      await Promise.all(idle.splice(0).map((database) => database.drop()))
     }
   }
 }

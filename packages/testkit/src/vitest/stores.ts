@@ -9,3 +9,11 @@ export interface StoreFixtures {
   readonly sql: SqlFixture | undefined
   readonly redis: RedisFixture | undefined
 }
+
+/** A worker's database while one test has it. */
+export interface Borrowed<Fixture> {
+  readonly fixture: Fixture
+  readonly giveBack: () => void
+  /** The database is left as it is; nobody gets it any more. */
+  readonly keep: (test: string) => void
+}
