@@ -44,7 +44,7 @@ export interface ServerSettings {
    * make it count for nothing at once. `undefined`: everything is read from the database.
    */
   readonly cache: { readonly freshMs: number; readonly staleMs: number } | undefined
-  /** Subscriptions that one process serves at a time; each of them keeps a connection open. */
+  /** Subscriptions that one process serves at a time; each of them keeps a connection open and takes about 100 kB. */
   readonly maximumSubscriptions: number
   /** Whether this process does background work: expiry, events, rankings, webhooks. Some process has to. */
   readonly workers: boolean
@@ -180,7 +180,7 @@ export const settingsFromEnvironment: Config.Config<ServerSettings> = Config.all
     freshMs: milliseconds("HOLDFAST_CACHE_FRESH", "5 seconds"),
     staleMs: milliseconds("HOLDFAST_CACHE_STALE", "30 seconds")
   }).pipe(Config.map(({ freshMs, isOn, staleMs }) => (isOn ? { freshMs, staleMs } : undefined))),
-  maximumSubscriptions: whole("HOLDFAST_MAX_SUBSCRIPTIONS", 10_000, 1, 1_000_000),
+  maximumSubscriptions: whole("HOLDFAST_MAX_SUBSCRIPTIONS", 5_000, 1, 1_000_000),
   workers: Config.Boolean("HOLDFAST_WORKERS").pipe(Config.withDefault(true)),
   shutdownMs: milliseconds("HOLDFAST_SHUTDOWN_WAIT", "10 seconds")
 })

@@ -28,14 +28,14 @@ const controlled = Effect.gen(function* () {
         return Deferred.await(end)
       })
   })
-  const watch = (key: string) =>
+  const watch = (key: string, isSettled = true) =>
     Effect.gen(function* () {
       const seen: Array<number | undefined> = []
       const fiber = yield* board.watch(key).pipe(
         Stream.runForEach((state) => Effect.sync(() => void seen.push(state))),
         Effect.forkChild({ startImmediately: true })
       )
-      yield* settle
+      if (isSettled) yield* settle
       return { seen, fiber }
     })
   return { board, looks, watch }
@@ -44,7 +44,7 @@ const controlled = Effect.gen(function* () {
 /** Lets everything happen that needs no further event, the board's rest included. */
 const settle = Effect.andThen(
   Effect.repeat(Effect.yieldNow, { times: 20 }),
-  Effect.andThen(TestClock.adjust("1 second"), Effect.repeat(Effect.yieldNow, { times: 20 }))
+  Effect.andThen(TestClock.adjust("20 millis"), Effect.repeat(Effect.yieldNow, { times: 20 }))
 )
 
 describe("a board", () => {
@@ -136,6 +136,29 @@ describe("a board", () => {
       yield* Deferred.succeed(taken, undefined)
       yield* settle
       assert.deepStrictEqual(seen, [1, 1_000])
+    })
+  )
+
+  it.effect("lets a key rest that many watch, but not those who have just come", () =>
+    Effect.gen(function* () {
+      const { board, looks, watch } = yield* controlled
+      const crowd = []
+      for (let count = 0; count < 1_000; count += 1) crowd.push(yield* watch("a", false))
+      yield* settle
+      // The first look began before most of them came; the second one tells them all, so the key rests for half a second.
+      yield* looks[0]!.find({ a: 1 })
+      yield* looks[1]!.find({ a: 1 })
+      board.lookAt(["a"])
+      yield* settle
+      yield* looks[2]!.find({ a: 2 })
+      const late = yield* watch("a")
+      yield* looks[3]!.find({ a: 3 })
+      assert.deepStrictEqual([crowd[0]!.seen, crowd[999]!.seen, late.seen], [[1], [1], [3]])
+      assert.strictEqual(looks.length, 4)
+      yield* TestClock.adjust("500 millis")
+      yield* settle
+      yield* looks[4]!.find({ a: 3 })
+      assert.deepStrictEqual([crowd[0]!.seen, crowd[999]!.seen, late.seen], [[1, 3], [1, 3], [3]])
     })
   )
 
