@@ -282,6 +282,8 @@ describe("a transaction with very many locks", () => {
       watched.destroy()
       await other.close()
     }
+    // Waits until the transaction is rolled back: the next test's watch shall not meet its locks.
+    await admin.query("DROP TABLE many")
   })
 })
 
