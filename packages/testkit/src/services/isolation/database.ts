@@ -36,7 +36,7 @@ async function createDatabase(address: SqlAddress, blueprint: Blueprint): Promis
   const session = new SqlSession(address, GREETING)
   await session.query(note(name))
   await build(session, blueprint, name)
-  let baseline = await observe(session, blueprint, name)
+  let baseline = await observeNew(session, blueprint, name)
   const drop = async () => {
     await session.query(`${dropping(name)}; ${forget(name)}`)
     await session.close()
@@ -45,14 +45,14 @@ async function createDatabase(address: SqlAddress, blueprint: Blueprint): Promis
     name,
     url: sqlMethods(address).url(name),
     clean: async () => {
-      const now = await observe(session, blueprint, name)
+      const now = await observe(session, blueprint.tables, name)
       const dirty = blueprint.tables.filter(
         (table) => !isEqual(baseline.get(table.name), now.get(table.name))
       )
       if (!sameTables(baseline, now) || dirty.some(cannotBeRestored)) {
         await session.query(dropping(name))
         await build(session, blueprint, name)
-        baseline = await observe(session, blueprint, name)
+        baseline = await observeNew(session, blueprint, name)
         return blueprint.tables.map((table) => table.name)
       }
       if (dirty.length > 0) await session.query(restore(name, blueprint, dirty, baseline))
@@ -86,7 +86,11 @@ const sameTables = (a: Observation, b: Observation) =>
  * A table that the template has empty is untouched when it is empty and its counter has not moved; one that has rows
  * there, when their checksum is the same. Any other table that there is counts too.
  */
-async function observe(session: SqlSession, { tables }: Blueprint, database: string): Promise<Observation> {
+async function observe(
+  session: SqlSession,
+  tables: ReadonlyArray<TableBlueprint>,
+  database: string
+): Promise<Observation> {
   await session.query(`USE ${quoted(database)}`)
   const counters = await session.query(
     "SELECT TABLE_NAME AS name, AUTO_INCREMENT AS counter FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = 'BASE TABLE'",
@@ -114,6 +118,14 @@ async function observe(session: SqlSession, { tables }: Blueprint, database: str
     ])
   )
 }
+
+/** The tables of a new database that the template has empty are empty: it would take long to look at each of them. */
+const observeNew = (session: SqlSession, { tables }: Blueprint, database: string) =>
+  observe(
+    session,
+    tables.filter((table) => table.hasRows),
+    database
+  )
 
 async function filledTables(session: SqlSession, tables: ReadonlyArray<TableBlueprint>) {
   if (tables.length === 0) return []
