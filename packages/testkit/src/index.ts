@@ -30,7 +30,8 @@ export {
   type ProgramRun
 } from "./race/crash-at.ts"
 
-export { faultProxy, type FaultProxy, type FaultProxyOptions, type LogEntry } from "./faults/proxy.ts"
+export { faultProxy } from "./faults/proxy.ts"
+export type { FaultProxy, FaultProxyOptions, LogEntry } from "./faults/fault-proxy.ts"
 export type { ConnectionView } from "./faults/connection.ts"
 export { ProtocolNotUnderstood, type Command } from "./faults/dialogue.ts"
 export type { Direction, LatencyHandle, LatencyOptions } from "./faults/latency.ts"

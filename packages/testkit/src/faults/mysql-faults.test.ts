@@ -3,7 +3,8 @@ import mysql, { type Connection, type ConnectionOptions, type RowDataPacket } fr
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { eventually } from "../race/eventually.ts"
 import { startServices, type SqlService } from "../services/index.ts"
-import { type FaultProxy, faultProxy } from "./proxy.ts"
+import type { FaultProxy } from "./fault-proxy.ts"
+import { faultProxy } from "./proxy.ts"
 
 const database = "holdfast_faults"
 

@@ -3,7 +3,8 @@ import { Redis, type RedisOptions } from "ioredis"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { eventually } from "../race/eventually.ts"
 import { startServices, type RedisService } from "../services/index.ts"
-import { type FaultProxy, faultProxy } from "./proxy.ts"
+import type { FaultProxy } from "./fault-proxy.ts"
+import { faultProxy } from "./proxy.ts"
 import { RuleNotFired } from "./rules.ts"
 
 describe("a fault proxy before Redis", () => {

@@ -1,4 +1,5 @@
-import { faultProxy, type FaultProxy, type LogEntry } from "../faults/proxy.ts"
+import type { FaultProxy, LogEntry } from "../faults/fault-proxy.ts"
+import { faultProxy } from "../faults/proxy.ts"
 import { ServiceNotControllable, type ServiceControls } from "../services/index.ts"
 import type { HistoryFixture } from "./history-fixture.ts"
 import type { Store, StoreFixtures } from "./stores.ts"
