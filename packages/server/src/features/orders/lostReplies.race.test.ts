@@ -49,7 +49,7 @@ describe(`orders whose replies get lost (seed ${seed})`, () => {
       () => FATES[Math.floor(random() * FATES.length)]!
     )
     // A commit whose reply is lost: the server itself does not know whether there is an order.
-    const lostCommits = database.cut({ when: "after", match: /^COMMIT/i, chance: 0.15 })
+    const lostCommits = database.cut({ when: "after", match: /^COMMIT/i, chance: 0.5 })
     const client = makeRawClient(web.url)
     const calls = new CheckedHistory(idempotentCall(), `orders with lost replies, seed ${seed}`)
 
