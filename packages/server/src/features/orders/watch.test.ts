@@ -75,3 +75,21 @@ describe("watching an order", () => {
     expect(await anonymous.all()).toMatchObject([{ data: { data: { domain: { _tag: "Unauthenticated" } } } }])
   })
 })
+
+test("an order that nobody pays is told to be cancelled when a worker has done it", async () => {
+  const orders = { maximumLines: 10, maximumQuantity: 10, expiresAfterMs: 2_000 }
+  await using shop = await Shop.open({ servers: 2, settings: { workers: true, orders } })
+  const user = await shop.newUser()
+  const sku = await shop.newProduct("FORGOTTEN", 1)
+  const { id } = await shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, user)
+  const states = subscribe(shop.servers[1]!.url, contract.orders.watch, { orderId: id }, user.token)
+  const stocks = subscribe(shop.servers[1]!.url, contract.products.watchStock, { sku })
+  expect(await stocks.next()).toMatchObject({ data: { stock: 0 } })
+  expect(await states.all()).toMatchObject([
+    { data: { status: "PENDING" } },
+    { data: { status: "CANCELLED", cancellation: { reason: "expired" } } },
+    { event: "return" }
+  ])
+  expect(await stocks.next()).toMatchObject({ data: { stock: 1 } })
+  stocks.close()
+})
