@@ -80,6 +80,21 @@ describe("the holdfast command", () => {
     expect(result.stderr).not.toContain("hunter2")
   })
 
+  test("a database without tables is said to need a migration", async () => {
+    const mysqlUrl = new URL(env["HOLDFAST_MYSQL_URL"]!)
+    mysqlUrl.pathname = `/${shop.database}_empty`
+    await shop.sql.query(`CREATE DATABASE ${shop.database}_empty`)
+    try {
+      const result = await holdfast(["verify"], { ...env, HOLDFAST_MYSQL_URL: mysqlUrl.href })
+      expect(result).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining("run `holdfast migrate` first")
+      })
+    } finally {
+      await shop.sql.query(`DROP DATABASE ${shop.database}_empty`)
+    }
+  })
+
   test("no command and an unknown one show the usage", async () => {
     expect(await holdfast([], env)).toMatchObject({
       code: 2,

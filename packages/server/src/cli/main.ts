@@ -115,9 +115,20 @@ const audit = async (serverSettings: ServerSettings, json: boolean): Promise<num
   return say(json ? JSON.stringify(report) : verifyText(report), report.ok ? 0 : 1)
 }
 
+/** MySQL's numbers for a table and for a column that is not there. */
+const NOT_MIGRATED_ERRNOS: ReadonlySet<unknown> = new Set([1146, 1054])
+
+const explain = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  const isNotMigrated = "errno" in error && NOT_MIGRATED_ERRNOS.has(error.errno)
+  return isNotMigrated
+    ? `the database lacks tables of this version; run \`holdfast migrate\` first (${error.message})`
+    : error.message
+}
+
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
-  console.error(`holdfast: ${error instanceof Error ? error.message : String(error)}`)
+  console.error(`holdfast: ${explain(error)}`)
   process.exitCode = 2
 }
