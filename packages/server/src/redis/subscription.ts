@@ -4,8 +4,8 @@ import { type RedisClient, subscriberOf } from "./connect.ts"
 /** What a process does with what it hears. */
 export interface ChannelListener {
   readonly onMessage: (message: string) => void
-  /** The connection was lost and is back: what was published meanwhile was not heard. */
-  readonly onInterrupted: () => void
+  /** The connection was lost and is back, so messages may be missing. */
+  readonly onHearingAgain: () => void
 }
 
 /** One channel that a process listens to. */
@@ -33,6 +33,7 @@ export const makeSubscription = (
 const subscribeLazily = (client: RedisClient, channel: string, listener: ChannelListener) => {
   let subscriber: RedisClient | undefined
   let isListening = false
+  let hasMissed = false
   let hearing: Promise<void> | undefined
 
   const open = (): RedisClient => {
@@ -40,12 +41,19 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
     opened.on("message", (from: string, message: string) => {
       if (from === channel) listener.onMessage(message)
     })
-    // ioredis subscribes again by itself, only what was published meanwhile is gone. That the subscription stands is
-    // confirmed first: who looked before that might miss the next message as well.
-    opened.on("ready", () => {
-      if (isListening) opened.subscribe(channel).then(listener.onInterrupted, () => {})
-    })
+    opened.on("close", () => void (hasMissed = isListening))
+    opened.on("ready", catchUp)
+    if (opened !== client) client.on("ready", catchUp)
     return opened
+  }
+  /**
+   * ioredis subscribes again by itself; only what was published meanwhile is gone. Who looks before the subscription
+   * stands may miss the next message as well, so it is confirmed first; and looking may take the other connection.
+   */
+  const catchUp = () => {
+    if (!hasMissed || subscriber?.status !== "ready" || client.status !== "ready") return
+    hasMissed = false
+    subscriber.subscribe(channel).then(listener.onHearingAgain, () => void (hasMissed = true))
   }
   const subscribe = (): Promise<void> => {
     subscriber ??= open()
@@ -59,10 +67,13 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
     listening: Effect.suspend(() => {
       if (isListening) return Effect.void
       const heard = (hearing ??= subscribe())
+      // Without Redis there is nothing to wait for: the first command will say so.
+      if (client.status !== "ready") return Effect.void
       return Effect.promise(() => heard).pipe(Effect.timeoutOption(LISTENING_WITHIN_MS), Effect.asVoid)
     }),
     close: () => {
       if (subscriber === undefined) return
+      client.off("ready", catchUp)
       if (subscriber === client) void client.unsubscribe(channel).catch(() => {})
       else subscriber.disconnect()
     }

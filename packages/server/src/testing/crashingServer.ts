@@ -1,5 +1,5 @@
 import { settingsFromEnvironment } from "../config/ServerConfig.ts"
-import { crashPoint } from "@holdfast/testkit"
+import { crashPoint } from "@holdfast/testkit/crash-point"
 import { Effect } from "effect"
 import { startServer } from "../startServer.ts"
 

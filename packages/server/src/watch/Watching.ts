@@ -37,7 +37,7 @@ export class Watching extends Context.Service<
         }
         const changes = yield* makeChanges({
           onChanged: (kind, keys) => lookouts.get(kind)?.lookAt(keys),
-          onInterrupted: lookAtAll
+          onHearingAgain: lookAtAll
         })
         yield* Effect.forkScoped(
           Effect.forever(Effect.andThen(Effect.suspend(pause), Effect.sync(lookAtAll)))

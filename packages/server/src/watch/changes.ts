@@ -7,7 +7,7 @@ import { makeSubscription, type Subscription } from "../redis/subscription.ts"
 export interface ChangeListener {
   readonly onChanged: (kind: string, keys: ReadonlyArray<string>) => void
   /** Some changes may have passed unheard. */
-  readonly onInterrupted: () => void
+  readonly onHearingAgain: () => void
 }
 
 /** How the processes of one installation tell each other what has changed. */
@@ -38,8 +38,8 @@ export const makeChanges = (
     const one = yield* Semaphore.make(1)
     let subscription: Subscription | undefined
     const subscribed = Effect.gen(function* () {
-      const { onInterrupted } = listener
-      subscription ??= yield* makeSubscription(client, yield* channel, { onInterrupted, onMessage })
+      const { onHearingAgain } = listener
+      subscription ??= yield* makeSubscription(client, yield* channel, { onHearingAgain, onMessage })
       return subscription
     }).pipe(one.withPermits(1), Effect.provideService(Scope.Scope, scope))
 

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
 import { Effect, type Scope } from "effect"
-import { type RedisClient, subscriberOf } from "../../redis/connect.ts"
+import type { RedisClient } from "../../redis/connect.ts"
+import { makeSubscription } from "../../redis/subscription.ts"
 
 /** What a process is told when a lock was handed to one of its waiters. */
 export interface Grant {
@@ -38,8 +39,6 @@ interface WaiterState {
   wake: (() => void) | undefined
 }
 
-const LISTENING_WITHIN_MS = 1_000
-
 /** The channel names host and process for those who read it; the rest makes it unique. */
 const makeChannel = (): string =>
   `holdfast:locks:${hostname().replaceAll("/", "-")}:${process.pid}:${randomUUID().slice(0, 13)}`
@@ -52,25 +51,18 @@ export const makeGrants = (
   client: RedisClient,
   onUnclaimed: (grant: UnclaimedGrant) => void
 ): Effect.Effect<Grants, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const channel = makeChannel()
-      const waiters = new Map<string, WaiterState>()
-      const subscription = makeSubscription(client, channel, {
-        onMessage: (message) => deliver(message, channel, waiters, onUnclaimed),
-        // Messages may have been lost with the connection: everybody looks for themselves.
-        onHearingAgain: () => {
-          for (const waiter of waiters.values()) waiter.wake?.()
-        }
-      })
-      return {
-        waiter: waiterMaker(channel, waiters),
-        listening: subscription.listening,
-        close: subscription.close
+  Effect.gen(function* () {
+    const channel = makeChannel()
+    const waiters = new Map<string, WaiterState>()
+    const { listening } = yield* makeSubscription(client, channel, {
+      onMessage: (message) => deliver(message, channel, waiters, onUnclaimed),
+      // Messages may have been lost with the connection: everybody looks for themselves.
+      onHearingAgain: () => {
+        for (const waiter of waiters.values()) waiter.wake?.()
       }
-    }),
-    ({ close }) => Effect.sync(close)
-  )
+    })
+    return { waiter: waiterMaker(channel, waiters), listening }
+  })
 
 const deliver = (
   message: string,
@@ -114,60 +106,4 @@ const waiterMaker = (channel: string, waiters: Map<string, WaiterState>) => {
         })
     }
   }
-}
-
-interface Listener {
-  readonly onMessage: (message: string) => void
-  /** The connection was lost and is back, so messages may be missing. */
-  readonly onHearingAgain: () => void
-}
-
-/** Opens the connection on first use, and keeps the subscription through every reconnect. */
-const makeSubscription = (client: RedisClient, channel: string, listener: Listener) => {
-  let subscriber: RedisClient | undefined
-  let isListening = false
-  let hasMissed = false
-  let heard: Promise<void> | undefined
-
-  const open = (): Promise<void> => {
-    const opened = subscriberOf(client)
-    subscriber = opened
-    opened.on("message", (from: string, message: string) => {
-      if (from === channel) listener.onMessage(message)
-    })
-    opened.on("close", () => void (hasMissed = isListening))
-    opened.on("ready", catchUp)
-    if (opened !== client) client.on("ready", catchUp)
-    return subscribe(opened)
-  }
-  /**
-   * ioredis subscribes again by itself; only what was published meanwhile is gone. Who looks before the subscription
-   * stands may miss the next message as well, so it is confirmed first; and looking takes the other connection.
-   */
-  const catchUp = () => {
-    if (!hasMissed || subscriber?.status !== "ready" || client.status !== "ready") return
-    hasMissed = false
-    subscriber.subscribe(channel).then(listener.onHearingAgain, () => void (hasMissed = true))
-  }
-  const subscribe = (opened: RedisClient): Promise<void> =>
-    opened.subscribe(channel).then(
-      () => void (isListening = true),
-      () => {
-        heard = undefined
-      }
-    )
-  const close = () => {
-    if (subscriber === undefined) return
-    client.off("ready", catchUp)
-    if (subscriber === client) void client.unsubscribe(channel).catch(() => {})
-    else subscriber.disconnect()
-  }
-  const listening = Effect.suspend(() => {
-    // Without Redis there is nothing to wait for: the first command will say so.
-    if (isListening || client.status !== "ready") return Effect.void
-    heard ??= subscriber === undefined ? open() : subscribe(subscriber)
-    const hearing = heard
-    return Effect.promise(() => hearing).pipe(Effect.timeoutOption(LISTENING_WITHIN_MS), Effect.asVoid)
-  })
-  return { listening, close }
 }

@@ -1,5 +1,5 @@
 /** A process that takes a lock and dies while it holds it. */
-import { crashPoint } from "@holdfast/testkit"
+import { crashPoint } from "@holdfast/testkit/crash-point"
 import { Effect } from "effect"
 import { withLock } from "../withLock.ts"
 import { brief, member } from "./members.ts"
