@@ -15,8 +15,8 @@ interface Options {
  * How quickly services and databases are ready, how quickly they are gone when their runner is killed, how quickly the
  * checker judges, and how punctual the load generator is. The explorer has a benchmark of its own.
  */
-export async function run({ rounds = 10, kills = 100, source = "native" }: Options = {}) {
-  const from = sourceNamed(String(source))
+export async function run({ rounds = 10, kills = 100, source }: Options = {}) {
+  const from = sourceNamed(String(source ?? process.env["HOLDFAST_SOURCE"] ?? "native"))
   const ready = await readyFigures(from, Number(rounds))
   const gone =
     from === "docker"
