@@ -44,7 +44,12 @@ beforeAll(async () => {
   await shop.runtime.runPromise(ensureAdmin(admin.email, admin.password))
   const keeper = createClient({ url: shop.url, auth: admin })
   for (const sku of ["TEA", "POT", "CUP"])
-    await keeper.products.create({ sku, name: `A ${sku.toLowerCase()}`, priceMinor: 450, initialStock: 100 })
+    await keeper.admin.createProduct({
+      sku,
+      name: `A ${sku.toLowerCase()}`,
+      priceMinor: 450,
+      initialStock: 100
+    })
 }, 300_000)
 
 afterAll(async () => {
@@ -156,9 +161,9 @@ it("the guide to the client does what it says", { timeout: 300_000 }, () =>
   withExample("node-script", async (directory) => {
     const reader = { email: "reader@example.com", password: "a password to read" }
     const keeper = createClient({ url: shop.url, auth: admin })
-    await keeper.products.create({ sku: "LAMP", name: "A lamp", priceMinor: 900, initialStock: 2 })
+    await keeper.admin.createProduct({ sku: "LAMP", name: "A lamp", priceMinor: 900, initialStock: 2 })
     const { id: userId } = await keeper.auth.register(reader)
-    await keeper.points.grant({ userId, amount: 1_800, reason: "to read on" })
+    await keeper.admin.grantPoints({ userId, amount: 1_800, reason: "to read on" })
     writeFileSync(join(directory, "src", "guide.ts"), guideProgram())
     await runNode(directory, "node_modules/typescript/bin/tsc", "-p", ".")
     const printed = await runNode(directory, "dist/guide.js", reader.email, reader.password)

@@ -20,18 +20,18 @@ interface DemoReport {
 
 const demo = async (options: DemoOptions, progress: ShownProgress): Promise<DemoReport> => {
   const target = findTarget(process.env)
-  const admin = createClient({ url: target.url, auth: target.admin, timeoutMs: 120_000 })
+  const keeper = createClient({ url: target.url, auth: target.admin, timeoutMs: 120_000 })
   progress.note(
     `${options.users} users race on ${target.url} for ${options.coupons} coupons and ${options.units} units`
   )
   const racers = await gatherCrowd(target, options.users, progress)
-  const sale = await openSale(admin, options)
+  const sale = await openSale(keeper, options)
   const startedAt = performance.now()
   const outcomes = await race(racers, sale, progress)
   const raceMs = Math.round(performance.now() - startedAt)
-  const paid = await payAll(admin, racers, outcomes, progress)
+  const paid = await payAll(keeper, racers, outcomes, progress)
   progress.stop()
-  const facts = await proveSale(options, admin, sale, outcomes, paid)
+  const facts = await proveSale(options, keeper, sale, outcomes, paid)
   const { stores } = target
   const verify = stores === undefined ? undefined : await audit(stores.mysqlUrl, stores.redisUrl)
   const ok = facts.every(({ expected, found }) => expected === found) && (verify?.ok ?? true)

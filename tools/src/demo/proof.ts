@@ -16,7 +16,7 @@ const LOOK_AGAIN_MS = 100
 /** What the answers to the users add up to, and what the shop says now. */
 export const proveSale = async (
   { coupons, units, users }: DemoOptions,
-  admin: Client,
+  keeper: Client,
   sale: Sale,
   outcomes: ReadonlyArray<Outcome>,
   paid: number
@@ -24,9 +24,9 @@ export const proveSale = async (
   const couponWinners = Math.min(coupons, users)
   const unitWinners = Math.min(units, users)
   const count = (is: (outcome: Outcome) => boolean) => outcomes.filter(is).length
-  const { items: campaigns } = await admin.coupons.counts({ limit: 100 })
+  const { items: campaigns } = await keeper.admin.couponCounts({ limit: 100 })
   const campaign = campaigns.find(({ coupon }) => coupon.id === sale.couponId)
-  const product = await admin.products.bySku({ sku: sale.sku })
+  const product = await keeper.products.bySku({ sku: sale.sku })
   return [
     {
       what: "users who got a coupon",
@@ -59,16 +59,16 @@ export const proveSale = async (
     {
       what: "units sold in the ranking of top sellers",
       expected: unitWinners,
-      found: await rankedUnits(admin, sale.sku, unitWinners)
+      found: await rankedUnits(keeper, sale.sku, unitWinners)
     }
   ]
 }
 
 /** The ranking hears of payments a moment later; a product of few units may be beyond its first hundred. */
-const rankedUnits = async (admin: Client, sku: string, expected: number): Promise<number> => {
+const rankedUnits = async (keeper: Client, sku: string, expected: number): Promise<number> => {
   const until = performance.now() + RANKED_WITHIN_MS
   for (;;) {
-    const { products } = await admin.products.topSellers({ limit: 100 })
+    const { products } = await keeper.products.topSellers({ limit: 100 })
     const units = products.find((product) => product.sku === sku)?.unitsSold ?? 0
     if (units === expected || performance.now() > until) return units
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))

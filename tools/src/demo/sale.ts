@@ -28,10 +28,10 @@ export interface Outcome {
 }
 
 /** A new campaign and a new product, so that every demo is a sale of its own. */
-export const openSale = async (admin: Client, { coupons, units }: DemoOptions): Promise<Sale> => {
+export const openSale = async (keeper: Client, { coupons, units }: DemoOptions): Promise<Sale> => {
   const name = `DEMO-${randomUUID().slice(0, 8)}`
   const now = Date.now()
-  const campaign = await admin.coupons.create({
+  const campaign = await keeper.admin.createCoupon({
     name,
     discount: { kind: "percent", percent: 10 },
     minimumOrderMinor: 0,
@@ -40,7 +40,7 @@ export const openSale = async (admin: Client, { coupons, units }: DemoOptions): 
     endsAt: new Date(now + 3_600_000).toISOString(),
     validDays: 7
   })
-  const product = await admin.products.create({
+  const product = await keeper.admin.createProduct({
     sku: name,
     name: `Flash sale ${name}`,
     category: "Demo",
@@ -93,7 +93,7 @@ const tallyText = (told: ReadonlyMap<string, number>): string =>
 
 /** The winners of a unit are given points and pay. @returns how many payments there are. */
 export const payAll = async (
-  admin: Client,
+  keeper: Client,
   racers: ReadonlyArray<Racer>,
   outcomes: ReadonlyArray<Outcome>,
   progress: ShownProgress
@@ -104,7 +104,7 @@ export const payAll = async (
   progress.phase("payments", winners.length)
   const payments = await Promise.all(
     winners.map(async ({ orderId, racer }) => {
-      await admin.points.grant({ userId: racer.userId, amount: PRICE_MINOR, reason: "flash sale" })
+      await keeper.admin.grantPoints({ userId: racer.userId, amount: PRICE_MINOR, reason: "flash sale" })
       const payment = await racer.client.payments.process({ orderId })
       progress.step()
       return payment.id

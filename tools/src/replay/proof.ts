@@ -39,7 +39,7 @@ export const readBooks = async (plan: Plan, clients: Clients, options: ReadOptio
   const stock = new Map<string, number>()
   const accounts = new Map<string, Account>()
   progress.phase("reading back", plan.users.length)
-  for await (const product of clients.admin.products.items(PAGE, { signal }))
+  for await (const product of clients.keeper.products.items(PAGE, { signal }))
     stock.set(product.sku, product.stock)
   const readAccount = async ({ name }: { readonly name: string }) => {
     const client = clients.of(name)

@@ -167,8 +167,8 @@ describe("the replay", { timeout: 400_000 }, () => {
     expect(right.code).toBe(0)
     expect(reportOf(right)).toMatchObject({ orders: { placed: ORDERS, paid: ORDERS } })
 
-    const admin = createClient({ url, auth: { email, password } })
-    await admin.products.adjustStock({ sku: "SKU 1", delta: 1, reason: "found behind the shelf" })
+    const keeper = createClient({ url, auth: { email, password } })
+    await keeper.admin.adjustStock({ sku: "SKU 1", delta: 1, reason: "found behind the shelf" })
     const wrong = await replayThere()
     expect(wrong.code).toBe(1)
     expect(reportOf(wrong).verify.ok).toBe(false)

@@ -70,7 +70,7 @@ export const runPlan = async (plan: Plan, shop: Shop, options: RunOptions): Prom
 
 /** The clients of a run: one for the administrator, one for every user. */
 export interface Clients {
-  readonly admin: Client
+  readonly keeper: Client
   readonly of: (user: string) => Client
 }
 
@@ -87,7 +87,7 @@ const makeClients = (shop: Shop, options: { readonly maxConnections: number }): 
   const clientFor = (auth: Credentials) => createClient({ url: shop.url, auth, ...options })
   const users = new Map<string, Client>()
   return {
-    admin: clientFor(shop.admin),
+    keeper: clientFor(shop.admin),
     of: (user) => {
       const client = users.get(user) ?? clientFor(credentialsOf(shop, user))
       users.set(user, client)
@@ -99,7 +99,7 @@ const makeClients = (shop: Shop, options: { readonly maxConnections: number }): 
 /** The mutations of the replay, each under the one idempotency key that its run and its place in the file give it. */
 const makeCalls = (shop: Shop, signal: AbortSignal) => {
   const clients = makeClients(shop, { maxConnections: 64 })
-  const { admin } = clients
+  const { keeper } = clients
   /** A hash, because keys are short and of visible ASCII, and stock codes need not be. */
   const under = (...what: ReadonlyArray<string | number>) => ({
     signal,
@@ -109,7 +109,7 @@ const makeCalls = (shop: Shop, signal: AbortSignal) => {
   const createProduct = async ({ initialStock, name, priceMinor, sku }: PlannedProduct): Promise<void> => {
     await required(
       `product ${sku}`,
-      () => admin.safe.products.create({ sku, name, priceMinor, initialStock }, under("product", sku)),
+      () => keeper.safe.admin.createProduct({ sku, name, priceMinor, initialStock }, under("product", sku)),
       signal
     )
   }
@@ -118,14 +118,14 @@ const makeCalls = (shop: Shop, signal: AbortSignal) => {
     const { email, password } = credentialsOf(shop, name)
     const user = await required(
       `user ${name}`,
-      () => admin.safe.auth.register({ email, password }, under("user", name)),
+      () => keeper.safe.auth.register({ email, password }, under("user", name)),
       signal
     )
     for (const [index, amount] of grantsOf(points).entries())
       await required(
         `points for ${name}`,
         () =>
-          admin.safe.points.grant(
+          keeper.safe.admin.grantPoints(
             { userId: user.id, amount, reason: "replay" },
             under("points", name, index)
           ),
@@ -154,7 +154,7 @@ const makeCalls = (shop: Shop, signal: AbortSignal) => {
     await required(
       `the return of ${sku} on ${invoice}`,
       () =>
-        admin.safe.products.adjustStock(
+        keeper.safe.admin.adjustStock(
           { sku, delta: quantity, reason: "return" },
           under("return", invoice, position)
         ),

@@ -41,12 +41,12 @@ export const seedShop = async (
 }
 
 const createProduct = (client: Client, product: (typeof PRODUCTS)[number]) =>
-  client.products.create(product, { idempotencyKey: `seed:product:${product.sku}` })
+  client.admin.createProduct(product, { idempotencyKey: `seed:product:${product.sku}` })
 
 const registerWithPoints = async (client: Client, user: Credentials): Promise<void> => {
   const { id: userId } = await client.auth.register(user, { idempotencyKey: `seed:user:${user.email}` })
   const options = { idempotencyKey: `seed:points:${user.email}` }
-  await client.points.grant({ userId, amount: POINTS, reason: "welcome" }, options)
+  await client.admin.grantPoints({ userId, amount: POINTS, reason: "welcome" }, options)
 }
 
 const unlessThere = async (

@@ -68,58 +68,6 @@ export const CouponCounts = Schema.Struct({
 export type CouponCounts = typeof CouponCounts.Type
 
 export const coupons = {
-  create: mutation({
-    access: "admin",
-    summary: "Starts a campaign: coupons with a stock of their own, issued from one moment to another.",
-    input: Schema.Struct({
-      name: plainText(200),
-      discount: Discount,
-      minimumOrderMinor: AmountMinor,
-      quantity: couponCount,
-      startsAt: moment,
-      endsAt: moment,
-      validDays: Schema.Int.check(
-        Schema.isBetween(
-          { minimum: 1, maximum: 3650 },
-          { message: "must be a whole number of days from 1 to 3650" }
-        )
-      )
-    }).check(
-      Schema.makeFilter(({ endsAt, startsAt }: { readonly startsAt: Date; readonly endsAt: Date }) =>
-        startsAt < endsAt ? undefined : { path: ["endsAt"], issue: "must be after startsAt" }
-      )
-    ),
-    output: Coupon,
-    errors: []
-  }),
-  pause: mutation({
-    access: "admin",
-    summary: "Stops issuing. Coupons that users have stay good. Asked again, nothing changes.",
-    input: Schema.Struct({ couponId: CouponId }),
-    output: Coupon,
-    errors: [CouponNotFound]
-  }),
-  resume: mutation({
-    access: "admin",
-    summary: "Goes on issuing. Asked again, nothing changes.",
-    input: Schema.Struct({ couponId: CouponId }),
-    output: Coupon,
-    errors: [CouponNotFound]
-  }),
-  raiseQuantity: mutation({
-    access: "admin",
-    summary: "Adds coupons to a campaign. There is no way to take some away.",
-    input: Schema.Struct({ couponId: CouponId, additional: couponCount }),
-    output: Coupon,
-    errors: [CouponNotFound, CouponQuantityExceeded]
-  }),
-  counts: query({
-    access: "admin",
-    summary: "A page of all campaigns with their live counts, the newest first.",
-    input: Schema.Struct(pageInput),
-    output: pageOf(CouponCounts),
-    errors: []
-  }),
   byId: query({
     access: "public",
     summary: "One campaign.",
@@ -169,5 +117,61 @@ export const coupons = {
     input: Schema.Struct({ ticketId: TicketId }),
     output: CouponTicket,
     errors: [TicketNotFound]
+  })
+}
+
+/** For administrators alone. */
+export const couponsAdmin = {
+  createCoupon: mutation({
+    access: "admin",
+    summary: "Starts a campaign: coupons with a stock of their own, issued from one moment to another.",
+    input: Schema.Struct({
+      name: plainText(200),
+      discount: Discount,
+      minimumOrderMinor: AmountMinor,
+      quantity: couponCount,
+      startsAt: moment,
+      endsAt: moment,
+      validDays: Schema.Int.check(
+        Schema.isBetween(
+          { minimum: 1, maximum: 3650 },
+          { message: "must be a whole number of days from 1 to 3650" }
+        )
+      )
+    }).check(
+      Schema.makeFilter(({ endsAt, startsAt }: { readonly startsAt: Date; readonly endsAt: Date }) =>
+        startsAt < endsAt ? undefined : { path: ["endsAt"], issue: "must be after startsAt" }
+      )
+    ),
+    output: Coupon,
+    errors: []
+  }),
+  pauseCoupon: mutation({
+    access: "admin",
+    summary: "Stops issuing. Coupons that users have stay good. Asked again, nothing changes.",
+    input: Schema.Struct({ couponId: CouponId }),
+    output: Coupon,
+    errors: [CouponNotFound]
+  }),
+  resumeCoupon: mutation({
+    access: "admin",
+    summary: "Goes on issuing. Asked again, nothing changes.",
+    input: Schema.Struct({ couponId: CouponId }),
+    output: Coupon,
+    errors: [CouponNotFound]
+  }),
+  raiseCouponQuantity: mutation({
+    access: "admin",
+    summary: "Adds coupons to a campaign. There is no way to take some away.",
+    input: Schema.Struct({ couponId: CouponId, additional: couponCount }),
+    output: Coupon,
+    errors: [CouponNotFound, CouponQuantityExceeded]
+  }),
+  couponCounts: query({
+    access: "admin",
+    summary: "A page of all campaigns with their live counts, the newest first.",
+    input: Schema.Struct(pageInput),
+    output: pageOf(CouponCounts),
+    errors: []
   })
 }

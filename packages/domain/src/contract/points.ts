@@ -62,8 +62,12 @@ export const points = {
     input: Schema.Struct(pageInput),
     output: pageOf(PointMovement),
     errors: []
-  }),
-  grant: mutation({
+  })
+}
+
+/** For administrators alone. */
+export const pointsAdmin = {
+  grantPoints: mutation({
     access: "admin",
     summary: "Gives a user points, with a reason that the ledger keeps.",
     input: Schema.Struct({

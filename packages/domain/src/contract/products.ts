@@ -50,19 +50,6 @@ export const TopSellers = Schema.Struct({
 export type TopSellers = typeof TopSellers.Type
 
 export const products = {
-  create: mutation({
-    access: "admin",
-    summary: "Puts a product into the catalogue with its price and its initial stock.",
-    input: Schema.Struct({
-      sku: Sku,
-      name: plainText(200),
-      category: Schema.optionalKey(Category),
-      priceMinor: AmountMinor,
-      initialStock: StockCount
-    }),
-    output: Product,
-    errors: [SkuTaken]
-  }),
   bySku: query({
     access: "public",
     summary: "One product.",
@@ -100,6 +87,31 @@ export const products = {
     output: TopSellers,
     errors: []
   }),
+  watchStock: subscription({
+    access: "public",
+    summary:
+      "The stock of a product now and when it has changed; of changes that came close together, the last.",
+    input: Schema.Struct({ sku: Sku }),
+    output: StockLevel,
+    errors: [ProductNotFound]
+  })
+}
+
+/** For administrators alone. */
+export const productsAdmin = {
+  createProduct: mutation({
+    access: "admin",
+    summary: "Puts a product into the catalogue with its price and its initial stock.",
+    input: Schema.Struct({
+      sku: Sku,
+      name: plainText(200),
+      category: Schema.optionalKey(Category),
+      priceMinor: AmountMinor,
+      initialStock: StockCount
+    }),
+    output: Product,
+    errors: [SkuTaken]
+  }),
   adjustStock: mutation({
     access: "admin",
     summary: "Adds units to a product's stock or takes some away, with a reason that the ledger keeps.",
@@ -113,13 +125,5 @@ export const products = {
     }),
     output: Product,
     errors: [ProductNotFound, OutOfStock, StockLimitExceeded]
-  }),
-  watchStock: subscription({
-    access: "public",
-    summary:
-      "The stock of a product now and when it has changed; of changes that came close together, the last.",
-    input: Schema.Struct({ sku: Sku }),
-    output: StockLevel,
-    errors: [ProductNotFound]
   })
 }

@@ -18,7 +18,8 @@ export const DeadLetter = Schema.Struct({
 })
 export type DeadLetter = typeof DeadLetter.Type
 
-export const webhooks = {
+/** For administrators alone. */
+export const webhooksAdmin = {
   deadLetters: query({
     access: "admin",
     summary: "A page of the deliveries that were given up, the newest first.",
@@ -26,7 +27,7 @@ export const webhooks = {
     output: pageOf(DeadLetter),
     errors: []
   }),
-  retry: mutation({
+  retryDelivery: mutation({
     access: "admin",
     summary: "Sends a dead letter again, with all its attempts before it.",
     input: Schema.Struct({ deliveryId: Schema.Int.check(Schema.isGreaterThan(0)) }),

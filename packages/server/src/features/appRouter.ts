@@ -2,14 +2,14 @@ import type { Contract, HoldfastContract } from "@holdfast/domain"
 import { trpc } from "../rpc/trpc.ts"
 import type { Implemented } from "../rpc/implement.ts"
 import type { Implement } from "./App.ts"
-import { productsRouter } from "./catalog/router.ts"
-import { couponsRouter } from "./coupons/router.ts"
+import { productsAdmin, productsRouter } from "./catalog/router.ts"
+import { couponsAdmin, couponsRouter } from "./coupons/router.ts"
 import { ordersRouter } from "./orders/router.ts"
 import { paymentsRouter } from "./payments/router.ts"
-import { pointsRouter } from "./points/router.ts"
+import { pointsAdmin, pointsRouter } from "./points/router.ts"
 import { rankingRouter } from "./ranking/router.ts"
 import { authRouter } from "./register/router.ts"
-import { webhooksRouter } from "./webhooks/router.ts"
+import { webhooksAdmin } from "./webhooks/router.ts"
 
 /** What the routers must have: every procedure of the contract. One that nobody implements does not compile. */
 type Routers<C extends Contract> = {
@@ -24,7 +24,12 @@ export const makeAppRouter = (implement: Implement) => {
     coupons: couponsRouter(implement),
     orders: ordersRouter(implement),
     payments: paymentsRouter(implement),
-    webhooks: webhooksRouter(implement)
+    admin: {
+      ...productsAdmin(implement),
+      ...couponsAdmin(implement),
+      ...pointsAdmin(implement),
+      ...webhooksAdmin(implement)
+    }
   } satisfies Routers<HoldfastContract>
   return trpc.router(routers)
 }

@@ -57,7 +57,7 @@ const request = (url: string, operation: Operation, input: unknown, token: strin
 const chosen: { readonly [path: string]: unknown } = {
   "/trpc/auth.register": { email: "ann@example.com", password: "correct horse" },
   "/trpc/auth.login": { email: "ann@example.com", password: "correct horse" },
-  "/trpc/coupons.create": {
+  "/trpc/admin.createCoupon": {
     name: "Spring",
     discount: { kind: "fixed", amountMinor: 500 },
     minimumOrderMinor: 1000,

@@ -7,7 +7,7 @@ it("tells the client what became of a ticket, over a connection that breaks", as
   await using shop = await Shop.open({ settings: { workers: true } })
   const user = await shop.newUser()
   const keeper = createClient({ url: shop.servers[0].url, token: shop.admin.token })
-  const coupon = await keeper.coupons.create({
+  const coupon = await keeper.admin.createCoupon({
     name: "First come",
     discount: { kind: "fixed", amountMinor: 100 },
     minimumOrderMinor: 0,

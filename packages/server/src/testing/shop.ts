@@ -137,7 +137,11 @@ export class Shop {
     await this.ok(contract.auth.register, { email, password: "a password" })
     const user = await logIn(this.clients[0]!, email, "a password")
     if (points > 0)
-      await this.ok(contract.points.grant, { userId: user.id, amount: points, reason: "test" }, this.admin)
+      await this.ok(
+        contract.admin.grantPoints,
+        { userId: user.id, amount: points, reason: "test" },
+        this.admin
+      )
     return user
   }
 
@@ -146,7 +150,7 @@ export class Shop {
   }
 
   async newProduct(sku: string, initialStock: number, priceMinor = 100): Promise<string> {
-    await this.ok(contract.products.create, { sku, name: sku, priceMinor, initialStock }, this.admin)
+    await this.ok(contract.admin.createProduct, { sku, name: sku, priceMinor, initialStock }, this.admin)
     return sku
   }
 

@@ -16,7 +16,7 @@ interface Options {
  * checker judges, and how punctual the load generator is. The explorer has a benchmark of its own.
  */
 export async function run({ rounds = 10, kills = 100, source }: Options = {}) {
-  const from = sourceNamed(String(source ?? process.env["HOLDFAST_SOURCE"] ?? "native"))
+  const from = sourceNamed(typeof source === "string" ? source : (process.env["HOLDFAST_SOURCE"] ?? "native"))
   const ready = await readyFigures(from, Number(rounds))
   const gone =
     from === "docker"

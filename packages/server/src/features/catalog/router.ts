@@ -11,11 +11,14 @@ import {
 } from "./service.ts"
 
 export const productsRouter = (implement: Implement) => ({
-  create: implement(contract.products.create, createProduct),
   bySku: implement(contract.products.bySku, productBySku),
   page: implement(contract.products.page, productPage),
   search: implement(contract.products.search, searchProducts),
   categories: implement(contract.products.categories, categories),
-  adjustStock: implement(contract.products.adjustStock, adjustStock),
   watchStock: implement(contract.products.watchStock, watchStock)
+})
+
+export const productsAdmin = (implement: Implement) => ({
+  createProduct: implement(contract.admin.createProduct, createProduct),
+  adjustStock: implement(contract.admin.adjustStock, adjustStock)
 })

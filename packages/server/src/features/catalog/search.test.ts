@@ -15,7 +15,7 @@ describe("search and categories", () => {
     ] as const
     for (const [sku, name, category] of products) {
       await shop.ok(
-        contract.products.create,
+        contract.admin.createProduct,
         { sku, name, priceMinor: 100, initialStock: 1, ...(category === undefined ? {} : { category }) },
         shop.admin
       )

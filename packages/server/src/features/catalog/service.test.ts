@@ -15,7 +15,7 @@ describe("the catalogue", () => {
 
   const adjust = (sku: string, delta: number, idempotencyKey?: string) =>
     shop.ok(
-      contract.products.adjustStock,
+      contract.admin.adjustStock,
       { sku, delta, reason: "a count" },
       { token: shop.admin.token, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }
     )
@@ -84,11 +84,11 @@ describe("the catalogue", () => {
   test("only an administrator creates and adjusts", async () => {
     const user = await shop.newUser()
     const product = { sku: "forbidden", name: "x", priceMinor: 1, initialStock: 1 }
-    expect(await shop.call(contract.products.create, product, { token: user.token })).toMatchObject({
+    expect(await shop.call(contract.admin.createProduct, product, { token: user.token })).toMatchObject({
       tag: "Forbidden"
     })
     const adjustment = { sku: "unique", delta: 1, reason: "x" }
-    expect(await shop.call(contract.products.adjustStock, adjustment, { token: user.token })).toMatchObject({
+    expect(await shop.call(contract.admin.adjustStock, adjustment, { token: user.token })).toMatchObject({
       tag: "Forbidden"
     })
   })
@@ -104,7 +104,7 @@ describe("the catalogue", () => {
     [{ sku: "bad", name: "x", priceMinor: 1, initialStock: -1 }, "initialStock"],
     [{ sku: "bad", name: "x", priceMinor: 1, initialStock: 1e10 }, "initialStock"]
   ])("bad input %j names %s", async (input, path) => {
-    expect(await shop.call(contract.products.create, input, shop.admin)).toMatchObject({
+    expect(await shop.call(contract.admin.createProduct, input, shop.admin)).toMatchObject({
       tag: "InvalidInput",
       error: { issues: [{ path }] }
     })

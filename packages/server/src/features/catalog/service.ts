@@ -38,7 +38,7 @@ import {
 import { StockBoard } from "./StockBoard.ts"
 
 export const createProduct = Effect.fn("createProduct")(function* (
-  call: Call<typeof contract.products.create>
+  call: Call<typeof contract.admin.createProduct>
 ) {
   const { caller, input, request } = call
   const { initialStock, sku, ...described } = input
@@ -53,7 +53,7 @@ export const createProduct = Effect.fn("createProduct")(function* (
     return product
   })
   return yield* exactlyOnce(
-    { procedure: contract.products.create, userId: caller.userId, request, input },
+    { procedure: contract.admin.createProduct, userId: caller.userId, request, input },
     body
   ).pipe(Effect.tap(() => invalidate([CATALOGUE_TAG, productTag(sku)])))
 })
@@ -161,11 +161,11 @@ export const categories = Effect.fn("categories")(function* () {
 })
 
 export const adjustStock = Effect.fn("adjustStock")(function* (
-  call: Call<typeof contract.products.adjustStock>
+  call: Call<typeof contract.admin.adjustStock>
 ) {
   const { caller, input, request } = call
   return yield* exactlyOnce(
-    { procedure: contract.products.adjustStock, userId: caller.userId, request, input },
+    { procedure: contract.admin.adjustStock, userId: caller.userId, request, input },
     adjust(input.sku, input.delta, input.reason)
   ).pipe(Effect.tap(() => productsChanged([input])))
 })

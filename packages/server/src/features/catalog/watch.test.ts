@@ -98,7 +98,7 @@ describe("watching a stock", () => {
       for (let stock = 1; stock <= 30; stock += 1) {
         const delivery = { sku, delta: 1, reason: "delivery" }
         const answer = await makeRawClient(shop.servers[0].url)(
-          contract.products.adjustStock,
+          contract.admin.adjustStock,
           delivery,
           shop.admin
         )

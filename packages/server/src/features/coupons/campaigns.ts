@@ -26,7 +26,9 @@ import {
   updatePaused
 } from "./queries.ts"
 
-export const createCoupon = Effect.fn("createCoupon")(function* (call: Call<typeof contract.coupons.create>) {
+export const createCoupon = Effect.fn("createCoupon")(function* (
+  call: Call<typeof contract.admin.createCoupon>
+) {
   const { caller, input, request } = call
   const createdAt = new Date(yield* Clock.currentTimeMillis)
   const coupon: Coupon = { id: newCouponId(), ...input, issued: 0, paused: false, createdAt }
@@ -37,23 +39,27 @@ export const createCoupon = Effect.fn("createCoupon")(function* (call: Call<type
     return coupon
   })
   return yield* exactlyOnce(
-    { procedure: contract.coupons.create, userId: caller.userId, request, input },
+    { procedure: contract.admin.createCoupon, userId: caller.userId, request, input },
     body
   )
 })
 
-export const pauseCoupon = Effect.fn("pauseCoupon")(function* (call: Call<typeof contract.coupons.pause>) {
+export const pauseCoupon = Effect.fn("pauseCoupon")(function* (
+  call: Call<typeof contract.admin.pauseCoupon>
+) {
   const { caller, input, request } = call
   return yield* exactlyOnce(
-    { procedure: contract.coupons.pause, userId: caller.userId, request, input },
+    { procedure: contract.admin.pauseCoupon, userId: caller.userId, request, input },
     setPaused(input.couponId, true)
   )
 })
 
-export const resumeCoupon = Effect.fn("resumeCoupon")(function* (call: Call<typeof contract.coupons.resume>) {
+export const resumeCoupon = Effect.fn("resumeCoupon")(function* (
+  call: Call<typeof contract.admin.resumeCoupon>
+) {
   const { caller, input, request } = call
   return yield* exactlyOnce(
-    { procedure: contract.coupons.resume, userId: caller.userId, request, input },
+    { procedure: contract.admin.resumeCoupon, userId: caller.userId, request, input },
     setPaused(input.couponId, false)
   )
 })
@@ -70,12 +76,12 @@ const setPaused = Effect.fnUntraced(function* (couponId: CouponId, paused: boole
 
 /** The gate follows after the commit. Should that fail, it refuses nobody: the database has coupons left. */
 export const raiseCouponQuantity = Effect.fn("raiseCouponQuantity")(function* (
-  call: Call<typeof contract.coupons.raiseQuantity>
+  call: Call<typeof contract.admin.raiseCouponQuantity>
 ) {
   const { caller, input, request } = call
   const { rebuild } = yield* CouponAdmission
   const raised = yield* exactlyOnce(
-    { procedure: contract.coupons.raiseQuantity, userId: caller.userId, request, input },
+    { procedure: contract.admin.raiseCouponQuantity, userId: caller.userId, request, input },
     raise(input.couponId, input.additional)
   )
   yield* Effect.ignore(rebuild(input.couponId))
@@ -112,7 +118,7 @@ export const couponPage = Effect.fn("couponPage")(function* ({ input }: Call<typ
 
 export const couponCounts = Effect.fn("couponCounts")(function* ({
   input
-}: Call<typeof contract.coupons.counts>) {
+}: Call<typeof contract.admin.couponCounts>) {
   const before = input.cursor === undefined ? undefined : (yield* cursor.decode(input.cursor)).couponId
   const limit = input.limit ?? PAGE_SIZE.default
   const page = toPage(yield* listCoupons(before, limit + 1), limit, ({ id }) =>

@@ -69,7 +69,7 @@ describe("the last lines", () => {
     const [bob, carl] = (await manyUsers(shop, 2)) as [TestUser, TestUser]
     const { id } = await newCoupon(shop, { quantity: 5 })
     await issue(shop, id, bob)
-    await shop.ok(contract.coupons.pause, { couponId: id }, shop.admin)
+    await shop.ok(contract.admin.pauseCoupon, { couponId: id }, shop.admin)
     expect(await shop.call(contract.coupons.issue, { couponId: id }, carl)).toMatchObject({
       tag: "CouponPaused"
     })

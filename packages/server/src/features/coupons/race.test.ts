@@ -136,7 +136,7 @@ describe("coupons under concurrency", () => {
     const { id: couponId } = await newCoupon(shop, { quantity: 40 })
     const result = await race(121, async (caller) => {
       if (caller === 120)
-        return shop.ok(contract.coupons.raiseQuantity, { couponId, additional: 30 }, shop.admin)
+        return shop.ok(contract.admin.raiseCouponQuantity, { couponId, additional: 30 }, shop.admin)
       return issue(shop, couponId, users[caller]!)
     })
     // Who came before the raise may rightly have found it sold out; who comes now finds what is left.
@@ -153,7 +153,7 @@ describe("coupons under concurrency", () => {
     let issuedAtPause = -1
     await race(61, async (caller) => {
       if (caller < 60) return issue(shop, couponId, users[caller]!)
-      await shop.ok(contract.coupons.pause, { couponId }, shop.admin)
+      await shop.ok(contract.admin.pauseCoupon, { couponId }, shop.admin)
       issuedAtPause = await issuedOf(shop, couponId)
       return undefined
     })

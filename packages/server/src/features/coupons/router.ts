@@ -13,11 +13,6 @@ import { issueCoupon, myCoupons } from "./service.ts"
 import { requestIssue, ticket, watchTicket } from "./tickets.ts"
 
 export const couponsRouter = (implement: Implement) => ({
-  create: implement(contract.coupons.create, createCoupon),
-  pause: implement(contract.coupons.pause, pauseCoupon),
-  resume: implement(contract.coupons.resume, resumeCoupon),
-  raiseQuantity: implement(contract.coupons.raiseQuantity, raiseCouponQuantity),
-  counts: implement(contract.coupons.counts, couponCounts),
   byId: implement(contract.coupons.byId, couponById),
   page: implement(contract.coupons.page, couponPage),
   issue: implement(contract.coupons.issue, issueCoupon),
@@ -25,4 +20,12 @@ export const couponsRouter = (implement: Implement) => ({
   requestIssue: implement(contract.coupons.requestIssue, requestIssue),
   ticket: implement(contract.coupons.ticket, ticket),
   watchTicket: implement(contract.coupons.watchTicket, watchTicket)
+})
+
+export const couponsAdmin = (implement: Implement) => ({
+  createCoupon: implement(contract.admin.createCoupon, createCoupon),
+  pauseCoupon: implement(contract.admin.pauseCoupon, pauseCoupon),
+  resumeCoupon: implement(contract.admin.resumeCoupon, resumeCoupon),
+  raiseCouponQuantity: implement(contract.admin.raiseCouponQuantity, raiseCouponQuantity),
+  couponCounts: implement(contract.admin.couponCounts, couponCounts)
 })

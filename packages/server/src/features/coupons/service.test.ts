@@ -49,7 +49,7 @@ describe("coupons", () => {
     const { id: couponId } = await newCoupon(shop, { quantity: 1 })
     await issue(shop, couponId, ann)
     expect(await refusal(couponId)).toBe("CouponAlreadyIssued")
-    await shop.ok(contract.coupons.pause, { couponId }, shop.admin)
+    await shop.ok(contract.admin.pauseCoupon, { couponId }, shop.admin)
     expect(await refusal(couponId)).toBe("CouponAlreadyIssued")
     await shop.sql.query("UPDATE coupons SET starts_at = '2001-01-01', ends_at = '2001-01-02' WHERE id = ?", [
       bytesOf(couponId)
@@ -62,7 +62,7 @@ describe("coupons", () => {
     const mine = await issue(shop, couponId, ann, "ann-1")
     expect(await issue(shop, couponId, ann, "ann-1")).toEqual(mine)
     await expect(issue(shop, couponId, bob, "bob-1")).rejects.toMatchObject({ _tag: "CouponSoldOut" })
-    await shop.ok(contract.coupons.raiseQuantity, { couponId, additional: 1 }, shop.admin)
+    await shop.ok(contract.admin.raiseCouponQuantity, { couponId, additional: 1 }, shop.admin)
     await expect(issue(shop, couponId, bob, "bob-1")).rejects.toMatchObject({ _tag: "CouponSoldOut" })
     expect(await issue(shop, couponId, ann, "ann-1")).toEqual(mine)
     expect((await issue(shop, couponId, bob, "bob-2")).userId).toBe(bob.id)
@@ -84,11 +84,11 @@ describe("coupons", () => {
     test("a coupon that is paused, until it is resumed; both may be asked for twice", async () => {
       const { id: couponId } = await newCoupon(shop)
       await issue(shop, couponId, bob)
-      await shop.ok(contract.coupons.pause, { couponId }, shop.admin)
-      expect((await shop.ok(contract.coupons.pause, { couponId }, shop.admin)).paused).toBe(true)
+      await shop.ok(contract.admin.pauseCoupon, { couponId }, shop.admin)
+      expect((await shop.ok(contract.admin.pauseCoupon, { couponId }, shop.admin)).paused).toBe(true)
       expect(await refusal(couponId)).toBe("CouponPaused")
-      await shop.ok(contract.coupons.resume, { couponId }, shop.admin)
-      expect((await shop.ok(contract.coupons.resume, { couponId }, shop.admin)).paused).toBe(false)
+      await shop.ok(contract.admin.resumeCoupon, { couponId }, shop.admin)
+      expect((await shop.ok(contract.admin.resumeCoupon, { couponId }, shop.admin)).paused).toBe(false)
       expect(await refusal(couponId)).toBe("issued")
     })
 
@@ -97,7 +97,7 @@ describe("coupons", () => {
       expect(await refusal("spring")).toBe("InvalidInput")
       const missing = await shop.call(contract.coupons.byId, { couponId: NOBODY })
       expect(missing).toMatchObject({ ok: false, tag: "CouponNotFound", status: 404 })
-      for (const procedure of [contract.coupons.pause, contract.coupons.resume])
+      for (const procedure of [contract.admin.pauseCoupon, contract.admin.resumeCoupon])
         expect(await shop.call(procedure, { couponId: NOBODY }, shop.admin)).toMatchObject({
           tag: "CouponNotFound"
         })
@@ -116,17 +116,23 @@ describe("coupons", () => {
       ["no day to use it", { validDays: 0 }],
       ["a blank name", { name: " " }]
     ])("a campaign with %s", async (_case, overrides) => {
-      const answer = await shop.call(contract.coupons.create, couponInput(overrides), shop.admin)
+      const answer = await shop.call(contract.admin.createCoupon, couponInput(overrides), shop.admin)
       expect(answer).toMatchObject({ ok: false, tag: "InvalidInput", status: 400 })
     })
 
     test("campaigns are made, changed and counted by administrators only", async () => {
       const { id: couponId } = await newCoupon(shop)
-      expect(await shop.call(contract.coupons.create, couponInput(), ann)).toMatchObject({ tag: "Forbidden" })
-      expect(await shop.call(contract.coupons.pause, { couponId }, ann)).toMatchObject({ tag: "Forbidden" })
-      expect(await shop.call(contract.coupons.counts, {}, ann)).toMatchObject({ tag: "Forbidden" })
+      expect(await shop.call(contract.admin.createCoupon, couponInput(), ann)).toMatchObject({
+        tag: "Forbidden"
+      })
+      expect(await shop.call(contract.admin.pauseCoupon, { couponId }, ann)).toMatchObject({
+        tag: "Forbidden"
+      })
+      expect(await shop.call(contract.admin.couponCounts, {}, ann)).toMatchObject({ tag: "Forbidden" })
       const more = { couponId, additional: 1 }
-      expect(await shop.call(contract.coupons.raiseQuantity, more, ann)).toMatchObject({ tag: "Forbidden" })
+      expect(await shop.call(contract.admin.raiseCouponQuantity, more, ann)).toMatchObject({
+        tag: "Forbidden"
+      })
       expect(await shop.call(contract.coupons.issue, { couponId })).toMatchObject({ tag: "Unauthenticated" })
     })
 
@@ -134,7 +140,7 @@ describe("coupons", () => {
       for (const cursor of ["garbage", "eyJjb3Vwb25JZCI6MX0"]) {
         const asked = [
           shop.call(contract.coupons.page, { cursor }),
-          shop.call(contract.coupons.counts, { cursor }, shop.admin),
+          shop.call(contract.admin.couponCounts, { cursor }, shop.admin),
           shop.call(contract.coupons.mine, { cursor }, ann)
         ]
         for (const answer of await Promise.all(asked))
@@ -147,11 +153,11 @@ describe("coupons", () => {
     const { id: couponId } = await newCoupon(shop, { quantity: 1 })
     await issue(shop, couponId, ann)
     expect(await refusal(couponId, bob)).toBe("CouponSoldOut")
-    const raised = await shop.ok(contract.coupons.raiseQuantity, { couponId, additional: 2 }, shop.admin)
+    const raised = await shop.ok(contract.admin.raiseCouponQuantity, { couponId, additional: 2 }, shop.admin)
     expect(raised).toMatchObject({ quantity: 3, issued: 1 })
     expect(await refusal(couponId, bob)).toBe("issued")
     const tooMany = { couponId, additional: 1_000_000_000 }
-    const answer = await shop.call(contract.coupons.raiseQuantity, tooMany, shop.admin)
+    const answer = await shop.call(contract.admin.raiseCouponQuantity, tooMany, shop.admin)
     expect(answer).toMatchObject({ tag: "CouponQuantityExceeded", error: { quantity: 3 } })
   })
 
@@ -167,7 +173,7 @@ describe("coupons", () => {
       open.map(({ id }) => id).toReversed()
     )
 
-    const counts = await shop.ok(contract.coupons.counts, { limit: 2 }, shop.admin)
+    const counts = await shop.ok(contract.admin.couponCounts, { limit: 2 }, shop.admin)
     expect(counts.items[0]).toEqual({ coupon: over, used: 0, waiting: 0 })
     expect(counts.items[1]).toMatchObject({
       coupon: { id: open[2]!.id, issued: 1 },

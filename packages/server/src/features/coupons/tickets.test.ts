@@ -96,14 +96,14 @@ describe("tickets", () => {
     const { id: couponId } = await newCoupon(shop)
     const [annsTicket, bobsTicket] = [await request(couponId, ann), await request(couponId, bob)]
     const mine = await issue(shop, couponId, ann)
-    await shop.ok(contract.coupons.pause, { couponId }, shop.admin)
+    await shop.ok(contract.admin.pauseCoupon, { couponId }, shop.admin)
     await serve()
     expect((await ticket(annsTicket.id, ann)).result).toMatchObject({
       status: "refused",
       error: { _tag: "CouponAlreadyIssued", coupon: mine }
     })
     expect((await ticket(bobsTicket.id, bob)).result).toMatchObject({ error: { _tag: "CouponPaused" } })
-    await shop.ok(contract.coupons.resume, { couponId }, shop.admin)
+    await shop.ok(contract.admin.resumeCoupon, { couponId }, shop.admin)
     const again = await request(couponId, bob)
     expect(again.id).not.toBe(bobsTicket.id)
     await serve()

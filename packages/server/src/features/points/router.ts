@@ -5,6 +5,9 @@ import { balance, charge, grant, history } from "./service.ts"
 export const pointsRouter = (implement: Implement) => ({
   balance: implement(contract.points.balance, balance),
   charge: implement(contract.points.charge, charge),
-  history: implement(contract.points.history, history),
-  grant: implement(contract.points.grant, grant)
+  history: implement(contract.points.history, history)
+})
+
+export const pointsAdmin = (implement: Implement) => ({
+  grantPoints: implement(contract.admin.grantPoints, grant)
 })

@@ -15,7 +15,7 @@ describe("points", () => {
 
   const grant = (userId: string, amount: number, idempotencyKey?: string) =>
     shop.call(
-      contract.points.grant,
+      contract.admin.grantPoints,
       { userId, amount, reason: "a gift" },
       { token: shop.admin.token, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }
     )
@@ -25,7 +25,7 @@ describe("points", () => {
     const user = await shop.newUser()
     const result = await race(40, (caller) =>
       shop.ok(
-        contract.points.grant,
+        contract.admin.grantPoints,
         { userId: user.id, amount: 1 + (caller % 20), reason: "a gift" },
         { token: shop.admin.token, idempotencyKey: `grant-${user.id}-${caller % 20}` }
       )
@@ -38,12 +38,12 @@ describe("points", () => {
   test("only an administrator grants", async () => {
     const user = await shop.newUser()
     const input = { userId: user.id, amount: 5, reason: "a gift" }
-    expect(await shop.call(contract.points.grant, input, { token: user.token })).toMatchObject({
+    expect(await shop.call(contract.admin.grantPoints, input, { token: user.token })).toMatchObject({
       status: 403,
       tag: "Forbidden",
       error: { requiredRole: "admin" }
     })
-    expect(await shop.call(contract.points.grant, input)).toMatchObject({
+    expect(await shop.call(contract.admin.grantPoints, input)).toMatchObject({
       status: 401,
       tag: "Unauthenticated"
     })

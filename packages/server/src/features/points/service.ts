@@ -52,9 +52,9 @@ export const grant = Effect.fn("grant")(function* ({
   caller,
   input,
   request
-}: Call<typeof contract.points.grant>) {
+}: Call<typeof contract.admin.grantPoints>) {
   return yield* exactlyOnce(
-    { procedure: contract.points.grant, userId: caller.userId, request, input },
+    { procedure: contract.admin.grantPoints, userId: caller.userId, request, input },
     credit(input.userId, input.amount, { kind: "grant", reason: input.reason })
   ).pipe(Effect.tap(() => forgetBalance(input.userId)))
 })

@@ -2,7 +2,7 @@ import { contract } from "@holdfast/domain"
 import type { Implement } from "../App.ts"
 import { deadLetters, retryDelivery } from "./service.ts"
 
-export const webhooksRouter = (implement: Implement) => ({
-  deadLetters: implement(contract.webhooks.deadLetters, deadLetters),
-  retry: implement(contract.webhooks.retry, retryDelivery)
+export const webhooksAdmin = (implement: Implement) => ({
+  deadLetters: implement(contract.admin.deadLetters, deadLetters),
+  retryDelivery: implement(contract.admin.retryDelivery, retryDelivery)
 })

@@ -9,7 +9,7 @@ const cursor = makeCursor(Schema.Struct({ delivery: Schema.Int }))
 
 export const deadLetters = Effect.fn("deadLetters")(function* ({
   input
-}: Call<typeof contract.webhooks.deadLetters>) {
+}: Call<typeof contract.admin.deadLetters>) {
   const before = input.cursor === undefined ? undefined : (yield* cursor.decode(input.cursor)).delivery
   const limit = input.limit ?? PAGE_SIZE.default
   const rows = yield* listDead(before, limit + 1)
@@ -26,12 +26,12 @@ export const deadLetters = Effect.fn("deadLetters")(function* ({
 })
 
 export const retryDelivery = Effect.fn("retryDelivery")(function* (
-  call: Call<typeof contract.webhooks.retry>
+  call: Call<typeof contract.admin.retryDelivery>
 ) {
   const { caller, input, request } = call
   const { deliveryId } = input
   return yield* exactlyOnce(
-    { procedure: contract.webhooks.retry, userId: caller.userId, request, input },
+    { procedure: contract.admin.retryDelivery, userId: caller.userId, request, input },
     Effect.gen(function* () {
       if (!(yield* revive(deliveryId))) return yield* new DeadLetterNotFound({ deliveryId })
       return { deliveryId }

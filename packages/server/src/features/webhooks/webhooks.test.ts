@@ -113,7 +113,7 @@ describe("the webhook of paid orders", () => {
       },
       { deadlineMs: 20_000 }
     )
-  const deadLetters = async () => (await shop.ok(contract.webhooks.deadLetters, {}, shop.admin)).items
+  const deadLetters = async () => (await shop.ok(contract.admin.deadLetters, {}, shop.admin)).items
 
   test("a paid order is posted once, signed, with its order and its amount", async () => {
     const payment = await pay()
@@ -153,8 +153,8 @@ describe("the webhook of paid orders", () => {
     expect(JSON.parse(letter!.body)).toMatchObject({ orderId: payment.orderId })
     receiver.answer = (response) => void response.end()
     const { deliveryId } = letter!
-    await shop.ok(contract.webhooks.retry, { deliveryId }, shop.admin)
-    expect(await shop.call(contract.webhooks.retry, { deliveryId }, shop.admin)).toMatchObject({
+    await shop.ok(contract.admin.retryDelivery, { deliveryId }, shop.admin)
+    expect(await shop.call(contract.admin.retryDelivery, { deliveryId }, shop.admin)).toMatchObject({
       status: 404,
       tag: "DeadLetterNotFound"
     })
@@ -173,7 +173,8 @@ describe("the webhook of paid orders", () => {
     expect(letters.map(({ lastError }) => lastError)).toEqual(
       Array(3).fill(`no answer within ${IMPATIENT_MS} ms`)
     )
-    for (const { deliveryId } of letters) await shop.ok(contract.webhooks.retry, { deliveryId }, shop.admin)
+    for (const { deliveryId } of letters)
+      await shop.ok(contract.admin.retryDelivery, { deliveryId }, shop.admin)
     hangsUpSoon = false
     receiver.answer = (response) => void response.end()
     await untilEnded()
@@ -187,7 +188,7 @@ describe("the webhook of paid orders", () => {
     const [letter] = await deadLetters()
     expect(letter).toMatchObject({ lastError: "answered 307" })
     receiver.answer = (response) => void response.end()
-    await shop.ok(contract.webhooks.retry, { deliveryId: letter!.deliveryId }, shop.admin)
+    await shop.ok(contract.admin.retryDelivery, { deliveryId: letter!.deliveryId }, shop.admin)
     await untilEnded()
   })
 
@@ -223,11 +224,11 @@ describe("the webhook of paid orders", () => {
   })
 
   test("only administrators see dead letters", async () => {
-    expect(await shop.call(contract.webhooks.deadLetters, {}, user)).toMatchObject({ tag: "Forbidden" })
-    expect(await shop.call(contract.webhooks.retry, { deliveryId: 1 }, user)).toMatchObject({
+    expect(await shop.call(contract.admin.deadLetters, {}, user)).toMatchObject({ tag: "Forbidden" })
+    expect(await shop.call(contract.admin.retryDelivery, { deliveryId: 1 }, user)).toMatchObject({
       tag: "Forbidden"
     })
-    expect(await shop.call(contract.webhooks.deadLetters, { cursor: "x" }, shop.admin)).toMatchObject({
+    expect(await shop.call(contract.admin.deadLetters, { cursor: "x" }, shop.admin)).toMatchObject({
       tag: "InvalidInput"
     })
   })

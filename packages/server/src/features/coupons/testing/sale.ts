@@ -8,7 +8,7 @@ import { CouponGate } from "../gate.ts"
 
 const HOUR_MS = 3_600_000
 
-type CouponInput = InputOf<typeof contract.coupons.create>
+type CouponInput = InputOf<typeof contract.admin.createCoupon>
 
 /** A campaign that is open now; whatever matters to a test is overridden. */
 export const couponInput = (overrides: Partial<CouponInput> = {}): CouponInput => ({
@@ -23,7 +23,7 @@ export const couponInput = (overrides: Partial<CouponInput> = {}): CouponInput =
 })
 
 export const newCoupon = (shop: Shop, overrides: Partial<CouponInput> = {}) =>
-  shop.ok(contract.coupons.create, couponInput(overrides), shop.admin)
+  shop.ok(contract.admin.createCoupon, couponInput(overrides), shop.admin)
 
 /** Many users at once: rows by SQL and signed tokens, so that no test waits for a thousand sign-ups. */
 export const manyUsers = async (shop: Shop, count: number): Promise<ReadonlyArray<TestUser>> => {
@@ -74,7 +74,7 @@ export const issuedOf = async (shop: Shop, couponId: string): Promise<number> =>
 
 /** What the gate of a campaign holds; `undefined`: there is none. */
 export const gateOf = async (shop: Shop, couponId: string) => {
-  const page = await shop.ok(contract.coupons.counts, { limit: 100 }, shop.admin)
+  const page = await shop.ok(contract.admin.couponCounts, { limit: 100 }, shop.admin)
   return page.items.find(({ coupon }) => coupon.id === couponId)?.gate
 }
 
