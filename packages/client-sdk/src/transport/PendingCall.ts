@@ -1,5 +1,4 @@
-import { TransportError } from "../errors.ts"
-import { FetchFailure } from "./boundedFetch.ts"
+import { FetchFailure, late } from "./boundedFetch.ts"
 import type { Sending, TransportReply, TransportRequest } from "./Transport.ts"
 import { transportErrorOf } from "./wire.ts"
 
@@ -21,7 +20,7 @@ export class PendingCall implements Sending {
       this.#reject = reject
     })
     this.#timer = setTimeout(() => {
-      this.#reject(lateReply(request))
+      this.#reject(transportErrorOf(request.procedure, late()))
       this.cancel()
     }, request.timeoutMs)
   }
@@ -53,6 +52,3 @@ export class PendingCall implements Sending {
     clearTimeout(this.#timer)
   }
 }
-
-const lateReply = ({ procedure }: TransportRequest) =>
-  new TransportError({ procedure, reason: "timeout", maybeSent: true, retryable: true })

@@ -3,7 +3,7 @@ import { type Fetch, makeBoundedFetch } from "./boundedFetch.ts"
 import { openStream } from "./openStream.ts"
 import { PendingCall } from "./PendingCall.ts"
 import type { Transport, TransportRequest } from "./Transport.ts"
-import { encodedInput, messageOf, replyOf } from "./wire.ts"
+import { encodedInput, identityHeaders, messageOf, replyOf } from "./wire.ts"
 
 export interface HttpTransportOptions {
   /** Where the server is, `http://localhost:3000` for instance; its tRPC endpoint is `/trpc` below. */
@@ -72,8 +72,7 @@ const traceHeaders = (
 ): Record<string, string> => {
   const requestId = crypto.randomUUID()
   for (const { onRequestId } of requests) onRequestId(requestId)
-  const headers: Record<string, string> = { "x-request-id": requestId }
-  if (token !== undefined) headers["authorization"] = `Bearer ${token}`
+  const headers = identityHeaders(requestId, token)
   const idempotencyKey = requests[0]?.idempotencyKey
   if (idempotencyKey !== undefined) headers["idempotency-key"] = idempotencyKey
   return headers

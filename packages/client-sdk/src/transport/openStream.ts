@@ -10,7 +10,7 @@ import {
 } from "./boundedFetch.ts"
 import { serverSentEvents } from "./serverSentEvents.ts"
 import type { StreamItem, StreamRequest } from "./Transport.ts"
-import { transportErrorOf, wireError } from "./wire.ts"
+import { encodedInput, identityHeaders, transportErrorOf, wireError } from "./wire.ts"
 
 interface StreamOptions {
   /** The tRPC endpoint. */
@@ -72,18 +72,18 @@ const within = <A>(timeoutMs: number, signal: AbortSignal, promise: Promise<A>):
 
 const connect = async (
   { fetch, headers, url }: StreamOptions,
-  { input, lastEventId, onRequestId, procedure, token }: StreamRequest,
+  request: StreamRequest,
   signal: AbortSignal
 ): Promise<FetchResponse> => {
+  const { lastEventId, onRequestId, procedure, token } = request
   const requestId = crypto.randomUUID()
   onRequestId(requestId)
-  return fetch(`${url}/${procedure}?input=${encodeURIComponent(JSON.stringify(input))}`, {
+  return fetch(`${url}/${procedure}?input=${encodedInput(request)}`, {
     method: "GET",
     headers: {
       ...(await headers()),
       accept: "text/event-stream",
-      "x-request-id": requestId,
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...identityHeaders(requestId, token),
       ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId })
     },
     signal

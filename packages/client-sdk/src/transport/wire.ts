@@ -27,6 +27,12 @@ export const messageOf = (
   return { url: `${url}/${path}?batch=1&input=${encodedInput({ input })}`, method: "GET", headers }
 }
 
+/** The headers by which the server knows a request and its caller. */
+export const identityHeaders = (requestId: string, token: string | undefined): Record<string, string> => ({
+  "x-request-id": requestId,
+  ...(token === undefined ? {} : { authorization: `Bearer ${token}` })
+})
+
 /** What tRPC's answer to one call says; an error when it is no answer of tRPC. */
 export const replyOf = (answer: unknown, meta: ReplyMeta): TransportReply | FetchFailure => {
   const { error, result } = (answer ?? {}) as {

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"
 import { Shop } from "../testing/shop.ts"
+import { TEST_SECRET } from "../testing/settings.ts"
 
 /** Runs the command as a user would: in a process of its own. */
 const holdfast = (args: ReadonlyArray<string>, env: Record<string, string>) =>
@@ -27,7 +28,7 @@ describe("the holdfast command", () => {
     env = {
       HOLDFAST_MYSQL_URL: mysqlUrl.href,
       HOLDFAST_REDIS_URL: inject("redisUrl"),
-      HOLDFAST_SECRET: "a secret of the tests, 32 characters"
+      HOLDFAST_SECRET: TEST_SECRET
     }
     await shop.newProduct("tea", 5)
   })

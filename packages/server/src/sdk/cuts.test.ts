@@ -1,4 +1,5 @@
 import { createClient, isHoldfastError } from "@holdfast/client-sdk"
+import { randomStream } from "@holdfast/testkit"
 import { randomUUID } from "node:crypto"
 import { expect, it } from "vitest"
 import { type Cut, startCuttingProxy } from "../testing/cuttingProxy.ts"
@@ -8,20 +9,12 @@ const ORDERS = 200
 const AT_ONCE = 8
 const FATES: ReadonlyArray<Cut> = ["before", "during", "after", "never", "never"]
 
-/** A small generator (mulberry32), so that a run can be repeated by its seed. */
-const random = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-}
-
 it("makes one order a call, however the connections break", { timeout: 120_000 }, async () => {
   await using shop = await Shop.open()
   const sku = await shop.newProduct(`CUT-${randomUUID()}`, ORDERS * 2)
   const user = await shop.newUser()
   const seed = Number(process.env["HOLDFAST_SEED"] ?? Date.now() % 1_000_000)
-  const next = random(seed)
+  const next = randomStream(seed, "cuts")
   await using proxy = await startCuttingProxy(
     shop.servers[0].url,
     () => FATES[Math.floor(next() * FATES.length)]!

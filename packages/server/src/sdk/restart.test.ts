@@ -1,23 +1,13 @@
 import { createClient } from "@holdfast/client-sdk"
 import { crashAt } from "@holdfast/testkit"
-import { once } from "node:events"
-import { createServer, type AddressInfo } from "node:net"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { crashingServer } from "../testing/dyingServer.ts"
+import { freePort } from "../testing/freePort.ts"
 import { issuedOf, newCoupon } from "../features/coupons/testing/sale.ts"
 import { Shop } from "../testing/shop.ts"
 
 /** A restart takes seconds, on a busy machine many; whoever expects one is patient for as long as the call may take. */
 const patience = { maxAttempts: 10_000, baseDelayMs: 100, maxDelayMs: 500 }
-
-const freePort = async (): Promise<number> => {
-  const probe = createServer().listen(0, "127.0.0.1")
-  await once(probe, "listening")
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, "close")
-  return port
-}
 
 describe("a client whose server is killed in the middle of its call and started again", () => {
   let shop: Shop

@@ -2,6 +2,7 @@ import { crashAt, type CrashOptions } from "@holdfast/testkit"
 import { inject } from "vitest"
 import { NODE_ARGUMENTS } from "./processes/ServerProcess.ts"
 import { makeRawClient, type RawClient } from "./rawClient.ts"
+import { TEST_SECRET } from "./settings.ts"
 import type { Shop } from "./shop.ts"
 
 const CHILD_DEADLINE_MS = 90_000
@@ -20,7 +21,7 @@ export const crashingServer = (
     env: {
       HOLDFAST_MYSQL_URL: mysqlUrl.href,
       HOLDFAST_REDIS_URL: inject("redisUrl"),
-      HOLDFAST_SECRET: "a secret of the tests, 32 characters",
+      HOLDFAST_SECRET: TEST_SECRET,
       HOLDFAST_WORKERS: String(workers),
       HOLDFAST_ARGON2_MEMORY_KIB: "8",
       HOLDFAST_ARGON2_ITERATIONS: "1",

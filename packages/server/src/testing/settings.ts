@@ -1,6 +1,8 @@
 import { Redacted } from "effect"
 import type { ServerSettings } from "../config/ServerConfig.ts"
 
+export const TEST_SECRET = "a secret of the tests, 32 characters"
+
 /** Settings for tests: the cheapest password hashes that argon2 allows, everything else as in production. */
 export const testSettings = (
   mysqlUrl: string,
@@ -11,7 +13,7 @@ export const testSettings = (
   redisUrl: Redacted.make(redisUrl),
   host: "127.0.0.1",
   port: 0,
-  secret: Redacted.make("a secret of the tests, 32 characters"),
+  secret: Redacted.make(TEST_SECRET),
   accessTokenMs: 3_600_000,
   refreshTokenMs: 7_200_000,
   databaseConnections: 16,

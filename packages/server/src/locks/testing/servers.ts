@@ -1,12 +1,12 @@
 /** Redis servers in formations that the testkit does not start: a cluster, and a master with a replica and a sentinel. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { eventually, startServices } from "@holdfast/testkit"
 import { Redis } from "ioredis"
 import { listenForErrors } from "../../redis/connect.ts"
+import { freePort } from "../../testing/freePort.ts"
 
 interface Program {
   readonly path: string
@@ -45,23 +45,6 @@ const environmentOf = (pid: number | undefined): NodeJS.ProcessEnv => {
     return libraries === undefined ? {} : { LD_LIBRARY_PATH: libraries.slice("LD_LIBRARY_PATH=".length) }
   } catch {
     return {}
-  }
-}
-
-/** A cluster's nodes also listen on their port plus 10,000, which must exist. */
-const HIGHEST_PORT = 55_000
-
-const freePort = async (): Promise<number> => {
-  for (;;) {
-    const port = await new Promise<number>((resolve, reject) => {
-      const server = createServer()
-      server.on("error", reject)
-      server.listen(0, "127.0.0.1", () => {
-        const address = server.address()
-        server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-      })
-    })
-    if (port > 0 && port <= HIGHEST_PORT) return port
   }
 }
 
