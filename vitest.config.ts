@@ -15,7 +15,7 @@ const alias = [
  * What is not run on containers: the soak's two hundred rounds of frozen, killed and flushed servers, for which a
  * container takes seconds where a process takes none.
  */
-const notOnContainers = process.env["HOLDFAST_SOURCE"] === "docker" ? ["**/locks/soak.test.ts"] : []
+const notOnContainers = process.env["HOLDFAST_SOURCE"] === "docker" ? ["**/locks/src/soak.test.ts"] : []
 
 /** One project a package, so that `--project testkit` runs one of them and reports name where a test lives. */
 const project = (name: string, root: string, globalSetup: ReadonlyArray<string> = []) => ({
@@ -43,7 +43,8 @@ export default defineConfig({
     execArgv: ["--conditions=holdfast-source"],
     projects: [
       project("domain", "packages/domain"),
-      project("server", "packages/server", ["src/testing/globalSetup.ts"]),
+      project("server", "packages/server", ["test/global-setup.ts"]),
+      project("locks", "packages/locks", ["test/global-setup.ts"]),
       project("client-sdk", "packages/client-sdk"),
       project("testkit", "packages/testkit"),
       project("tools", "tools"),

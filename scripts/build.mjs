@@ -5,7 +5,7 @@ import { root } from "./bootstrap.mjs"
 import { packPackages } from "./consumer.mjs"
 import { nodeStep, runSteps } from "./steps.mjs"
 
-const PACKAGES = ["domain", "server", "client-sdk", "testkit"]
+const PACKAGES = ["domain", "locks", "server", "client-sdk", "testkit"]
 const packed = join(root, ".tsbuild", "packed")
 
 // A file that is gone from the sources must not survive in what is published.

@@ -36,7 +36,7 @@ const passed = await runSteps("check", [
   boundaries,
   nodeStep("effects", "scripts/effect-lint.mjs"),
   nodeStep("types of the packages' sources", TSC, "-b"),
-  ...["domain", "server", "client-sdk", "testkit"].map((name) =>
+  ...["domain", "locks", "server", "client-sdk", "testkit"].map((name) =>
     typeCheck(`${name} with its tests`, `packages/${name}/tsconfig.json`)
   ),
   typeCheck("tools", "tools/tsconfig.json"),

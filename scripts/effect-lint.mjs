@@ -4,7 +4,7 @@ import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { node24, root } from "./bootstrap.mjs"
 
-const PACKAGES = ["domain", "server", "client-sdk"]
+const PACKAGES = ["domain", "locks", "server", "client-sdk"]
 
 const RULES = [
   "anyUnknownInErrorContext",

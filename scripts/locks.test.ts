@@ -9,7 +9,7 @@ import { emptyProject, install, packPackages, runProgram } from "./consumer.mjs"
 /** Takes and gives back locks without Effect, and sees how a lock is lost. */
 const program = `
 import { defineLockOrder, LockLost, lockScope } from "@holdfast/domain"
-import { createLocks } from "@holdfast/server/locks"
+import { createLocks } from "@holdfast/locks"
 
 const order = defineLockOrder([
   lockScope({ name: "account", prefix: "account:", subject: (id: string) => id, mode: "pessimistic" })

@@ -4,7 +4,7 @@ import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { root } from "./bootstrap.mjs"
-import { documentedErrors, faultsOfPages } from "./errorPages.ts"
+import { documentedErrors, faultsOfPages } from "./error-pages.ts"
 import { deadLinks, lockfileHosts, machineTraces } from "./repository.mjs"
 
 /** Files under version control, and those about to be. */

@@ -1,14 +1,14 @@
 // npm start: a whole shop for development. Finds or fetches the stores, migrates, seeds, serves until Ctrl-C.
 import { ListenFailed, startServer } from "@holdfast/server"
 import { createServer } from "node:net"
-import { ensureAdmin } from "../../packages/server/src/features/register/service.ts"
+import { ensureAdmin } from "../../packages/server/src/modules/auth/service.ts"
 import { type Account, adminOf, passwordOf } from "./shop/accounts.ts"
-import { dataDirectory, keptSecret } from "./shop/dataDirectory.ts"
-import { openStores } from "./shop/localShop.ts"
+import { dataDirectory, keptSecret } from "./shop/data-directory.ts"
+import { openStores } from "./shop/local-shop.ts"
 import { announce, runningShop, withdraw } from "./shop/running.ts"
 import { seedShop } from "./shop/seed.ts"
 import { serverSettings } from "./shop/settings.ts"
-import { onStopRequest } from "./shop/stopRequests.ts"
+import { onStopRequest } from "./shop/stop-requests.ts"
 
 const directory = dataDirectory("shop")
 const startedAt = performance.now()

@@ -2,8 +2,8 @@
 import { verifyText } from "@holdfast/server"
 import { parseArgs } from "node:util"
 import { audit } from "./shop/audit.ts"
-import { dataDirectory } from "./shop/dataDirectory.ts"
-import { openStores } from "./shop/localShop.ts"
+import { dataDirectory } from "./shop/data-directory.ts"
+import { openStores } from "./shop/local-shop.ts"
 import { runningShop } from "./shop/running.ts"
 
 const USAGE = `npm run verify -- [--json] [--database mysql://user:password@host:port/database]

@@ -4,7 +4,7 @@ import { expect, it } from "vitest"
 import { bundle } from "./testing/bundle.ts"
 import { findChromium, openInChromium } from "./testing/chromium.ts"
 import { encodedOrder, encodedProduct, encodedSession, orderInput } from "./testing/fixtures.ts"
-import { startWireServer } from "./testing/wireServer.ts"
+import { startWireServer } from "./testing/wire-server.ts"
 
 /** Runs in the page, and again in a worker of it: logs in, buys, loses a connection, is refused, turns pages, watches. */
 const program = `

@@ -3,8 +3,8 @@ import { Effect } from "effect"
 import { expect, it } from "vitest"
 import { createClient, isHoldfastError, RemoteDefect, TransportError } from "./index.ts"
 import { encodedOrder, encodedProduct, orderId, orderInput } from "./testing/fixtures.ts"
-import { failureOf } from "./testing/failureOf.ts"
-import { startWireServer, type WireServer } from "./testing/wireServer.ts"
+import { failureOf } from "./testing/failure-of.ts"
+import { startWireServer, type WireServer } from "./testing/wire-server.ts"
 
 const quick = { baseDelayMs: 1, maxDelayMs: 5 }
 const clientOf = ({ url }: WireServer) => createClient({ url, token: "t1", retry: quick })

@@ -1,7 +1,7 @@
 import { contract, query, subscription, type Procedure } from "@holdfast/domain"
 import { Effect, Schema } from "effect"
 import { expect, it } from "vitest"
-import { deriveClient } from "./deriveClient.ts"
+import { deriveClient } from "./derive-client.ts"
 import { createClient } from "./index.ts"
 
 type Methods = Record<string, Record<string, unknown> | undefined>

@@ -1,7 +1,7 @@
 export * from "@holdfast/domain"
-export type { TokenOption } from "./auth/givenToken.ts"
+export type { TokenOption } from "./auth/given-token.ts"
 export { type Credentials, memoryTokenStore, type TokenStore } from "./auth/sessions.ts"
-export { type ClientOptions, createClient } from "./createClient.ts"
+export { type ClientOptions, createClient } from "./create-client.ts"
 export {
   type CallDetails,
   RemoteDefect,
@@ -9,9 +9,9 @@ export {
   TransportError,
   type TransportReason
 } from "./errors.ts"
-export { isHoldfastError } from "./isHoldfastError.ts"
+export { isHoldfastError } from "./is-holdfast-error.ts"
 export type { RequestEvent, ResponseEvent } from "./hooks.ts"
 export type { RetryPolicy } from "./retry.ts"
-export type { Fetch } from "./transport/boundedFetch.ts"
+export type { Fetch } from "./transport/bounded-fetch.ts"
 export type * from "./names.ts"
 export type * from "./types.ts"

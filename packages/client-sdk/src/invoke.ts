@@ -1,12 +1,12 @@
 import type { DomainError } from "@holdfast/domain"
 import { Effect, Result } from "effect"
-import type { TokenFailure, TokenSource } from "./auth/TokenSource.ts"
+import type { TokenFailure, TokenSource } from "./auth/token-source.ts"
 import { type RemoteDefect, report, type Reported, ownCopy, TransportError } from "./errors.ts"
 import type { Operation } from "./operation.ts"
 import { delayMs, mayRetry, type RetryPolicy, spendsAttempt } from "./retry.ts"
 import type { RequestEvent, ResponseEvent } from "./hooks.ts"
 import type { EffectCallOptions, IdempotencyOption } from "./types.ts"
-import type { ReplyMeta, Transport, TransportReply, TransportRequest } from "./transport/Transport.ts"
+import type { ReplyMeta, Transport, TransportReply, TransportRequest } from "./transport/transport.ts"
 
 export interface InvokeDependencies {
   readonly transport: Transport

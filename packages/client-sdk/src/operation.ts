@@ -1,7 +1,7 @@
 import { InvalidInput, type DomainError, type Procedure } from "@holdfast/domain"
 import { Result, Schema, SchemaIssue } from "effect"
 import { RemoteDefect } from "./errors.ts"
-import type { WireError } from "./transport/Transport.ts"
+import type { WireError } from "./transport/transport.ts"
 
 /** A procedure as the client runs it: its name, and what turns wire data into values and errors. */
 export interface Operation {

@@ -2,7 +2,7 @@ import { Effect, Stream } from "effect"
 import { expect, it } from "vitest"
 import { createClient } from "./index.ts"
 import { encodedProduct } from "./testing/fixtures.ts"
-import { startWireServer } from "./testing/wireServer.ts"
+import { startWireServer } from "./testing/wire-server.ts"
 
 /** Seven products in pages of `limit`; the cursor is the index of the next one. */
 const startCatalogue = () =>

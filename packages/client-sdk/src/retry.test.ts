@@ -4,9 +4,9 @@ import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { createClient, RemoteDefect, TransportError } from "./index.ts"
 import { defaultRetryPolicy, delayMs, mayRetry } from "./retry.ts"
-import { failureOf } from "./testing/failureOf.ts"
+import { failureOf } from "./testing/failure-of.ts"
 import { encodedOrder, encodedProduct, encodedSession, orderInput } from "./testing/fixtures.ts"
-import { startWireServer, type WireServer } from "./testing/wireServer.ts"
+import { startWireServer, type WireServer } from "./testing/wire-server.ts"
 
 const quick = { baseDelayMs: 1, maxDelayMs: 5 }
 const clientOf = ({ url }: WireServer) => createClient({ url, token: "t1", retry: quick })

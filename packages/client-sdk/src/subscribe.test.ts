@@ -2,9 +2,9 @@ import { type CouponTicket, ServiceUnavailable, TicketNotFound, Unauthenticated 
 import { Effect, Stream } from "effect"
 import { expect, it } from "vitest"
 import { createClient } from "./index.ts"
-import { failureOf } from "./testing/failureOf.ts"
+import { failureOf } from "./testing/failure-of.ts"
 import { encodedSession, orderId as ticketId } from "./testing/fixtures.ts"
-import { startWireServer, type WireServer } from "./testing/wireServer.ts"
+import { startWireServer, type WireServer } from "./testing/wire-server.ts"
 
 const quick = { baseDelayMs: 1, maxDelayMs: 5 }
 const clientOf = ({ url }: WireServer) => createClient({ url, token: "t1", retry: quick })

@@ -1,6 +1,6 @@
 import type { InvalidInput } from "@holdfast/domain"
 import { Effect, Result } from "effect"
-import type { TokenSource } from "./auth/TokenSource.ts"
+import type { TokenSource } from "./auth/token-source.ts"
 import { ownCopy, report, type Reported, TransportError } from "./errors.ts"
 import type { Failure, InvokeDependencies } from "./invoke.ts"
 import type { Operation } from "./operation.ts"

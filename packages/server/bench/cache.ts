@@ -3,10 +3,10 @@ import { contract, type InputOf, type Procedure } from "@holdfast/domain"
 import { startServices } from "@holdfast/testkit"
 import { randomUUID } from "node:crypto"
 import { createPool } from "mysql2/promise"
-import { ensureAdmin } from "../src/features/register/service.ts"
-import { startServer } from "../src/startServer.ts"
-import { makeRawClient, type RawClient } from "../src/testing/rawClient.ts"
-import { testSettings } from "../src/testing/settings.ts"
+import { ensureAdmin } from "../src/modules/auth/service.ts"
+import { startServer } from "../src/server.ts"
+import { makeRawClient, type RawClient } from "../test/raw-client.ts"
+import { testSettings } from "../test/settings.ts"
 
 const PRODUCTS = 2_000
 const READERS = 16

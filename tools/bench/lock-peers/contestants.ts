@@ -2,7 +2,7 @@ import { Verrou } from "@verrou/core"
 import { redisStore } from "@verrou/core/drivers/redis"
 import type { Redis } from "ioredis"
 import Redlock from "redlock"
-import { type Contestant, promising } from "../../../packages/server/bench/locks/contestants.ts"
+import { type Contestant, promising } from "../../../packages/locks/bench/locks/contestants.ts"
 
 const LEASE_MS = 10_000
 

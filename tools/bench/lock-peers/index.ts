@@ -2,12 +2,8 @@
 import { startServices } from "@holdfast/testkit"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
-import {
-  type Contestant,
-  holdfast,
-  redisSemaphore
-} from "../../../packages/server/bench/locks/contestants.ts"
-import { summary, takeTurns, type TurnOptions } from "../../../packages/server/bench/locks/measure.ts"
+import { type Contestant, holdfast, redisSemaphore } from "../../../packages/locks/bench/locks/contestants.ts"
+import { summary, takeTurns, type TurnOptions } from "../../../packages/locks/bench/locks/measure.ts"
 import { redlock, verrou } from "./contestants.ts"
 
 export interface LockPeersOptions {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import { type Account, adminOf } from "../shop/accounts.ts"
-import { dataDirectory, keptSecret } from "../shop/dataDirectory.ts"
+import { dataDirectory, keptSecret } from "../shop/data-directory.ts"
 import { runningShop } from "../shop/running.ts"
 
 /** The server that the sale is held on, and what is known of it. */

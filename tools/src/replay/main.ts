@@ -1,9 +1,9 @@
 // npm run replay: replays real invoices through the client, over HTTP, against real stores, then proves the books.
 import { verifyText } from "@holdfast/server"
-import { onStopRequest } from "../shop/stopRequests.ts"
+import { onStopRequest } from "../shop/stop-requests.ts"
 import { type Arguments, parseArguments, USAGE, UsageError } from "./arguments.ts"
 import { textOf } from "./decimal.ts"
-import { readInvoiceFile } from "./invoiceFile.ts"
+import { readInvoiceFile } from "./invoice-file.ts"
 import { makePlan } from "./plan.ts"
 import { showProgress, type ShownProgress } from "./progress.ts"
 import { proveReplay, readBooks } from "./proof.ts"

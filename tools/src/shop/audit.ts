@@ -7,7 +7,7 @@ export class AuditFailed extends Error {
   override readonly name = "AuditFailed"
 }
 
-const command = fileURLToPath(new URL("../../../packages/server/src/cli/main.ts", import.meta.url))
+const command = fileURLToPath(new URL("../../../packages/server/src/cli.ts", import.meta.url))
 const MAXIMUM_OUTPUT_BYTES = 64 * 1024 * 1024
 
 /** Audits a database, and its Redis when it is named, with the server's own command, in a process of its own. */

@@ -1,9 +1,9 @@
 import { InvalidCredentials, type Session, Unauthenticated } from "@holdfast/domain"
 import { expect, it } from "vitest"
 import { createClient, memoryTokenStore } from "../index.ts"
-import { failureOf } from "../testing/failureOf.ts"
+import { failureOf } from "../testing/failure-of.ts"
 import { encodedOrder, encodedProduct, encodedSession, orderInput } from "../testing/fixtures.ts"
-import { startWireServer, type WireServer } from "../testing/wireServer.ts"
+import { startWireServer, type WireServer } from "../testing/wire-server.ts"
 
 const auth = { email: "ann@example.com", password: "correct horse" }
 

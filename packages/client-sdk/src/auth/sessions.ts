@@ -1,7 +1,7 @@
 import { InvalidCredentials, type Session, Unauthenticated } from "@holdfast/domain"
 import { Effect } from "effect"
-import { singleFlight } from "./singleFlight.ts"
-import type { TokenFailure, TokenSource } from "./TokenSource.ts"
+import { singleFlight } from "./single-flight.ts"
+import type { TokenFailure, TokenSource } from "./token-source.ts"
 
 export interface Credentials {
   readonly email: string

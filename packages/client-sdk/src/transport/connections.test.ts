@@ -2,9 +2,9 @@ import { getEventListeners } from "node:events"
 import { Effect, Fiber } from "effect"
 import { describe, expect, it } from "vitest"
 import { createClient } from "../index.ts"
-import { failureOf } from "../testing/failureOf.ts"
+import { failureOf } from "../testing/failure-of.ts"
 import { encodedOrder, encodedProduct, orderInput } from "../testing/fixtures.ts"
-import { startWireServer } from "../testing/wireServer.ts"
+import { startWireServer } from "../testing/wire-server.ts"
 
 const skus = Array.from({ length: 12 }, (_, index) => `SKU-${index}`)
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url"
 import { expect, it } from "vitest"
 import { encodedOrder, encodedProduct } from "../testing/fixtures.ts"
 import type { Remains } from "../testing/waves.ts"
-import { startWireServer } from "../testing/wireServer.ts"
+import { startWireServer } from "../testing/wire-server.ts"
 
 const WARM_UP = 5
 const WAVES = 15

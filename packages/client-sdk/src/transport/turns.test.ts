@@ -1,5 +1,5 @@
 import { expect, it } from "vitest"
-import { failureOf } from "../testing/failureOf.ts"
+import { failureOf } from "../testing/failure-of.ts"
 import { makeTurns, TooManyWaiting } from "./turns.ts"
 
 const { signal } = new AbortController()
@@ -7,12 +7,12 @@ const { signal } = new AbortController()
 it("gives turns in the order in which they were asked for", async () => {
   const turns = makeTurns(1, 5)
   const order: Array<number> = []
-  const takeTurn = async (number: number) => {
+  const acquireLease = async (number: number) => {
     const giveBack = await turns.take(signal)
     order.push(number)
     giveBack()
   }
-  await Promise.all([1, 2, 3, 4].map(takeTurn))
+  await Promise.all([1, 2, 3, 4].map(acquireLease))
   expect(order).toEqual([1, 2, 3, 4])
   expect(turns.isContended()).toBe(false)
 })

@@ -1,6 +1,6 @@
 import { TransportError } from "../errors.ts"
-import { FetchFailure, type Message } from "./boundedFetch.ts"
-import type { ReplyMeta, TransportReply, TransportRequest, WireError } from "./Transport.ts"
+import { FetchFailure, type Message } from "./bounded-fetch.ts"
+import type { ReplyMeta, TransportReply, TransportRequest, WireError } from "./transport.ts"
 
 /** The input of a query as it stands in the address. */
 export const encodedInput = ({ input }: Pick<TransportRequest, "input">): string =>

@@ -17,7 +17,7 @@ import { OutOfStock, ProductNotFound } from "../errors/products.ts"
 import { OrderId, Sku, UserCouponId, UserId } from "../ids.ts"
 import { RequestInProgress } from "../locks/errors.ts"
 import { AmountMinor } from "../money.ts"
-import { OrderStatus } from "../orderStatus.ts"
+import { OrderStatus } from "../order-status.ts"
 import { mutation, query, subscription } from "./procedure.ts"
 import { pageInput, pageOf } from "./shared.ts"
 

@@ -1,4 +1,5 @@
-export * from "./commerce.ts"
+/** `@holdfast/domain/locks`: lock scopes, their order and their errors; nothing of the shop. */
+export { ServiceUnavailable } from "../errors/requests.ts"
 export * from "./errors.ts"
 export * from "./order.ts"
 export type { LockPolicy, LockScope, LockScopeDefinition } from "./scope.ts"

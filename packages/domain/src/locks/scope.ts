@@ -18,7 +18,7 @@ export interface LockPolicy {
    * What callers do while Redis is away: take a named lock of the `database`, `proceed` without a lock because a
    * unique key or a row lock decides anyway, or `fail` at once with `ServiceUnavailable`.
    */
-  readonly withoutRedis: "database" | "proceed" | "fail"
+  readonly fallback: "database" | "proceed" | "fail"
 }
 
 /** What a program says about one kind of lock. {@link defineLockOrder} turns it into a {@link LockScope}. */
@@ -74,7 +74,7 @@ export const placeScope = (definition: LockScopeDefinition, order: ReadonlyArray
     waitMs: mode === "optimistic" ? 0 : (definition.waitMs ?? DEFAULT_WAIT_MS),
     fenced: definition.fenced ?? false,
     permits: definition.permits ?? 1,
-    withoutRedis: definition.withoutRedis ?? "database"
+    fallback: definition.fallback ?? "database"
   }
   assertSensible(name, policy)
   return { name, order, rank: order.indexOf(name), prefix, key: (of) => prefix + subject(of), policy }

@@ -7,11 +7,11 @@ const never = () => new Promise<never>(() => {})
 /** A read-modify-write whose flaw shows only when somebody writes between its two halves. */
 const account = () => {
   const state = { balance: 100 }
-  const withdraw = async (amount: number, onStep: (name: string) => Promise<void> = async () => {}) => {
+  const withdraw = async (amount: number, onFailpoint: (name: string) => Promise<void> = async () => {}) => {
     const { balance } = state
-    await onStep("read")
+    await onFailpoint("read")
     state.balance = balance - amount
-    await onStep("written")
+    await onFailpoint("written")
     return state.balance
   }
   return { state, withdraw }

@@ -76,7 +76,7 @@ interface Pending {
 
 /**
  * Named points in code under test at which a test runs code of its own, without sleeping and without mocks.
- * The code under test takes `steps` as a hook (`onStep: (name) => steps.reached(name)`).
+ * The code under test takes `steps` as a hook (`onFailpoint: (name) => steps.reached(name)`).
  */
 export const stepPoints = (options: { readonly deadlineMs?: number } = {}): StepPoints => {
   const defaultDeadlineMs = options.deadlineMs ?? 5_000

@@ -1,0 +1,87 @@
+import { makeBatches } from "./batches.ts"
+import { type Fetch, makeBoundedFetch } from "./bounded-fetch.ts"
+import { openStream } from "./open-stream.ts"
+import { PendingCall } from "./pending-call.ts"
+import type { Transport, TransportRequest } from "./transport.ts"
+import { encodedInput, identityHeaders, messageOf, replyOf } from "./wire.ts"
+
+export interface HttpTransportOptions {
+  /** Where the server is, `http://localhost:3000` for instance; its tRPC endpoint is `/trpc` below. */
+  readonly url: string
+  readonly fetch: Fetch
+  readonly headers: () => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
+  readonly attemptTimeoutMs: number
+  readonly maxConnections: number
+  readonly maxWaiting: number
+}
+
+/** Queries that start together travel together; beyond these bounds they fill another request. */
+const BATCH = { maxItems: 20, maxSize: 7_000 } as const
+
+/** tRPC's calls over HTTP: queries in batches, mutations and actions one by one, over a bounded `fetch`. */
+export const makeHttpTransport = (options: HttpTransportOptions): Transport => {
+  const url = `${options.url.replace(/\/+$/, "")}/trpc`
+  const start = makeBoundedFetch(options.fetch, options)
+
+  const exchange = async (calls: ReadonlyArray<PendingCall>): Promise<void> => {
+    const requests = calls.map(({ request }) => request)
+    // Calls that travel together share one token.
+    const sentToken = requests.findLast(({ token }) => token !== undefined)?.token
+    const headers = {
+      ...(await options.headers()),
+      ...requests[0]?.headers,
+      ...traceHeaders(requests, sentToken)
+    }
+    const { answer, cancel } = start(messageOf(url, requests, headers))
+    const onLeave = () => {
+      if (!calls.some(({ isOpen }) => isOpen)) cancel()
+    }
+    for (const call of calls) call.onLeave = onLeave
+    onLeave()
+    const json = await answer
+    calls.forEach((call, index) => deliver(call, json, index, sentToken))
+  }
+
+  const travel = (calls: ReadonlyArray<PendingCall>): void => {
+    const waiting = calls.filter(({ isOpen }) => isOpen)
+    if (waiting.length === 0) return
+    exchange(waiting).catch((cause: unknown) => waiting.forEach((call) => call.fail(cause)))
+  }
+
+  const queries = makeBatches<PendingCall>({
+    ...BATCH,
+    sizeOf: ({ request }) => request.procedure.length + encodedInput(request).length,
+    send: travel
+  })
+
+  return {
+    open: (request, signal) => openStream({ ...options, url }, request, signal),
+    send: (request) => {
+      const call = new PendingCall(request)
+      if (request.kind === "query" && request.headers === undefined) queries.add(call)
+      else travel([call])
+      return call
+    }
+  }
+}
+
+/** The headers of one HTTP request, shared by all calls that travel with it. */
+const traceHeaders = (
+  requests: ReadonlyArray<TransportRequest>,
+  token: string | undefined
+): Record<string, string> => {
+  const requestId = crypto.randomUUID()
+  for (const { onRequestId } of requests) onRequestId(requestId)
+  const headers = identityHeaders(requestId, token)
+  const idempotencyKey = requests[0]?.idempotencyKey
+  if (idempotencyKey !== undefined) headers["idempotency-key"] = idempotencyKey
+  return headers
+}
+
+/** A batch is answered by a list, or by one error for all of it. */
+const deliver = (call: PendingCall, json: unknown, index: number, sentToken: string | undefined): void => {
+  const reply = replyOf(Array.isArray(json) ? json[index] : json, { sentToken })
+  if (reply instanceof Error) return call.fail(reply)
+  if (!reply.ok && reply.error.requestId !== undefined) call.request.onRequestId(reply.error.requestId)
+  call.settle(reply)
+}

@@ -1,0 +1,77 @@
+import { defineLockOrder, lockScope } from "@holdfast/domain/locks"
+import { Effect, Layer, type Scope } from "effect"
+import type { Redis } from "ioredis"
+import { Mutex } from "redis-semaphore"
+import { Locks, RedisStore, withLock } from "../../src/index.ts"
+
+/** What is measured: how a program takes a lock, holds it for as long as the section lasts, and gives it back. */
+export interface Contestant {
+  readonly name: string
+  /** The commands that it sends itself, apart from what its scripts call. */
+  readonly sends: ReadonlyArray<string>
+  /** Loops until told to stop: ask, enter, do the section, leave. */
+  readonly loop: (key: string, observer: Observer) => Promise<void>
+}
+
+/** Gets told what a loop does, and says how long. */
+export interface Observer {
+  readonly goesOn: () => boolean
+  readonly asked: () => void
+  readonly entered: () => void
+  readonly sectionMs: number
+}
+
+export const holdfast = (client: Redis): Effect.Effect<Contestant, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const order = defineLockOrder([
+      lockScope({
+        name: "bench",
+        prefix: "bench:",
+        subject: (key: string) => key,
+        mode: "pessimistic",
+        waitMs: 60_000
+      })
+    ])
+    const context = yield* Layer.build(Locks.layer(order).pipe(Layer.provide(RedisStore.fromClient(client))))
+    const section = (observer: Observer) =>
+      Effect.suspend(() => {
+        observer.entered()
+        return observer.sectionMs === 0 ? Effect.void : Effect.sleep(observer.sectionMs)
+      })
+    const loop: Contestant["loop"] = (key, observer) => {
+      const once = Effect.suspend(() => {
+        observer.asked()
+        return withLock(order.scopes.bench, key)(section(observer))
+      })
+      return Effect.runPromiseWith(context)(
+        Effect.whileLoop({ while: observer.goesOn, body: () => once, step: () => {} })
+      )
+    }
+    return { name: "holdfast", sends: ["eval", "evalsha"], loop }
+  })
+
+export const redisSemaphore = (client: Redis): Contestant =>
+  promising("redis-semaphore", ["set", "eval", "evalsha"], async (key) => {
+    const mutex = new Mutex(client, `bench-peer:${key}`, { lockTimeout: 10_000, acquireTimeout: 60_000 })
+    await mutex.acquire()
+    return () => mutex.release()
+  })
+
+/** A contestant that promises: `acquire` resolves to what gives the lock back. */
+export const promising = (
+  name: string,
+  sends: ReadonlyArray<string>,
+  acquire: (key: string) => Promise<() => Promise<unknown>>
+): Contestant => ({
+  name,
+  sends,
+  loop: async (key, observer) => {
+    while (observer.goesOn()) {
+      observer.asked()
+      const release = await acquire(key)
+      observer.entered()
+      if (observer.sectionMs > 0) await new Promise((resolve) => setTimeout(resolve, observer.sectionMs))
+      await release()
+    }
+  }
+})

@@ -1,0 +1,111 @@
+import type { Redis } from "ioredis"
+import type { Contestant } from "./contestants.ts"
+import { jain, percentile } from "./statistics.ts"
+
+/** What one contestant did, over all of its turns. */
+export interface Tally {
+  sections: number
+  commands: number
+  /** Sections a second, turn by turn. */
+  readonly rates: Array<number>
+  readonly waitsMs: Array<number>
+  /** Sections by looping waiter. */
+  readonly byWaiter: Array<number>
+  /** The most sections that others entered while one waited. */
+  maxOvertakes: number
+}
+
+const emptyTally = (waiters: number): Tally => ({
+  sections: 0,
+  commands: 0,
+  rates: [],
+  waitsMs: [],
+  byWaiter: Array.from({ length: waiters }, () => 0),
+  maxOvertakes: 0
+})
+
+export interface TurnOptions {
+  readonly turns: number
+  readonly turnMs: number
+  readonly waiters: number
+  readonly sectionMs: number
+}
+
+/** Every contestant in turn, again and again, so that whatever else the machine does meets all alike. */
+export const takeTurns = async (
+  contestants: ReadonlyArray<Contestant>,
+  redis: Redis,
+  { sectionMs, turnMs, turns, waiters }: TurnOptions
+): Promise<ReadonlyArray<Tally>> => {
+  const tallies = contestants.map((contestant) => ({ contestant, tally: emptyTally(waiters) }))
+  for (let turn = 0; turn < turns; turn += 1) {
+    const options = { waiters, sectionMs, durationMs: turnMs, key: `turn-${turn}` }
+    for (const { contestant, tally } of tallies) await acquireLease(contestant, redis, tally, options)
+  }
+  return tallies.map(({ tally }) => tally)
+}
+
+/** One turn: so many waiters loop over one key for so long. */
+const acquireLease = async (
+  contestant: Contestant,
+  redis: Redis,
+  tally: Tally,
+  options: {
+    readonly waiters: number
+    readonly sectionMs: number
+    readonly durationMs: number
+    readonly key: string
+  }
+): Promise<void> => {
+  const commandsBefore = await commandsSent(redis, contestant)
+  const startedAtMs = performance.now()
+  const endsAtMs = startedAtMs + options.durationMs
+  let entries = 0
+  const loops = Array.from({ length: options.waiters }, (_, waiter) => {
+    let askedAtMs = 0
+    let entriesBefore = 0
+    return contestant.loop(options.key, {
+      sectionMs: options.sectionMs,
+      goesOn: () => performance.now() < endsAtMs,
+      asked: () => {
+        askedAtMs = performance.now()
+        entriesBefore = entries
+      },
+      entered: () => {
+        tally.waitsMs.push(performance.now() - askedAtMs)
+        tally.byWaiter[waiter] = (tally.byWaiter[waiter] ?? 0) + 1
+        tally.maxOvertakes = Math.max(tally.maxOvertakes, entries - entriesBefore)
+        entries += 1
+      }
+    })
+  })
+  await Promise.all(loops)
+  tally.rates.push((entries / (performance.now() - startedAtMs)) * 1_000)
+  tally.sections += entries
+  tally.commands += (await commandsSent(redis, contestant)) - commandsBefore
+}
+
+/**
+ * How many commands the contestant has sent so far, as the server counts them. What a script calls inside is counted
+ * under its own name, so only the names that the contestant itself sends are summed up: a script is one command.
+ */
+const commandsSent = async (redis: Redis, { sends }: Contestant): Promise<number> => {
+  const statistics = await redis.info("commandstats")
+  const calls = (name: string) =>
+    Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(statistics)?.[1] ?? 0)
+  return sends.reduce((sum, name) => sum + calls(name), 0)
+}
+
+/** The median of the turns: a machine that was busy with something else for one of them says nothing. */
+export const throughput = ({ rates }: Tally): number => percentile(rates, 0.5)
+export const commandsPerSection = ({ commands, sections }: Tally): number => commands / sections
+
+/** The figures of one contestant. */
+export const summary = (tally: Tally) => ({
+  sectionsPerSecond: throughput(tally),
+  commandsPerSection: commandsPerSection(tally),
+  waitP50Ms: percentile(tally.waitsMs, 0.5),
+  waitP99Ms: percentile(tally.waitsMs, 0.99),
+  jain: jain(tally.byWaiter),
+  maxOvertakes: tally.maxOvertakes
+})

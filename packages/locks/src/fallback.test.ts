@@ -1,0 +1,113 @@
+import { LockTimeout, RequestInProgress, ServiceUnavailable } from "@holdfast/domain/locks"
+import { eventually, race } from "@holdfast/testkit"
+import { Effect, Redacted } from "effect"
+import { describe, expect, it } from "vitest"
+import { namedLocks } from "./backends/mysql.ts"
+import { redisFixture } from "../test/fixture.ts"
+import { ledgerFixture } from "../test/ledger.ts"
+import { free, gate, hasty, ledger, once, strict, turn } from "../test/members.ts"
+import { assertHeld, withLock } from "./with-lock.ts"
+
+const redis = redisFixture()
+const books = ledgerFixture()
+
+/** A process with a database to fall back to, and no Redis at all. */
+const fallback = () =>
+  redis.member({ namedLocks: namedLocks({ url: Redacted.make(books.url()) }) }, "redis://127.0.0.1:1")
+
+const withRedis = () => redis.member({ namedLocks: namedLocks({ url: Redacted.make(books.url()) }) })
+
+describe("while Redis is away", () => {
+  it("named locks of the database exclude, across processes", async () => {
+    const members = [fallback(), fallback()]
+    let inside = 0
+    let most = 0
+    const section = Effect.gen(function* () {
+      inside += 1
+      most = Math.max(most, inside)
+      yield* Effect.sleep(5)
+      inside -= 1
+    })
+    const result = await race(20, (caller) => members[caller % 2]!.run(withLock(turn, "a")(section)))
+    expect(result.fulfilled).toHaveLength(20)
+    expect(most).toBe(1)
+  })
+
+  it("the fence counts every entry once, under tokens of the database", async () => {
+    const members = [fallback(), fallback()]
+    const result = await race(20, (caller) =>
+      members[caller % 2]!.run(
+        withLock(ledger, "a")(books.inTransaction(books.book("a"))).pipe(Effect.provide(books.layer))
+      )
+    )
+    expect(result.fulfilled).toHaveLength(20)
+    expect(await books.read("a")).toEqual({ counter: 20, entries: 20 })
+    expect(await books.overtaken()).toBe(0)
+  })
+
+  it("an optimistic caller is still refused at once, and a pessimistic one in time", async () => {
+    const { run } = fallback()
+    const holder = gate()
+    const entered = gate()
+    const enter = Effect.andThen(Effect.sync(entered.open), holder.passed)
+    const held = run(withLock(once, "a")(enter))
+    await Effect.runPromise(entered.passed)
+    expect(await run(Effect.flip(withLock(once, "a")(Effect.void)))).toBeInstanceOf(RequestInProgress)
+    const alsoHeld = run(withLock(hasty, "a")(holder.passed))
+    await eventually(async () =>
+      expect(await run(Effect.flip(withLock(hasty, "a")(Effect.void)))).toBeInstanceOf(LockTimeout)
+    )
+    holder.open()
+    await Promise.all([held, alsoHeld])
+    expect(await run(withLock(once, "a")(Effect.succeed("free again")))).toBe("free again")
+  })
+
+  it("a scope that another constraint decides goes on without a lock; one that forbids it fails", async () => {
+    const { run } = fallback()
+    const token = Effect.map(assertHeld(free), (lock) => lock.token("free:a"))
+    expect(await run(withLock(free, "a")(token))).toBeUndefined()
+    expect(await run(Effect.flip(withLock(strict, "a")(Effect.void)))).toBeInstanceOf(ServiceUnavailable)
+  })
+
+  it("an interrupted waiter gives its connection and its lock back", async () => {
+    const { exit, run } = fallback()
+    const holder = gate()
+    const entered = gate()
+    const held = run(withLock(turn, "a")(Effect.andThen(Effect.sync(entered.open), holder.passed)))
+    await Effect.runPromise(entered.passed)
+    const stop = new AbortController()
+    const waiting = Array.from({ length: 30 }, () => exit(withLock(turn, "a")(Effect.void), stop.signal))
+    stop.abort()
+    await Promise.all(waiting)
+    holder.open()
+    await held
+    expect(await run(withLock(turn, "a")(Effect.succeed("entered")))).toBe("entered")
+  })
+})
+
+describe("when Redis comes and goes", () => {
+  it("results stay exact, and the locks return by themselves", async () => {
+    const members = [withRedis(), withRedis()]
+    const book = (caller: number) =>
+      members[caller % 2]!.run(
+        withLock(
+          ledger,
+          "a"
+        )(books.inTransaction(books.book("a"))).pipe(
+          Effect.provide(books.layer),
+          Effect.retry({ times: 20, while: (error) => error._tag !== "SqlFailure" })
+        )
+      )
+    const before = await race(10, book)
+    await redis.service.kill()
+    const during = await race(10, book)
+    expect(await members[0]!.isStoreUp()).toBe(false)
+    await redis.service.restart()
+    await eventually(async () => expect(await members[0]!.isStoreUp()).toBe(true), { deadlineMs: 10_000 })
+    await eventually(async () => expect(await members[1]!.isStoreUp()).toBe(true), { deadlineMs: 10_000 })
+    const after = await race(10, book)
+    expect([before, during, after].map(({ fulfilled }) => fulfilled.length)).toEqual([10, 10, 10])
+    expect(await books.read("a")).toEqual({ counter: 30, entries: 30 })
+    expect(await books.overtaken()).toBe(0)
+  })
+})

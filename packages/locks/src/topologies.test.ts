@@ -1,0 +1,83 @@
+import { eventually, race } from "@holdfast/testkit"
+import { Effect } from "effect"
+import { afterEach, describe, expect, it } from "vitest"
+import { Locks } from "./layer.ts"
+import { member, type Member, once, turn } from "../test/members.ts"
+import { startCluster, startSentinel } from "../test/servers.ts"
+import { assertHeld, withLock } from "./with-lock.ts"
+
+const members: Array<Member> = []
+const opened = (...args: Parameters<typeof member>): Member => {
+  const made = member(...args)
+  members.push(made)
+  return made
+}
+afterEach(async () => {
+  await Promise.all(members.splice(0).map((each) => each.close()))
+})
+
+const alone = () => {
+  let inside = 0
+  let most = 0
+  const section = Effect.gen(function* () {
+    inside += 1
+    most = Math.max(most, inside)
+    yield* Effect.sleep(2)
+    inside -= 1
+  })
+  return { section, most: () => most }
+}
+
+describe("a Redis Cluster", () => {
+  it("holds the locks of any name: exclusive, in line, listed, and left clean", async () => {
+    await using cluster = await startCluster(3)
+    const connection = { nodes: cluster.ports.map((port) => ({ host: "127.0.0.1", port })) }
+    const processes = [0, 1].map(() => opened(connection, { connectTimeoutMs: 5_000, fallbackMs: 300 }))
+    // Names that fall into slots of different nodes, and some that are not their own hash tag.
+    for (const name of ["a", "b", "c", "x{y}z", "x}y", "x{}y"]) {
+      const { most, section } = alone()
+      const result = await race(12, (caller) => processes[caller % 2]!.run(withLock(turn, name)(section)))
+      expect(result.fulfilled, name).toHaveLength(12)
+      expect(most(), name).toBe(1)
+    }
+    const listed = await processes[0]!.run(
+      withLock(turn, "a", "b", "c")(Effect.flatMap(Locks, (locks) => locks.list()))
+    )
+    expect(listed.map(({ key }) => key).toSorted()).toEqual(["turn:a", "turn:b", "turn:c"])
+    for (const node of cluster.clients) {
+      expect((await node.keys("*")).filter((key) => !key.startsWith("holdfast:token:"))).toEqual([])
+    }
+  })
+
+  it("renews a lock that was handed over, and passes over waiters that are gone", async () => {
+    await using cluster = await startCluster(3)
+    const connection = { nodes: cluster.ports.map((port) => ({ host: "127.0.0.1", port })) }
+    const { run } = opened(connection, { connectTimeoutMs: 5_000, fallbackMs: 300 })
+    const gone = opened(connection, { connectTimeoutMs: 5_000 })
+    const first = run(withLock(turn, "a")(Effect.sleep(500)))
+    await eventually(async () =>
+      expect(await run(Effect.flatMap(Locks, (locks) => locks.list()))).toHaveLength(1)
+    )
+    const leaving = gone.exit(withLock(turn, "a")(Effect.void))
+    const waitsLonger = run(withLock(turn, "a")(Effect.andThen(Effect.sleep(3_000), Effect.succeed("kept"))))
+    await gone.close()
+    expect(await waitsLonger).toBe("kept")
+    await Promise.all([first, leaving])
+  })
+})
+
+describe("Redis behind a sentinel", () => {
+  it("goes on after a failover, with rising tokens", async () => {
+    await using redis = await startSentinel()
+    const { run } = opened(
+      { sentinels: [{ host: "127.0.0.1", port: redis.sentinelPort }], name: "main" },
+      { connectTimeoutMs: 5_000 }
+    )
+    const token = Effect.map(assertHeld(turn), (lock) => lock.token("turn:a") ?? 0)
+    const before = await run(withLock(turn, "a")(token))
+    await redis.failOver()
+    const after = await eventually(() => run(withLock(turn, "a")(token)), { deadlineMs: 20_000 })
+    expect(after).toBeGreaterThan(before)
+    expect(await run(withLock(once, "a")(Effect.succeed("there")))).toBe("there")
+  }, 60_000)
+})

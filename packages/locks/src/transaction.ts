@@ -1,0 +1,116 @@
+/**
+ * `inTransaction` for any database: what it may not contain, the check of the fences at its beginning and of the leases
+ * at its end. How a transaction begins and ends is the business of a {@link TransactionBackend}.
+ */
+import { FenceStale, LockLost } from "@holdfast/domain/locks"
+import { type Context, Effect, Exit } from "effect"
+import { advanceFence, type FenceStatement, mintAtFence } from "./fencing.ts"
+import { type HeldLock, locksOf, LockStack, stackForTransaction } from "./lock-stack.ts"
+import type { LockFree } from "./lock-types.ts"
+
+/** Opens and ends transactions of one database. */
+export interface TransactionBackend<Handle, E> {
+  /** May be interrupted: then it leaves no transaction open. */
+  readonly begin: Effect.Effect<Handle, E>
+  readonly commit: (handle: Handle) => Effect.Effect<void, E>
+  readonly rollback: (handle: Handle) => Effect.Effect<void>
+  /** Runs a statement in the open transaction, see {@link FenceStatement}. */
+  readonly fence: (handle: Handle) => FenceStatement<Effect.Effect<number, E>>
+}
+
+/**
+ * Makes the `inTransaction` of a database from two services: `tx` is what the body asks for, `opener` what opens it.
+ *
+ * Runs the body in one transaction: commits when it succeeds, rolls back when it fails or is interrupted. It does not
+ * compile when the body takes a lock or opens a transaction. Under a fenced lock its first statement advances the
+ * fence. When a lock ended meanwhile, nothing is committed: the transaction is rolled back, and the failure is the
+ * surrounding `withLock`'s (`LockLost`, `FenceStale`).
+ */
+export const makeInTransaction =
+  <TxId, Handle, Opener, E0>(
+    tx: Context.Service<TxId, Handle>,
+    opener: Context.Service<Opener, TransactionBackend<Handle, E0>>
+  ) =>
+  <A, E, R>(
+    body: Effect.Effect<A, E, R> & LockFree<R, Opener>
+  ): Effect.Effect<A, E | E0, Exclude<R, TxId> | Opener> =>
+    Effect.gen(function* () {
+      const backend = yield* opener
+      const stack = yield* stackForTransaction
+      const locks = locksOf(stack)
+      const transaction = { active: true }
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- without the check, the body is a plain effect
+      const inside = (body as Effect.Effect<A, E, R>).pipe(
+        Effect.provideService(LockStack, [...stack, { transaction }])
+      )
+      return yield* Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          yield* assertLeases(locks)
+          const handle = yield* restore(backend.begin)
+          const exit = yield* restore(
+            passFences(locks, backend.fence(handle)).pipe(
+              Effect.andThen(Effect.provideService(inside, tx, handle)),
+              Effect.tap(() => assertLeases(locks))
+            )
+          ).pipe(Effect.exit)
+          transaction.active = false
+          if (Exit.isFailure(exit)) {
+            yield* backend.rollback(handle)
+            return yield* exit
+          }
+          yield* backend.commit(handle)
+          return exit.value
+        })
+      )
+    })
+
+/** The first statement of a transaction under fenced locks. */
+const passFences = <E>(
+  locks: ReadonlyArray<HeldLock>,
+  run: FenceStatement<Effect.Effect<number, E>>
+): Effect.Effect<void, E> => {
+  const fenced = locks.filter(({ definition }) => definition.policy.fenced)
+  return Effect.forEach(
+    fenced,
+    (lock) => Effect.forEach(lock.leases, (lease) => passFence(lock, lease, run)),
+    {
+      discard: true
+    }
+  )
+}
+
+const passFence = <E>(
+  lock: HeldLock,
+  { key, token }: { readonly key: string; readonly token: number | undefined },
+  run: FenceStatement<Effect.Effect<number, E>>
+): Effect.Effect<void, E> => {
+  if (token === undefined) return Effect.asVoid(mintAtFence(run, key))
+  return Effect.flatMap(advanceFence(run, key, token), (latestToken) =>
+    latestToken > token
+      ? endBody(lock, new FenceStale({ scope: lock.scope, key, token, latestToken }))
+      : Effect.void
+  )
+}
+
+/**
+ * The local clock of the leases, read once more before anything is committed: a process that was stopped and goes on,
+ * or one whose event loop was busy, may have missed the moment at which it had to stop.
+ */
+const assertLeases = (locks: ReadonlyArray<HeldLock>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const now = performance.now()
+    for (const lock of locks) {
+      const ended = lock.leases.find((lease) => lease.endsAtMs() <= now)
+      if (ended !== undefined) {
+        return endBody(lock, new LockLost({ scope: lock.scope, key: ended.key, reason: "lease" }))
+      }
+    }
+    return Effect.void
+  })
+
+/** Ends the body of a lock by an interrupt; its `withLock` turns that into the failure. */
+const endBody = (lock: HeldLock, failure: LockLost | FenceStale): Effect.Effect<never> =>
+  Effect.suspend(() => {
+    lock.failure ??= failure
+    return Effect.interrupt
+  })

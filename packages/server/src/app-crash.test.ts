@@ -1,0 +1,98 @@
+import { contract } from "@holdfast/domain"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { killServerAt } from "../test/dying-server.ts"
+import type { RawClient } from "../test/raw-client.ts"
+import { answeredSoon } from "../test/soon.ts"
+import { Shop, type TestUser } from "../test/shop.ts"
+
+/** Every step of a use case at which its process may die, the last one after the commit. */
+const steps = {
+  order: ["order: stock reserved", "order: rows inserted", "answer stored", "order: committed"],
+  payment: [
+    "payment: points debited",
+    "payment: payment inserted",
+    "payment: order paid",
+    "payment: event written",
+    "answer stored",
+    "payment: committed"
+  ],
+  cancellation: [
+    "cancel: order cancelled",
+    "cancel: stock released",
+    "cancel: points refunded",
+    "answer stored"
+  ]
+}
+
+// The same request, sent again to another process with its key, ends as if nothing had happened: once.
+describe("a process that is killed", () => {
+  let shop: Shop
+  beforeAll(async () => {
+    shop = await Shop.open()
+    await shop.newProduct("tea", 1_000, 100)
+  })
+  afterAll(async () => {
+    await shop.expectRightBooks()
+    await shop.stop()
+  })
+
+  const lines = (quantity: number) => [{ sku: "tea", quantity }]
+  /** Sends one request to a server that dies at the step; it gets no answer. */
+  const sendToDying = (step: string, send: (client: RawClient) => Promise<unknown>) =>
+    killServerAt(step, shop, (client) => expect(send(client)).rejects.toThrow())
+
+  test("at any step of an order: one order, its stock taken once", { timeout: 180_000 }, async () => {
+    const before = await shop.stockOf("tea")
+    await Promise.all(
+      steps.order.map(async (step) => {
+        const user = await shop.newUser()
+        const options = { token: user.token, idempotencyKey: "the-order" }
+        await sendToDying(step, (client) => client(contract.orders.create, { lines: lines(2) }, options))
+        const order = await answeredSoon(() => shop.ok(contract.orders.create, { lines: lines(2) }, options))
+        expect(await shop.ok(contract.orders.create, { lines: lines(2) }, options), step).toEqual(order)
+        const { items } = await shop.ok(contract.orders.page, {}, user)
+        expect(items, step).toEqual([order])
+      })
+    )
+    expect(await shop.stockOf("tea")).toBe(before - 2 * steps.order.length)
+  })
+
+  const orderOf = async (user: TestUser) =>
+    (await shop.ok(contract.orders.create, { lines: lines(1) }, user)).id
+
+  test(
+    "at any step of a payment: one payment, charged once, announced once",
+    { timeout: 180_000 },
+    async () => {
+      await Promise.all(
+        steps.payment.map(async (step) => {
+          const user = await shop.newUser(1_000)
+          const orderId = await orderOf(user)
+          const options = { token: user.token, idempotencyKey: "the-payment" }
+          await sendToDying(step, (client) => client(contract.payments.process, { orderId }, options))
+          const payment = await answeredSoon(() => shop.ok(contract.payments.process, { orderId }, options))
+          expect(await shop.ok(contract.payments.process, { orderId }, options), step).toEqual(payment)
+          expect(await shop.ok(contract.points.balance, {}, user), step).toEqual({ balance: 900 })
+        })
+      )
+    }
+  )
+
+  test("at any step of a cancellation: refunded once, restocked once", { timeout: 180_000 }, async () => {
+    const before = await shop.stockOf("tea")
+    await Promise.all(
+      steps.cancellation.map(async (step) => {
+        const user = await shop.newUser(1_000)
+        const orderId = await orderOf(user)
+        await shop.ok(contract.payments.process, { orderId }, user)
+        const options = { token: user.token, idempotencyKey: "the-cancellation" }
+        await sendToDying(step, (client) => client(contract.orders.cancel, { orderId }, options))
+        const cancelled = await answeredSoon(() => shop.ok(contract.orders.cancel, { orderId }, options))
+        expect(cancelled.status).toBe("CANCELLED")
+        expect(await shop.ok(contract.orders.cancel, { orderId }, options), step).toEqual(cancelled)
+        expect(await shop.ok(contract.points.balance, {}, user), step).toEqual({ balance: 1_000 })
+      })
+    )
+    expect(await shop.stockOf("tea")).toBe(before)
+  })
+})

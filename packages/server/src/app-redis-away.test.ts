@@ -1,0 +1,119 @@
+import { contract } from "@holdfast/domain"
+import { eventually, expectExactly, race, type RedisService, startServices } from "@holdfast/testkit"
+import { Effect } from "effect"
+import { Redis } from "ioredis"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { Locks } from "@holdfast/locks"
+import { Shop } from "../test/shop.ts"
+import { manyUsers, patiently } from "../test/sale.ts"
+
+/** A Redis that this file may kill. */
+let service: RedisService
+beforeAll(async () => {
+  const started = await startServices({ sql: false })
+  service = started.redis
+  return () => started.stop()
+})
+
+describe("a shop whose Redis is away", () => {
+  let shop: Shop
+  beforeAll(async () => {
+    shop = await Shop.open({ servers: 2, redisUrl: service.url() })
+  })
+  afterAll(async () => {
+    await shop.expectRightBooks()
+    await shop.stop()
+  })
+
+  const usesRedisForLocks = () =>
+    shop.servers[0].runtime.runPromise(Effect.map(Locks, (locks) => locks.isStoreUp()))
+  /** What each process says about its Redis. */
+  const redisOfAll = () =>
+    Promise.all(
+      shop.servers.map(async ({ url }) => {
+        const response = await fetch(`${url}/readyz`)
+        return ((await response.json()) as { readonly redis: string }).redis
+      })
+    )
+
+  /** Everything that takes a lock, fought over: who wins must not depend on where the locks are. */
+  const exactly = async (phase: string) => {
+    const signUps = await race(12, () =>
+      shop.ok(contract.auth.register, { email: `${phase}@shop.test`, password: "a password" })
+    )
+    expectExactly(signUps, 1)
+    expectExactly(signUps, 11, "EmailTaken")
+
+    const buyers = await shop.newUsers(20, 1_000)
+    const sku = await shop.newProduct(`limited ${phase}`, 8)
+    const orders = await race(20, async (caller) => ({
+      buyer: buyers[caller]!,
+      order: await shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, buyers[caller])
+    }))
+    expectExactly(orders, 8)
+    expectExactly(orders, 12, "OutOfStock")
+    expect(await shop.stockOf(sku)).toBe(0)
+
+    const { buyer, order } = orders.winners[0]!.value
+    const payments = await race(20, (caller) =>
+      shop.ok(
+        contract.payments.process,
+        { orderId: order.id },
+        { token: buyer.token, idempotencyKey: `pay-${phase}-${caller}` }
+      )
+    )
+    expectExactly(payments, 20)
+    expect(new Set(payments.fulfilled.map(({ value }) => value.id)).size).toBe(1)
+  }
+
+  // Guarantees: losing the locks in the middle of a sale sells neither a unit twice nor one too few.
+  test("a sale of goods while Redis is flushed, killed and started again: exactly N orders", async () => {
+    const buyers = await manyUsers(shop, 120)
+    const sku = await shop.newProduct("stormy", 40)
+    let answered = 0
+    let storm: Promise<unknown> = Promise.resolve()
+    const midway = () => {
+      answered += 1
+      if (answered === 10 || answered === 25) storm = storm.then(() => flush())
+      if (answered === 40) storm = storm.then(() => service.kill())
+      if (answered === 80) storm = storm.then(() => service.restart())
+    }
+    const result = await race(
+      120,
+      (caller) => {
+        const options = { token: buyers[caller]!.token, idempotencyKey: "the-order" }
+        const lines = [{ sku, quantity: 1 }]
+        return patiently(() => shop.ok(contract.orders.create, { lines }, options)).finally(midway)
+      },
+      { timeoutMs: 90_000 }
+    )
+    await storm
+    expectExactly(result, 40)
+    expectExactly(result, 80, "OutOfStock")
+    expect(await shop.stockOf(sku)).toBe(0)
+  }, 120_000)
+
+  const flush = async () => {
+    const client = new Redis(service.url())
+    await client.flushall()
+    client.disconnect()
+  }
+
+  // Guarantees: without Redis the same callers win, and the locks return to it without anybody's help.
+  test("sign-ups, orders and payments are as exact as with it, and the locks return by themselves", async () => {
+    await exactly("before")
+    await service.kill()
+    await exactly("during")
+    expect(await redisOfAll()).toEqual(["down", "down"])
+    expect(await usesRedisForLocks()).toBe(false)
+    await service.restart()
+    await eventually(
+      async () => {
+        expect(await redisOfAll()).toEqual(["up", "up"])
+        expect(await usesRedisForLocks()).toBe(true)
+      },
+      { deadlineMs: 15_000 }
+    )
+    await exactly("after")
+  }, 120_000)
+})

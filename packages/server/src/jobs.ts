@@ -1,0 +1,36 @@
+import { Effect } from "effect"
+import { ServerConfig, type ServerSettings } from "./config.ts"
+import { idempotencyKeyCleaner } from "./platform/idempotency/cleanup.ts"
+import { outboxRelay } from "./platform/outbox/relay.ts"
+import { outboxTrimmer, streamTrimmer } from "./platform/outbox/retention.ts"
+import { runJobs } from "./platform/jobs/runner.ts"
+import type { Job } from "./platform/jobs/job.ts"
+import type { App } from "./app.ts"
+import { cacheInvalidator } from "./modules/catalog/cache-invalidation.ts"
+import { gateReconciler } from "./modules/coupons/issuing/gate-reconciler.ts"
+import { ticketServer } from "./modules/coupons/tickets/service.ts"
+import { orderExpiry } from "./modules/orders/expiry-job.ts"
+import { rankingProjector } from "./modules/ranking/projector.ts"
+import { rankingReconciler } from "./modules/ranking/rebuild.ts"
+import { webhookJobs } from "./modules/webhooks/workers.ts"
+
+/** All that happens in the background. */
+export const jobsOf = (settings: ServerSettings): ReadonlyArray<Job<App>> => [
+  gateReconciler,
+  ticketServer,
+  orderExpiry,
+  outboxRelay,
+  rankingProjector,
+  cacheInvalidator,
+  rankingReconciler,
+  ...webhookJobs(settings),
+  streamTrimmer,
+  outboxTrimmer,
+  idempotencyKeyCleaner
+]
+
+/** Starts it, where this process is to do background work. */
+export const startJobs = Effect.gen(function* () {
+  const settings = yield* ServerConfig
+  return yield* runJobs(settings.workers ? jobsOf(settings) : [])
+})

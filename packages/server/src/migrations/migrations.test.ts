@@ -1,0 +1,116 @@
+import { Redacted } from "effect"
+import { randomUUID } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { createPool, type Pool, type RowDataPacket } from "mysql2/promise"
+import { afterEach, beforeEach, describe, expect, inject, test } from "vitest"
+import { type RunningServer, startServer } from "../server.ts"
+import { testSettings } from "../../test/shop.ts"
+
+describe("migrations", () => {
+  let url: URL
+  let database: string
+  let admin: Pool
+  beforeEach(async () => {
+    database = `m_${randomUUID().replaceAll("-", "")}`
+    url = new URL(inject("mysqlUrl"))
+    admin = createPool({ uri: url.href, connectionLimit: 2 })
+    await admin.query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`)
+    url.pathname = `/${database}`
+  })
+  afterEach(async () => {
+    await admin.query(`DROP DATABASE ${database}`)
+    await admin.end()
+  })
+
+  const start = () => startServer(testSettings(url.href, inject("redisUrl")), { logLevel: "None" })
+  const stopAll = (servers: ReadonlyArray<RunningServer>) =>
+    Promise.all(servers.map((server) => server.stop()))
+  const tables = async () => {
+    const [rows] = await admin.query<Array<RowDataPacket>>(
+      "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ? ORDER BY 1",
+      [database]
+    )
+    return rows.map((row) => row["name"] as string)
+  }
+
+  // Guarantees: any number of servers may start at once on an empty database.
+  test("six first starts at once: all serve, every migration ran once", async () => {
+    const servers = await Promise.all(Array.from({ length: 6 }, start))
+    await stopAll(servers)
+    const [rows] = await admin.query<Array<RowDataPacket>>(`SELECT name FROM ${database}.kysely_migration`)
+    expect(new Set(rows.map((row) => row["name"])).size).toBe(rows.length)
+    expect(await tables()).toContain("idempotency_keys")
+  })
+
+  // Guarantees: a process that dies in the middle of a migration leaves nothing that stops the next one.
+  test("half of the tables are there already: the next start adds the rest", async () => {
+    await stopAll([await start()])
+    const complete = await tables()
+    await admin.query(`DELETE FROM ${database}.kysely_migration`)
+    await admin.query(
+      `DROP TABLE ${database}.lock_fences, ${database}.outbox, ${database}.refunds, ${database}.payments`
+    )
+    await stopAll([await start()])
+    expect(await tables()).toEqual(complete)
+  })
+
+  test("a database of a newer version is refused and named, and nothing is changed", async () => {
+    await stopAll([await start()])
+    await admin.query(
+      `INSERT INTO ${database}.kysely_migration VALUES ('9999_from_the_future', '2099-01-01T00:00:00.000Z')`
+    )
+    await expect(start()).rejects.toMatchObject({
+      _tag: "DatabaseIsNewer",
+      unknownMigrations: ["9999_from_the_future"]
+    })
+  })
+
+  test("a database that is not there, and a password that is wrong, are clear errors without secrets", async () => {
+    url.pathname = "/does_not_exist"
+    await expect(start()).rejects.toMatchObject({
+      _tag: "MigrationFailed",
+      message: expect.stringContaining("does_not_exist")
+    })
+    url.password = "a-wrong-password"
+    url.username = "nobody"
+    const failure = await start().then(
+      () => "no error",
+      (reason: Error) => `${reason.message} ${reason.stack} ${JSON.stringify(reason)}`
+    )
+    expect(failure).toContain("nobody")
+    expect(failure).not.toContain("a-wrong-password")
+  })
+
+  test("the hand-written interface has exactly the columns of the migrated tables", async () => {
+    await stopAll([await start()])
+    const [rows] = await admin.query<Array<RowDataPacket>>(
+      "SELECT table_name AS t, column_name AS c, is_nullable AS n FROM information_schema.columns WHERE table_schema = ? AND table_name NOT LIKE 'kysely%'",
+      [database]
+    )
+    const migrated = rows.map((row) => `${row["t"]}.${row["c"]}${row["n"] === "YES" ? " | null" : ""}`)
+    expect(declaredColumns().toSorted()).toEqual(migrated.toSorted())
+  })
+
+  test("the settings never show a secret when they are printed", () => {
+    const settings = testSettings("mysql://u:hunter2@h/d", "redis://h")
+    expect(JSON.stringify(settings)).not.toContain("hunter2")
+    expect(Redacted.value(settings.mysqlUrl)).toContain("hunter2")
+  })
+})
+
+/** Reads schema.ts as text: types are gone at run time, and the file is plain enough. */
+const declaredColumns = (): ReadonlyArray<string> => {
+  const source = readFileSync(new URL("../platform/db/tables.ts", import.meta.url), "utf8")
+  const interfaces = new Map(
+    [...source.matchAll(/export interface (\w+) \{([^}]*)\}/g)].map(
+      ([, name, body]) => [name!, body!] as const
+    )
+  )
+  const fields = (body: string) =>
+    [...body.matchAll(/^ {2}(\w+): (.+)$/gm)].map(([, name, type]) => [name!, type!] as const)
+  return fields(interfaces.get("DB")!).flatMap(([table, type]) =>
+    fields(interfaces.get(type)!).map(
+      ([column, columnType]) => `${table}.${column}${columnType.includes("| null") ? " | null" : ""}`
+    )
+  )
+}

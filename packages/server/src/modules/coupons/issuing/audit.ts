@@ -1,0 +1,97 @@
+import type { Coupon, CouponId, UserId } from "@holdfast/domain"
+import { Clock, Effect, Option } from "effect"
+import { CouponGate, RESERVATION_MS } from "./gate.ts"
+import { listCoupons, listHolders } from "../campaigns/repository.ts"
+
+/** What holding the gates against the database found. */
+export interface GateAudit {
+  /** How many gates there were to look at: one that was never asked is not built. */
+  readonly checked: number
+  readonly problems: ReadonlyArray<Readonly<Record<string, unknown>>>
+}
+
+/** In this time whatever may differ in the middle of a sale has been confirmed, given back or repaired. */
+const REPAIRED_WITHIN_MS = RESERVATION_MS + 2_000
+const LOOK_AGAIN_MS = 500
+const AT_ONCE = 500
+const PORTION = 5_000
+
+/**
+ * Holds the gate of every campaign against the database. A gate may be behind for a moment, so what does not fit is
+ * looked at again until it fits, or the time is up in which it must have been repaired. `undefined`: there is no gate
+ * to ask, because the auditor was given no Redis.
+ */
+export const auditGates = Effect.gen(function* () {
+  const gate = yield* Effect.serviceOption(CouponGate)
+  if (Option.isNone(gate)) return undefined
+  const deadlineMs = (yield* Clock.currentTimeMillis) + REPAIRED_WITHIN_MS
+  let checked = 0
+  const problems: Array<Readonly<Record<string, unknown>>> = []
+  let before: CouponId | undefined
+  do {
+    const coupons: ReadonlyArray<Coupon> = yield* listCoupons(before, AT_ONCE)
+    for (const { id } of coupons) {
+      const found = yield* untilItFits(gate.value, id, deadlineMs)
+      if (found.isBuilt) checked += 1
+      problems.push(...found.problems)
+    }
+    before = coupons.length === AT_ONCE ? coupons.at(-1)?.id : undefined
+  } while (before !== undefined)
+  return { checked, problems } satisfies GateAudit
+})
+
+interface Found {
+  readonly isBuilt: boolean
+  readonly problems: ReadonlyArray<Readonly<Record<string, unknown>>>
+}
+
+const outOfReach = (coupon: CouponId, cause: unknown): Found => ({
+  isBuilt: false,
+  problems: [{ coupon, problem: "Redis is out of reach", cause: String(cause) }]
+})
+
+const untilItFits = Effect.fnUntraced(function* (
+  gate: CouponGate["Service"],
+  couponId: CouponId,
+  deadlineMs: number
+) {
+  for (;;) {
+    const found: Found = yield* compare(gate, couponId).pipe(
+      Effect.catchTag("GateAway", ({ cause }) => Effect.succeed(outOfReach(couponId, cause)))
+    )
+    if (found.problems.length === 0 || (yield* Clock.currentTimeMillis) >= deadlineMs) return found
+    yield* Effect.sleep(LOOK_AGAIN_MS)
+  }
+})
+
+/**
+ * The order of the looks: a holder of the gate was committed before, so the database must know them; a holder of the
+ * database is one in the gate afterwards, or has a reservation that is about to be confirmed.
+ */
+const compare = Effect.fnUntraced(function* (gate: CouponGate["Service"], couponId: CouponId) {
+  const before = yield* gate.members(couponId)
+  const holders = yield* holdersOf(couponId)
+  const state = yield* gate.look(couponId)
+  if (state === undefined) return { isBuilt: false, problems: [] }
+  const after = yield* gate.members(couponId)
+  const known = new Set<string>([...after.holders, ...after.reserved])
+  const strangers = before.holders.filter((userId) => !holders.has(userId))
+  const unknown = [...holders].filter((userId) => !known.has(userId))
+  const problems = [
+    ...strangers.map((user) => ({ coupon: couponId, user, problem: "a holder in the gate only" })),
+    ...unknown.map((user) => ({ coupon: couponId, user, problem: "a holder in the database only" })),
+    ...state.overdue.map((user) => ({ coupon: couponId, user, problem: "a reservation past its deadline" }))
+  ]
+  return { isBuilt: true, problems }
+})
+
+const holdersOf = Effect.fnUntraced(function* (couponId: CouponId) {
+  const holders = new Set<string>()
+  let after: UserId | undefined
+  do {
+    const portion: ReadonlyArray<UserId> = yield* listHolders(couponId, after, PORTION)
+    for (const userId of portion) holders.add(userId)
+    after = portion.length === PORTION ? portion.at(-1) : undefined
+  } while (after !== undefined)
+  return holders
+})

@@ -1,0 +1,69 @@
+import type { Coupon, CouponId } from "@holdfast/domain"
+import { Clock, Effect } from "effect"
+import { CouponAdmission } from "./admission.ts"
+import { CouponGate, type GateState, RESERVATION_MS } from "./gate.ts"
+import { findCoupon, holdersAmong, listCoupons } from "../campaigns/repository.ts"
+
+/** Reservations last a while, so the gate of a campaign that has just ended is still looked after. */
+const AFTER_END_MS = 20 * RESERVATION_MS
+const CAMPAIGNS_AT_ONCE = 500
+const CONCURRENCY = 8
+
+/**
+ * Keeps the gates of all running campaigns right. A reservation past its deadline belongs to a process that died or to
+ * a request that lost its stores: the database is asked whether it came to a coupon, and the slot given back if not. A
+ * gate that the database contradicts is rebuilt. Everything may run in any number of processes at once.
+ *
+ * @returns how many reservations were settled.
+ */
+const reconcileGates = Effect.gen(function* () {
+  const endsAfter = new Date((yield* Clock.currentTimeMillis) - AFTER_END_MS)
+  let settled = 0
+  let before: CouponId | undefined
+  do {
+    const coupons: ReadonlyArray<Coupon> = yield* listCoupons(before, CAMPAIGNS_AT_ONCE, endsAfter)
+    const counts = yield* Effect.forEach(coupons, reconcileGate, { concurrency: CONCURRENCY })
+    settled += counts.reduce((sum, count) => sum + count, 0)
+    before = coupons.length === CAMPAIGNS_AT_ONCE ? coupons.at(-1)?.id : undefined
+  } while (before !== undefined)
+  return settled
+})
+
+const reconcileGate = Effect.fnUntraced(function* (coupon: Coupon) {
+  const gate = yield* CouponGate
+  const state = yield* gate.look(coupon.id)
+  if (state === undefined) return 0
+  yield* reap(coupon.id, state)
+  if (yield* isWrong(coupon, state)) {
+    yield* Effect.logInfo("coupons: a gate did not fit the database and is rebuilt", { couponId: coupon.id })
+    const { rebuild } = yield* CouponAdmission
+    yield* rebuild(coupon.id)
+  }
+  return state.overdue.length
+})
+
+/** The database first: a process that died after its commit has issued a coupon, and its slot is used. */
+const reap = Effect.fnUntraced(function* (couponId: CouponId, { overdue }: GateState) {
+  if (overdue.length === 0) return
+  const gate = yield* CouponGate
+  const holders = yield* holdersAmong(couponId, overdue)
+  const issued = overdue.filter((userId) => holders.has(userId))
+  if (issued.length > 0) yield* gate.confirm(couponId, issued)
+  const lost = overdue.filter((userId) => !holders.has(userId))
+  if (lost.length > 0) yield* gate.release(couponId, lost, "overdue")
+})
+
+/**
+ * Whether the gate contradicts the database. `coupon` was read before the gate: whoever had a coupon then is a holder
+ * by now, or their reservation still waits to be confirmed. Whoever is a holder in the gate was committed before that,
+ * so for the other side the database is asked once more.
+ */
+const isWrong = Effect.fnUntraced(function* (coupon: Coupon, { holders, quantity, reserved }: GateState) {
+  if (coupon.issued > holders + reserved) return true
+  if (coupon.issued >= holders && coupon.quantity === quantity) return false
+  const now = yield* findCoupon(coupon.id)
+  return now !== undefined && (now.issued < holders || now.quantity !== quantity)
+})
+
+/** With the reservation's own time this is less than the 5 seconds in which a slot comes back. */
+export const gateReconciler = { name: "coupon gates", everyMs: 500, round: reconcileGates }

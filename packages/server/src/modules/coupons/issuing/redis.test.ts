@@ -1,0 +1,245 @@
+import { contract, CouponId, UserId } from "@holdfast/domain"
+import { eventually, expectExactly, race, type RedisService, startServices } from "@holdfast/testkit"
+import { Redis } from "ioredis"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { makeRawClient } from "../../../../test/raw-client.ts"
+import { Shop, type TestUser } from "../../../../test/shop.ts"
+import { round } from "../../../../test/rounds.ts"
+import { CouponAdmission } from "./admission.ts"
+import { gateReconciler } from "./gate-reconciler.ts"
+import { gateOf, issue, issuedOf, manyUsers, newCoupon, patiently } from "../../../../test/sale.ts"
+
+/** What may be stopped, flushed and written to belongs to this file alone. */
+let service: RedisService
+let redis: Redis
+beforeAll(async () => {
+  const started = await startServices({ sql: false, source: ["docker", "native", "packages"] })
+  service = started.redis
+  redis = new Redis(service.url(), { maxRetriesPerRequest: null })
+  redis.on("error", () => {})
+  return () => started.stop()
+})
+afterAll(() => redis.disconnect())
+
+const keysOf = (couponId: string) => ({
+  gate: `coupon:{${couponId}}:gate`,
+  holders: `coupon:{${couponId}}:holders`,
+  reserved: `coupon:{${couponId}}:reserved`
+})
+
+/** Everybody asks once, patiently; `midway` is told how many have been answered. */
+const sale = (
+  shop: Shop,
+  couponId: string,
+  users: ReadonlyArray<TestUser>,
+  midway: (answered: number) => void
+) => {
+  let answered = 0
+  return race(
+    users.length,
+    (caller) =>
+      patiently(() => issue(shop, couponId, users[caller]!, "the-request")).finally(() =>
+        midway((answered += 1))
+      ),
+    { timeoutMs: 120_000 }
+  )
+}
+
+describe("a sale whose Redis is lost", () => {
+  let shop: Shop
+  beforeEach(async () => {
+    shop = await Shop.open({ servers: 2, redisUrl: service.url(), settings: { workers: true } })
+  })
+  afterEach(async () => {
+    await shop.expectRightBooks()
+    await shop.stop()
+  })
+
+  // Guarantees: a gate that is empty or half built neither sells too much nor refuses while there is something left.
+  test("FLUSHALL three times in the middle, while the gate is rebuilt all the time: exactly N", async () => {
+    const users = await manyUsers(shop, 240)
+    const couponId = CouponId.make((await newCoupon(shop, { quantity: 80 })).id)
+    const over = new AbortController()
+    const rebuilding = (async () => {
+      const rebuild = CouponAdmission.use((admission) => admission.rebuild(couponId))
+      while (!over.signal.aborted) await shop.servers[0].runtime.runPromise(rebuild).catch(() => {})
+    })()
+    const result = await sale(shop, couponId, users, (answered) => {
+      if ([20, 60, 100].includes(answered)) void redis.flushall()
+    })
+    over.abort()
+    await rebuilding
+    expectExactly(result, 80)
+    expectExactly(result, 160, "CouponSoldOut")
+    expect(await issuedOf(shop, couponId)).toBe(80)
+  }, 150_000)
+
+  test("Redis is killed in the middle and started later: exactly N, never fewer, and the gate is right again", async () => {
+    const users = await manyUsers(shop, 150)
+    const { id: couponId } = await newCoupon(shop, { quantity: 50 })
+    let stopping: Promise<void> | undefined
+    let starting: Promise<void> | undefined
+    const result = await sale(shop, couponId, users, (answered) => {
+      if (answered === 15) stopping = service.kill()
+      if (answered === 60) starting = stopping?.then(() => service.restart())
+    })
+    await starting
+    expectExactly(result, 50)
+    expectExactly(result, 100, "CouponSoldOut")
+    const [late] = (await manyUsers(shop, 1)) as [TestUser]
+    await eventually(async () => {
+      await expect(issue(shop, couponId, late)).rejects.toMatchObject({ _tag: "CouponSoldOut" })
+      expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 0 })
+    })
+  }, 150_000)
+
+  test("the coupon counter is not reset by a restart of Redis and of the servers", async () => {
+    const users = await manyUsers(shop, 12)
+    const { id: couponId } = await newCoupon(shop, { quantity: 10 })
+    expectExactly(await sale(shop, couponId, users.slice(0, 6), () => {}), 6)
+    await service.kill()
+    await service.restart()
+    const restarted = makeRawClient((await shop.openBeside()).url)
+    const [first, ...others] = users.slice(6)
+    const options = { token: first!.token, idempotencyKey: "the-request" }
+    await eventually(async () =>
+      expect(await restarted(contract.coupons.issue, { couponId }, options)).toMatchObject({ ok: true })
+    )
+    const result = await sale(shop, couponId, others, () => {})
+    expectExactly(result, 3)
+    expectExactly(result, 2, "CouponSoldOut")
+    expect(await issuedOf(shop, couponId)).toBe(10)
+  })
+})
+
+describe("a sale without Redis", () => {
+  test("Redis was never there: exactly N", async () => {
+    await using nowhere = await Shop.open({ servers: 2, redisUrl: "redis://127.0.0.1:1/0" })
+    const users = await manyUsers(nowhere, 90)
+    const { id: couponId } = await newCoupon(nowhere, { quantity: 30 })
+    const result = await sale(nowhere, couponId, users, () => {})
+    expectExactly(result, 30)
+    expectExactly(result, 60, "CouponSoldOut")
+    const [winner] = result.winners
+    const again = await nowhere.call(contract.coupons.issue, { couponId }, users[winner!.caller])
+    expect(again).toMatchObject({ tag: "CouponAlreadyIssued", error: { coupon: winner!.value } })
+  }, 60_000)
+})
+
+describe("a gate that is wrong", () => {
+  let shop: Shop
+  beforeAll(async () => {
+    shop = await Shop.open({ servers: 2, redisUrl: service.url() })
+  })
+  afterAll(() => shop.stop())
+
+  /** A campaign of 6 coupons with a gate, of which 1 is issued. */
+  const started = async () => {
+    const users = await manyUsers(shop, 8)
+    const { id: couponId } = await newCoupon(shop, { quantity: 6 })
+    await issue(shop, couponId, users[0]!)
+    return { couponId, users, keys: keysOf(couponId) }
+  }
+  const nobody = (index: number) => `01890000-0000-7000-8000-00000000000${index}`
+
+  // Guarantees: the gate may let too many through, but "sold out" is always what the database says.
+  test.each<[string, (keys: ReturnType<typeof keysOf>, users: ReadonlyArray<TestUser>) => Promise<unknown>]>([
+    ["a quantity that is too small", (keys) => redis.hset(keys.gate, "quantity", 0)],
+    ["a quantity that is too large", (keys) => redis.hset(keys.gate, "quantity", 1_000)],
+    ["holders who have nothing", (keys) => redis.sadd(keys.holders, ...[1, 2, 3, 4, 5, 6].map(nobody))],
+    ["a buyer who is a holder by mistake", (keys, users) => redis.sadd(keys.holders, users[1]!.id)],
+    ["holders that Redis dropped for want of memory", (keys) => redis.del(keys.holders)],
+    ["a gate of which only the holders are left", (keys) => redis.del(keys.gate)],
+    ["a time that is over", (keys) => redis.hset(keys.gate, "endsAt", 1)],
+    ["something else under its keys", (keys) => redis.set(keys.holders, "nonsense")],
+    [
+      "reservations that nobody ever confirms",
+      (keys) =>
+        redis.zadd(keys.reserved, ...[1, 2, 3, 4, 5, 6].flatMap((index) => [9e14 + index, nobody(index)]))
+    ]
+  ])("%s: the other 5 coupons are issued to the first who come", async (_case, spoil) => {
+    const { couponId, keys, users } = await started()
+    await spoil(keys, users)
+    const result = await race(7, (caller) => issue(shop, couponId, users[caller + 1]!))
+    expectExactly(result, 5)
+    expectExactly(result, 2, "CouponSoldOut")
+    // The keeper finds what no caller came across.
+    await round(shop.servers[0], gateReconciler)
+    await round(shop.servers[0], gateReconciler)
+    expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 0 })
+    await shop.expectRightBooks()
+  })
+
+  test("a caller who finds the gate full and the database not repairs the gate, without a keeper", async () => {
+    const { couponId, keys, users } = await started()
+    await redis.sadd(keys.holders, ...[1, 2, 3, 4, 5, 6].map(nobody))
+    await issue(shop, couponId, users[1]!)
+    expect(new Set(await redis.smembers(keys.holders))).toEqual(new Set([users[0]!.id, users[1]!.id]))
+    expect(await gateOf(shop, couponId)).toEqual({ free: 4, reserved: 0 })
+  })
+
+  test("the reaper asks the database first: an issued coupon's slot stays used, a lost one's comes back", async () => {
+    const { couponId, keys, users } = await started()
+    // As after two crashes: user 0 died between the commit and the confirmation, user 1 before the transaction.
+    await redis.srem(keys.holders, users[0]!.id)
+    await redis.zadd(keys.reserved, 1, users[0]!.id, 2, users[1]!.id)
+    expect(await round(shop.servers[0], gateReconciler)).toBe(2)
+    expect(await redis.smembers(keys.holders)).toEqual([users[0]!.id])
+    expect(await gateOf(shop, couponId)).toEqual({ free: 5, reserved: 0 })
+  })
+
+  test("a reservation whose deadline is not over is left alone", async () => {
+    const { couponId, keys, users } = await started()
+    await redis.zadd(keys.reserved, Date.now() + 1_500, users[1]!.id)
+    await round(shop.servers[0], gateReconciler)
+    expect(await gateOf(shop, couponId)).toEqual({ free: 4, reserved: 1 })
+    await redis.zrem(keys.reserved, users[1]!.id)
+  })
+
+  test("a confirmation that was lost is found by the keeper", async () => {
+    const { couponId, keys, users } = await started()
+    await redis.srem(keys.holders, users[0]!.id)
+    await round(shop.servers[0], gateReconciler)
+    expect(await gateOf(shop, couponId)).toEqual({ free: 5, reserved: 0 })
+    expect(await redis.smembers(keys.holders)).toEqual([users[0]!.id])
+  })
+
+  test("the last slot is reserved by a process that died: the next caller waits for it instead of being refused", async () => {
+    const [dead, next] = (await manyUsers(shop, 2)) as [TestUser, TestUser]
+    const couponId = CouponId.make((await newCoupon(shop, { quantity: 1 })).id)
+    await shop.servers[0].runtime.runPromise(CouponAdmission.use(({ rebuild }) => rebuild(couponId)))
+    await shop.servers[0].runtime.runPromise(
+      CouponAdmission.use(({ admit }) => admit(couponId, UserId.make(dead.id)))
+    )
+    expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 1 })
+    expect((await issue(shop, couponId, next)).userId).toBe(next.id)
+    await eventually(async () => {
+      await round(shop.servers[0], gateReconciler)
+      expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 0 })
+    })
+  })
+
+  test("a decrement does not stay when the insert fails, and the answer does not leak SQL", async () => {
+    const { couponId, users } = await started()
+    await shop.sql.query(
+      "CREATE TRIGGER broken BEFORE INSERT ON user_coupons FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'a detail of the database'"
+    )
+    const answer = await shop.call(contract.coupons.issue, { couponId }, users[1])
+    await shop.sql.query("DROP TRIGGER broken")
+    expect(answer).toMatchObject({ ok: false, status: 500 })
+    expect(answer.ok ? "" : answer.body).not.toMatch(/detail|45000|user_coupons|insert|mysql|stack/i)
+    expect(await gateOf(shop, couponId)).toEqual({ free: 5, reserved: 0 })
+    expect(await issuedOf(shop, couponId)).toBe(1)
+    expect((await issue(shop, couponId, users[1]!)).userId).toBe(users[1]!.id)
+  })
+
+  test("verify sees a gate that differs from the database", async () => {
+    const { keys } = await started()
+    await redis.sadd(keys.holders, nobody(1))
+    const report = await shop.verify()
+    expect(report.checks.filter(({ ok }) => !ok)).toMatchObject([
+      { name: "coupon gates", problems: [{ user: nobody(1), problem: "a holder in the gate only" }] }
+    ])
+    await redis.srem(keys.holders, nobody(1))
+  })
+})

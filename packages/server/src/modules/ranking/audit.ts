@@ -1,0 +1,111 @@
+import { type OrderId, TOP_SELLER_DAYS } from "@holdfast/domain"
+import { Clock, Effect, Option } from "effect"
+import { KeyNamespace } from "../../platform/db/key-namespace.ts"
+import { RedisStore } from "@holdfast/locks"
+import { IS_COMPLETE } from "./counting.ts"
+import { endOf, lastDays, rankingKeys, startOf } from "./keys.ts"
+import { type Sale, salesBetween } from "./repository.ts"
+
+/** How long an event may take from its commit into the ranking before its absence is a fault. */
+const ARRIVES_WITHIN_MS = 60_000
+
+const PAGE = 5_000
+
+export interface RankingAudit {
+  /** Sales that were looked at. */
+  readonly counted: number
+  readonly problems: ReadonlyArray<Readonly<Record<string, unknown>>>
+}
+
+/**
+ * Holds the ranking against the books, in the middle of a sale if need be: the counts must be the sum of exactly what
+ * Redis says it counted, all of that must be in the books, and what is in the books must be counted, save what is so
+ * young that it may be on its way. `undefined`: there is no Redis, or no complete ranking, to be wrong.
+ */
+export const auditRanking = Effect.gen(function* () {
+  const store = yield* Effect.serviceOption(RedisStore)
+  const installation = yield* Effect.serviceOption(KeyNamespace)
+  if (Option.isNone(store) || Option.isNone(installation)) return undefined
+  const prefix = yield* installation.value.prefix
+  const nowMs = yield* Clock.currentTimeMillis
+  const problems: Array<Record<string, unknown>> = []
+  let counted = 0
+  for (const day of lastDays(nowMs, TOP_SELLER_DAYS)) {
+    const ranking = yield* readDay(store.value, prefix, day)
+    if (ranking === undefined) return undefined
+    const sales = yield* allSales(day)
+    counted += sales.length
+    problems.push(...problemsOf(day, ranking, sales, nowMs - ARRIVES_WITHIN_MS))
+  }
+  return { counted, problems } satisfies RankingAudit
+})
+
+interface DayInRedis {
+  readonly counted: ReadonlySet<string>
+  readonly unitsOfSku: ReadonlyMap<string, number>
+}
+
+/** Both sets in one step, for the projector changes them in one. */
+const readDay = ({ client }: RedisStore["Service"], prefix: string, day: string) =>
+  Effect.tryPromise(async (): Promise<DayInRedis | undefined> => {
+    const keys = rankingKeys(prefix, day)
+    const reply = (await client.eval(
+      `${IS_COMPLETE}
+       if not isComplete(KEYS[1], KEYS[2], KEYS[3]) then return false end
+       return {redis.call('GET', KEYS[1]), redis.call('SMEMBERS', KEYS[2]), redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES')}`,
+      3,
+      keys.complete,
+      keys.counted,
+      keys.sold
+    )) as [string, ReadonlyArray<string>, ReadonlyArray<string>] | null
+    if (reply === null) return undefined
+    const [mark, counted, scores] = reply
+    const units = new Map(
+      scores.flatMap((sku, at) => (at % 2 === 0 ? [[sku, -Number(scores[at + 1])] as const] : []))
+    )
+    units.delete(mark)
+    return { counted: new Set(counted.filter((name) => name !== mark)), unitsOfSku: units }
+  }).pipe(Effect.catch(() => Effect.succeed(undefined)))
+
+/** Read after Redis: whatever was counted is committed by now. */
+const allSales = Effect.fnUntraced(function* (day: string) {
+  const sales: Array<Sale> = []
+  let after: OrderId | undefined
+  while (true) {
+    const page = yield* salesBetween(startOf(day), endOf(day), after, PAGE)
+    sales.push(...page)
+    after = page.at(-1)?.orderId
+    if (page.length < PAGE) return sales
+  }
+})
+
+const problemsOf = (
+  day: string,
+  { counted, unitsOfSku }: DayInRedis,
+  sales: ReadonlyArray<Sale>,
+  arrivedBefore: number
+) => {
+  const problems: Array<Record<string, unknown>> = []
+  const known = new Set<string>()
+  const expected = new Map<string, number>()
+  for (const sale of sales) {
+    const paid = `${sale.orderId}+`
+    const refunded = `${sale.orderId}-`
+    known.add(paid)
+    if (sale.refundedAt !== undefined) known.add(refunded)
+    if (!counted.has(paid) && sale.paidAt.getTime() < arrivedBefore)
+      problems.push({ day, order: sale.orderId, problem: "paid, but not counted" })
+    if (sale.refundedAt !== undefined && !counted.has(refunded) && sale.refundedAt.getTime() < arrivedBefore)
+      problems.push({ day, order: sale.orderId, problem: "refunded, but still counted" })
+    const sign = Number(counted.has(paid)) - Number(counted.has(refunded))
+    for (const { quantity, sku } of sale.items) expected.set(sku, (expected.get(sku) ?? 0) + sign * quantity)
+  }
+  for (const mark of counted)
+    if (!known.has(mark)) problems.push({ day, counted: mark, problem: "counted, but not in the books" })
+  for (const sku of new Set([...expected.keys(), ...unitsOfSku.keys()])) {
+    const [books, ranking] = [expected.get(sku) ?? 0, unitsOfSku.get(sku) ?? 0]
+    if (books !== ranking)
+      problems.push({ day, sku, books, ranking, problem: "other units than were counted" })
+  }
+  return problems
+}

@@ -1,0 +1,40 @@
+import { OrderId } from "@holdfast/domain"
+import { Effect } from "effect"
+import { invalidate } from "../../platform/cache/cache.ts"
+import { KeyNamespace } from "../../platform/db/key-namespace.ts"
+import { askRedis } from "@holdfast/locks"
+import { consumerOf } from "../../platform/outbox/consumer.ts"
+import type { OutboxEvent } from "../../platform/outbox/stream.ts"
+import { count, type Happening } from "./counting.ts"
+import { dayOf, RANKING_TAG } from "./keys.ts"
+import { salesOf } from "./repository.ts"
+
+const HAPPENINGS: Readonly<Record<string, Happening>> = { "order.paid": "paid", "order.refunded": "refunded" }
+
+/**
+ * Counts sales as they happen. An event only says which order it was about: what was sold, and on which day, is read
+ * from the books, so an event that comes again counts the same thing again, which changes nothing.
+ */
+const project = Effect.fnUntraced(function* (events: ReadonlyArray<OutboxEvent>) {
+  const { prefix } = yield* KeyNamespace
+  const name = yield* prefix
+  const orderIds = [...new Set(events.map((event) => OrderId.make(String(event.payload["orderId"]))))]
+  const sales = new Map((yield* salesOf(orderIds)).map((sale) => [String(sale.orderId), sale] as const))
+  yield* askRedis((client) =>
+    Promise.all(
+      events.map(async ({ payload, topic }) => {
+        const sale = sales.get(String(payload["orderId"]))
+        const happening = HAPPENINGS[topic]
+        if (sale !== undefined && happening !== undefined)
+          await count(client, name, dayOf(sale.paidAt), sale, happening)
+      })
+    )
+  )
+  yield* invalidate([RANKING_TAG])
+})
+
+export const rankingProjector = consumerOf({
+  group: "ranking",
+  topics: Object.keys(HAPPENINGS),
+  handle: project
+})

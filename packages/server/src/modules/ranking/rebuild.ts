@@ -1,0 +1,116 @@
+import { type OrderId, TOP_SELLER_DAYS } from "@holdfast/domain"
+import { Clock, Effect } from "effect"
+import { randomUUID } from "node:crypto"
+import { invalidate } from "../../platform/cache/cache.ts"
+import { KeyNamespace } from "../../platform/db/key-namespace.ts"
+import { askRedis } from "@holdfast/locks"
+import type { Job } from "../../platform/jobs/job.ts"
+import { count, IS_COMPLETE } from "./counting.ts"
+import { endOf, expiryOf, lastDays, RANKING_TAG, rankingKeys, startOf } from "./keys.ts"
+import { salesBetween } from "./repository.ts"
+
+/** Sales that are read at once. */
+const PAGE = 1_000
+
+/** A rebuild that has not read a page for this long is dead, and somebody else may begin. */
+const REBUILD_PAUSE_S = 60
+
+/** KEYS: complete, counted, sold. */
+const LOOK = `${IS_COMPLETE}
+return isComplete(KEYS[1], KEYS[2], KEYS[3]) and 1 or 0`
+
+/**
+ * Begins from nothing: where one of the keys was lost, the others say what is not so any more. KEYS: complete, counted,
+ * sold, rebuild. ARGV: the mark, how long it is good without a page, when the keys vanish.
+ */
+const BEGIN = `
+if not redis.call('SET', KEYS[4], ARGV[1], 'NX', 'EX', ARGV[2]) then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('ZADD', KEYS[3], 1, ARGV[1])
+redis.call('EXPIREAT', KEYS[2], ARGV[3])
+redis.call('EXPIREAT', KEYS[3], ARGV[3])
+return 1`
+
+/** Lets go of the rebuild, if it is still this one. KEYS: rebuild. ARGV: the mark. */
+const END = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`
+
+/** The same, and the day is complete. KEYS: rebuild, complete. ARGV: the mark, when the keys vanish. */
+const COMPLETE = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], ARGV[1], 'EXAT', ARGV[2])
+return redis.call('DEL', KEYS[1])`
+
+/**
+ * Makes the days of the ranking complete: a new day, one of which Redis forgot something, a fresh Redis. It counts all
+ * sales that the database knows, beside the projector, which may be counting the same ones: each counts once.
+ */
+export const rankingReconciler = {
+  name: "ranking reconciler",
+  everyMs: 1_000,
+  round: Effect.gen(function* () {
+    const { prefix } = yield* KeyNamespace
+    const name = yield* prefix
+    const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)
+    const known = yield* askRedis((client) =>
+      Promise.all(
+        days.map((day) => {
+          const { complete, counted, sold } = rankingKeys(name, day)
+          return client.eval(LOOK, 3, complete, counted, sold)
+        })
+      )
+    )
+    const missing = days.filter((_, index) => known[index] === 0)
+    yield* Effect.forEach(missing, (day) => rebuildDay(name, day), { discard: true })
+    return 0
+  })
+} satisfies Job<unknown>
+
+/** One process at a time, so that none begins again what another is about to complete. */
+const rebuildDay = Effect.fnUntraced(function* (prefix: string, day: string) {
+  const { complete, counted, rebuild, sold } = rankingKeys(prefix, day)
+  const mark = `rebuild ${randomUUID()}`
+  const expiresAt = expiryOf(day, TOP_SELLER_DAYS + 1)
+  const isOurs = yield* askRedis((client) =>
+    client.eval(BEGIN, 4, complete, counted, sold, rebuild, mark, REBUILD_PAUSE_S, expiresAt)
+  )
+  if (isOurs === 0) return
+  const sales = yield* countDay(prefix, day).pipe(
+    Effect.onError(() => Effect.ignore(askRedis((client) => client.eval(END, 1, rebuild, mark))))
+  )
+  yield* askRedis((client) => client.eval(COMPLETE, 2, rebuild, complete, mark, expiresAt))
+  yield* invalidate([RANKING_TAG])
+  yield* Effect.logInfo("the ranking of a day was rebuilt", { day, sales })
+})
+
+/** Reads the sales after the rebuild began: whatever was counted and thrown away then is committed by now. */
+const countDay = Effect.fnUntraced(function* (prefix: string, day: string) {
+  let after: OrderId | undefined
+  let counted = 0
+  while (true) {
+    const sales = yield* salesBetween(startOf(day), endOf(day), after, PAGE)
+    yield* askRedis((client) =>
+      Promise.all([
+        client.expire(rankingKeys(prefix, day).rebuild, REBUILD_PAUSE_S),
+        ...sales.map(async (sale) => {
+          await count(client, prefix, day, sale, "paid")
+          if (sale.refundedAt !== undefined) await count(client, prefix, day, sale, "refunded")
+        })
+      ])
+    )
+    counted += sales.length
+    after = sales.at(-1)?.orderId
+    if (sales.length < PAGE) return counted
+  }
+})
+
+/** Forgets the ranking of the last days; the reconciler makes it anew from the database. */
+export const forgetRanking = Effect.gen(function* () {
+  const { prefix } = yield* KeyNamespace
+  const name = yield* prefix
+  const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)
+  const keys = days.flatMap((day) => Object.values(rankingKeys(name, day)))
+  yield* askRedis((client) => client.del(...keys))
+})

@@ -1,0 +1,45 @@
+import { contract, PAGE_SIZE, TOP_SELLER_DAYS, type TopSellers } from "@holdfast/domain"
+import { Clock, Effect } from "effect"
+import { Cache } from "../../platform/cache/cache.ts"
+import { KeyNamespace } from "../../platform/db/key-namespace.ts"
+import { askRedis } from "@holdfast/locks"
+import type { Call } from "../../platform/trpc/adapter.ts"
+import { productNames } from "../catalog/service.ts"
+import { topOf } from "./counting.ts"
+import { lastDays, RANKING_TAG, startOf } from "./keys.ts"
+import { soldSince } from "./repository.ts"
+
+export const topSellers = Effect.fn("topSellers")(function* ({
+  input
+}: Call<typeof contract.products.topSellers>) {
+  const cache = yield* Cache
+  const limit = input.limit ?? PAGE_SIZE.default
+  const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)
+  const name = `top:${days.at(-1)}:${limit}`
+  const load = () => Effect.map(rank(days, limit), (ranking) => new Map([[name, ranking]]))
+  const kept = yield* cache.getMany([{ name, tag: RANKING_TAG }], load)
+  return kept.get(name) as TopSellers
+})
+
+const rank = Effect.fnUntraced(function* (days: ReadonlyArray<string>, limit: number) {
+  const sold = yield* soldInRedis(days, limit).pipe(
+    Effect.catchTag("RedisUnavailable", () => Effect.succeed(undefined)),
+    Effect.flatMap((ranking) =>
+      ranking === undefined ? soldSince(startOf(days[0]!), limit) : Effect.succeed(ranking)
+    )
+  )
+  const names = yield* productNames(sold.map(({ sku }) => sku))
+  const answer: TopSellers = {
+    from: days[0]!,
+    to: days.at(-1)!,
+    products: sold.map(({ sku, units }) => ({ sku, name: names.get(sku) ?? sku, unitsSold: units }))
+  }
+  return answer
+})
+
+/** A day that is not complete, or a Redis that does not answer, sends the question to the database. */
+const soldInRedis = Effect.fnUntraced(function* (days: ReadonlyArray<string>, limit: number) {
+  const { prefix } = yield* KeyNamespace
+  const name = yield* prefix
+  return yield* askRedis((client) => topOf(client, name, days, limit))
+})

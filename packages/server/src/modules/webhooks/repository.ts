@@ -1,0 +1,137 @@
+import { Effect } from "effect"
+import { sql } from "kysely"
+import { read } from "../../platform/db/database.ts"
+import { write } from "../../platform/db/transaction.ts"
+
+/** A delivery to be sent now. */
+export interface Delivery {
+  readonly id: number
+  readonly eventId: number
+  readonly topic: string
+  readonly body: string
+  /** This attempt included. */
+  readonly attempts: number
+}
+
+export interface NewDelivery {
+  readonly eventId: number
+  readonly topic: string
+  readonly body: string
+}
+
+/** One delivery an event: an event that comes again finds its row there. */
+export const insertDeliveries = (deliveries: ReadonlyArray<NewDelivery>) =>
+  read((db, options) =>
+    db
+      .insertInto("webhook_deliveries")
+      .ignore()
+      .values(deliveries.map(({ body, eventId, topic }) => ({ event_id: eventId, topic, body })))
+      .execute(options)
+  )
+
+const now = sql<Date>`utc_timestamp(3)`
+const inMs = (ms: number) => sql<Date>`utc_timestamp(3) + interval ${Math.round(ms) * 1_000} microsecond`
+
+/**
+ * Takes deliveries that are due for `leaseMs`: until then nobody else sends them, and if this process dies, somebody
+ * does then. Rows that another process is taking are skipped.
+ */
+export const takeDue = (limit: number, leaseMs: number) =>
+  Effect.gen(function* () {
+    const due = yield* write((tx, options) =>
+      tx
+        .selectFrom("webhook_deliveries")
+        .select(["id", "event_id", "topic", "body", "attempts"])
+        .where("status", "=", "pending")
+        .where("next_attempt_at", "<=", now)
+        .orderBy("next_attempt_at")
+        .limit(limit)
+        .forUpdate()
+        .skipLocked()
+        .execute(options)
+    )
+    if (due.length > 0) {
+      const ids = due.map(({ id }) => id)
+      yield* write((tx, options) =>
+        tx
+          .updateTable("webhook_deliveries")
+          .set({
+            attempts: sql<number>`attempts + 1`,
+            last_attempt_at: now,
+            next_attempt_at: inMs(leaseMs),
+            last_error: "no answer was recorded"
+          })
+          .where("id", "in", ids)
+          .execute(options)
+      )
+    }
+    return due.map(({ attempts, body, event_id, id, topic }): Delivery => ({
+      id,
+      eventId: event_id,
+      topic,
+      body,
+      attempts: attempts + 1
+    }))
+  })
+
+export const markDelivered = (id: number) =>
+  read((db, options) =>
+    db
+      .updateTable("webhook_deliveries")
+      .set({ status: "delivered", last_error: null })
+      .where("id", "=", id)
+      .execute(options)
+  )
+
+/** A failed attempt: tried again later, or given up. Another process may have delivered it meanwhile: then it stays. */
+export const markFailed = (id: number, error: string, retryAfterMs: number | undefined) =>
+  read((db, options) =>
+    db
+      .updateTable("webhook_deliveries")
+      .set({
+        status: retryAfterMs === undefined ? "dead" : "pending",
+        last_error: error.slice(0, 200),
+        ...(retryAfterMs === undefined ? {} : { next_attempt_at: inMs(retryAfterMs) })
+      })
+      .where("id", "=", id)
+      .where("status", "=", "pending")
+      .execute(options)
+  )
+
+export const listDead = (before: number | undefined, limit: number) =>
+  read((db, options) =>
+    db
+      .selectFrom("webhook_deliveries")
+      .select(["id", "event_id", "topic", "body", "attempts", "last_error", "last_attempt_at"])
+      .where("status", "=", "dead")
+      .$if(before !== undefined, (query) => query.where("id", "<", before as number))
+      .orderBy("id", "desc")
+      .limit(limit)
+      .execute(options)
+  )
+
+/** Makes a dead letter due again, with all its attempts before it. */
+export const revive = (id: number) =>
+  write((tx, options) =>
+    tx
+      .updateTable("webhook_deliveries")
+      .set({ status: "pending", attempts: 0, next_attempt_at: now })
+      .where("id", "=", id)
+      .where("status", "=", "dead")
+      .executeTakeFirst(options)
+  ).pipe(Effect.map((result) => result.numUpdatedRows === 1n))
+
+export const deleteDelivered = (olderThanMs: number, limit: number) =>
+  write((tx, options) =>
+    tx
+      .deleteFrom("webhook_deliveries")
+      .where("status", "=", "delivered")
+      .where(
+        "next_attempt_at",
+        "<",
+        sql<Date>`utc_timestamp(3) - interval ${olderThanMs * 1_000} microsecond`
+      )
+      .orderBy("id")
+      .limit(limit)
+      .execute(options)
+  )

@@ -1,0 +1,127 @@
+import { Clock, Data, Effect, Redacted } from "effect"
+import { ServerConfig, type ServerSettings, type WebhookSettings } from "../../config.ts"
+import { inTransaction } from "../../platform/db/transaction.ts"
+import { consumerOf } from "../../platform/outbox/consumer.ts"
+import { asLeader } from "../../platform/jobs/leader.ts"
+import type { Job } from "../../platform/jobs/job.ts"
+import {
+  deleteDelivered,
+  type Delivery,
+  insertDeliveries,
+  markDelivered,
+  markFailed,
+  takeDue
+} from "./repository.ts"
+import { sign, SIGNATURE_HEADER } from "./signature.ts"
+
+/** Deliveries that a process sends at once. */
+const CONCURRENCY = 10
+
+/** How long a delivery is another process's business beyond the receiver's timeout. */
+const LEASE_MARGIN_MS = 10_000
+
+const LONGEST_RETRY_MS = 3_600_000
+
+/** Whoever has no webhook has no deliveries either. */
+export const webhookJobs = ({ webhook }: ServerSettings) =>
+  webhook === undefined ? [] : [intake, sender(webhook), cleaner]
+
+/** Makes a delivery of every event that the receiver gets. */
+const intake = consumerOf({
+  group: "webhooks",
+  topics: ["order.paid"],
+  handle: (events) =>
+    insertDeliveries(
+      events.map(({ eventId, payload, topic }) => ({
+        eventId,
+        topic,
+        body: JSON.stringify({ eventId, topic, ...payload })
+      }))
+    )
+})
+
+/**
+ * Posts what is due. No transaction is open while the receiver thinks: a delivery is taken for a while, sent, and its
+ * outcome written down. A crash in between sends it again, so receivers go by the event's number.
+ */
+const sender = (webhook: WebhookSettings) =>
+  ({
+    name: "webhook sender",
+    everyMs: 250,
+    round: Effect.gen(function* () {
+      const due = yield* inTransaction(takeDue(CONCURRENCY, webhook.timeoutMs + LEASE_MARGIN_MS))
+      yield* Effect.forEach(due, (delivery) => deliver(webhook, delivery), {
+        concurrency: CONCURRENCY,
+        discard: true
+      })
+      return due.length
+    })
+  }) satisfies Job<unknown>
+
+class DeliveryFailed extends Data.TaggedError("DeliveryFailed")<{ readonly why: string }> {}
+
+const deliver = (webhook: WebhookSettings, delivery: Delivery) =>
+  post(webhook, delivery).pipe(
+    Effect.andThen(markDelivered(delivery.id)),
+    Effect.catchTag("DeliveryFailed", ({ why }) => {
+      const isLast = delivery.attempts >= webhook.maximumAttempts
+      const retryAfterMs = isLast ? undefined : backoffMs(webhook, delivery.attempts)
+      return Effect.logWarning(isLast ? "a webhook was given up" : "a webhook failed", {
+        eventId: delivery.eventId,
+        attempt: delivery.attempts,
+        why
+      }).pipe(Effect.andThen(markFailed(delivery.id, why, retryAfterMs)))
+    })
+  )
+
+/** Doubles with each attempt; a little chance keeps a receiver that comes back from being run over. */
+const backoffMs = ({ firstRetryMs }: WebhookSettings, attempts: number): number =>
+  Math.min(LONGEST_RETRY_MS, firstRetryMs * 2 ** (attempts - 1)) * (0.8 + Math.random() * 0.4)
+
+/** Anything but a 2xx in time is a failure, a redirect too: events go where they were told to. */
+const post = Effect.fnUntraced(function* (webhook: WebhookSettings, { body, eventId, topic }: Delivery) {
+  const signature = sign(Redacted.value(webhook.secret), body, yield* Clock.currentTimeMillis)
+  const status = yield* Effect.tryPromise({
+    try: async (signal) => {
+      const response = await fetch(webhook.url, {
+        method: "POST",
+        redirect: "manual",
+        headers: {
+          "content-type": "application/json",
+          "holdfast-event": String(eventId),
+          "holdfast-topic": topic,
+          [SIGNATURE_HEADER]: signature
+        },
+        body,
+        signal
+      })
+      await response.body?.cancel()
+      return response.status
+    },
+    catch: (cause) => new DeliveryFailed({ why: reasonOf(cause) })
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: webhook.timeoutMs,
+      orElse: () => Effect.fail(new DeliveryFailed({ why: `no answer within ${webhook.timeoutMs} ms` }))
+    })
+  )
+  if (status < 200 || status > 299) return yield* new DeliveryFailed({ why: `answered ${status}` })
+})
+
+/** `fetch` hides what happened in the cause of its error. */
+const reasonOf = (error: unknown): string => {
+  const { cause } = error as { readonly cause?: { readonly code?: string } }
+  return `not reached: ${cause?.code ?? (error instanceof Error ? error.message : String(error))}`
+}
+
+const cleaner = {
+  name: "webhook cleaner",
+  everyMs: 30_000,
+  round: asLeader("webhook cleaner", 30_000, () =>
+    Effect.gen(function* () {
+      const { retentionMs } = yield* ServerConfig
+      yield* deleteDelivered(retentionMs, 20_000)
+      return 0
+    })
+  )
+} satisfies Job<unknown>

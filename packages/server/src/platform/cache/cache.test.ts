@@ -1,0 +1,263 @@
+import { contract } from "@holdfast/domain"
+import { eventually } from "@holdfast/testkit"
+import { Effect } from "effect"
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
+import { cacheInvalidator } from "../../modules/catalog/cache-invalidation.ts"
+import { type PrivateRedis, startPrivateRedis } from "../../../test/private-redis.ts"
+import type { RunningServer } from "../../server.ts"
+import { drain } from "../../../test/rounds.ts"
+import { Shop, type TestUser } from "../../../test/shop.ts"
+import { outboxRelay } from "../outbox/relay.ts"
+import { Cache, type CacheKey, invalidate } from "./cache.ts"
+
+const FRESH_MS = 3_600_000
+
+describe("the cache", () => {
+  let redis: PrivateRedis
+  let shop: Shop
+  let beside: RunningServer
+  let user: TestUser
+  beforeAll(async () => {
+    redis = await startPrivateRedis()
+    shop = await Shop.open({
+      servers: 2,
+      redisUrl: redis.url,
+      settings: { cache: { freshMs: FRESH_MS, staleMs: FRESH_MS } }
+    })
+    beside = await shop.openBeside()
+    user = await shop.newUser(1_000_000)
+  })
+  afterEach(() => shop.expectRightBooks())
+  afterAll(async () => {
+    await shop.stop()
+    await redis.stop()
+  })
+
+  /** On the first server, or on the one beside it. */
+  const run = <A, E>(effect: Effect.Effect<A, E, Cache>, server = 0) =>
+    (server === 0 ? shop.servers[0] : beside).runtime.runPromise(effect)
+  const get = (keys: ReadonlyArray<CacheKey>, load: () => Promise<Record<string, unknown>>, server = 0) =>
+    run(
+      Cache.use((cache) =>
+        cache.getMany(keys, () =>
+          Effect.map(Effect.promise(load), (values) => new Map(Object.entries(values)))
+        )
+      ),
+      server
+    )
+  const key = (name: string): CacheKey => ({ name, tag: `tag of ${name}` })
+  const order = (sku: string, buyer = user) =>
+    shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, buyer)
+
+  describe("of the shop", () => {
+    // Known from comparable systems: a list that shows the old stock after one's own order.
+    test("lists, products and balances show one's own writes at once, on whatever server they are asked", async () => {
+      const sku = await shop.newProduct("own", 100, 10)
+      const listed = async () =>
+        (await shop.ok(contract.products.page, { limit: 100 })).items.find((item) => item.sku === sku)?.stock
+      for (let n = 1; n <= 20; n++) {
+        expect(await listed()).toBe(100 - n + 1)
+        const { id } = await order(sku)
+        expect(await listed()).toBe(100 - n)
+        expect(await shop.stockOf(sku)).toBe(100 - n)
+        const before = (await shop.ok(contract.points.balance, {}, user)).balance
+        await shop.ok(contract.payments.process, { orderId: id }, user)
+        expect(await shop.ok(contract.points.balance, {}, user)).toEqual({ balance: before - 10 })
+      }
+      const last = await order(sku)
+      await shop.ok(contract.orders.cancel, { orderId: last.id }, user)
+      expect(await listed()).toBe(80)
+      await shop.ok(contract.admin.adjustStock, { sku, delta: 5, reason: "delivery" }, shop.admin)
+      expect(await listed()).toBe(85)
+      const other = await shop.newProduct("own-2", 7)
+      const { items } = await shop.ok(contract.products.page, { limit: 100 })
+      expect(items.find((item) => item.sku === other)?.stock).toBe(7)
+    })
+
+    // Guarantees: whatever a request has answered, every later read sees, by anybody.
+    test("8 buyers and 8 readers at once: nobody reads more stock than was left when they asked", async () => {
+      const sku = await shop.newProduct("linear", 1_000, 10)
+      const buyers = await shop.newUsers(8)
+      let sold = 0
+      const sale = { isOver: false }
+      const readers = Array.from({ length: 8 }, async () => {
+        let reads = 0
+        while (!sale.isOver) {
+          const leftAtMost = 1_000 - sold
+          expect(await shop.stockOf(sku)).toBeLessThanOrEqual(leftAtMost)
+          reads += 1
+        }
+        return reads
+      })
+      await Promise.all(
+        buyers.map(async (buyer) => {
+          for (let n = 0; n < 20; n++) {
+            await order(sku, buyer)
+            sold += 1
+          }
+        })
+      )
+      sale.isOver = true
+      expect((await Promise.all(readers)).every((reads) => reads > 0)).toBe(true)
+      expect(await shop.stockOf(sku)).toBe(1_000 - 160)
+    })
+
+    test("a process that died between its commit and the invalidation: the event makes up for it", async () => {
+      const sku = await shop.newProduct("late", 10)
+      expect(await shop.stockOf(sku)).toBe(10)
+      await drain(shop.servers[0], outboxRelay, cacheInvalidator)
+      expect(await shop.stockOf(sku)).toBe(10)
+      const connection = await shop.sql.getConnection()
+      await connection.beginTransaction()
+      await connection.query("UPDATE products SET stock = 9 WHERE sku = ?", [sku])
+      await connection.query(
+        "INSERT INTO stock_ledger (sku, delta, kind, reason) VALUES (?, -1, 'adjustment', 'a dying process')",
+        [sku]
+      )
+      await connection.query("INSERT INTO outbox (topic, payload) VALUES ('stock.adjusted', ?)", [
+        JSON.stringify({ skus: [sku] })
+      ])
+      await connection.commit()
+      connection.release()
+      expect(await shop.stockOf(sku)).toBe(10)
+      await drain(shop.servers[0], outboxRelay, cacheInvalidator)
+      expect(await shop.stockOf(sku)).toBe(9)
+    })
+
+    test("Redis is gone: everything is read from the database, and right", async () => {
+      const sku = await shop.newProduct("without", 10)
+      expect(await shop.stockOf(sku)).toBe(10)
+      await redis.service.kill()
+      await order(sku)
+      expect(await shop.stockOf(sku)).toBe(9)
+      expect(await shop.ok(contract.points.balance, {}, user)).toMatchObject({ balance: expect.any(Number) })
+      await redis.service.restart()
+    })
+  })
+
+  describe("by itself", () => {
+    beforeAll(() => eventually(() => redis.client.ping(), { deadlineMs: 20_000 }))
+    beforeAll(async () => {
+      for (const server of [0, 1])
+        await eventually(
+          async () => {
+            await run(invalidate(["warm"]), server)
+            await get([{ name: "warm", tag: "warm" }], async () => ({ warm: 1 }), server)
+            let loads = 0
+            await get([{ name: "warm", tag: "warm" }], async () => ({ warm: ++loads }), server)
+            expect(loads).toBe(0)
+          },
+          { deadlineMs: 20_000 }
+        )
+    })
+
+    test("loads once, keeps, and loads again after an invalidation by another server", async () => {
+      let loads = 0
+      const load = async () => ({ a: ++loads })
+      expect((await get([key("a")], load)).get("a")).toBe(1)
+      expect((await get([key("a")], load, 1)).get("a")).toBe(1)
+      await run(invalidate([key("a").tag]), 1)
+      expect((await get([key("a")], load)).get("a")).toBe(2)
+    })
+
+    // Guarantees: a Redis without memory drops keys one by one; an old entry does not count again without its version.
+    test("an entry that was invalidated does not come back when Redis drops the version of its tag", async () => {
+      await get([key("v")], async () => ({ v: "old" }))
+      const [entryKey] = await redis.client.keys("*e:v")
+      const old = await redis.client.get(entryKey!)
+      await run(invalidate([key("v").tag]))
+      await redis.client.set(entryKey!, old!)
+      const [versionKey] = await redis.client.keys("*v:tag of v")
+      expect(await redis.client.del(versionKey!)).toBe(1)
+      expect((await get([key("v")], async () => ({ v: "new" }))).get("v")).toBe("new")
+    })
+
+    // Guarantees: the version is read before the database, so a slow reader keeps nothing that was changed meanwhile.
+    test("what was read before an invalidation is never kept for those who come after it", async () => {
+      const started = Promise.withResolvers<void>()
+      const mayEnd = Promise.withResolvers<void>()
+      const slow = get([key("b")], async () => {
+        started.resolve()
+        await mayEnd.promise
+        return { b: "old" }
+      })
+      await started.promise
+      await run(invalidate([key("b").tag]), 1)
+      const after = get([key("b")], async () => ({ b: "new" }))
+      expect((await after).get("b")).toBe("new")
+      mayEnd.resolve()
+      expect((await slow).get("b")).toBe("old")
+      expect((await get([key("b")], async () => ({ b: "newer" }), 1)).get("b")).not.toBe("old")
+    })
+
+    test("100 readers on two servers at once: one load", async () => {
+      let loads = 0
+      const load = async () => {
+        loads += 1
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        return { c: "c" }
+      }
+      const values = await Promise.all(Array.from({ length: 100 }, (_, n) => get([key("c")], load, n % 2)))
+      expect(values.every((value) => value.get("c") === "c")).toBe(true)
+      expect(loads).toBe(1)
+    })
+
+    test("a load that fails fails its caller; the others ask for themselves", async () => {
+      let loads = 0
+      const load = async () => {
+        loads += 1
+        if (loads === 1) {
+          await new Promise((resolve) => setTimeout(resolve, 50))
+          throw new Error("no")
+        }
+        return { d: loads }
+      }
+      const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => get([key("d")], load)))
+      expect(outcomes.filter(({ status }) => status === "rejected")).toHaveLength(1)
+      expect((await get([key("d")], load)).get("d")).toBeGreaterThan(1)
+    })
+
+    test("what is past its time is given once more, and fetched anew behind it", async () => {
+      let loads = 0
+      const load = async () => ({ e: ++loads })
+      await get([key("e")], load)
+      const [entryKey] = await redis.client.keys("*e:e")
+      const entry = JSON.parse((await redis.client.get(entryKey!))!) as { freshUntilMs: number }
+      await redis.client.set(entryKey!, JSON.stringify({ ...entry, freshUntilMs: 0 }))
+      expect((await get([key("e")], load)).get("e")).toBe(1)
+      await eventually(async () => expect((await get([key("e")], load)).get("e")).toBe(2))
+    })
+
+    test("what is past its time and was invalidated is not given any more", async () => {
+      await get([key("f")], async () => ({ f: "old" }))
+      const [entryKey] = await redis.client.keys("*e:f")
+      const entry = JSON.parse((await redis.client.get(entryKey!))!) as { freshUntilMs: number }
+      await redis.client.set(entryKey!, JSON.stringify({ ...entry, freshUntilMs: 0 }))
+      await run(invalidate([key("f").tag]))
+      expect((await get([key("f")], async () => ({ f: "new" }))).get("f")).toBe("new")
+    })
+
+    test("what somebody else has left under a name counts as nothing", async () => {
+      await get([key("g")], async () => ({ g: 1 }))
+      const [entryKey] = await redis.client.keys("*e:g")
+      await redis.client.set(entryKey!, "{not json")
+      expect((await get([key("g")], async () => ({ g: 2 }))).get("g")).toBe(2)
+    })
+
+    test("of several names only the missing ones are loaded, and what is absent is not kept", async () => {
+      await get([key("h")], async () => ({ h: 1 }))
+      let asked: ReadonlyArray<string> = []
+      const values = await run(
+        Cache.use((cache) =>
+          cache.getMany([key("h"), key("i"), key("j")], (names) => {
+            asked = names
+            return Effect.succeed(new Map([["i", 2]]))
+          })
+        )
+      )
+      expect(asked).toEqual(["i", "j"])
+      expect(Object.fromEntries(values)).toEqual({ h: 1, i: 2 })
+      expect((await get([key("j")], async () => ({ j: 3 }))).get("j")).toBe(3)
+    })
+  })
+})

@@ -1,0 +1,125 @@
+import { ServiceUnavailable } from "@holdfast/domain"
+import { Context, Effect, Layer, Schedule } from "effect"
+import { CompiledQuery, type ControlledTransaction } from "kysely"
+import type { LockFree } from "@holdfast/locks"
+import { makeInTransaction, type TransactionBackend } from "@holdfast/locks"
+import { BUSY_RETRY_AFTER_MS, Database, statement, type StatementOptions, unavailable } from "./database.ts"
+import type { DB } from "./tables.ts"
+import { DatabaseUnavailable, type SqlError, UniqueViolation, WriteConflict } from "./sql-errors.ts"
+
+/** The open transaction. Only {@link inTransaction} provides it, so a query that needs one cannot run without. */
+export class Tx extends Context.Service<Tx, ControlledTransaction<DB>>()("@holdfast/server/Tx") {}
+
+/** How often a transaction that lost a conflict starts over, and how long it stays out of the others' way. */
+const CONFLICT_RETRIES = 3
+const conflictBackoff = Schedule.exponential("10 millis").pipe(Schedule.jittered)
+
+/** How long a caller waits for its ROLLBACK when the database does not answer; it goes on in the background. */
+const ROLLBACK_WAIT_MS = 2_000
+
+/**
+ * Opens transactions. It stays in the requirements of everything that opens one, so that a transaction inside of
+ * another does not compile.
+ */
+export class Transactions extends Context.Service<
+  Transactions,
+  TransactionBackend<ControlledTransaction<DB>, WriteConflict | DatabaseUnavailable>
+>()("@holdfast/server/Transactions") {
+  static readonly layer: Layer.Layer<Transactions, never, Database> = Layer.effect(
+    Transactions,
+    Effect.map(Database, (database) => ({
+      begin: Effect.provideService(begin, Database, database),
+      commit,
+      rollback,
+      fence: fenceStatement
+    }))
+  )
+}
+
+/**
+ * Runs the body in one transaction: commits when it succeeds, rolls back when it fails or is interrupted. A deadlock
+ * (1213) or a lock wait timeout (1205) starts the whole body over, up to three times. The body may run several times,
+ * so it does nothing but SQL. When the connection is lost at COMMIT nobody knows what became of it: the caller gets
+ * `ServiceUnavailable`, and the repeated request finds the answer by its idempotency key.
+ *
+ * A body that takes a lock or opens another transaction does not compile: locks come first, see `withLock`.
+ */
+export const inTransaction = <A, E, R>(
+  body: Effect.Effect<A, E, R> & LockFree<R, Transactions>
+): Effect.Effect<
+  A,
+  Exclude<E, WriteConflict | DatabaseUnavailable> | ServiceUnavailable,
+  Exclude<R, Tx> | Database | Transactions
+> =>
+  Effect.gen(function* () {
+    const { connected } = yield* Database
+    return yield* connected(attempt(body)).pipe(
+      Effect.retry({
+        while: (error) => error instanceof WriteConflict,
+        times: CONFLICT_RETRIES,
+        schedule: conflictBackoff
+      }),
+      Effect.catch((error) => {
+        if (error instanceof WriteConflict) {
+          return Effect.fail(new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS }))
+        }
+        if (error instanceof DatabaseUnavailable) return unavailable(error)
+        return Effect.fail(error as Exclude<typeof error, WriteConflict | DatabaseUnavailable>)
+      })
+    )
+  })
+
+const attempt = makeInTransaction(Tx, Transactions)
+
+/** After a failed COMMIT the ROLLBACK gives the connection back; the pool closes it instead of using it again. */
+const commit = (tx: ControlledTransaction<DB>): Effect.Effect<void, WriteConflict | DatabaseUnavailable> =>
+  statement(() => tx.commit().execute()).pipe(
+    Effect.tapError(() => rollback(tx)),
+    Effect.catchTag("UniqueViolation", Effect.die)
+  )
+
+/** When it is interrupted while the connection is still on its way, the transaction ends as soon as it is there. */
+const begin = Effect.gen(function* () {
+  const { kysely } = yield* Database
+  return yield* Effect.callback<ControlledTransaction<DB>, WriteConflict | DatabaseUnavailable>((resume) => {
+    const started = kysely.startTransaction().execute()
+    const outcome = statement(() => started).pipe(Effect.catchTag("UniqueViolation", Effect.die))
+    const settle = () => resume(outcome)
+    started.then(settle, settle)
+    return Effect.sync(() => void started.then((tx) => tx.rollback().execute()).catch(() => {}))
+  })
+})
+
+/** A failed ROLLBACK is no failure of the request: the pool closes that connection, and the database rolls back. */
+const rollback = (tx: ControlledTransaction<DB>): Effect.Effect<void> =>
+  Effect.promise(() =>
+    Promise.race([
+      tx
+        .rollback()
+        .execute()
+        .then(
+          () => {},
+          () => {}
+        ),
+      new Promise<void>((resolve) => setTimeout(resolve, ROLLBACK_WAIT_MS).unref())
+    ])
+  )
+
+/** The statement by which a fenced lock proves that it is the latest; MySQL hands its token back as the insert id. */
+const fenceStatement =
+  (tx: ControlledTransaction<DB>) => (text: string, parameters: ReadonlyArray<unknown>) =>
+    statement((options) => tx.executeQuery(CompiledQuery.raw(text, [...parameters]), options)).pipe(
+      Effect.map(({ insertId }) => Number(insertId ?? 0)),
+      Effect.catchTag("UniqueViolation", Effect.die)
+    )
+
+/** A statement of the open transaction. A unique violation here is a bug; see {@link writeUnique}. */
+export const write = <A>(
+  run: (tx: ControlledTransaction<DB>, options: StatementOptions) => Promise<A>
+): Effect.Effect<A, WriteConflict | DatabaseUnavailable, Tx> =>
+  writeUnique(run).pipe(Effect.catchTag("UniqueViolation", (error: UniqueViolation) => Effect.die(error)))
+
+/** A statement that a unique key may refuse: the feature says what that means. */
+export const writeUnique = <A>(
+  run: (tx: ControlledTransaction<DB>, options: StatementOptions) => Promise<A>
+): Effect.Effect<A, SqlError, Tx> => Effect.flatMap(Tx, (tx) => statement((options) => run(tx, options)))

@@ -1,0 +1,52 @@
+import { InvalidInput, Unauthenticated } from "@holdfast/domain"
+import type { FastifyRequest } from "fastify"
+import { Effect, type ManagedRuntime, Result } from "effect"
+import type { Caller } from "../trpc/request.ts"
+import type { RpcContext } from "../trpc/trpc.ts"
+
+/** Finds out whose access token it is. */
+export type Authenticate<R> = (token: string) => Effect.Effect<Caller, Unauthenticated, R>
+
+/** Printable ASCII: what the column of the keys holds, and what a log line can show. */
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
+
+/** What tRPC gives: the request, and what a client that cannot set headers sent along with a subscription. */
+interface ContextSource {
+  readonly req: FastifyRequest
+  readonly info: { readonly connectionParams: Readonly<Record<string, string | undefined>> | null }
+}
+
+/**
+ * Reads what the headers say. A bad token is an error only for the procedures that need one. A browser's event source
+ * cannot set headers, so a subscription may carry its `authorization` among tRPC's connection parameters.
+ */
+export const makeContext =
+  <R>(
+    runtime: ManagedRuntime.ManagedRuntime<R, never>,
+    authenticate: Authenticate<R>,
+    closing: AbortSignal
+  ) =>
+  async ({ info, req }: ContextSource): Promise<RpcContext> => {
+    const authorization = req.headers.authorization ?? info.connectionParams?.["authorization"]
+    return {
+      requestId: req.id,
+      idempotencyKey: idempotencyKeyOf(req.headers["idempotency-key"]),
+      caller: await runtime.runPromise(Effect.result(callerOf(authorization, authenticate))),
+      closing
+    }
+  }
+
+const callerOf = <R>(header: string | undefined, authenticate: Authenticate<R>) => {
+  if (header === undefined) return Effect.fail(new Unauthenticated({ reason: "missing" }))
+  const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(header)?.[1]
+  return token === undefined ? Effect.fail(new Unauthenticated({ reason: "malformed" })) : authenticate(token)
+}
+
+const idempotencyKeyOf = (
+  header: string | ReadonlyArray<string> | undefined
+): Result.Result<string | undefined, InvalidInput> => {
+  if (header === undefined) return Result.succeed(undefined)
+  if (typeof header === "string" && IDEMPOTENCY_KEY.test(header)) return Result.succeed(header)
+  const message = "must be 1 to 255 printable ASCII characters without blanks"
+  return Result.fail(new InvalidInput({ issues: [{ path: "idempotency-key", message }] }))
+}

@@ -1,0 +1,29 @@
+import { Effect } from "effect"
+import { sql } from "kysely"
+import { ServerConfig } from "../../config.ts"
+import { write } from "../db/transaction.ts"
+import { asLeader } from "../jobs/leader.ts"
+import type { Job } from "../jobs/job.ts"
+
+/** Rows that one round deletes: few enough to hold no lock for long. */
+const BATCH = 20_000
+
+/** Forgets the answers of old idempotency keys: whoever repeats a request does so within days. */
+export const idempotencyKeyCleaner = {
+  name: "idempotency key cleaner",
+  everyMs: 30_000,
+  round: asLeader("idempotency key cleaner", 30_000, () =>
+    Effect.gen(function* () {
+      const { retentionMs } = yield* ServerConfig
+      yield* write((tx, options) =>
+        tx
+          .deleteFrom("idempotency_keys")
+          .where("created_at", "<", sql<Date>`utc_timestamp(3) - interval ${retentionMs * 1_000} microsecond`)
+          .orderBy("created_at")
+          .limit(BATCH)
+          .execute(options)
+      )
+      return 0
+    })
+  )
+} satisfies Job<unknown>

@@ -1,0 +1,240 @@
+import {
+  type Access,
+  type DecodedInputOf,
+  type DomainError,
+  type ErrorOf,
+  Forbidden,
+  type InputOf,
+  type OutputOf,
+  type Procedure,
+  ServiceUnavailable,
+  Unauthenticated
+} from "@holdfast/domain"
+import {
+  tracked,
+  TRPCError,
+  type TRPCMutationProcedure,
+  type TRPCQueryProcedure,
+  type TRPCSubscriptionProcedure
+} from "@trpc/server"
+import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema, Stream } from "effect"
+import type { SubscriptionEvent } from "./events.ts"
+import type { Caller, RequestInfo } from "./request.ts"
+import { type RpcContext, trpc } from "./trpc.ts"
+import { classOf, Declared, invalidInputOf, type WireError } from "./errors.ts"
+
+/** What a handler gets: the decoded input, the caller where the procedure asks for one, the request. */
+export interface Call<P extends Procedure> {
+  readonly input: DecodedInputOf<P>
+  readonly caller: P["access"] extends "public" ? undefined : Caller
+  readonly request: RequestInfo
+}
+
+/**
+ * The business of one procedure: an answer, or a subscription's answers. A failure that the contract does not declare
+ * does not compile.
+ */
+export type Handler<P extends Procedure, R> = (
+  call: Call<P>
+) => P["kind"] extends "subscription"
+  ? Stream.Stream<SubscriptionEvent<OutputOf<P>>, ErrorOf<P>, R>
+  : Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
+
+/** The tRPC procedure that a contract's procedure becomes. */
+export type Implemented<P extends Procedure> = P["kind"] extends "subscription"
+  ? TRPCSubscriptionProcedure<StreamDefinition<P>>
+  : P["kind"] extends "query"
+    ? TRPCQueryProcedure<Definition<P>>
+    : TRPCMutationProcedure<Definition<P>>
+
+export interface StreamDefinition<P extends Procedure> extends Omit<Definition<P>, "output"> {
+  readonly output: AsyncIterable<ReturnType<typeof tracked<P["output"]["Encoded"]>>, void, unknown>
+}
+
+export interface Definition<P extends Procedure> {
+  readonly input: InputOf<P>
+  readonly output: P["output"]["Encoded"]
+  readonly meta: object
+  readonly errorShape: WireError<P>
+}
+
+/** A request that takes longer than this is interrupted and told to come back; its transaction rolls back. */
+const REQUEST_DEADLINE_MS = 30_000
+const LATE_RETRY_AFTER_MS = 1_000
+
+/**
+ * The only place where Effect and tRPC meet. Decodes the input, checks the access, runs the handler as a fiber that
+ * the request's abort signal interrupts, encodes the output. Declared failures travel as data; anything else is
+ * masked as an internal error and logged with the request's id. What a subscription fails with travels in its stream,
+ * because a browser's event source cannot read the body of an error response.
+ */
+export const makeImplement =
+  <R>(runtime: ManagedRuntime.ManagedRuntime<R, never>, callers: Callers<NoInfer<R>>) =>
+  <P extends Procedure>(procedure: P, handler: Handler<P, R>): Implemented<P> => {
+    const decode = Schema.decodeUnknownEffect(procedure.input, { errors: "all" })
+    const encode = Schema.encodeEffect(procedure.output)
+
+    const callOf = Effect.fnUntraced(function* (input: unknown, ctx: RpcContext) {
+      const caller = yield* authorise(procedure.access, ctx)
+      const decoded = yield* decode(input ?? {}).pipe(Effect.mapError(invalidInputOf))
+      const request = {
+        requestId: ctx.requestId,
+        idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
+        lastEventId: lastEventIdOf(input)
+      }
+      return { input: decoded, caller: caller as never, request } satisfies Call<P>
+    })
+
+    const answer = (input: unknown, ctx: RpcContext) =>
+      Effect.gen(function* () {
+        const call = yield* callOf(input, ctx)
+        const output = yield* (handler as AnswerHandler<P, R>)(call).pipe(
+          Effect.catchCause((cause) => deletedOr(callers, call.caller, cause))
+        )
+        return yield* encode(output).pipe(Effect.orDie)
+      }).pipe(
+        Effect.timeoutOrElse({
+          duration: REQUEST_DEADLINE_MS,
+          orElse: () =>
+            Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`).pipe(
+              Effect.andThen(Effect.fail(new ServiceUnavailable({ retryAfterMs: LATE_RETRY_AFTER_MS })))
+            )
+        })
+      )
+
+    const resolve = async ({ ctx, input, path, signal }: ResolverOptions) => {
+      const traced = answer(input, ctx).pipe(
+        Effect.tapCause((cause) => logUnexpected(procedure, cause)),
+        Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
+      )
+      const exit = await runtime.runPromiseExit(traced, { signal })
+      if (Exit.isSuccess(exit)) return exit.value
+      throw toTrpcError(procedure, exit.cause)
+    }
+
+    async function* subscribe({ ctx, input, path, signal }: ResolverOptions) {
+      const answers = Stream.unwrap(Effect.map(callOf(input, ctx), handler as StreamHandler<P, R>)).pipe(
+        Stream.mapEffect(({ data, id }) =>
+          encode(data).pipe(
+            Effect.orDie,
+            Effect.map((encoded) => tracked(id, encoded))
+          )
+        ),
+        Stream.interruptWhen(abortOf([signal, ctx.closing])),
+        Stream.tapCause((cause) =>
+          logUnexpected(procedure, cause).pipe(
+            Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
+          )
+        ),
+        Stream.catchCause((cause) => Stream.die(toTrpcError(procedure, cause)))
+      )
+      yield* Stream.toAsyncIterableWith(answers, await runtime.context())
+    }
+
+    const builder = trpc.procedure.errors(({ ctx, error, shape }) => {
+      if (!(error.cause instanceof Declared)) return undefined
+      const declared = error.cause.error
+      const errorClass = classOf(procedure.errors, declared)
+      if (errorClass === undefined) return undefined
+      const { retryAfterMs } = declared
+      return {
+        ...shape,
+        data: {
+          code: shape.data.code,
+          httpStatus: shape.data.httpStatus,
+          ...(shape.data.path === undefined ? {} : { path: shape.data.path }),
+          requestId: ctx?.requestId,
+          retryable: declared.retryable,
+          ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+          domain: Schema.encodeUnknownSync(errorClass)(declared)
+        }
+      }
+    })
+    const withInput = builder.input((raw: unknown) => raw)
+    const builtAs = {
+      query: () => withInput.query(resolve),
+      mutation: () => withInput.mutation(resolve),
+      action: () => withInput.mutation(resolve),
+      subscription: () => withInput.subscription(subscribe)
+    }
+    return builtAs[procedure.kind]() as unknown as Implemented<P>
+  }
+
+/** What is known of those whose tokens are good. */
+export interface Callers<R> {
+  /** Whether the caller's account is still there: it may have been deleted since the token was made. */
+  readonly exists: (caller: Caller) => Effect.Effect<boolean, ServiceUnavailable, R>
+}
+
+/** The database refuses whatever a deleted user wants to have or to do; that is no defect, but a token out of date. */
+const deletedOr = <E, R>(
+  callers: Callers<R>,
+  caller: Caller | undefined,
+  cause: Cause.Cause<E>
+): Effect.Effect<never, E | Unauthenticated | ServiceUnavailable, R> =>
+  Effect.gen(function* () {
+    const isDeleted = caller !== undefined && Cause.hasDies(cause) && !(yield* callers.exists(caller))
+    if (isDeleted) return yield* new Unauthenticated({ reason: "invalid" })
+    return yield* Effect.failCause(cause)
+  })
+
+type AnswerHandler<P extends Procedure, R> = (call: Call<P>) => Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
+type StreamHandler<P extends Procedure, R> = (
+  call: Call<P>
+) => Stream.Stream<SubscriptionEvent<OutputOf<P>>, ErrorOf<P>, R>
+
+interface ResolverOptions {
+  readonly ctx: RpcContext
+  readonly input: unknown
+  readonly path: string
+  readonly signal: AbortSignal | undefined
+}
+
+/** Ends when one of the signals is aborted. */
+const abortOf = (signals: ReadonlyArray<AbortSignal | undefined>): Effect.Effect<void> => {
+  const any = AbortSignal.any(signals.filter((signal) => signal !== undefined))
+  return Effect.callback((resume) => {
+    const abort = () => resume(Effect.void)
+    if (any.aborted) return abort()
+    any.addEventListener("abort", abort, { once: true })
+    return Effect.sync(() => any.removeEventListener("abort", abort))
+  })
+}
+
+const authorise = Effect.fnUntraced(function* (access: Access, { caller }: RpcContext) {
+  if (access === "public") return undefined
+  const known = yield* Effect.fromResult(caller)
+  if (access === "admin" && known.role !== "admin") return yield* new Forbidden({ requiredRole: "admin" })
+  return known
+})
+
+/** Only mutations have a key: a bad header does not disturb the others. */
+const idempotencyKeyOf = (procedure: Procedure, ctx: RpcContext) =>
+  procedure.kind === "mutation" ? Effect.fromResult(ctx.idempotencyKey) : Effect.succeed(undefined)
+
+/** Declared failures are answers, not incidents; an interruption is the caller's own wish. */
+const logUnexpected = (procedure: Procedure, cause: Cause.Cause<unknown>) => {
+  const failure = Cause.findError(cause)
+  if (Result.isSuccess(failure) && classOf(procedure.errors, failure.success) !== undefined)
+    return Effect.void
+  return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("the procedure died", cause)
+}
+
+/** tRPC puts the `last-event-id` of a subscriber's request among its input. */
+const lastEventIdOf = (input: unknown): string | undefined => {
+  const id = (input as { readonly lastEventId?: unknown } | undefined | null)?.lastEventId
+  return typeof id === "string" ? id : undefined
+}
+
+const toTrpcError = (procedure: Procedure, cause: Cause.Cause<unknown>): TRPCError => {
+  const failure = Cause.findError(cause)
+  if (Result.isSuccess(failure)) {
+    const errorClass = classOf(procedure.errors, failure.success)
+    const error = failure.success as DomainError
+    if (errorClass !== undefined)
+      return new TRPCError({ code: errorClass.code, message: error.message, cause: new Declared(error) })
+  }
+  if (Cause.hasInterruptsOnly(cause))
+    return new TRPCError({ code: "CLIENT_CLOSED_REQUEST", message: "the request was cancelled" })
+  return new TRPCError({ code: "INTERNAL_SERVER_ERROR", message: "internal error" })
+}

@@ -1,0 +1,127 @@
+import { Data, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
+import type { FastifyInstance } from "fastify"
+import { ServerConfig, type ServerSettings } from "./config.ts"
+import { redisVersionOf, requireSupported } from "./platform/db/supported-stores.ts"
+import { migrate } from "./platform/db/migrate.ts"
+import { type App, appLayer } from "./app.ts"
+import { makeAppRouter } from "./app-router.ts"
+import { userExists } from "./modules/auth/service.ts"
+import { Tokens } from "./modules/auth/tokens.ts"
+import { startJobs } from "./jobs.ts"
+import { makeHttpServer } from "./platform/http/server.ts"
+import { makeImplement } from "./platform/trpc/adapter.ts"
+import { FailpointListener } from "./platform/failpoints.ts"
+import { askRedis } from "@holdfast/locks"
+import type { RunningJobs } from "./platform/jobs/runner.ts"
+
+/** The address cannot be listened on. */
+export class ListenFailed extends Data.TaggedError("ListenFailed")<{
+  readonly host: string
+  readonly port: number
+  readonly reason: "in use" | "not permitted" | "not available"
+}> {
+  override get message() {
+    const remedy =
+      this.reason === "in use"
+        ? "; stop the other program or set PORT to a free port"
+        : "; set HOST and PORT to an address of this machine"
+    return `port ${this.port} of ${this.host} is ${this.reason}${remedy}`
+  }
+}
+
+export interface RunningServer {
+  /** `http://host:port`, without a slash at the end. */
+  readonly url: string
+  readonly port: number
+  readonly runtime: ManagedRuntime.ManagedRuntime<App, never>
+  /** Takes no more requests, lets those in flight finish, closes the stores. Safe to call twice. */
+  readonly stop: () => Promise<void>
+}
+
+export interface StartOptions {
+  /** Which log lines appear on stdout as JSON. Default "Info". */
+  readonly logLevel?: "Debug" | "Info" | "Warn" | "Error" | "None"
+  /** Told of each named step that a use case has passed, for tests that end the process there. */
+  readonly onFailpoint?: (step: string) => void
+}
+
+/**
+ * Migrates the database and serves. Port 0 takes a free port.
+ * Rejects with `StoreTooOld`, `DatabaseIsNewer`, `MigrationFailed` or {@link ListenFailed}; nothing stays open then.
+ */
+export const startServer = async (
+  settings: ServerSettings,
+  options: StartOptions = {}
+): Promise<RunningServer> => {
+  const logging = Layer.mergeAll(
+    Logger.layer([Logger.consoleJson]),
+    Layer.succeed(References.MinimumLogLevel, options.logLevel ?? "Info"),
+    options.onFailpoint === undefined ? Layer.empty : Layer.succeed(FailpointListener, options.onFailpoint)
+  )
+  const runtime = ManagedRuntime.make(
+    appLayer.pipe(Layer.provideMerge(ServerConfig.layer(settings)), Layer.provideMerge(logging))
+  )
+  try {
+    await runtime.runPromise(Effect.andThen(refuseOldRedis, migrate))
+    const app = await makeHttpServer(runtime, {
+      router: makeAppRouter(makeImplement(runtime, { exists: ({ userId }) => userExists(userId) })),
+      authenticate: (token) => Tokens.use((tokens) => tokens.verify("access", token))
+    })
+    await listen(app, settings)
+    const address = app.server.address()
+    const port = typeof address === "object" && address !== null ? address.port : settings.port
+    const workers = await runtime.runPromise(startJobs)
+    const stop = once(() => shutDown(app, workers, runtime, settings.shutdownMs))
+    return { url: `http://${settings.host}:${port}`, port, runtime, stop }
+  } catch (error) {
+    await runtime.dispose()
+    throw error
+  }
+}
+
+/** A Redis that is away now is asked nothing: the shop opens without it. */
+const refuseOldRedis = askRedis((client) => client.info("server")).pipe(
+  Effect.flatMap((info) => requireSupported(redisVersionOf(info))),
+  Effect.catchTag("RedisUnavailable", () => Effect.void)
+)
+
+const listen = async (app: FastifyInstance, { host, port }: ServerSettings): Promise<void> => {
+  try {
+    await app.listen({ host, port })
+  } catch (error) {
+    await app.close()
+    throw new ListenFailed({ host, port, reason: listenReason(error) })
+  }
+}
+
+const listenReason = (error: unknown) => {
+  const { code } = error as { readonly code?: string }
+  if (code === "EADDRINUSE") return "in use"
+  return code === "EACCES" ? "not permitted" : "not available"
+}
+
+/** How often a closing server looks for connections whose last request has been answered. */
+const IDLE_SWEEP_MS = 20
+
+/** Requests and rounds that still run when the time is up are cut off: their transactions roll back. */
+const shutDown = async (
+  app: FastifyInstance,
+  workers: RunningJobs,
+  runtime: ManagedRuntime.ManagedRuntime<App, never>,
+  shutdownMs: number
+): Promise<void> => {
+  const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS)
+  const deadline = setTimeout(() => app.server.closeAllConnections(), shutdownMs)
+  try {
+    await Promise.all([app.close(), runtime.runPromise(workers.stop(shutdownMs))])
+  } finally {
+    clearInterval(sweep)
+    clearTimeout(deadline)
+    await runtime.dispose()
+  }
+}
+
+const once = <A>(run: () => Promise<A>): (() => Promise<A>) => {
+  let result: Promise<A> | undefined
+  return () => (result ??= run())
+}

@@ -1,0 +1,97 @@
+import { type ChildProcess, fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import type { ServerSettings } from "../../src/config.ts"
+import { type Command, encodeSettings, type LogLevel, type Question, type Reply } from "./messages.ts"
+
+/** How TypeScript sources run in a process of their own. */
+export const NODE_ARGUMENTS = ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"]
+
+/** A server in another process: what can be had of it without looking into it. */
+export interface RemoteServer {
+  readonly url: string
+  readonly pid: number
+  /** One round of the worker of this name. */
+  readonly round: (worker: string) => Promise<number>
+  readonly stop: () => Promise<void>
+}
+
+const ANSWER_WITHIN_MS = 90_000
+
+/**
+ * A process of the operating system that runs any number of servers. It costs a second to start, so a test's process
+ * starts one, with its first such server, and keeps it.
+ */
+export class ServerProcess {
+  private static shared: ServerProcess | undefined
+
+  /** The one of this process; another one when it was killed. */
+  static get(): ServerProcess {
+    if (this.shared === undefined || this.shared.child.exitCode !== null || this.shared.child.killed)
+      this.shared = new ServerProcess()
+    return this.shared
+  }
+
+  readonly pid: number
+  private readonly child: ChildProcess
+  private readonly waiting = new Map<number, PromiseWithResolvers<Reply["value"]>>()
+  private lastId = 0
+
+  constructor() {
+    this.child = fork(fileURLToPath(new URL("./main.ts", import.meta.url)), {
+      execArgv: NODE_ARGUMENTS,
+      stdio: ["ignore", "inherit", "inherit", "ipc"]
+    })
+    this.pid = this.child.pid!
+    this.child.on("message", (reply: Reply) => this.take(reply))
+    this.child.once("exit", (code, signal) => this.fail(`it ended (${signal ?? code})`))
+    this.child.once("error", (error) => this.fail(error.message))
+    this.rest()
+  }
+
+  async start(settings: ServerSettings, logLevel: LogLevel): Promise<RemoteServer> {
+    const url = String(await this.ask({ do: "start", settings: encodeSettings(settings), logLevel }))
+    return {
+      url,
+      pid: this.pid,
+      round: async (worker) => Number(await this.ask({ do: "round", url, worker })),
+      stop: async () => void (await this.ask({ do: "stop", url }))
+    }
+  }
+
+  private async ask(command: Command): Promise<Reply["value"]> {
+    const id = (this.lastId += 1)
+    const answer = Promise.withResolvers<Reply["value"]>()
+    this.waiting.set(id, answer)
+    const deadline = setTimeout(
+      () => answer.reject(new Error(`no answer within ${ANSWER_WITHIN_MS} ms to "${command.do}"`)),
+      ANSWER_WITHIN_MS
+    )
+    this.child.ref()
+    this.child.channel?.ref()
+    this.child.send({ id, command } satisfies Question, (error) => error && answer.reject(error))
+    try {
+      return await answer.promise
+    } finally {
+      clearTimeout(deadline)
+      this.waiting.delete(id)
+      this.rest()
+    }
+  }
+
+  private take({ error, id, value }: Reply): void {
+    const answer = this.waiting.get(id)
+    if (error === undefined) answer?.resolve(value)
+    else answer?.reject(new Error(`in the servers' process: ${error}`))
+  }
+
+  private fail(how: string): void {
+    for (const { reject } of this.waiting.values()) reject(new Error(`the servers' process is gone: ${how}`))
+  }
+
+  /** Nothing is asked: the process does not keep ours from ending, and ends with it. */
+  private rest(): void {
+    if (this.waiting.size > 0) return
+    this.child.unref()
+    this.child.channel?.unref()
+  }
+}

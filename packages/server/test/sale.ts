@@ -1,0 +1,83 @@
+import { contract, type InputOf, type UserId } from "@holdfast/domain"
+import { randomBytes } from "node:crypto"
+import { bytesOf, newUserId } from "../src/platform/db/ids.ts"
+import { setTimeout } from "node:timers/promises"
+import { Refused, type Shop, type TestUser } from "./shop.ts"
+import { Tokens } from "../src/modules/auth/tokens.ts"
+import { CouponGate } from "../src/modules/coupons/issuing/gate.ts"
+
+const HOUR_MS = 3_600_000
+
+type CouponInput = InputOf<typeof contract.admin.createCoupon>
+
+/** A campaign that is open now; whatever matters to a test is overridden. */
+export const couponInput = (overrides: Partial<CouponInput> = {}): CouponInput => ({
+  name: "spring sale",
+  discount: { kind: "percent", percent: 10 },
+  minimumOrderMinor: 0,
+  quantity: 10,
+  startsAt: new Date(Date.now() - HOUR_MS).toISOString(),
+  endsAt: new Date(Date.now() + HOUR_MS).toISOString(),
+  validDays: 7,
+  ...overrides
+})
+
+export const newCoupon = (shop: Shop, overrides: Partial<CouponInput> = {}) =>
+  shop.ok(contract.admin.createCoupon, couponInput(overrides), shop.admin)
+
+/** Many users at once: rows by SQL and signed tokens, so that no test waits for a thousand sign-ups. */
+export const manyUsers = async (shop: Shop, count: number): Promise<ReadonlyArray<TestUser>> => {
+  const ids = Array.from({ length: count }, () => newUserId())
+  const users = ids.map((id) => ({ id, email: `${id}@sale.test` }))
+  await shop.sql.query("INSERT INTO users (id, email, password_hash, role) VALUES ?", [
+    users.map(({ email, id }) => [bytesOf(id), email, randomBytes(8).toString("hex"), "user"])
+  ])
+  await shop.sql.query("INSERT INTO point_accounts (user_id, balance) VALUES ?", [
+    ids.map((id) => [bytesOf(id), 0])
+  ])
+  return Promise.all(users.map(async (user) => ({ ...user, token: await tokenOf(shop, user.id) })))
+}
+
+const tokenOf = async (shop: Shop, userId: UserId): Promise<string> => {
+  const signed = Tokens.use((tokens) => tokens.sign("access", { userId, role: "user" }))
+  return (await shop.servers[0].runtime.runPromise(signed)).token
+}
+
+export const issue = (shop: Shop, couponId: string, user: TestUser, idempotencyKey?: string) =>
+  shop.ok(
+    contract.coupons.issue,
+    { couponId },
+    { token: user.token, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }
+  )
+
+/** A refusal that says "the same request again", and a connection that a busy machine lost. */
+const askAgain = (error: unknown): boolean =>
+  error instanceof TypeError || (error instanceof Refused && error._tag === "ServiceUnavailable")
+
+/**
+ * Asks until there is a definitive answer, as the SDK does: a slow machine must not look like a refusal. What is asked
+ * needs an idempotency key, because a lost connection does not say whether the request arrived.
+ */
+export const patiently = async <A>(ask: () => Promise<A>): Promise<A> => {
+  for (let pauseMs = 50; ; pauseMs = Math.min(2 * pauseMs, 1_000)) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!askAgain(error)) throw error
+      await setTimeout(pauseMs * (0.5 + Math.random()))
+    }
+  }
+}
+
+export const issuedOf = async (shop: Shop, couponId: string): Promise<number> =>
+  (await shop.ok(contract.coupons.byId, { couponId })).issued
+
+/** What the gate of a campaign holds; `undefined`: there is none. */
+export const gateOf = async (shop: Shop, couponId: string) => {
+  const page = await shop.ok(contract.admin.couponCounts, { limit: 100 }, shop.admin)
+  return page.items.find(({ coupon }) => coupon.id === couponId)?.gate
+}
+
+/** Uses the gate itself, as the first server does. */
+export const withGate = <A>(shop: Shop, use: Parameters<typeof CouponGate.use<A, unknown, never>>[0]) =>
+  shop.servers[0].runtime.runPromise(CouponGate.use(use))

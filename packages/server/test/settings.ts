@@ -1,0 +1,34 @@
+import { Redacted } from "effect"
+import type { ServerSettings } from "../src/config.ts"
+
+export const TEST_SECRET = "a secret of the tests, 32 characters"
+
+/** Settings for tests: the cheapest password hashes that argon2 allows, everything else as in production. */
+export const testSettings = (
+  mysqlUrl: string,
+  redisUrl: string,
+  overrides: Partial<ServerSettings> = {}
+): ServerSettings => ({
+  mysqlUrl: Redacted.make(mysqlUrl),
+  redisUrl: Redacted.make(redisUrl),
+  host: "127.0.0.1",
+  port: 0,
+  secret: Redacted.make(TEST_SECRET),
+  accessTokenMs: 3_600_000,
+  refreshTokenMs: 7_200_000,
+  databaseConnections: 16,
+  databaseWaitMs: 10_000,
+  argon2: { memoryKib: 8, iterations: 1 },
+  orders: { maximumLines: 2_000, maximumQuantity: 100_000, expiresAfterMs: 600_000 },
+  cancellation: { paidWithinMs: 3_600_000 },
+  charges: { minimum: 1_000, maximum: 1_000_000, step: 1_000, perDay: 3, perMonth: 10 },
+  webhook: undefined,
+  retentionMs: 604_800_000,
+  // Tests change rows behind the servers' backs; those of the cache itself switch it on.
+  cache: undefined,
+  maximumSubscriptions: 1_000,
+  // A test that needs a worker says so: most of them look at what happens before one comes by.
+  workers: false,
+  shutdownMs: 5_000,
+  ...overrides
+})

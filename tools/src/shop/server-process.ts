@@ -1,0 +1,89 @@
+import { type ChildProcess, fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import type { ServerMessage } from "./server-main.ts"
+
+/** The server's process ended and could not be started again. */
+export class ServerProcessFailed extends Error {
+  override readonly name = "ServerProcessFailed"
+}
+
+export interface ServerProcess {
+  readonly url: string
+  /** The present process; another one after a crash. */
+  readonly pid: () => number | undefined
+  /** Rejects when the server is gone for good. Never resolves. */
+  readonly failed: Promise<never>
+  readonly stop: () => Promise<void>
+}
+
+export interface ServerProcessOptions {
+  /** The settings of the server, by the names of its environment variables. */
+  readonly environment: Readonly<Record<string, string>>
+  readonly onRestart?: (pid: number | undefined) => void
+}
+
+const MAXIMUM_RESTARTS = 10
+const STOP_WAIT_MS = 15_000
+
+/**
+ * Runs a Holdfast server as a child process. When it dies it is started again on the same port: its callers repeat
+ * what got no answer, so a crash costs them time and nothing else.
+ */
+export const startServerProcess = async (options: ServerProcessOptions): Promise<ServerProcess> => {
+  let restarts = 0
+  let isStopping = false
+  let giveUp: (reason: ServerProcessFailed) => void = () => {}
+  const failed = new Promise<never>((_resolve, reject) => (giveUp = reject))
+  failed.catch(() => {}) // Whoever waits for it hears of it; nobody may be waiting yet.
+
+  const watch = (child: ChildProcess, port: number) =>
+    child.once("exit", (code, signal) => {
+      if (isStopping) return
+      if (++restarts > MAXIMUM_RESTARTS)
+        return giveUp(
+          new ServerProcessFailed(`the server ended ${restarts} times, lastly with ${signal ?? code}`)
+        )
+      startChild(options.environment, port).then((next) => {
+        current = next.child
+        watch(next.child, port)
+        if (isStopping) current.disconnect()
+        options.onRestart?.(current.pid)
+      }, giveUp)
+    })
+
+  const first = await startChild(options.environment, 0)
+  let current = first.child
+  watch(current, first.port)
+
+  const stop = async () => {
+    if (isStopping) return
+    isStopping = true
+    if (current.exitCode !== null || current.signalCode !== null) return
+    const gone = new Promise((resolve) => current.once("exit", resolve))
+    if (current.connected) current.disconnect()
+    const deadline = setTimeout(() => current.kill("SIGKILL"), STOP_WAIT_MS)
+    await gone
+    clearTimeout(deadline)
+  }
+  return { url: first.url, pid: () => current.pid, failed, stop }
+}
+
+const startChild = (environment: Readonly<Record<string, string>>, port: number) =>
+  new Promise<{ readonly child: ChildProcess; readonly url: string; readonly port: number }>(
+    (resolve, reject) => {
+      const main = fileURLToPath(new URL("./server-main.ts", import.meta.url))
+      const child = fork(main, [String(port)], {
+        execArgv: ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"],
+        env: { ...process.env, ...environment, HOST: "127.0.0.1", PORT: "3000" },
+        // Its log lines are JSON for machines: they go beside the command's own output, never into it.
+        stdio: ["ignore", 2, 2, "ipc"]
+      })
+      const fail = (why: string) => reject(new ServerProcessFailed(`the server did not start: ${why}`))
+      child.once("error", (error) => fail(error.message))
+      child.once("exit", (code, signal) => fail(`its process ended with ${signal ?? code}`))
+      child.once("message", (message: ServerMessage) => {
+        if ("failed" in message) fail(message.failed)
+        else resolve({ child, url: message.url, port: message.port })
+      })
+    }
+  )
