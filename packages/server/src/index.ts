@@ -1,6 +1,6 @@
 export { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./config.ts"
 export { DatabaseIsNewer, MigrationFailed } from "./platform/db/migrate.ts"
-export type { AppRouter } from "./app-router.ts"
+export type { AppRouter } from "./app.ts"
 export { ListenFailed, type RunningServer, startServer, type StartOptions } from "./server.ts"
 export { verifyText } from "./platform/audit/text.ts"
 export { type CheckReport, verify, type VerifyReport } from "./verify.ts"

@@ -2,4 +2,4 @@
 export { ServiceUnavailable } from "../errors/requests.ts"
 export * from "./errors.ts"
 export * from "./order.ts"
-export type { LockPolicy, LockScope, LockScopeDefinition } from "./scope.ts"
+export type { LockPolicy, LockScope, LockScopeDefinition, LockTarget } from "./scope.ts"

@@ -59,7 +59,21 @@ export interface LockScope<
   readonly prefix: string
   /** The key of a subject, without the `mutex:` that redis-semaphore puts in front. */
   readonly key: (subject: Subject) => string
+  /** This lock on one subject, as data: `OrderCreateLock.of({ userId, lines })`. */
+  readonly of: (subject: Subject) => LockTarget<Name, Order, Mode, Fenced>
   readonly policy: LockPolicy & { readonly mode: Mode; readonly fenced: Fenced }
+}
+
+/** A lock to take: its scope, and the subject that names the key. */
+export interface LockTarget<
+  Name extends string = string,
+  Order extends ReadonlyArray<string> = ReadonlyArray<string>,
+  Mode extends LockPolicy["mode"] = LockPolicy["mode"],
+  Fenced extends boolean = boolean
+> {
+  // oxlint-disable-next-line typescript/no-explicit-any -- only `LockScope.of` makes a target, so the subject fits its scope
+  readonly scope: LockScope<Name, Order, any, Mode, Fenced>
+  readonly subject: unknown
 }
 
 const DEFAULT_LEASE_MS = 10_000
@@ -77,7 +91,16 @@ export const placeScope = (definition: LockScopeDefinition, order: ReadonlyArray
     fallback: definition.fallback ?? "database"
   }
   assertSensible(name, policy)
-  return { name, order, rank: order.indexOf(name), prefix, key: (of) => prefix + subject(of), policy }
+  const scope: LockScope = {
+    name,
+    order,
+    rank: order.indexOf(name),
+    prefix,
+    key: (of) => prefix + subject(of),
+    of: (of) => ({ scope, subject: of }),
+    policy
+  }
+  return scope
 }
 
 const MINIMUM_LEASE_MS = 100

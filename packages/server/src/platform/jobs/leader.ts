@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { sql } from "kysely"
 import type { Database } from "../db/database.ts"
 import type { DatabaseUnavailable, WriteConflict } from "../db/sql-errors.ts"
-import { inTransaction, type Transactions, type Tx, write } from "../db/transaction.ts"
+import { inTransaction, type Transactions, tx, type Tx } from "../db/transaction.ts"
 import type { LockFree } from "@holdfast/locks"
 
 /** What a worker finds when it is its turn. */
@@ -51,8 +51,8 @@ const acquireLease = (worker: string, everyMs: number) =>
   })
 
 const lockLease = (worker: string, everyMs: number) =>
-  write((tx, options) =>
-    tx
+  tx.first((q) =>
+    q
       .selectFrom("worker_turns")
       .select([
         "state",
@@ -63,28 +63,27 @@ const lockLease = (worker: string, everyMs: number) =>
       .where("worker", "=", worker)
       .forUpdate()
       .skipLocked()
-      .executeTakeFirst(options)
   )
 
 /** A row that is there is locked by another process: then nothing is inserted, and nobody waits. */
 const insertLease = (worker: string) =>
-  write((tx, options) =>
-    sql`insert ignore into worker_turns (worker) select ${worker} from dual
-      where not exists (select 1 from worker_turns where worker = ${worker})`.execute(tx, options)
-  ).pipe(Effect.map((result) => result.numAffectedRows === 1n))
+  tx
+    .affected(
+      () =>
+        sql`insert ignore into worker_turns (worker) select ${worker} from dual
+      where not exists (select 1 from worker_turns where worker = ${worker})`
+    )
+    .pipe(Effect.map((inserted) => inserted === 1))
 
 /** Idle rounds, several a second, leave it at one write a second. */
 const stampLease = (worker: string) =>
-  write((tx, options) =>
-    tx
+  tx.affected((q) =>
+    q
       .updateTable("worker_turns")
       .set({ last_round_at: sql<Date>`utc_timestamp(3)` })
       .where("worker", "=", worker)
       .where(sql<boolean>`coalesce(last_round_at <= utc_timestamp(3) - interval 1 second, 1)`)
-      .execute(options)
   )
 
 const setState = (worker: string, state: string) =>
-  write((tx, options) =>
-    tx.updateTable("worker_turns").set({ state }).where("worker", "=", worker).execute(options)
-  )
+  tx.affected((q) => q.updateTable("worker_turns").set({ state }).where("worker", "=", worker))

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import { sql } from "kysely"
 import { ServerConfig } from "../../config.ts"
 import { KeyNamespace } from "../db/key-namespace.ts"
-import { write } from "../db/transaction.ts"
+import { tx } from "../db/transaction.ts"
 import { askRedis } from "@holdfast/locks"
 import type { RedisClient } from "@holdfast/locks"
 import { asLeader } from "../jobs/leader.ts"
@@ -78,19 +78,12 @@ export const outboxTrimmer = {
     Effect.gen(function* () {
       const { retentionMs } = yield* ServerConfig
       const before = sql<Date>`utc_timestamp(3) - interval ${retentionMs * 1_000} microsecond`
-      const deleted = yield* write((tx, options) =>
-        tx
-          .deleteFrom("outbox")
-          .where("published_at", "<", before)
-          .orderBy("id")
-          .limit(BATCH)
-          .executeTakeFirst(options)
+      const deleted = yield* tx.affected((q) =>
+        q.deleteFrom("outbox").where("published_at", "<", before).orderBy("id").limit(BATCH)
       )
-      const count = Number(deleted.numDeletedRows)
+      const count = deleted
       if (count > 0)
-        yield* write((tx, options) =>
-          tx.updateTable("installation").set({ outbox_trimmed_before: before }).execute(options)
-        )
+        yield* tx.affected((q) => q.updateTable("installation").set({ outbox_trimmed_before: before }))
       return 0
     })
   )

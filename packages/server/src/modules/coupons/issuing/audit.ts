@@ -1,7 +1,8 @@
 import type { Coupon, CouponId, UserId } from "@holdfast/domain"
 import { Clock, Effect, Option } from "effect"
 import { CouponGate, RESERVATION_MS } from "./gate.ts"
-import { listCoupons, listHolders } from "../campaigns/repository.ts"
+import { listCoupons } from "../campaigns/repository.ts"
+import { listHolders } from "../repository.ts"
 
 /** What holding the gates against the database found. */
 export interface GateAudit {
@@ -57,7 +58,7 @@ const untilItFits = Effect.fnUntraced(function* (
 ) {
   for (;;) {
     const found: Found = yield* compare(gate, couponId).pipe(
-      Effect.catchTag("GateAway", ({ cause }) => Effect.succeed(outOfReach(couponId, cause)))
+      Effect.catchTag("RedisUnavailable", ({ cause }) => Effect.succeed(outOfReach(couponId, cause)))
     )
     if (found.problems.length === 0 || (yield* Clock.currentTimeMillis) >= deadlineMs) return found
     yield* Effect.sleep(LOOK_AGAIN_MS)

@@ -1,8 +1,8 @@
-import { invalidate } from "../../platform/cache/cache.ts"
-import { consumerOf } from "../../platform/outbox/consumer.ts"
-import type { OutboxEvent } from "../../platform/outbox/stream.ts"
-import { CATALOGUE_TAG, productTag } from "./service.ts"
-import { balanceTag } from "../points/service.ts"
+import { invalidate } from "./platform/cache/cache.ts"
+import { consumerOf } from "./platform/outbox/consumer.ts"
+import type { OutboxEvent } from "./platform/outbox/stream.ts"
+import { CATALOGUE_TAG, productTag } from "./modules/catalog/service.ts"
+import { balanceTag } from "./modules/points/service.ts"
 
 /** What an event says has changed. */
 const tagsOf = ({ payload, topic }: OutboxEvent): ReadonlyArray<string> => [

@@ -7,14 +7,14 @@ import { LiveQueries } from "../../../platform/live/live-queries.ts"
 import { countWaiting, type TicketRow, ticketStatuses } from "./repository.ts"
 
 /** Tickets that may wait for one campaign. */
-const LONGEST_LINE = 100_000
+const LONGEST_QUEUE = 100_000
 
-/** What becomes of tickets, for those who watch them, and how many wait. */
+/** The statuses of tickets, for their subscribers, and how many tickets wait. */
 export class LiveTickets extends Context.Service<
   LiveTickets,
   LiveQuery<TicketId, TicketRow["status"]> & {
-    /** Whether as many wait for a campaign as may. */
-    readonly isLineFull: (couponId: CouponId) => Effect.Effect<boolean, ServiceUnavailable>
+    /** Whether as many tickets wait for a campaign as may. */
+    readonly isQueueFull: (couponId: CouponId) => Effect.Effect<boolean, ServiceUnavailable>
   }
 >()("@holdfast/server/LiveTickets") {
   static readonly layer: Layer.Layer<LiveTickets, never, LiveQueries | Database> = Layer.effect(
@@ -26,10 +26,10 @@ export class LiveTickets extends Context.Service<
         read: ticketStatuses,
         versionOf: (status) => (status === "waiting" ? 0 : 1)
       })
-      const count = yield* makeCoalesced((couponId: CouponId) => countWaiting(couponId, LONGEST_LINE))
+      const count = yield* makeCoalesced((couponId: CouponId) => countWaiting(couponId, LONGEST_QUEUE))
       return {
         ...tickets,
-        isLineFull: (couponId) => Effect.map(count(couponId), (waiting) => waiting >= LONGEST_LINE)
+        isQueueFull: (couponId) => Effect.map(count(couponId), (waiting) => waiting >= LONGEST_QUEUE)
       }
     })
   )
