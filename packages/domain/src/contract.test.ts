@@ -1,6 +1,7 @@
-import { describe, expect, it } from "vitest"
-import { couponsAdmin } from "./coupons.ts"
-import { contract, type Contract } from "./index.ts"
+import { describe, expect, test } from "vitest"
+import { contract } from "./contract.ts"
+import { couponsAdmin } from "./coupons/procedures.ts"
+import type { Contract } from "./kernel/procedure.ts"
 import { pointsAdmin } from "./points.ts"
 import { productsAdmin } from "./products.ts"
 import { webhooksAdmin } from "./webhooks.ts"
@@ -8,14 +9,14 @@ import { webhooksAdmin } from "./webhooks.ts"
 const groups = Object.entries(contract satisfies Contract)
 
 describe("the contract", () => {
-  it("has what takes the role of an administrator in one group, and nothing else in there", () => {
+  test("puts the procedures that require an administrator into the group admin, and no others", () => {
     for (const [group, procedures] of groups) {
       for (const [name, { access }] of Object.entries(procedures))
         expect(access === "admin", `${group}.${name}`).toBe(group === "admin")
     }
   })
 
-  it("loses none of them where they are put together: no two have one name", () => {
+  test("keeps every procedure of the merged group admin: no two share a name", () => {
     const parts = [couponsAdmin, pointsAdmin, productsAdmin, webhooksAdmin].flatMap((part) =>
       Object.keys(part)
     )

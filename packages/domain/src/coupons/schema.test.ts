@@ -1,27 +1,27 @@
-import { describe, expect, it } from "vitest"
-import { type Discount, discountOf, maximumDiscountOf, minimumPriceOf } from "./coupons.ts"
-import { AmountMinor } from "./money.ts"
+import { describe, expect, test } from "vitest"
+import { AmountMinor } from "../kernel/money.ts"
+import { type Discount, discountOf, maximumDiscountOf, minimumPriceOf } from "./schema.ts"
 
 const amount = (value: number) => AmountMinor.make(value)
 const percent = (value: number): Discount => ({ kind: "percent", percent: value })
 
-describe("what a coupon takes off", () => {
-  it.each([
+describe("the discount of a user coupon", () => {
+  test.each([
     [10, 999, 99],
     [50, 999, 499],
     [1, 99, 0],
     [1, 100, 1],
     [50, Number.MAX_SAFE_INTEGER, 4_503_599_627_370_495],
     [49, Number.MAX_SAFE_INTEGER, 4_413_527_634_823_085]
-  ])("%i %% of %i is %i: rounded down, exact also for the largest amount", (value, price, off) => {
+  ])("%i %% of %i is %i: rounded down and exact up to the largest amount", (value, price, off) => {
     expect(discountOf(percent(value), amount(price))).toBe(off)
   })
 
-  it("is a fixed amount whatever the price", () => {
+  test("is the fixed amount at any price", () => {
     expect(discountOf({ kind: "fixed", amountMinor: amount(500) }, amount(1))).toBe(500)
   })
 
-  it("is never more than half for a percentage, at any price", () => {
+  test("is never more than half of any price when it is a percentage", () => {
     for (let price = 0; price < 500; price += 1)
       for (const value of [1, 33, 49, 50])
         expect(discountOf(percent(value), amount(price))).toBeLessThanOrEqual(
@@ -29,7 +29,7 @@ describe("what a coupon takes off", () => {
         )
   })
 
-  it("is at least 1 from the minimum price on, and nothing below it", () => {
+  test("is 1 at the minimum price and 0 below it", () => {
     for (let value = 1; value <= 50; value += 1) {
       const minimum = minimumPriceOf({ discount: percent(value), minimumOrderMinor: amount(0) })
       expect(discountOf(percent(value), minimum)).toBe(1)

@@ -1,22 +1,28 @@
 import type { Schema } from "effect"
-import { Forbidden, Unauthenticated } from "../errors/access.ts"
-import type { DomainErrorClass } from "../errors/class.ts"
-import { IdempotencyKeyReused, InvalidInput, ServiceUnavailable } from "../errors/requests.ts"
+import {
+  type DomainErrorClass,
+  Forbidden,
+  IdempotencyKeyReused,
+  InvalidInput,
+  ServiceUnavailable,
+  Unauthenticated
+} from "./error.ts"
 
-/** Who may call: anybody, a user with a valid token, or an administrator. */
+/** Who may call a procedure: everyone, an authenticated user, or an administrator. */
 export type Access = "public" | "user" | "admin"
 
 /**
- * A query reads. A mutation writes, takes an idempotency key and has one definitive answer per key. An action writes
- * nothing that could happen twice (it makes a token, for instance), so it takes no key. A subscription is a query that
- * answers again whenever the answer changes, until there is nothing more to say.
+ * - `query`: reads.
+ * - `mutation`: writes under an idempotency key and has one definitive answer per key.
+ * - `action`: has no effect worth protecting from repetition (it issues a token, for instance), so it takes no key.
+ * - `subscription`: a query that answers again whenever its result changes, until the result is final.
  */
 export type ProcedureKind = "query" | "mutation" | "action" | "subscription"
 
-// oxlint-disable-next-line typescript/no-explicit-any -- the schema's own types are read from the concrete procedure
+// oxlint-disable-next-line typescript/no-explicit-any -- the concrete procedure carries the schema's own types
 type AnySchema = Schema.Codec<any, any>
 
-/** One procedure: everything that server, client and documents need to know of it. */
+/** Everything that the server, the client and the documents know about one procedure. */
 export interface Procedure<
   Kind extends ProcedureKind = ProcedureKind,
   Who extends Access = Access,
@@ -32,32 +38,19 @@ export interface Procedure<
   readonly errors: Errors
 }
 
-/** Procedures by name, in groups: the tree that the routers mirror. */
+/** Procedures by group and name. */
 export interface Contract {
   readonly [group: string]: { readonly [name: string]: Procedure }
 }
 
-/** What a caller passes: plain JSON, before any brand or date is made of it. */
+/** What a caller passes: plain JSON, before decoding. */
 export type InputOf<P extends Procedure> = P["input"]["Encoded"]
-/** What a handler gets: validated and branded. */
+/** What a handler receives: the validated, decoded input. */
 export type DecodedInputOf<P extends Procedure> = P["input"]["Type"]
-/** What a caller gets (from a subscription, again and again): dates are `Date`, money and ids are branded. */
+/** What a caller receives, repeatedly from a subscription: dates are `Date`, money and ids are branded. */
 export type OutputOf<P extends Procedure> = P["output"]["Type"]
-/** Every error that the procedure declares, those of its kind and access included. */
+/** Every error that the procedure declares, including those implied by its kind and access. */
 export type ErrorOf<P extends Procedure> = InstanceType<P["errors"][number]>
-
-interface Definition<
-  Who extends Access,
-  I extends AnySchema,
-  O extends AnySchema,
-  E extends ReadonlyArray<DomainErrorClass>
-> {
-  readonly access: Who
-  readonly summary: string
-  readonly input: I
-  readonly output: O
-  readonly errors: E
-}
 
 const accessErrors = { public: [], user: [Unauthenticated], admin: [Unauthenticated, Forbidden] } as const
 const kindErrors = { query: [], mutation: [IdempotencyKeyReused], action: [], subscription: [] } as const
@@ -77,7 +70,7 @@ const define =
     O extends AnySchema,
     const E extends ReadonlyArray<DomainErrorClass>
   >(
-    definition: Definition<Who, I, O, E>
+    definition: Omit<Procedure<Kind, Who, I, O, E>, "kind">
   ): Procedure<Kind, Who, I, O, AllErrors<Kind, Who, E>> => ({
     ...definition,
     kind,
@@ -89,7 +82,19 @@ const define =
     ] as AllErrors<Kind, Who, E>
   })
 
+/** Defines a query. */
 export const query = define("query")
+/** Defines a mutation. */
 export const mutation = define("mutation")
+/** Defines an action. */
 export const action = define("action")
+/** Defines a subscription. */
 export const subscription = define("subscription")
+
+/** Maps each procedure of a contract to its path, the name that it has on the wire: `orders.create`, for instance. */
+export const pathsOf = (contract: Contract): ReadonlyMap<Procedure, string> =>
+  new Map(
+    Object.entries(contract).flatMap(([group, procedures]) =>
+      Object.entries(procedures).map(([name, procedure]) => [procedure, `${group}.${name}`] as const)
+    )
+  )

@@ -1,14 +1,14 @@
 import { Schema } from "effect"
-import { CouponId, OrderId, UserCouponId, UserId } from "./ids.ts"
-import { AmountMinor } from "./money.ts"
+import { CouponId, OrderId, UserCouponId, UserId } from "../kernel/ids.ts"
+import { AmountMinor } from "../kernel/money.ts"
 
-/** The most coupons that one campaign may have. */
+/** The most user coupons that one campaign may issue. */
 export const MAXIMUM_COUPONS = 1_000_000_000
 
-/** The most that a coupon takes off, in parts of the order's price: half of it. */
+/** The highest percentage that a user coupon may take off: half of the order's price. */
 export const MAXIMUM_PERCENT = 50
 
-/** What a coupon takes off: a part of the price, rounded down to the minor unit, or a fixed amount. */
+/** What a user coupon takes off: a percentage of the price, rounded down to the minor unit, or a fixed amount. */
 export const Discount = Schema.Union([
   Schema.Struct({
     kind: Schema.Literal("percent"),
@@ -30,32 +30,32 @@ export const Discount = Schema.Union([
 ])
 export type Discount = typeof Discount.Type
 
-/** What the coupons of a campaign are worth. It never changes, so that nobody's coupon changes under them. */
+/** The terms of a campaign. They never change, so that issued user coupons keep their worth. */
 const terms = {
   discount: Discount,
   /** The least that the goods of an order must cost. */
   minimumOrderMinor: AmountMinor
 }
 
-/** A campaign: coupons with a stock of their own, first come, first served. */
+/** A campaign: a limited quantity of user coupons, issued first come, first served. */
 export const Coupon = Schema.Struct({
   id: CouponId,
   name: Schema.String,
   ...terms,
-  /** How many there are; `issued` of them are gone. */
+  /** How many user coupons the campaign may issue; `issued` counts those that it has. */
   quantity: Schema.Int,
   issued: Schema.Int,
-  /** Issued from `startsAt` on, and no more from `endsAt` on. */
+  /** The campaign issues from `startsAt` (inclusive) to `endsAt` (exclusive). */
   startsAt: Schema.DateFromString,
   endsAt: Schema.DateFromString,
-  /** For how many days of 24 hours a user may use the coupon once it is issued. */
+  /** How many days of 24 hours a user coupon is valid after it is issued. */
   validDays: Schema.Int,
   paused: Schema.Boolean,
   createdAt: Schema.DateFromString
 })
 export type Coupon = typeof Coupon.Type
 
-/** A coupon in the hands of its one user. */
+/** A user coupon: what a campaign issued to one user. */
 export const UserCoupon = Schema.Struct({
   id: UserCouponId,
   couponId: CouponId,
@@ -63,25 +63,25 @@ export const UserCoupon = Schema.Struct({
   name: Schema.String,
   ...terms,
   issuedAt: Schema.DateFromString,
-  /** It can be used before this moment. */
+  /** The user coupon is valid before this time. */
   expiresAt: Schema.DateFromString,
-  /** The order that it is used for; absent while it is unused. */
+  /** The order that uses it; absent while it is unused. */
   orderId: Schema.optionalKey(OrderId)
 })
 export type UserCoupon = typeof UserCoupon.Type
 
-/** What a coupon takes off goods of this price. Whether the coupon may be used for them is another question. */
+/** Returns what a discount takes off goods of this price, without checking whether it may be used for them. */
 export const discountOf = (discount: Discount, priceMinor: AmountMinor): AmountMinor =>
   discount.kind === "fixed"
     ? discount.amountMinor
-    : // As BigInt, because the product may be beyond what a number holds exactly.
+    : // BigInt, because the product may exceed the safe integers.
       AmountMinor.make(Number((BigInt(priceMinor) * BigInt(discount.percent)) / 100n))
 
-/** The most that may be taken off goods of this price: half, rounded down. */
+/** Returns the most that may be taken off goods of this price: half, rounded down. */
 export const maximumDiscountOf = (priceMinor: AmountMinor): AmountMinor =>
   AmountMinor.make(Math.floor(priceMinor / 2))
 
-/** The least that goods must cost for the coupon to be used: its minimum, and enough for 1 minor unit off. */
+/** Returns the lowest price of goods that a user coupon applies to: its minimum, and enough for 1 minor unit off. */
 export const minimumPriceOf = ({
   discount,
   minimumOrderMinor

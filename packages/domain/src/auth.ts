@@ -1,15 +1,17 @@
 import { Schema, SchemaTransformation } from "effect"
-import { EmailTaken, InvalidCredentials, Unauthenticated } from "../errors/access.ts"
-import { UserId } from "../ids.ts"
-import { RequestInProgress } from "../locks/errors.ts"
-import { action, mutation, query } from "./procedure.ts"
+import { domainError, Unauthenticated } from "./kernel/error.ts"
+import { UserId } from "./kernel/ids.ts"
+import { action, mutation, query } from "./kernel/procedure.ts"
+import { normaliseEmail } from "./kernel/text.ts"
+import { RequestInProgress } from "./locks/errors.ts"
 
+/** What a user is allowed to do: `admin` may call the procedures of the group `admin`. */
 export const Role = Schema.Literals(["user", "admin"])
 export type Role = typeof Role.Type
 
 /**
- * An e-mail address, normalised while it is decoded: trimmed, NFKC, lower case. So `Ann@Example.com` and
- * `ann@example.com ` are one person. The shape check is deliberately loose: only a message sent there proves more.
+ * An e-mail address, normalised when it is decoded: `Ann@Example.com` and `ann@example.com ` are the same user. The
+ * pattern is deliberately loose, because only a delivered message proves that an address exists.
  */
 export const Email = Schema.String.check(Schema.isMaxLength(1024)).pipe(
   Schema.decodeTo(
@@ -19,18 +21,17 @@ export const Email = Schema.String.check(Schema.isMaxLength(1024)).pipe(
         message: "must be an e-mail address"
       })
     ),
-    SchemaTransformation.transform({
-      decode: (text) => text.normalize("NFKC").trim().toLowerCase(),
-      encode: (email) => email
-    })
+    SchemaTransformation.transform({ decode: normaliseEmail, encode: (email) => email })
   )
 )
 
+/** A new password: 8 to 256 characters. */
 export const Password = Schema.String.check(
   Schema.isMinLength(8, { message: "must be at least 8 characters" }),
   Schema.isMaxLength(256, { message: "must be at most 256 characters" })
 )
 
+/** A registered user. */
 export const User = Schema.Struct({
   id: UserId,
   email: Schema.String,
@@ -39,7 +40,7 @@ export const User = Schema.Struct({
 })
 export type User = typeof User.Type
 
-/** Tokens of one login. The refresh token makes new ones until `refreshExpiresAt`. */
+/** The tokens of one login. The refresh token is exchanged for new tokens until `refreshExpiresAt`. */
 export const Session = Schema.Struct({
   user: User,
   accessToken: Schema.String,
@@ -49,31 +50,46 @@ export const Session = Schema.Struct({
 })
 export type Session = typeof Session.Type
 
+/** The e-mail and the password do not match. The error says no more, so that it reveals no registered address. */
+export class InvalidCredentials extends domainError<InvalidCredentials>()(
+  "InvalidCredentials",
+  {},
+  { code: "UNAUTHORIZED", message: () => "the e-mail or the password is wrong" }
+) {}
+
+/** A user with this e-mail address is already registered. */
+export class EmailTaken extends domainError<EmailTaken>()(
+  "EmailTaken",
+  { email: Schema.String },
+  { code: "CONFLICT", message: ({ email }) => `${email} is registered already` }
+) {}
+
+/** The procedures of the group `auth`. */
 export const auth = {
   register: mutation({
     access: "public",
-    summary: "Signs a user up. The e-mail is normalised; the password is stored as an argon2id hash.",
+    summary: "Registers a user. The e-mail is normalised; the password is stored as an argon2id hash.",
     input: Schema.Struct({ email: Email, password: Password }),
     output: User,
     errors: [EmailTaken, RequestInProgress]
   }),
   login: action({
     access: "public",
-    summary: "Checks e-mail and password and makes an access token and a refresh token.",
+    summary: "Verifies e-mail and password and issues an access token and a refresh token.",
     input: Schema.Struct({ email: Email, password: Schema.String.check(Schema.isMaxLength(256)) }),
     output: Session,
     errors: [InvalidCredentials]
   }),
   refresh: action({
     access: "public",
-    summary: "Makes new tokens of a refresh token.",
+    summary: "Exchanges a refresh token for new tokens.",
     input: Schema.Struct({ refreshToken: Schema.String.check(Schema.isMaxLength(4096)) }),
     output: Session,
     errors: [Unauthenticated]
   }),
   me: query({
     access: "user",
-    summary: "The user that the access token belongs to.",
+    summary: "Returns the user that the access token belongs to.",
     input: Schema.Struct({}),
     output: User,
     errors: []

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
-import { isFinal, OrderStatus, orderTransitions, stageOf } from "./order-status.ts"
+import { isFinal, OrderStatus, orderTransitions, stageOf } from "./orders.ts"
 
-test("every step that an order may take leads to a later stage, so that a state tells whether it is newer", () => {
+test("every status change of an order leads to a later stage, so the newer of two states can be told", () => {
   const steps = OrderStatus.literals.flatMap((from) =>
     orderTransitions[from].map((to) => stageOf(to) - stageOf(from))
   )
@@ -9,6 +9,6 @@ test("every step that an order may take leads to a later stage, so that a state 
   expect(steps.filter((difference) => difference <= 0)).toEqual([])
 })
 
-test("an order stays COMPLETED or CANCELLED", () => {
+test("COMPLETED and CANCELLED are the final statuses", () => {
   expect(OrderStatus.literals.filter(isFinal)).toEqual(["COMPLETED", "CANCELLED"])
 })

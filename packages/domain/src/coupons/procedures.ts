@@ -1,5 +1,9 @@
 import { Schema } from "effect"
-import { Coupon, Discount, MAXIMUM_COUPONS, UserCoupon } from "../coupons.ts"
+import { CouponId, TicketId } from "../kernel/ids.ts"
+import { AmountMinor } from "../kernel/money.ts"
+import { pageInput, pageOf } from "../kernel/page.ts"
+import { mutation, query, subscription } from "../kernel/procedure.ts"
+import { plainText } from "../kernel/text.ts"
 import {
   CouponAlreadyIssued,
   CouponEnded,
@@ -9,11 +13,8 @@ import {
   CouponQuantityExceeded,
   CouponSoldOut,
   TicketNotFound
-} from "../errors/coupons.ts"
-import { CouponId, TicketId } from "../ids.ts"
-import { AmountMinor } from "../money.ts"
-import { mutation, query, subscription } from "./procedure.ts"
-import { pageInput, pageOf, plainText } from "./shared.ts"
+} from "./errors.ts"
+import { Coupon, Discount, MAXIMUM_COUPONS, UserCoupon } from "./schema.ts"
 
 const couponCount = Schema.Int.check(
   Schema.isBetween(
@@ -25,14 +26,14 @@ const couponCount = Schema.Int.check(
 const EARLIEST = Date.UTC(2000, 0, 1)
 const LATEST = Date.UTC(9000, 0, 1)
 
-/** A moment that every database can hold, with a day added to it as well. */
+/** A time that every supported database can store, even with the validity of a user coupon added. */
 const moment = Schema.DateFromString.check(
   Schema.makeFilter((date: Date) => date.getTime() >= EARLIEST && date.getTime() <= LATEST, {
     message: "must be a date with time between the years 2000 and 9000"
   })
 )
 
-/** Why a request for a coupon is refused, in the order in which the reasons are looked at. */
+/** Why a campaign refuses to issue a user coupon, in the order in which the reasons are checked. */
 export const couponRefusals = [
   CouponNotFound,
   CouponAlreadyIssued,
@@ -42,7 +43,7 @@ export const couponRefusals = [
   CouponSoldOut
 ] as const
 
-/** A place in the line for a coupon: who waits, who has the coupon, who was refused and why. */
+/** A ticket: a user's place in a campaign's queue and, once it is settled, the user coupon or the refusal. */
 export const CouponTicket = Schema.Struct({
   id: TicketId,
   couponId: CouponId,
@@ -55,43 +56,45 @@ export const CouponTicket = Schema.Struct({
 })
 export type CouponTicket = typeof CouponTicket.Type
 
-/** A campaign as its administrator sees it in the middle of a sale. */
+/** A campaign with its live counts, for administrators. */
 export const CouponCounts = Schema.Struct({
   coupon: Coupon,
-  /** How many of the issued ones are used for an order. */
+  /** How many of the issued user coupons are used for an order. */
   used: Schema.Int,
-  /** Tickets that are still in line. */
+  /** How many tickets are waiting. */
   waiting: Schema.Int,
-  /** What admits to the sale: slots that are free, and reserved by requests in flight. Absent while it is not built. */
+  /** The gate's free slots and the reservations of requests in flight; absent until the gate is built. */
   gate: Schema.optionalKey(Schema.Struct({ free: Schema.Int, reserved: Schema.Int }))
 })
 export type CouponCounts = typeof CouponCounts.Type
 
+/** The procedures of the group `coupons`. */
 export const coupons = {
   byId: query({
     access: "public",
-    summary: "One campaign.",
+    summary: "Returns one campaign.",
     input: Schema.Struct({ couponId: CouponId }),
     output: Coupon,
     errors: [CouponNotFound]
   }),
   page: query({
     access: "public",
-    summary: "A page of the campaigns that are not over, the newest first.",
+    summary: "Returns a page of the campaigns that have not ended, newest first.",
     input: Schema.Struct(pageInput),
     output: pageOf(Coupon),
     errors: []
   }),
   issue: mutation({
     access: "user",
-    summary: "Issues one coupon of a campaign to the caller: first come, first served, one a user.",
+    summary:
+      "Issues a user coupon of a campaign to the caller: first come, first served, at most one per user.",
     input: Schema.Struct({ couponId: CouponId }),
     output: UserCoupon,
     errors: couponRefusals
   }),
   mine: query({
     access: "user",
-    summary: "A page of the caller's coupons, the newest first.",
+    summary: "Returns a page of the caller's user coupons, newest first.",
     input: Schema.Struct(pageInput),
     output: pageOf(UserCoupon),
     errors: []
@@ -99,32 +102,32 @@ export const coupons = {
   requestIssue: mutation({
     access: "user",
     summary:
-      "Takes a place in the line for a coupon and answers at once. A caller who is in line already keeps that place.",
+      "Joins a campaign's queue and returns a ticket at once. A caller who is already queued keeps their place.",
     input: Schema.Struct({ couponId: CouponId }),
     output: CouponTicket,
     errors: couponRefusals
   }),
   ticket: query({
     access: "user",
-    summary: "What became of one of the caller's tickets.",
+    summary: "Returns one of the caller's tickets with its result.",
     input: Schema.Struct({ ticketId: TicketId }),
     output: CouponTicket,
     errors: [TicketNotFound]
   }),
   watchTicket: subscription({
     access: "user",
-    summary: "One of the caller's tickets now, and once more when it is settled; then the subscription ends.",
+    summary: "Emits one of the caller's tickets now and again when it is settled, then ends.",
     input: Schema.Struct({ ticketId: TicketId }),
     output: CouponTicket,
     errors: [TicketNotFound]
   })
 }
 
-/** For administrators alone. */
+/** The procedures on campaigns in the group `admin`. */
 export const couponsAdmin = {
   createCoupon: mutation({
     access: "admin",
-    summary: "Starts a campaign: coupons with a stock of their own, issued from one moment to another.",
+    summary: "Creates a campaign: a limited quantity of user coupons, issued between two points in time.",
     input: Schema.Struct({
       name: plainText(200),
       discount: Discount,
@@ -148,28 +151,28 @@ export const couponsAdmin = {
   }),
   pauseCoupon: mutation({
     access: "admin",
-    summary: "Stops issuing. Coupons that users have stay good. Asked again, nothing changes.",
+    summary: "Pauses a campaign. Issued user coupons stay valid. Pausing a paused campaign changes nothing.",
     input: Schema.Struct({ couponId: CouponId }),
     output: Coupon,
     errors: [CouponNotFound]
   }),
   resumeCoupon: mutation({
     access: "admin",
-    summary: "Goes on issuing. Asked again, nothing changes.",
+    summary: "Resumes a paused campaign. Resuming a running campaign changes nothing.",
     input: Schema.Struct({ couponId: CouponId }),
     output: Coupon,
     errors: [CouponNotFound]
   }),
   raiseCouponQuantity: mutation({
     access: "admin",
-    summary: "Adds coupons to a campaign. There is no way to take some away.",
+    summary: "Raises the quantity of a campaign. A quantity cannot be lowered.",
     input: Schema.Struct({ couponId: CouponId, additional: couponCount }),
     output: Coupon,
     errors: [CouponNotFound, CouponQuantityExceeded]
   }),
   couponCounts: query({
     access: "admin",
-    summary: "A page of all campaigns with their live counts, the newest first.",
+    summary: "Returns a page of all campaigns with their live counts, newest first.",
     input: Schema.Struct(pageInput),
     output: pageOf(CouponCounts),
     errors: []

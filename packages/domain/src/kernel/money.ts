@@ -1,8 +1,8 @@
 import { Schema } from "effect"
 
 /**
- * Money in integer minor units (pence, cents) of the shop's one currency. Never a float; `Number.MAX_SAFE_INTEGER`
- * is the limit, so a sum is checked where it is made ({@link sumMinor}).
+ * Money in integer minor units (pence, cents) of the shop's single currency, never a float. The limit is
+ * `Number.MAX_SAFE_INTEGER`; {@link sumMinor} and {@link multiplyMinor} check it.
  */
 export const AmountMinor = Schema.Int.check(
   Schema.isBetween(
@@ -12,7 +12,7 @@ export const AmountMinor = Schema.Int.check(
 ).pipe(Schema.brand("AmountMinor"))
 export type AmountMinor = typeof AmountMinor.Type
 
-/** Points: one point pays one minor unit of money. A balance is never negative. */
+/** Points: one point pays one minor unit. A balance is never negative. */
 export const Points = Schema.Int.check(
   Schema.isBetween(
     { minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
@@ -21,11 +21,11 @@ export const Points = Schema.Int.check(
 ).pipe(Schema.brand("Points"))
 export type Points = typeof Points.Type
 
-/** A line's price: unit price times quantity. Throws `RangeError` past the safe integers: such an order is a bug. */
+/** Returns the price of an item: unit price times quantity. Throws `RangeError` beyond the safe integers. */
 export const multiplyMinor = (unitPriceMinor: AmountMinor, quantity: number): AmountMinor =>
   safe(unitPriceMinor * quantity)
 
-/** The sum of amounts. Throws `RangeError` past the safe integers. */
+/** Returns the sum of the amounts. Throws `RangeError` beyond the safe integers. */
 export const sumMinor = (amounts: Iterable<AmountMinor>): AmountMinor => {
   let total = 0
   for (const amount of amounts) total = safe(total + amount)
