@@ -1,11 +1,10 @@
 import { LockLost } from "@holdfast/domain/locks"
 import { crashAt, eventually, faultProxy, type FaultProxy } from "@holdfast/testkit"
 import { Effect, Exit } from "effect"
-import { afterEach, describe, expect, it } from "vitest"
-import { lockKeys } from "./backends/queue/keys.ts"
+import { afterEach, describe, expect, test } from "vitest"
 import { Locks } from "./layer.ts"
 import { ledgerFixture } from "../test/ledger.ts"
-import { lockKeysLeft, redisFixture } from "../test/fixture.ts"
+import { lockKeysLeft, queueKey, redisFixture } from "../test/fixture.ts"
 import { brief, gate, ledger, once, turn } from "../test/members.ts"
 import { assertHeld, withLock } from "./with-lock.ts"
 
@@ -33,7 +32,7 @@ const isFree = (key: string) =>
   eventually(async () => expect(await owner(key)).toBeNull(), { deadlineMs: 6_000 })
 
 describe("Redis that stands still", () => {
-  it("does not let a body run past its lease, nor commit anything", async () => {
+  test("does not let a body run past its lease, nor commit anything", async () => {
     const LEASE_MS = 1_000
     const FROZEN_MS = 4_000
     const { run } = redis.member()
@@ -58,7 +57,7 @@ describe("Redis that stands still", () => {
     await isFree("ledger:a")
   })
 
-  it("leaves no key and no place in line of a caller that gave up", async () => {
+  test("leaves no key and no place in line of a caller that gave up", async () => {
     const { exit } = redis.member({ answerWithinMs: 200 })
     await exit(withLock(once, "warm")(Effect.void))
     await redis.service.freeze()
@@ -78,7 +77,7 @@ describe("Redis that stands still", () => {
 })
 
 describe("a connection that is cut", () => {
-  it.each(["before", "after"] as const)("%s an acquisition leaves nothing behind", async (when) => {
+  test.each(["before", "after"] as const)("%s an acquisition leaves nothing behind", async (when) => {
     const { proxy, url } = await proxied()
     const { exit } = redis.member({ answerWithinMs: 500 }, url)
     await exit(withLock(once, "warm")(Effect.void))
@@ -92,7 +91,7 @@ describe("a connection that is cut", () => {
     )
   })
 
-  it.each(["before", "after"] as const)("%s a release does not keep the next one waiting", async (when) => {
+  test.each(["before", "after"] as const)("%s a release does not keep the next one waiting", async (when) => {
     const { proxy, url } = await proxied()
     const ours = redis.member({ answerWithinMs: 500 }, url)
     const next = redis.member()
@@ -101,7 +100,7 @@ describe("a connection that is cut", () => {
     const held = ours.exit(withLock(turn, "a")(mayLeave.passed))
     await isHeld("turn:a")
     const waiting = next.run(withLock(turn, "a")(Effect.sync(() => performance.now())))
-    await eventually(async () => expect(await redis.plain.llen(lockKeys("turn:a").queue)).toBe(1))
+    await eventually(async () => expect(await redis.plain.llen(queueKey("turn:a"))).toBe(1))
     const cut = proxy.cut({ when, match: /^EVAL.*mutex:turn:a/i })
     const leftAtMs = performance.now()
     mayLeave.open()
@@ -110,7 +109,7 @@ describe("a connection that is cut", () => {
     expect((await waiting) - leftAtMs).toBeLessThan(SOONER_THAN_A_LEASE_MS)
   })
 
-  it("does not cost a holder its lock when it is there again in time", async () => {
+  test("does not cost a holder its lock when it is there again in time", async () => {
     const { proxy, url } = await proxied()
     const { run } = redis.member({}, url)
     const entered = gate()
@@ -132,7 +131,7 @@ describe("a subscription that is lost", () => {
     const held = redis.member().run(withLock(turn, "a")(mayLeave.passed))
     await isHeld("turn:a")
     const entered = ours.run(withLock(turn, "a")(Effect.sync(() => performance.now())))
-    const { queue } = lockKeys("turn:a")
+    const queue = queueKey("turn:a")
     await eventually(async () => expect(await redis.plain.llen(queue)).toBe(1))
     // Answers come in order, so after this one it knows that it is in line.
     await ours.run(Effect.flatMap(Locks, (locks) => locks.list()))
@@ -141,7 +140,7 @@ describe("a subscription that is lost", () => {
     return { proxy, mayLeave, held, entered, receivers }
   }
 
-  it("makes those in line look as soon as it is back: they were passed over meanwhile", async () => {
+  test("makes those in line look as soon as it is back: they were passed over meanwhile", async () => {
     const { entered, held, mayLeave, proxy, receivers } = await inLine()
     await proxy.refuse()
     await redis.plain.client("KILL", "TYPE", "PUBSUB")
@@ -154,7 +153,7 @@ describe("a subscription that is lost", () => {
     expect((await entered) - backAtMs).toBeLessThan(SOONER_THAN_A_LEASE_MS)
   })
 
-  it("makes those in line look as soon as it is back: a message was lost with it", async () => {
+  test("makes those in line look as soon as it is back: a message was lost with it", async () => {
     const { entered, held, mayLeave, proxy, receivers } = await inLine()
     expect(await receivers()).toBe(1)
     proxy.freeze("reply")
@@ -169,7 +168,7 @@ describe("a subscription that is lost", () => {
 })
 
 describe("Redis that dies", () => {
-  it("ends the lock of a holder at the end of its lease, and tokens go on rising when it is back without memory", async () => {
+  test("ends the lock of a holder at the end of its lease, and tokens go on rising when it is back without memory", async () => {
     const { exit, run } = redis.member()
     const token = Effect.map(assertHeld(turn), (lock) => lock.token("turn:a") ?? 0)
     const before = await run(withLock(turn, "a")(token))
@@ -185,7 +184,7 @@ describe("Redis that dies", () => {
 })
 
 describe("a holder that dies", () => {
-  it("is followed by the next one within the lease", async () => {
+  test("is followed by the next one within the lease", async () => {
     const { run } = redis.member()
     await using crash = crashAt("locked", {
       module: new URL("../test/holder.ts", import.meta.url),

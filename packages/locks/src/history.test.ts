@@ -10,7 +10,7 @@ import {
 } from "@holdfast/testkit"
 import { Cause, Effect, Exit } from "effect"
 import { setTimeout } from "node:timers/promises"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { redisFixture } from "../test/fixture.ts"
 import { ledgerFixture } from "../test/ledger.ts"
 import { gate, ledger, turn } from "../test/members.ts"
@@ -35,7 +35,7 @@ const books = ledgerFixture()
 
 describe("a fenced lock whose holders are cut off from Redis", () => {
   // Guarantees: never two holders, tokens that only rise, and no write under a token that is older than another's.
-  it("has a history of one holder at a time", { timeout: 60_000 }, async () => {
+  test("has a history of one holder at a time", { timeout: 60_000 }, async () => {
     const upstream = { host: redis.service.host, port: redis.service.port }
     await using proxies = await openProxies(upstream)
     const members = proxies.all.map((proxy) => redis.member({}, proxy.through(redis.service.url())))
@@ -113,7 +113,7 @@ describe("a fenced lock whose holders are cut off from Redis", () => {
 
 describe("an owner", () => {
   // Guarantees: who looked for itself at the very moment of the hand-over keeps the lock when the message about it comes.
-  it("does not give its lock away when it hears of the grant later", async () => {
+  test("does not give its lock away when it hears of the grant later", async () => {
     const { run } = redis.member()
     const holder = gate()
     const entered = gate()

@@ -2,10 +2,10 @@ import { spawnSync } from "node:child_process"
 import { rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 
 const here = dirname(fileURLToPath(import.meta.url))
-const root = join(here, "../../../..")
+const root = join(here, "../../..")
 
 const misuses = `
 import { defineLockOrder, lockScope } from "@holdfast/domain/locks"
@@ -54,7 +54,7 @@ const compilerSays = (source: string): ReadonlyArray<string> => {
   }
 }
 
-it("says in a sentence what is wrong with the order of locks", () => {
+test("says in a sentence what is wrong with the order of locks", () => {
   expect(compilerSays(misuses)).toMatchInlineSnapshot(`
     [
       "LOCK ORDER: 'user' is taken while 'order' is held (order: user < order)",

@@ -1,6 +1,6 @@
 import { eventually, race } from "@holdfast/testkit"
 import { Effect } from "effect"
-import { afterEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, test } from "vitest"
 import { Locks } from "./layer.ts"
 import { member, type Member, once, turn } from "../test/members.ts"
 import { startCluster, startSentinel } from "../test/servers.ts"
@@ -29,7 +29,7 @@ const alone = () => {
 }
 
 describe("a Redis Cluster", () => {
-  it("holds the locks of any name: exclusive, in line, listed, and left clean", async () => {
+  test("holds the locks of any name: exclusive, in line, listed, and left clean", async () => {
     await using cluster = await startCluster(3)
     const connection = { nodes: cluster.ports.map((port) => ({ host: "127.0.0.1", port })) }
     const processes = [0, 1].map(() => opened(connection, { connectTimeoutMs: 5_000, fallbackMs: 300 }))
@@ -49,7 +49,7 @@ describe("a Redis Cluster", () => {
     }
   })
 
-  it("renews a lock that was handed over, and passes over waiters that are gone", async () => {
+  test("renews a lock that was handed over, and passes over waiters that are gone", async () => {
     await using cluster = await startCluster(3)
     const connection = { nodes: cluster.ports.map((port) => ({ host: "127.0.0.1", port })) }
     const { run } = opened(connection, { connectTimeoutMs: 5_000, fallbackMs: 300 })
@@ -67,7 +67,7 @@ describe("a Redis Cluster", () => {
 })
 
 describe("Redis behind a sentinel", () => {
-  it("goes on after a failover, with rising tokens", async () => {
+  test("goes on after a failover, with rising tokens", async () => {
     await using redis = await startSentinel()
     const { run } = opened(
       { sentinels: [{ host: "127.0.0.1", port: redis.sentinelPort }], name: "main" },

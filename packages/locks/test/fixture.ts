@@ -1,6 +1,7 @@
 import { type RedisService, startServices } from "@holdfast/testkit"
 import { Redis } from "ioredis"
 import { afterAll, afterEach, beforeAll } from "vitest"
+import { lockKeys } from "../src/backends/queue/scripts.ts"
 import { listenForErrors } from "../src/redis/client.ts"
 import { member, type Member, type MemberOptions } from "./members.ts"
 
@@ -54,3 +55,7 @@ export const redisFixture = (): RedisFixture => {
 /** Keys that belong to locks, but for the last tokens, which stay for a minute. */
 export const lockKeysLeft = async (redis: Redis): Promise<ReadonlyArray<string>> =>
   (await redis.keys("*")).filter((key) => !key.startsWith("holdfast:token:"))
+
+/** Redis's key of a lock's queue, and of its last token. */
+export const queueKey = (key: string): string => lockKeys(key)[1]
+export const tokenKey = (key: string): string => lockKeys(key)[2]

@@ -1,7 +1,6 @@
 import { defineLockOrder, lockScope } from "@holdfast/domain/locks"
 import { Effect, Exit, Layer, ManagedRuntime, References } from "effect"
-import type { RedisConnection, RedisTimings } from "../src/redis/connection.ts"
-import { RedisStore } from "../src/redis/store.ts"
+import { type RedisConnection, RedisStore, type RedisTimings } from "../src/redis/client.ts"
 import type { QueueTimings } from "../src/backends/queue/protocol.ts"
 import { Locks, type LocksOptions, type TakesAll } from "../src/layer.ts"
 
