@@ -399,13 +399,15 @@ describe("locks.list", () => {
 })
 
 describe("the keys of a lock", () => {
-  test("are all in the slot of redis-semaphore's key, whatever is in the name", () => {
+  test("are all in the slot of redis-semaphore's key, for any name", () => {
     for (const name of [
       "a",
       "a{b}c",
       "a{b",
       "a}b",
       "a{}b",
+      "a{}b}",
+      "{}}",
       "{x}",
       "}{",
       "{{a}}",
@@ -417,11 +419,31 @@ describe("the keys of a lock", () => {
     }
   })
 
-  test("are hashed like the cluster hashes them", () => {
+  test("are hashed the way the cluster hashes them", () => {
     // From the specification, and from CLUSTER KEYSLOT.
     expect(slotOf("123456789")).toBe(0x31c3 % 16_384)
     expect(slotOf("foo{bar}baz")).toBe(slotOf("bar"))
     expect(slotOf("foo{}baz")).not.toBe(slotOf(""))
+    expect(slotOf("mutex:{}}")).toBe(9_525)
+    expect(slotOf("mutex:{}a}")).toBe(14_699)
+  })
+
+  test("do not change from version to version", () => {
+    expect(lockKeys("a")[1]).toBe("holdfast:queue:{mutex:a}")
+    expect(lockKeys("a{b}")[1]).toBe("holdfast:queue:mutex:a{b}")
+    expect(lockKeys("}sku")).toEqual([
+      "mutex:}sku",
+      "holdfast:queue:{41242}:mutex:}sku",
+      "holdfast:token:{41242}:mutex:}sku"
+    ])
+    expect(lockKeys("{}}")[2]).toBe("holdfast:token:{453}:mutex:{}}")
+  })
+
+  test("cost next to nothing, also for names that begin with a closing brace", () => {
+    const startedAtMs = performance.now()
+    for (let name = 0; name < 5_000; name += 1) lockKeys(`}${name}`)
+    // One walk over all numbers would take about 25 ms; a walk for each name takes minutes.
+    expect(performance.now() - startedAtMs).toBeLessThan(2_000)
   })
 })
 

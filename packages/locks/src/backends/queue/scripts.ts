@@ -161,18 +161,29 @@ export const keysOfMutex = (mutex: string): LockKeys => {
   return [mutex, `holdfast:queue:${tagged}`, `holdfast:token:${tagged}`]
 }
 
-/** What Redis Cluster hashes in place of the whole key: the text in the first pair of braces, unless it is empty. */
-const hasHashTag = (name: string): boolean => /^[^{]*\{[^}]+\}/.test(name)
-
 /** The name, written so that it is hashed to its own slot even behind a prefix. */
 const inSlotOf = (name: string): string => {
-  if (hasHashTag(name)) return name
+  if (hashTag(name) !== undefined) return name
   if (!name.includes("}")) return `{${name}}`
   return `{${numberInSlot(slotOf(name))}}:${name}`
 }
 
-/** Redis Cluster's slot of a key (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/). */
-export const slotOf = (key: string): number => keySlot(Buffer.from(key))
+/** What Redis Cluster hashes in place of the whole key: the text in the first pair of braces, unless it is empty. */
+const hashTag = (key: string): string | undefined => /^[^{]*\{([^}]+)\}/.exec(key)?.[1]
+
+const OPENING_BRACE = 0x7b
+
+/**
+ * Redis Cluster's slot of a key (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
+ * `cluster-key-slot` sees a hash tag in `{}…}`, so it gets the text without opening braces. CRC-16 is linear, so the slot
+ * of the bits that this changed corrects the result.
+ */
+export const slotOf = (key: string): number => {
+  const bytes = Buffer.from(hashTag(key) ?? key)
+  if (!bytes.includes(OPENING_BRACE)) return keySlot(bytes)
+  const changed = bytes.map((byte) => (byte === OPENING_BRACE ? 1 : 0))
+  return keySlot(Buffer.from(bytes.map((byte, at) => byte ^ changed[at]!))) ^ keySlot(Buffer.from(changed))
+}
 
 const numberBySlot = new Map<number, number>()
 let nextNumber = 0
@@ -185,7 +196,7 @@ const numberInSlot = (slot: number): number => {
   for (;;) {
     const known = numberBySlot.get(slot)
     if (known !== undefined) return known
-    const tried = slotOf(String(nextNumber))
+    const tried = keySlot(String(nextNumber))
     if (!numberBySlot.has(tried)) numberBySlot.set(tried, nextNumber)
     nextNumber += 1
   }
