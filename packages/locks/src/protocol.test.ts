@@ -13,7 +13,7 @@ const redis = redisFixture()
 
 const queueLength = (key: string) => redis.plain.llen(queueKey(key))
 const owner = (key: string) => redis.plain.get(`mutex:${key}`)
-const inLine = (key: string, length: number) =>
+const waitersOf = (key: string, length: number) =>
   eventually(async () => expect(await queueLength(key)).toBe(length))
 
 describe("a lock", () => {
@@ -36,7 +36,7 @@ describe("a lock", () => {
     expect(await lockKeysLeft(redis.plain)).toEqual([])
   })
 
-  test("is given back when the body fails, dies or is interrupted", async () => {
+  test("is released when the body fails, dies or is interrupted", async () => {
     const { exit, run } = redis.member()
     expect(await run(Effect.flip(withLock(turn, "a")(Effect.fail("no"))))).toBe("no")
     expect(Exit.isFailure(await exit(withLock(turn, "a")(Effect.die("bug"))))).toBe(true)
@@ -52,7 +52,7 @@ describe("a lock", () => {
     expect(await lockKeysLeft(redis.plain)).toEqual([])
   })
 
-  test("goes to those in line in the order in which they asked, across processes", async () => {
+  test("goes to its waiters in the order in which they asked, across processes", async () => {
     const [first, second] = [redis.member(), redis.member()]
     const holder = gate()
     const entered: Array<number> = []
@@ -62,7 +62,7 @@ describe("a lock", () => {
     for (let caller = 0; caller < 10; caller += 1) {
       const process = caller % 2 === 0 ? first : second
       callers.push(process.run(withLock(turn, "a")(Effect.sync(() => void entered.push(caller)))))
-      await inLine("turn:a", caller + 1)
+      await waitersOf("turn:a", caller + 1)
     }
     holder.open()
     await Promise.all([held, ...callers])
@@ -112,7 +112,7 @@ describe("several keys of a scope", () => {
     )
   })
 
-  test("are all given back when one of them is not to be had in time", async () => {
+  test("are all released when one of them is not free in time", async () => {
     const { exit, run } = redis.member()
     const holder = gate()
     const held = run(withLock(hasty, "m")(holder.passed))
@@ -126,13 +126,13 @@ describe("several keys of a scope", () => {
 })
 
 describe("a caller that does not get the lock", () => {
-  test("learns who holds it and its own place in line when the time is up", async () => {
+  test("learns the holder and its own place in the queue when its time is up", async () => {
     const { exit, run } = redis.member()
     const holder = gate()
     const held = run(withLock(hasty, "a")(holder.passed))
     await eventually(async () => expect(await owner("hasty:a")).not.toBeNull())
     const ahead = exit(withLock(hasty, "a")(Effect.void))
-    await inLine("hasty:a", 1)
+    await waitersOf("hasty:a", 1)
     const name = await owner("hasty:a")
     const behind = await run(Effect.flip(withLock(hasty, "a")(Effect.void)))
     expect(behind).toBeInstanceOf(LockTimeout)
@@ -145,7 +145,7 @@ describe("a caller that does not get the lock", () => {
     expect(await lockKeysLeft(redis.plain)).toEqual([])
   })
 
-  test("is told at once in an optimistic scope", async () => {
+  test("is refused at once in an optimistic scope", async () => {
     const { run } = redis.member()
     const holder = gate()
     const held = run(withLock(once, "a")(holder.passed))
@@ -203,7 +203,7 @@ describe("a caller that does not get the lock", () => {
   })
 })
 
-describe("handing over", () => {
+describe("a hand-over", () => {
   const deadWaiters = async (key: string, count: number) => {
     for (let dead = 0; dead < count; dead += 1)
       await redis.plain.rpush(queueKey(key), `holdfast:locks:gone:${dead}/1`)
@@ -218,7 +218,7 @@ describe("handing over", () => {
       await eventually(async () => expect(await owner("turn:a")).not.toBeNull(), { everyMs: 1 })
       await deadWaiters("turn:a", 100)
       const next = run(withLock(turn, "a")(Effect.sync(() => performance.now())))
-      await inLine("turn:a", 101)
+      await waitersOf("turn:a", 101)
       const openedAtMs = performance.now()
       holder.open()
       timings.push((await next) - openedAtMs)
@@ -228,16 +228,16 @@ describe("handing over", () => {
     expect(await lockKeysLeft(redis.plain)).toEqual([])
   })
 
-  test("passes on a lock that came to a caller who is not there any more", async () => {
+  test("passes on a lock that was granted to a caller that has gone", async () => {
     const { run } = redis.member({ fallbackMs: 60_000 })
     const holder = gate()
     const held = run(withLock(turn, "a")(holder.passed))
     await eventually(async () => expect(await owner("turn:a")).not.toBeNull())
-    // The process lives and is told, but nobody in it waits under this number.
-    const nobody = (await owner("turn:a"))?.replace(/[^/]+$/, "nobody") ?? ""
-    await redis.plain.rpush(queueKey("turn:a"), nobody)
+    // The process is alive and gets the message, but it has no waiter of this number.
+    const gone = (await owner("turn:a"))?.replace(/[^/]+$/, "gone") ?? ""
+    await redis.plain.rpush(queueKey("turn:a"), gone)
     const next = run(withLock(turn, "a")(Effect.sync(() => performance.now())))
-    await inLine("turn:a", 2)
+    await waitersOf("turn:a", 2)
     const openedAtMs = performance.now()
     holder.open()
     await held
@@ -252,8 +252,8 @@ describe("handing over", () => {
       const held = run(withLock(turn, key)(holder.passed))
       await eventually(async () => expect(await owner(`turn:${key}`)).not.toBeNull())
       const next = run(withLock(turn, key)(Effect.sync(() => performance.now())))
-      await inLine(`turn:${key}`, 1)
-      // The key goes to the waiter without anybody telling it.
+      await waitersOf(`turn:${key}`, 1)
+      // The key goes to the waiter without a message.
       const waiter = await redis.plain.lpop(queueKey(`turn:${key}`))
       const lostAtMs = performance.now()
       await redis.plain.set(`mutex:turn:${key}`, waiter ?? "", "PX", 10_000)
@@ -265,7 +265,7 @@ describe("handing over", () => {
     expect(tookMs).toBeLessThan(fallbackMs + 50)
   })
 
-  test("survives a vanished key: the first in line that looks makes the next one the owner", async () => {
+  test("survives a vanished key: the first waiter that looks makes the next one the owner", async () => {
     const fallbackMs = 300
     const { run } = redis.member({ fallbackMs })
     const tookMs = await quickest(async (key) => {
@@ -274,9 +274,9 @@ describe("handing over", () => {
       await eventually(async () => expect(await owner(`turn:${key}`)).not.toBeNull())
       const entering = Effect.sync(() => performance.now())
       const first = run(withLock(turn, key)(entering))
-      await inLine(`turn:${key}`, 1)
+      await waitersOf(`turn:${key}`, 1)
       const second = run(withLock(turn, key)(entering))
-      await inLine(`turn:${key}`, 2)
+      await waitersOf(`turn:${key}`, 2)
       const lostAtMs = performance.now()
       await redis.plain.del(`mutex:turn:${key}`)
       expect(await first).toBeLessThan(await second)
@@ -287,13 +287,13 @@ describe("handing over", () => {
     expect(tookMs).toBeLessThan(fallbackMs + 50)
   })
 
-  test("gives the line another chance after everything was flushed", async () => {
+  test("serves every waiter after everything was flushed", async () => {
     const { run } = redis.member({ fallbackMs: 200 })
     const holder = gate()
     const held = run(Effect.exit(withLock(brief, "a")(holder.passed)))
     await eventually(async () => expect(await owner("brief:a")).not.toBeNull())
     const waiting = Array.from({ length: 10 }, () => run(withLock(brief, "a")(Effect.succeed(1))))
-    await inLine("brief:a", 10)
+    await waitersOf("brief:a", 10)
     await redis.plain.flushall()
     expect(await Promise.all(waiting)).toHaveLength(10)
     holder.open()
@@ -301,13 +301,13 @@ describe("handing over", () => {
     expect(await lockKeysLeft(redis.plain)).toEqual([])
   })
 
-  test("hears of its lock again after the subscription was cut off", async () => {
+  test("delivers a grant after the subscription was cut off", async () => {
     const { run } = redis.member({ fallbackMs: 10_000 })
     const holder = gate()
     const held = run(withLock(turn, "a")(holder.passed))
     await eventually(async () => expect(await owner("turn:a")).not.toBeNull())
     const next = run(withLock(turn, "a")(Effect.sync(() => performance.now())))
-    await inLine("turn:a", 1)
+    await waitersOf("turn:a", 1)
     await redis.plain.client("KILL", "TYPE", "PUBSUB")
     const cutAtMs = performance.now()
     holder.open()
@@ -317,7 +317,7 @@ describe("handing over", () => {
 })
 
 describe("a holder whose lock is gone", () => {
-  test("is stopped, and its release says so instead of taking the other's lock", async () => {
+  test("is stopped, and its release leaves the new holder's lock alone", async () => {
     const { run } = redis.member()
     const stopped = gate()
     const lost = run(
@@ -326,17 +326,17 @@ describe("a holder whose lock is gone", () => {
       )
     )
     await eventually(async () => expect(await owner("brief:a")).not.toBeNull())
-    await redis.plain.set("mutex:brief:a", "somebody else", "PX", 10_000)
+    await redis.plain.set("mutex:brief:a", "another holder", "PX", 10_000)
     const failure = await lost
     expect(failure).toBeInstanceOf(LockLost)
     expect(failure).toMatchObject({ reason: "taken", key: "brief:a" })
     await Effect.runPromise(stopped.passed)
-    expect(await redis.plain.get("mutex:brief:a")).toBe("somebody else")
+    expect(await redis.plain.get("mutex:brief:a")).toBe("another holder")
   })
 })
 
 describe("plain redis-semaphore clients", () => {
-  test("exclude ours and are excluded by them, under load", async () => {
+  test("and ours exclude each other, under load", async () => {
     const { run } = redis.member()
     let inside = 0
     let most = 0
@@ -370,13 +370,13 @@ describe("plain redis-semaphore clients", () => {
 })
 
 describe("locks.list", () => {
-  test("shows who holds what, since when, for how long, and who waits", async () => {
+  test("shows the holder, age, remaining lease and waiters of each lock", async () => {
     const { run } = redis.member()
     const holder = gate()
     const held = run(withLock(turn, "a")(holder.passed))
     await eventually(async () => expect(await owner("turn:a")).not.toBeNull())
     const waiting = run(withLock(turn, "a")(Effect.void))
-    await inLine("turn:a", 1)
+    await waitersOf("turn:a", 1)
     await redis.plain.set("mutex:other:b", "a plain client", "PX", 5_000)
     const list = await run(Effect.flatMap(Locks, (locks) => locks.list()))
     const [ours, plain] = list.toSorted((a, b) => (a.key < b.key ? 1 : -1))
@@ -442,12 +442,12 @@ describe("the keys of a lock", () => {
   test("cost next to nothing, also for names that begin with a closing brace", () => {
     const startedAtMs = performance.now()
     for (let name = 0; name < 5_000; name += 1) lockKeys(`}${name}`)
-    // One walk over all numbers would take about 25 ms; a walk for each name takes minutes.
+    // One walk over all numbers would take about 25 ms; a walk for each name would take minutes.
     expect(performance.now() - startedAtMs).toBeLessThan(2_000)
   })
 })
 
-/** The quickest of some rounds, each with a key of its own: what a loaded machine adds is not the protocol's. */
+/** The quickest of three rounds with separate keys, because a loaded machine can delay any one of them. */
 const quickest = async (round: (key: string) => Promise<number>): Promise<number> => {
   const timings: Array<number> = []
   for (const key of ["a", "b", "c"]) timings.push(await round(key))

@@ -7,13 +7,13 @@ import { member, type Member, type MemberOptions } from "./members.ts"
 
 export interface RedisFixture {
   readonly service: RedisService
-  /** A plain client, for looking at what is in there. */
+  /** A plain client, to inspect the data. */
   readonly plain: Redis
   /** A new member; closed after the test. */
   readonly member: (options?: MemberOptions, url?: string) => Member
 }
 
-/** A Redis of the test file's own, which it may freeze, kill and flush. Everything is gone before the next test. */
+/** A separate Redis for the test file to freeze, kill and flush. It is empty before each test. */
 export const redisFixture = (): RedisFixture => {
   let service: RedisService | undefined
   let plain: Redis | undefined
@@ -52,7 +52,7 @@ export const redisFixture = (): RedisFixture => {
   }
 }
 
-/** Keys that belong to locks, but for the last tokens, which stay for a minute. */
+/** The keys of locks, without the last tokens, which stay for a minute. */
 export const lockKeysLeft = async (redis: Redis): Promise<ReadonlyArray<string>> =>
   (await redis.keys("*")).filter((key) => !key.startsWith("holdfast:token:"))
 

@@ -14,7 +14,7 @@ import { withLock } from "../with-lock.ts"
 const redis = redisFixture()
 
 describe("a scope with three permits", () => {
-  test("lets three in at once, and everybody in the end", async () => {
+  test("admits three holders at once, and every caller in the end", async () => {
     const processes = [redis.member(), redis.member()]
     let inside = 0
     let most = 0
@@ -78,7 +78,7 @@ describe("a quorum of three servers", () => {
     }
   }
 
-  test("excludes while a majority is there, and not after; a lost minority costs nothing", async () => {
+  test("excludes with a majority, survives the loss of a minority, and stops without a majority", async () => {
     await using quorum = await startQuorum()
     const processes = [quorum.member(), quorum.member()]
     let inside = 0
@@ -89,10 +89,10 @@ describe("a quorum of three servers", () => {
       yield* Effect.sleep(5)
       inside -= 1
     })
-    const everybody = () => race(8, (caller) => processes[caller % 2]!.run(withLock(brief, "a")(section)))
-    expect((await everybody()).fulfilled).toHaveLength(8)
+    const allCallers = () => race(8, (caller) => processes[caller % 2]!.run(withLock(brief, "a")(section)))
+    expect((await allCallers()).fulfilled).toHaveLength(8)
     await quorum.servers[0]!.kill()
-    expect((await everybody()).fulfilled).toHaveLength(8)
+    expect((await allCallers()).fulfilled).toHaveLength(8)
     expect(most).toBe(1)
 
     const holder = gate()
@@ -117,7 +117,7 @@ describe("a quorum of three servers", () => {
     await Promise.all(processes.map((each) => each.close()))
   })
 
-  test("does not take a majority that answered after the lease for a lock", async () => {
+  test("does not count a majority that answered after the lease as acquired", async () => {
     await using quorum = await startQuorum()
     const acquired = Effect.gen(function* () {
       const { acquire } = yield* redlockBackend(quorum.clients, { answerWithinMs: 10_000 })

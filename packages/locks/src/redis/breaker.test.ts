@@ -51,7 +51,7 @@ describe("RedisUnavailable", () => {
 
 describe("a Redis that is away", () => {
   // Guarantees: only the calls that find out wait for the deadline; all later ones fail at once, in locks and outside.
-  test("keeps nobody waiting once it is known, and is used again when it answers", async () => {
+  test("fails calls at once while it is away, and is used again when it answers", async () => {
     const runtime = open()
     expect(await runtime.runPromise(ping)).toBe("PONG")
     await redis.service.freeze()
