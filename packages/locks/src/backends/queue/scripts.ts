@@ -9,7 +9,7 @@
 import keySlot from "cluster-key-slot"
 import { Cluster } from "ioredis"
 import type { RedisClient } from "../../redis/client.ts"
-import { defineScripts, type RunScript } from "../../redis/scripts.ts"
+import { defineScripts } from "../../redis/scripts.ts"
 
 /** How long the last token of a key is kept. Only a clock that goes back by more could repeat a token. */
 const TOKEN_TTL_MS = 60_000
@@ -126,15 +126,8 @@ return reply
 /** The fields of a reply; see the scripts. */
 export type Reply = ReadonlyArray<string | number>
 
-/** The protocol's scripts on one client. */
-export interface LockScripts {
-  readonly acquire: RunScript<3>
-  readonly release: RunScript<3>
-  readonly leave: RunScript<3>
-  readonly inspect: RunScript<3>
-}
-
-export const lockScripts = (client: RedisClient): LockScripts => {
+/** Registers the scripts on a client. */
+export const lockScripts = (client: RedisClient) => {
   const common = prelude(client instanceof Cluster)
   return defineScripts(client, "holdfastLock", {
     acquire: { numberOfKeys: 3, lua: common + acquire },
@@ -143,6 +136,9 @@ export const lockScripts = (client: RedisClient): LockScripts => {
     inspect: { numberOfKeys: 3, lua: inspect }
   })
 }
+
+/** The protocol's scripts on one client. */
+export type LockScripts = ReturnType<typeof lockScripts>
 
 /** The keys in Redis of one lock. All are in one slot of a cluster, so that a script may use them together. */
 export type LockKeys = readonly [
