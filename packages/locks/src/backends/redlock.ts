@@ -1,9 +1,8 @@
 import { Effect, type Scope } from "effect"
 import { type LockOptions, RedlockMutex } from "redis-semaphore"
-import { answerWithin } from "../answer-within.ts"
 import type { BackendOptions, LockBackend, LockRequest } from "../backend.ts"
-import { makeBreaker } from "../redis/breaker.ts"
-import type { RedisClient } from "../redis/client.ts"
+import { makeBreaker, RedisUnavailable } from "../redis/breaker.ts"
+import { ping, type RedisClient } from "../redis/client.ts"
 import { pollingBackend } from "./polling.ts"
 
 const DEFAULT_ANSWER_WITHIN_MS = 1_000
@@ -39,22 +38,13 @@ export const redlockBackend = (
 const pingMajority = (
   clients: ReadonlyArray<RedisClient>,
   answerWithinMs: number
-): Effect.Effect<void, Error> =>
-  Effect.forEach(
-    clients,
-    (client) =>
-      Effect.option(
-        answerWithin(
-          () => client.ping(),
-          answerWithinMs,
-          (cause) => cause
-        )
-      ),
-    { concurrency: "unbounded" }
-  ).pipe(
+): Effect.Effect<void, RedisUnavailable> =>
+  Effect.forEach(clients, (client) => Effect.option(ping(client, answerWithinMs)), {
+    concurrency: "unbounded"
+  }).pipe(
     Effect.flatMap((answers) =>
       answers.filter(({ _tag }) => _tag === "Some").length > clients.length / 2
         ? Effect.void
-        : Effect.fail(new Error("no majority of the servers answers"))
+        : Effect.fail(new RedisUnavailable({ cause: new Error("no majority of the servers answers") }))
     )
   )

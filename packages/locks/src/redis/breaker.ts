@@ -49,7 +49,7 @@ const timesAway = Metric.counter("holdfast_lock_store_away_total", {
 
 /** Makes a breaker. While the store is away a fiber of the scope pings it every 200 ms; the first answer brings it back. */
 export const makeBreaker = (
-  ping: Effect.Effect<unknown, unknown>
+  ping: Effect.Effect<unknown, RedisUnavailable>
 ): Effect.Effect<Breaker, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope

@@ -1,7 +1,7 @@
 import { Cluster, type ClusterNode, type CommonRedisOptions, Redis, type SentinelAddress } from "ioredis"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { answerWithin } from "../answer-within.ts"
-import { makeBreaker, type RedisUnavailable } from "./breaker.ts"
+import { makeBreaker, RedisUnavailable } from "./breaker.ts"
 
 /** A client of one server (found directly or through sentinels), or of a cluster. */
 export type RedisClient = Redis | Cluster
@@ -152,15 +152,17 @@ export class RedisStore extends Context.Service<
 }
 
 const makeStore = (client: RedisClient): Effect.Effect<RedisStore["Service"], never, Scope.Scope> =>
-  Effect.map(
-    makeBreaker(
-      answerWithin(
-        () => client.ping(),
-        PING_WITHIN_MS,
-        (cause) => cause
-      )
-    ),
-    ({ ask, isUp }) => ({ client, isUp, ask: (call, withinMs) => ask(() => call(client), withinMs) })
+  Effect.map(makeBreaker(ping(client, PING_WITHIN_MS)), ({ ask, isUp }) => ({
+    client,
+    isUp,
+    ask: (call, withinMs) => ask(() => call(client), withinMs)
+  }))
+
+export const ping = (client: RedisClient, withinMs: number): Effect.Effect<string, RedisUnavailable> =>
+  answerWithin(
+    () => client.ping(),
+    withinMs,
+    (cause) => new RedisUnavailable({ cause })
   )
 
 /**
