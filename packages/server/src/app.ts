@@ -15,6 +15,7 @@ import { LiveTickets } from "./modules/coupons/tickets/ticket-live.ts"
 import { LiveOrders } from "./modules/orders/order-live.ts"
 import { Passwords } from "./modules/auth/passwords.ts"
 import { Tokens } from "./modules/auth/tokens.ts"
+import "./tables.ts"
 
 /** Every service that a handler may ask for, the marks of the locks among them. */
 export type App =
