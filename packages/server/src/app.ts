@@ -2,6 +2,7 @@ import { commerceLocks } from "@holdfast/domain"
 import { Effect, Layer, Redacted } from "effect"
 import { Cache } from "./platform/cache/cache.ts"
 import { ServerConfig } from "./config.ts"
+import { PlatformConfig } from "./platform/config.ts"
 import { Database } from "./platform/db/database.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { Transactions } from "./platform/db/transaction.ts"
@@ -34,15 +35,16 @@ export type App =
   | LiveQueries
   | Passwords
   | Tokens
+  | PlatformConfig
   | ServerConfig
 
 const redisLayer = Layer.unwrap(
-  Effect.map(ServerConfig, ({ redisUrl }) => RedisStore.layer({ url: Redacted.value(redisUrl) }))
+  Effect.map(PlatformConfig, ({ redisUrl }) => RedisStore.layer({ url: Redacted.value(redisUrl) }))
 )
 
 /** While Redis is away the scopes that need a lock take a named one of the database. */
 const locksLayer = Layer.unwrap(
-  Effect.map(ServerConfig, ({ mysqlUrl }) =>
+  Effect.map(PlatformConfig, ({ mysqlUrl }) =>
     Locks.layer(commerceLocks, { namedLocks: namedLocks({ url: mysqlUrl }) })
   )
 )
@@ -60,7 +62,11 @@ const boardsLayer = Layer.mergeAll(LiveStock.layer, LiveOrders.layer, LiveTicket
 )
 
 /** The services, built of the settings. */
-export const appLayer: Layer.Layer<Exclude<App, ServerConfig>, never, ServerConfig> = Layer.mergeAll(
+export const appLayer: Layer.Layer<
+  Exclude<App, PlatformConfig | ServerConfig>,
+  never,
+  PlatformConfig | ServerConfig
+> = Layer.mergeAll(
   Layer.mergeAll(couponsLayer, boardsLayer, Cache.layer).pipe(Layer.provideMerge(storesLayer)),
   Passwords.layer,
   Tokens.layer

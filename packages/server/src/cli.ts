@@ -4,6 +4,7 @@ import { parseArgs } from "node:util"
 import { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./config.ts"
 import { Database } from "./platform/db/database.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
+import { migrations } from "./migrations/index.ts"
 import { migrate } from "./platform/db/migrate.ts"
 import { CouponGate } from "./modules/coupons/issuing/gate.ts"
 import { connect } from "@holdfast/locks"
@@ -104,7 +105,7 @@ const redisAnswers = (serverSettings: ServerSettings): Promise<boolean> =>
   )
 
 const runMigrations = async (serverSettings: ServerSettings): Promise<number> => {
-  const names = await withDatabase(serverSettings, migrate)
+  const names = await withDatabase(serverSettings, migrate(migrations))
   return say(names.length === 0 ? "the database is up to date" : `migrated: ${names.join(", ")}`, 0)
 }
 

@@ -11,7 +11,7 @@ import {
 } from "@holdfast/domain"
 import { Effect, Redacted, Schema } from "effect"
 import { createHmac } from "node:crypto"
-import { ServerConfig } from "../../config.ts"
+import { PlatformConfig } from "../config.ts"
 import type { LockFree } from "@holdfast/locks"
 import { failpoint } from "../failpoints.ts"
 import type { RequestInfo } from "../trpc/request.ts"
@@ -56,7 +56,7 @@ export const withIdempotency = <P extends Procedure, R>(
   mutation: Mutation<P>,
   body: Effect.Effect<OutputOf<P>, ErrorOf<P> | WriteConflict | DatabaseUnavailable, R> &
     LockFree<R, Transactions>
-): Effect.Effect<OutputOf<P>, Refusal<P>, Exclude<R, Tx> | Database | Transactions | ServerConfig> =>
+): Effect.Effect<OutputOf<P>, Refusal<P>, Exclude<R, Tx> | Database | Transactions | PlatformConfig> =>
   Effect.gen(function* () {
     const { idempotencyKey } = mutation.request
     if (idempotencyKey === undefined) return yield* inTransaction(body)
@@ -86,7 +86,7 @@ export const withIdempotency = <P extends Procedure, R>(
 export const refuseOnce = <P extends Procedure>(
   mutation: Mutation<P>,
   refusal: ErrorOf<P>
-): Effect.Effect<OutputOf<P>, Refusal<P>, Database | Transactions | ServerConfig> =>
+): Effect.Effect<OutputOf<P>, Refusal<P>, Database | Transactions | PlatformConfig> =>
   Effect.gen(function* () {
     const { idempotencyKey } = mutation.request
     if (idempotencyKey === undefined) return yield* Effect.fail(refusal)
@@ -101,12 +101,12 @@ export const orAnsweredBefore =
   <P extends Procedure>(mutation: Mutation<P>) =>
   <E, R>(
     locked: Effect.Effect<OutputOf<P>, E | RequestInProgress, R>
-  ): Effect.Effect<OutputOf<P>, E | RequestInProgress | Refusal<P>, R | Database | ServerConfig> =>
+  ): Effect.Effect<OutputOf<P>, E | RequestInProgress | Refusal<P>, R | Database | PlatformConfig> =>
     Effect.matchEffect(locked, {
       onSuccess: (output) => Effect.succeed(output),
       onFailure: (
         error
-      ): Effect.Effect<OutputOf<P>, E | RequestInProgress | Refusal<P>, Database | ServerConfig> =>
+      ): Effect.Effect<OutputOf<P>, E | RequestInProgress | Refusal<P>, Database | PlatformConfig> =>
         error instanceof RequestInProgress ? answeredOr(mutation, error) : Effect.fail(error)
     })
 
@@ -143,9 +143,9 @@ interface Key {
 const keyOf = <P extends Procedure>(
   mutation: Mutation<P>,
   idempotencyKey: string
-): Effect.Effect<Key, never, ServerConfig> =>
+): Effect.Effect<Key, never, PlatformConfig> =>
   Effect.gen(function* () {
-    const { secret } = yield* ServerConfig
+    const { secret } = yield* PlatformConfig
     const path =
       paths.get(mutation.procedure) ??
       (yield* Effect.die(new Error("the procedure is not part of the contract")))
