@@ -10,7 +10,7 @@ import { CouponGate } from "./modules/coupons/issuing/gate.ts"
 import { connect } from "@holdfast/locks"
 import { RedisStore } from "@holdfast/locks"
 import { startServer } from "./server.ts"
-import { verifyText } from "./platform/audit/text.ts"
+import { verifyText } from "./platform/audit/report.ts"
 import { verify } from "./verify.ts"
 
 const usage = `holdfast: a commerce core that stays exact under any concurrency
