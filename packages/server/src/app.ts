@@ -40,12 +40,14 @@ import { topSellers } from "./modules/ranking/service.ts"
 import { deadLetters, retryDelivery } from "./modules/webhooks/service.ts"
 import { Cache } from "./platform/cache/cache.ts"
 import { Bulkheads } from "./platform/command/bulkhead.ts"
+import { PlatformConfig } from "./platform/config.ts"
 import { Database } from "./platform/db/database.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { Transactions } from "./platform/db/transaction.ts"
 import { LiveQueries } from "./platform/live/live-queries.ts"
 import type { RouterOf } from "./platform/trpc/adapter.ts"
 import type { Handlers } from "./platform/trpc/handler.ts"
+import "./tables.ts"
 
 /** Every service that a handler may require, the lock types among them. */
 export type App =
@@ -65,15 +67,16 @@ export type App =
   | LiveQueries
   | Passwords
   | Tokens
+  | PlatformConfig
   | ServerConfig
 
 const redisLayer = Layer.unwrap(
-  Effect.map(ServerConfig, ({ redisUrl }) => RedisStore.layer({ url: Redacted.value(redisUrl) }))
+  Effect.map(PlatformConfig, ({ redisUrl }) => RedisStore.layer({ url: Redacted.value(redisUrl) }))
 )
 
 /** While Redis is away, scopes that need a lock take a named lock of the database. */
 const locksLayer = Layer.unwrap(
-  Effect.map(ServerConfig, ({ mysqlUrl }) =>
+  Effect.map(PlatformConfig, ({ mysqlUrl }) =>
     Locks.layer(commerceLocks, { namedLocks: namedLocks({ url: mysqlUrl }) })
   )
 )
@@ -91,7 +94,11 @@ const liveLayer = Layer.mergeAll(LiveStock.layer, LiveOrders.layer, LiveTickets.
 )
 
 /** The services, built from the settings. */
-export const appLayer: Layer.Layer<Exclude<App, ServerConfig>, never, ServerConfig> = Layer.mergeAll(
+export const appLayer: Layer.Layer<
+  Exclude<App, PlatformConfig | ServerConfig>,
+  never,
+  PlatformConfig | ServerConfig
+> = Layer.mergeAll(
   Layer.mergeAll(couponsLayer, liveLayer, Cache.layer).pipe(Layer.provideMerge(storesLayer)),
   Passwords.layer,
   Tokens.layer,

@@ -4,12 +4,13 @@ import { parseArgs } from "node:util"
 import { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./config.ts"
 import { Database } from "./platform/db/database.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
+import { migrations } from "./migrations/index.ts"
 import { migrate } from "./platform/db/migrate.ts"
 import { CouponGate } from "./modules/coupons/issuing/gate.ts"
 import { connect } from "@holdfast/locks"
 import { RedisStore } from "@holdfast/locks"
 import { startServer } from "./server.ts"
-import { verifyText } from "./platform/audit/text.ts"
+import { verifyText } from "./platform/audit/report.ts"
 import { verify } from "./verify.ts"
 
 const usage = `holdfast: a commerce core that stays exact under any concurrency
@@ -104,7 +105,7 @@ const redisAnswers = (serverSettings: ServerSettings): Promise<boolean> =>
   )
 
 const runMigrations = async (serverSettings: ServerSettings): Promise<number> => {
-  const names = await withDatabase(serverSettings, migrate)
+  const names = await withDatabase(serverSettings, migrate(migrations))
   return say(names.length === 0 ? "the database is up to date" : `migrated: ${names.join(", ")}`, 0)
 }
 

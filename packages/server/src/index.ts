@@ -2,5 +2,5 @@ export { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./co
 export { DatabaseIsNewer, MigrationFailed } from "./platform/db/migrate.ts"
 export type { AppRouter } from "./app.ts"
 export { ListenFailed, type RunningServer, startServer, type StartOptions } from "./server.ts"
-export { verifyText } from "./platform/audit/text.ts"
-export { type CheckReport, verify, type VerifyReport } from "./verify.ts"
+export { type CheckReport, type VerifyReport, verifyText } from "./platform/audit/report.ts"
+export { verify } from "./verify.ts"

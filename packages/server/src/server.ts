@@ -3,6 +3,7 @@ import { Data, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import type { FastifyInstance } from "fastify"
 import { ServerConfig, type ServerSettings } from "./config.ts"
 import { redisVersionOf, requireSupported } from "./platform/db/supported-stores.ts"
+import { migrations } from "./migrations/index.ts"
 import { migrate } from "./platform/db/migrate.ts"
 import { type App, appLayer, handlers } from "./app.ts"
 import { userExists } from "./modules/auth/service.ts"
@@ -62,7 +63,7 @@ export const startServer = async (
     appLayer.pipe(Layer.provideMerge(ServerConfig.layer(settings)), Layer.provideMerge(logging))
   )
   try {
-    await runtime.runPromise(Effect.andThen(refuseOldRedis, migrate))
+    await runtime.runPromise(Effect.andThen(refuseOldRedis, migrate(migrations)))
     const app = await makeHttpServer(runtime, {
       router: makeRouter(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId) }),
       authenticate: (token) => Tokens.use((tokens) => tokens.verify("access", token))

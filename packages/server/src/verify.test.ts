@@ -2,7 +2,7 @@ import { contract } from "@holdfast/domain"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { restore, snapshot } from "../test/saved-tables.ts"
 import { Shop, type TestUser } from "../test/shop.ts"
-import { verifyText } from "./platform/audit/text.ts"
+import { verifyText } from "./platform/audit/report.ts"
 
 /** Each kind of damage: what is done to a database with right books, and the check that must notice. */
 const damages: ReadonlyArray<readonly [name: string, check: string, statements: ReadonlyArray<string>]> = [

@@ -1,11 +1,11 @@
 import { type Kysely, sql } from "kysely"
 
-// oxlint-disable-next-line typescript/no-explicit-any -- a migration knows no tables yet
+// oxlint-disable-next-line typescript/no-explicit-any -- the tables of a migration have no types
 type AnyDatabase = Kysely<any>
 
 /**
- * Changes of existing tables that may be repeated, in SQL that MySQL and MariaDB share: MySQL has no
- * `ADD COLUMN IF NOT EXISTS`, so each change first asks the information schema whether it was made already.
+ * Repeatable changes of existing tables, in SQL that MySQL and MariaDB share. MySQL has no `ADD COLUMN IF NOT EXISTS`,
+ * so each change first asks the information schema whether it has been made.
  */
 export const addColumn = async (db: AnyDatabase, table: string, column: string, definition: string) => {
   if (!(await exists(db, "columns", { table_name: table, column_name: column })))
@@ -24,7 +24,7 @@ export const addForeignKey = async (db: AnyDatabase, table: string, name: string
     await sql.raw(`ALTER TABLE ${table} ADD CONSTRAINT ${name} ${definition}`).execute(db)
 }
 
-/** Replaces a CHECK by one of the same table under a new name, so that a look at the names says what was done. */
+/** Replaces a CHECK by one of the same table under a new name, so that the name tells which version is in place. */
 export const replaceCheck = async (
   db: AnyDatabase,
   table: string,

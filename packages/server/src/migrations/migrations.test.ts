@@ -1,6 +1,6 @@
 import { Redacted } from "effect"
 import { randomUUID } from "node:crypto"
-import { readFileSync } from "node:fs"
+import { globSync, readFileSync } from "node:fs"
 import { createPool, type Pool, type RowDataPacket } from "mysql2/promise"
 import { afterEach, beforeEach, describe, expect, inject, test } from "vitest"
 import { type RunningServer, startServer } from "../server.ts"
@@ -98,19 +98,21 @@ describe("migrations", () => {
   })
 })
 
-/** Reads schema.ts as text: types are gone at run time, and the file is plain enough. */
+/** Reads the `tables.ts` files as text: types are gone at run time, and the files are plain enough. */
 const declaredColumns = (): ReadonlyArray<string> => {
-  const source = readFileSync(new URL("../platform/db/tables.ts", import.meta.url), "utf8")
-  const interfaces = new Map(
-    [...source.matchAll(/export interface (\w+) \{([^}]*)\}/g)].map(
-      ([, name, body]) => [name!, body!] as const
-    )
-  )
+  const root = new URL("../", import.meta.url)
+  const files = globSync("{platform/db,modules/*}/tables.ts", { cwd: root })
+  const source = files.map((file) => readFileSync(new URL(file, root), "utf8")).join("\n")
+  const interfaces = (pattern: RegExp) =>
+    [...source.matchAll(pattern)].map(([, name, body]) => [name!, body!] as const)
   const fields = (body: string) =>
-    [...body.matchAll(/^ {2}(\w+): (.+)$/gm)].map(([, name, type]) => [name!, type!] as const)
-  return fields(interfaces.get("DB")!).flatMap(([table, type]) =>
-    fields(interfaces.get(type)!).map(
-      ([column, columnType]) => `${table}.${column}${columnType.includes("| null") ? " | null" : ""}`
+    [...body.matchAll(/^ +(\w+): (.+)$/gm)].map(([, name, type]) => [name!, type!] as const)
+  const rows = new Map(interfaces(/^export interface (\w+) \{([^}]*)\}/gm))
+  return interfaces(/^ *(?:export )?interface (DB) \{([^}]*)\}/gm)
+    .flatMap(([, body]) => fields(body))
+    .flatMap(([table, type]) =>
+      fields(rows.get(type)!).map(
+        ([column, columnType]) => `${table}.${column}${columnType.includes("| null") ? " | null" : ""}`
+      )
     )
-  )
 }

@@ -1,12 +1,6 @@
-import type { Check } from "../../platform/audit/checks.ts"
+import { announcedSince, type Check, hex, idInAnswer } from "../../platform/audit/check.ts"
 
-/** Published events are deleted after a while; what happened since then must still be there. */
-const announcedSince =
-  "(SELECT IF(i.outbox_trimmed_before > '1971-01-01', i.outbox_trimmed_before + INTERVAL 1 HOUR, '1970-01-01') FROM installation i)"
-
-const hex = (column: string) => `LOWER(HEX(${column}))`
-
-/** What must hold between campaigns, the coupons of users, their ledger and the orders they are used for. */
+/** Campaigns, users' coupons, their ledger, and the orders that use them, against each other. */
 export const couponChecks: ReadonlyArray<Check> = [
   {
     name: "coupons",
@@ -95,7 +89,7 @@ export const couponChecks: ReadonlyArray<Check> = [
     problemsSql: `
       SELECT ${hex("k.user_id")} AS \`user\`, k.idempotency_key AS \`key\` FROM idempotency_keys k
         LEFT JOIN user_coupons u ON u.user_id = k.user_id
-          AND u.id = UNHEX(REPLACE(JSON_UNQUOTE(JSON_EXTRACT(k.answer, '$.success.id')), '-', ''))
+          AND u.id = ${idInAnswer("$.success.id")}
       WHERE k.procedure_path = 'coupons.issue' AND JSON_EXTRACT(k.answer, '$.success') IS NOT NULL AND u.id IS NULL`
   },
   {

@@ -1,5 +1,6 @@
 import { type OrderId, TOP_SELLER_DAYS } from "@holdfast/domain"
 import { Clock, Effect, Option } from "effect"
+import type { Findings } from "../../platform/audit/report.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { RedisStore } from "@holdfast/locks"
 import { IS_COMPLETE } from "./counting.ts"
@@ -10,12 +11,6 @@ import { type Sale, salesBetween } from "./repository.ts"
 const ARRIVES_WITHIN_MS = 60_000
 
 const PAGE = 5_000
-
-export interface RankingAudit {
-  /** Sales that were looked at. */
-  readonly counted: number
-  readonly problems: ReadonlyArray<Readonly<Record<string, unknown>>>
-}
 
 /**
  * Holds the ranking against the books, in the middle of a sale if need be: the counts must be the sum of exactly what
@@ -29,15 +24,15 @@ export const auditRanking = Effect.gen(function* () {
   const prefix = yield* installation.value.prefix
   const nowMs = yield* Clock.currentTimeMillis
   const problems: Array<Record<string, unknown>> = []
-  let counted = 0
+  let checked = 0
   for (const day of lastDays(nowMs, TOP_SELLER_DAYS)) {
     const ranking = yield* readDay(store.value, prefix, day)
     if (ranking === undefined) return undefined
     const sales = yield* allSales(day)
-    counted += sales.length
+    checked += sales.length
     problems.push(...problemsOf(day, ranking, sales, nowMs - ARRIVES_WITHIN_MS))
   }
-  return { counted, problems } satisfies RankingAudit
+  return { checked, problems } satisfies Findings
 })
 
 interface DayInRedis {

@@ -1,5 +1,6 @@
 import { Clock, Data, Effect, Redacted } from "effect"
-import { ServerConfig, type ServerSettings, type WebhookSettings } from "../../config.ts"
+import type { ServerSettings, WebhookSettings } from "../../config.ts"
+import { PlatformConfig } from "../../platform/config.ts"
 import { inTransaction } from "../../platform/db/transaction.ts"
 import { consumerOf } from "../../platform/outbox/consumer.ts"
 import { asLeader } from "../../platform/jobs/leader.ts"
@@ -119,7 +120,7 @@ const cleaner = {
   everyMs: 30_000,
   round: asLeader("webhook cleaner", 30_000, () =>
     Effect.gen(function* () {
-      const { retentionMs } = yield* ServerConfig
+      const { retentionMs } = yield* PlatformConfig
       yield* deleteDelivered(retentionMs, 20_000)
       return 0
     })

@@ -1,6 +1,6 @@
 import { Clock, Context, Deferred, Effect, Exit, Layer, Metric, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
-import { ServerConfig } from "../../config.ts"
+import { PlatformConfig } from "../config.ts"
 import { KeyNamespace } from "../db/key-namespace.ts"
 import { askRedis, RedisUnavailable } from "@holdfast/locks"
 import { RedisStore } from "@holdfast/locks"
@@ -53,10 +53,10 @@ export class Cache extends Context.Service<
     readonly invalidate: (tags: ReadonlyArray<string>) => Effect.Effect<void>
   }
 >()("@holdfast/server/Cache") {
-  static readonly layer: Layer.Layer<Cache, never, RedisStore | KeyNamespace | ServerConfig> = Layer.effect(
+  static readonly layer: Layer.Layer<Cache, never, RedisStore | KeyNamespace | PlatformConfig> = Layer.effect(
     Cache,
     Effect.gen(function* () {
-      const { cache } = yield* ServerConfig
+      const { cache } = yield* PlatformConfig
       return cache === undefined ? noCache : yield* makeCache(cache.freshMs, cache.staleMs)
     })
   )

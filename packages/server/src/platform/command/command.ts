@@ -8,7 +8,7 @@ import {
 import { FenceStale, LockLost, type LockTarget, LockTimeout } from "@holdfast/domain/locks"
 import { type LockFailure, type LockFree, type Takes, withLock } from "@holdfast/locks"
 import { Clock, Effect, Exit, Result } from "effect"
-import type { ServerConfig } from "../../config.ts"
+import type { PlatformConfig } from "../config.ts"
 import type { Database } from "../db/database.ts"
 import type { DatabaseUnavailable, WriteConflict } from "../db/sql-errors.ts"
 import type { Transactions, Tx } from "../db/transaction.ts"
@@ -181,7 +181,7 @@ export const command = <
       | Bulkheads
       | Database
       | Transactions
-      | ServerConfig
+      | PlatformConfig
     >
   >
 }

@@ -2,7 +2,7 @@ import { Context, Effect, Layer, Redacted, Semaphore } from "effect"
 import { ServiceUnavailable } from "@holdfast/domain"
 import { type AbortableQueryOptions, CompiledQuery, Kysely, MysqlDialect, type QueryResult } from "kysely"
 import { createConnection, type PoolOptions } from "mysql2"
-import { ServerConfig, type ServerSettings } from "../../config.ts"
+import { PlatformConfig, type PlatformSettings } from "../config.ts"
 import { guardedPool } from "./pool.ts"
 import type { DB } from "./tables.ts"
 import { DatabaseUnavailable, sqlErrorOf, type SqlError, UniqueViolation } from "./sql-errors.ts"
@@ -25,10 +25,10 @@ export class Database extends Context.Service<
     readonly connected: <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ServiceUnavailable, R>
   }
 >()("@holdfast/server/Database") {
-  static readonly layer: Layer.Layer<Database, never, ServerConfig> = Layer.effect(
+  static readonly layer: Layer.Layer<Database, never, PlatformConfig> = Layer.effect(
     Database,
     Effect.gen(function* () {
-      const settings = yield* ServerConfig
+      const settings = yield* PlatformConfig
       const kysely = yield* Effect.acquireRelease(
         Effect.sync(() => makeKysely(settings)),
         (db) => Effect.promise(() => db.destroy())
@@ -38,7 +38,7 @@ export class Database extends Context.Service<
   )
 }
 
-const makeKysely = (settings: ServerSettings): Kysely<DB> =>
+const makeKysely = (settings: PlatformSettings): Kysely<DB> =>
   new Kysely<DB>({
     dialect: new MysqlDialect({
       pool: guardedPool(poolOptions(settings)),
@@ -50,7 +50,7 @@ const makeKysely = (settings: ServerSettings): Kysely<DB> =>
     })
   })
 
-const poolOptions = (settings: ServerSettings): PoolOptions => ({
+const poolOptions = (settings: PlatformSettings): PoolOptions => ({
   uri: Redacted.value(settings.mysqlUrl),
   connectionLimit: settings.databaseConnections,
   maxIdle: settings.databaseConnections,
@@ -72,7 +72,7 @@ const sessionStatements = [
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE', time_zone = '+00:00', innodb_lock_wait_timeout = 5"
 ]
 
-const makeAdmission = Effect.fnUntraced(function* (settings: ServerSettings) {
+const makeAdmission = Effect.fnUntraced(function* (settings: PlatformSettings) {
   const connections = yield* Semaphore.make(settings.databaseConnections)
   let waiting = 0
   const busy = Effect.fail(new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS }))

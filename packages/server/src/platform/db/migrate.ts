@@ -1,23 +1,13 @@
 import { Effect, Schema } from "effect"
 import { sql } from "kysely"
-import { Migrator } from "kysely/migration"
+import { type Migration, Migrator } from "kysely/migration"
 import { inspect } from "node:util"
 import { databaseVersionOf, requireSupported } from "./supported-stores.ts"
 import { Database } from "./database.ts"
-import { firstTables } from "../../migrations/0001-first-tables.ts"
-import { coupons } from "../../migrations/0002-coupons.ts"
-import { lifecycle } from "../../migrations/0003-lifecycle.ts"
-import { ticketsOfUsers } from "../../migrations/0004-tickets-of-users.ts"
 
-/** In the order in which they run. A name never changes once it was released. */
-const migrations = {
-  "0001_first_tables": firstTables,
-  "0002_coupons": coupons,
-  "0003_lifecycle": lifecycle,
-  "0004_tickets_of_users": ticketsOfUsers
-}
+export type Migrations = Readonly<Record<string, Migration>>
 
-/** The database was migrated by a newer Holdfast. Running on it could break what the newer version promises. */
+/** The database was migrated by a newer Holdfast. Running on it could break the newer version's guarantees. */
 export class DatabaseIsNewer extends Schema.TaggedError<DatabaseIsNewer>()("DatabaseIsNewer", {
   unknownMigrations: Schema.Array(Schema.String)
 }) {
@@ -26,7 +16,7 @@ export class DatabaseIsNewer extends Schema.TaggedError<DatabaseIsNewer>()("Data
   }
 }
 
-/** A migration failed. What it did before stays; the next start goes on from there. */
+/** A migration failed. Its earlier statements stay applied; the next start resumes from there. */
 export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("MigrationFailed", {
   migration: Schema.String,
   cause: Schema.Defect()
@@ -45,8 +35,8 @@ const refuseOldServer = Effect.gen(function* () {
   yield* requireSupported(databaseVersionOf(rows[0]?.version ?? ""))
 })
 
-/** Kysely would call this state corrupted; what it means is that somebody else's version is ahead of ours. */
-const refuseNewerDatabase = Effect.gen(function* () {
+/** Kysely reports this state as corrupted migrations; the actual cause is a newer version. */
+const refuseNewerDatabase = Effect.fnUntraced(function* (migrations: Migrations) {
   const { kysely } = yield* Database
   const applied = yield* Effect.tryPromise({
     try: async () => {
@@ -65,14 +55,16 @@ const refuseNewerDatabase = Effect.gen(function* () {
 })
 
 /**
- * Brings the database up to date and returns the names of the migrations that ran. Any number of processes may start
- * at once: Kysely's migrator holds a named lock of the database, so one migrates and the others find it done.
+ * Brings the database up to date and returns the names of the migrations that ran. Any number of processes may call it
+ * at once: Kysely's migrator holds a named lock of the database, so one process migrates and the others wait for it.
+ *
+ * @param migrations by name; they run in the order of their names.
  */
-export const migrate = Effect.gen(function* () {
+export const migrate = Effect.fnUntraced(function* (migrations: Migrations) {
   const { kysely } = yield* Database
   const migrator = new Migrator({ db: kysely, provider: { getMigrations: async () => migrations } })
   yield* refuseOldServer
-  yield* refuseNewerDatabase
+  yield* refuseNewerDatabase(migrations)
   const { error, results = [] } = yield* Effect.tryPromise({
     try: () => migrator.migrateToLatest(),
     catch: (cause) => new MigrationFailed({ migration: "(reading the state)", cause })

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { sql } from "kysely"
-import { ServerConfig } from "../../config.ts"
+import { PlatformConfig } from "../config.ts"
 import { tx } from "../db/transaction.ts"
 import { asLeader } from "../jobs/leader.ts"
 import type { Job } from "../jobs/job.ts"
@@ -14,7 +14,7 @@ export const idempotencyKeyCleaner = {
   everyMs: 30_000,
   round: asLeader("idempotency key cleaner", 30_000, () =>
     Effect.gen(function* () {
-      const { retentionMs } = yield* ServerConfig
+      const { retentionMs } = yield* PlatformConfig
       yield* tx.affected((q) =>
         q
           .deleteFrom("idempotency_keys")

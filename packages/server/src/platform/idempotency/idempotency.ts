@@ -9,7 +9,7 @@ import {
 import type { LockFree } from "@holdfast/locks"
 import { Effect, Redacted, Result, Schema } from "effect"
 import { createHmac } from "node:crypto"
-import { ServerConfig } from "../../config.ts"
+import { PlatformConfig } from "../config.ts"
 import { BUSY_RETRY_AFTER_MS, type Database, db } from "../db/database.ts"
 import { bytesOf } from "../db/ids.ts"
 import type { DatabaseUnavailable, WriteConflict } from "../db/sql-errors.ts"
@@ -51,7 +51,7 @@ export const idempotencyKeyOf = Effect.fnUntraced(function* <P extends Procedure
   { caller, input, request }: Call<P>
 ) {
   if (request.idempotencyKey === undefined) return undefined
-  const { secret } = yield* ServerConfig
+  const { secret } = yield* PlatformConfig
   const encoded = JSON.stringify(Schema.encodeUnknownSync(procedure.input)(input))
   const key: IdempotencyKey = {
     user_id: bytesOf(caller?.userId ?? ANONYMOUS),

@@ -1,6 +1,6 @@
 import { ServiceUnavailable } from "@holdfast/domain"
 import { Context, Duration, Effect, Layer, type Scope, Stream } from "effect"
-import { ServerConfig } from "../../config.ts"
+import { PlatformConfig } from "../config.ts"
 import type { KeyNamespace } from "../db/key-namespace.ts"
 import type { RedisStore } from "@holdfast/locks"
 import { type LiveQuery, type Refresher, makeLiveQuery, type Watchable } from "./live-query.ts"
@@ -26,11 +26,11 @@ export class LiveQueries extends Context.Service<
     ) => Effect.Effect<LiveQuery<K, S>, never, R | Scope.Scope>
   }
 >()("@holdfast/server/LiveQueries") {
-  static readonly layer: Layer.Layer<LiveQueries, never, RedisStore | KeyNamespace | ServerConfig> =
+  static readonly layer: Layer.Layer<LiveQueries, never, RedisStore | KeyNamespace | PlatformConfig> =
     Layer.effect(
       LiveQueries,
       Effect.gen(function* () {
-        const { maximumSubscriptions } = yield* ServerConfig
+        const { maximumSubscriptions } = yield* PlatformConfig
         const lookouts = new Map<string, Refresher<string>>()
         const refreshAll = () => {
           for (const lookout of lookouts.values()) lookout.refreshAll()

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { sql } from "kysely"
-import { ServerConfig } from "../../config.ts"
+import { PlatformConfig } from "../config.ts"
 import { KeyNamespace } from "../db/key-namespace.ts"
 import { tx } from "../db/transaction.ts"
 import { askRedis } from "@holdfast/locks"
@@ -76,7 +76,7 @@ export const outboxTrimmer = {
   everyMs: 30_000,
   round: asLeader("outbox trimmer", 30_000, () =>
     Effect.gen(function* () {
-      const { retentionMs } = yield* ServerConfig
+      const { retentionMs } = yield* PlatformConfig
       const before = sql<Date>`utc_timestamp(3) - interval ${retentionMs * 1_000} microsecond`
       const deleted = yield* tx.affected((q) =>
         q.deleteFrom("outbox").where("published_at", "<", before).orderBy("id").limit(BATCH)

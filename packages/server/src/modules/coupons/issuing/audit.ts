@@ -1,15 +1,9 @@
 import type { Coupon, CouponId, UserId } from "@holdfast/domain"
 import { Clock, Effect, Option } from "effect"
+import type { Findings } from "../../../platform/audit/report.ts"
 import { CouponGate, RESERVATION_MS } from "./gate.ts"
 import { listCoupons } from "../campaigns/repository.ts"
 import { listHolders } from "../repository.ts"
-
-/** What holding the gates against the database found. */
-export interface GateAudit {
-  /** How many gates there were to look at: one that was never asked is not built. */
-  readonly checked: number
-  readonly problems: ReadonlyArray<Readonly<Record<string, unknown>>>
-}
 
 /** In this time whatever may differ in the middle of a sale has been confirmed, given back or repaired. */
 const REPAIRED_WITHIN_MS = RESERVATION_MS + 2_000
@@ -38,7 +32,7 @@ export const auditGates = Effect.gen(function* () {
     }
     before = coupons.length === AT_ONCE ? coupons.at(-1)?.id : undefined
   } while (before !== undefined)
-  return { checked, problems } satisfies GateAudit
+  return { checked, problems } satisfies Findings
 })
 
 interface Found {

@@ -1,0 +1,39 @@
+import type { CancelReason, OrderStatus } from "@holdfast/domain"
+import type { Generated } from "kysely"
+import type { CreatedAt } from "../../platform/db/tables.ts"
+
+declare module "../../platform/db/tables.ts" {
+  interface DB {
+    orders: OrdersTable
+    order_items: OrderItemsTable
+    refunds: RefundsTable
+  }
+}
+
+export interface OrdersTable {
+  id: Buffer
+  user_id: Buffer
+  status: OrderStatus
+  /** The amount to pay: the lines less the discount. */
+  total_minor: number
+  discount_minor: Generated<number>
+  user_coupon_id: Buffer | null
+  expires_at: Date
+  created_at: CreatedAt
+  cancelled_at: Date | null
+  cancel_reason: CancelReason | null
+}
+
+export interface OrderItemsTable {
+  order_id: Buffer
+  sku: string
+  quantity: number
+  unit_price_minor: number
+}
+
+export interface RefundsTable {
+  order_id: Buffer
+  user_id: Buffer
+  amount_minor: number
+  created_at: CreatedAt
+}

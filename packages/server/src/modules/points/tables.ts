@@ -1,0 +1,27 @@
+import type { PointMovementKind } from "@holdfast/domain"
+import type { Generated } from "kysely"
+import type { CreatedAt } from "../../platform/db/tables.ts"
+
+declare module "../../platform/db/tables.ts" {
+  interface DB {
+    point_accounts: PointAccountsTable
+    point_ledger: PointLedgerTable
+  }
+}
+
+export interface PointAccountsTable {
+  user_id: Buffer
+  balance: number
+}
+
+export interface PointLedgerTable {
+  id: Generated<number>
+  user_id: Buffer
+  delta: number
+  balance_after: number
+  kind: PointMovementKind
+  /** The order that was paid or refunded; NULL for grants and top-ups. */
+  order_id: Buffer | null
+  reason: string | null
+  created_at: CreatedAt
+}

@@ -1,0 +1,89 @@
+import type { ServiceUnavailable } from "@holdfast/domain"
+import { Effect } from "effect"
+import { type ControlledTransaction, sql } from "kysely"
+import { Database } from "../db/database.ts"
+import type { DB } from "../db/tables.ts"
+import { type CheckReport, reportOf } from "./report.ts"
+
+/** A check in SQL. */
+export interface Check {
+  readonly name: string
+  /** The sentence that holds when there are no problems. */
+  readonly promise: string
+  /** Counts what the check looks at, as `n`. */
+  readonly countSql: string
+  /** Selects the wrong rows; column names such as `user` tell what is wrong. */
+  readonly problemsSql: string
+}
+
+/**
+ * Runs the checks one after another in one consistent read-only snapshot, so that they may run while servers write.
+ * A statement that fails is a defect.
+ */
+export const runChecks = (
+  checks: ReadonlyArray<Check>
+): Effect.Effect<ReadonlyArray<CheckReport>, ServiceUnavailable, Database> =>
+  Effect.gen(function* () {
+    const { connected, kysely } = yield* Database
+    const run = async () => {
+      const snapshot = await kysely
+        .startTransaction()
+        .setIsolationLevel("repeatable read")
+        .setAccessMode("read only")
+        .execute()
+      try {
+        const reports: Array<CheckReport> = []
+        for (const check of checks) reports.push(await runCheck(snapshot, check))
+        return reports
+      } finally {
+        await snapshot.rollback().execute()
+      }
+    }
+    return yield* connected(Effect.promise(run))
+  })
+
+const runCheck = async (snapshot: ControlledTransaction<DB>, check: Check): Promise<CheckReport> => {
+  const counted = await sql<{ n: number }>`${sql.raw(check.countSql)}`.execute(snapshot)
+  const wrong = await sql<Record<string, unknown>>`${sql.raw(check.problemsSql)}`.execute(snapshot)
+  return reportOf(check, { checked: counted.rows[0]?.n ?? 0, problems: wrong.rows })
+}
+
+/** A column of ids as text. */
+export const hex = (column: string): string => `LOWER(HEX(${column}))`
+
+/** The time since which every event is still in the outbox; older events may have been deleted. */
+export const announcedSince =
+  "(SELECT IF(i.outbox_trimmed_before > '1971-01-01', i.outbox_trimmed_before + INTERVAL 1 HOUR, '1970-01-01') FROM installation i)"
+
+export const outboxCheck: Check = {
+  name: "outbox",
+  promise: "every event was published within a minute while a server looked after it",
+  countSql: "SELECT COUNT(*) AS n FROM outbox",
+  problemsSql: `
+      SELECT o.id, o.topic, o.created_at FROM outbox o JOIN worker_turns t ON t.worker = 'outbox relay'
+      WHERE o.published_at IS NULL AND o.created_at < t.last_round_at - INTERVAL 1 MINUTE`
+}
+
+/** What the stored answers of one procedure must correspond to. */
+export interface AnswerRule {
+  /** The procedure's path in the contract. */
+  readonly procedure: string
+  /** An SQL condition on `k`, a row of `idempotency_keys`: true where the answer's effect is missing. */
+  readonly isWrong: string
+}
+
+/** The id at a JSON path of the answer of `k`, in the form in which tables store ids. */
+export const idInAnswer = (path: string): string =>
+  `UNHEX(REPLACE(JSON_UNQUOTE(JSON_EXTRACT(k.answer, '${path}')), '-', ''))`
+
+/** Compares the answers that idempotency keys repeat with the effects that they report. */
+export const answersCheck = (rules: ReadonlyArray<AnswerRule>): Check => ({
+  name: "answers",
+  promise: "every answer that an idempotency key repeats has its effect in the books",
+  countSql: "SELECT COUNT(*) AS n FROM idempotency_keys",
+  problemsSql: `
+      SELECT k.procedure_path AS \`procedure\`, ${hex("k.user_id")} AS \`user\`, k.idempotency_key AS \`key\`
+      FROM idempotency_keys k
+      WHERE JSON_EXTRACT(k.answer, '$.success') IS NOT NULL
+        AND (${rules.map((rule) => `(k.procedure_path = '${rule.procedure}' AND ${rule.isWrong})`).join(" OR ")})`
+})

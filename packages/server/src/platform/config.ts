@@ -1,0 +1,113 @@
+import { Config, Context, Duration, Layer, type Redacted, Schema } from "effect"
+
+/** The settings of a server that any application needs. Durations are in milliseconds. */
+export interface PlatformSettings {
+  /** `mysql://user:password@host:port/database` of MySQL 8.4+ or MariaDB 10.11+. */
+  readonly mysqlUrl: Redacted.Redacted
+  /** `redis://host:port/database` of Redis 7+ or Valkey 8+. */
+  readonly redisUrl: Redacted.Redacted
+  readonly host: string
+  readonly port: number
+  /** Signs access tokens and fingerprints; at least 32 characters. All servers of one database share it. */
+  readonly secret: Redacted.Redacted
+  /** Connections that each process keeps to the database. */
+  readonly databaseConnections: number
+  /** How long a request may wait for a connection before it fails with `ServiceUnavailable`. */
+  readonly databaseWaitMs: number
+  /** How long answers of idempotency keys, published events and delivered webhooks are kept. */
+  readonly retentionMs: number
+  /**
+   * `freshMs`: how long a cached value is served as it is. `staleMs`: how much longer it is served while a new one is
+   * loaded. Invalidations take effect at once. `undefined` turns the cache off.
+   */
+  readonly cache: { readonly freshMs: number; readonly staleMs: number } | undefined
+  /** Subscriptions that one process serves at a time; each keeps a connection open and takes about 100 kB. */
+  readonly maximumSubscriptions: number
+  /** Whether this process runs background jobs. At least one process of a deployment has to. */
+  readonly workers: boolean
+  /** How long a stopping server waits for requests and job runs in flight. */
+  readonly shutdownMs: number
+}
+
+export class PlatformConfig extends Context.Service<PlatformConfig, PlatformSettings>()(
+  "@holdfast/server/PlatformConfig"
+) {
+  static readonly layer = (settings: PlatformSettings): Layer.Layer<PlatformConfig> =>
+    Layer.succeed(PlatformConfig, settings)
+}
+
+/** A duration such as `5 seconds`, in milliseconds. */
+export const milliseconds = (name: string, fallback: Duration.Input): Config.Config<number> =>
+  Config.Duration(name).pipe(
+    Config.withDefault(Duration.fromInputUnsafe(fallback)),
+    Config.map(Duration.toMillis)
+  )
+
+/** A URL of one protocol. It may hold a password, so its value is redacted in every message. */
+export const url = (name: string, protocol: string) =>
+  Config.schema(
+    Schema.Redacted(
+      Schema.String.check(
+        Schema.makeFilter((text: string) => URL.canParse(text) && new URL(text).protocol === protocol, {
+          message: `${name} must be a URL that starts with ${protocol}//`
+        })
+      )
+    ),
+    name
+  )
+
+export const secretText = (name: string, minimumLength: number) =>
+  Config.schema(
+    Schema.Redacted(
+      Schema.String.check(
+        Schema.isMinLength(minimumLength, {
+          message: `${name} must have at least ${minimumLength} characters`
+        })
+      )
+    ),
+    name
+  )
+
+export const webUrl = (name: string) =>
+  Config.schema(
+    Schema.String.check(
+      Schema.makeFilter(
+        (text: string) => URL.canParse(text) && ["http:", "https:"].includes(new URL(text).protocol),
+        { message: `${name} must be a URL that starts with http:// or https://` }
+      )
+    ),
+    name
+  )
+
+/** A whole number from `minimum` to `maximum`. */
+export const whole = (name: string, fallback: number, minimum: number, maximum: number) =>
+  Config.schema(
+    Schema.Int.check(
+      Schema.isBetween(
+        { minimum, maximum },
+        { message: `${name} must be a whole number from ${minimum} to ${maximum}` }
+      )
+    ),
+    name
+  ).pipe(Config.withDefault(fallback))
+
+/** The environment variable of each setting. All but the stores' addresses and the secret have defaults. */
+export const platformVariables = {
+  mysqlUrl: url("HOLDFAST_MYSQL_URL", "mysql:"),
+  redisUrl: url("HOLDFAST_REDIS_URL", "redis:"),
+  host: Config.String("HOST").pipe(Config.withDefault("127.0.0.1")),
+  // 0 takes a free port.
+  port: whole("PORT", 3000, 0, 65_535),
+  secret: secretText("HOLDFAST_SECRET", 32),
+  databaseConnections: whole("HOLDFAST_DATABASE_CONNECTIONS", 16, 2, 1000),
+  databaseWaitMs: milliseconds("HOLDFAST_DATABASE_WAIT", "5 seconds"),
+  retentionMs: milliseconds("HOLDFAST_RETENTION", "7 days"),
+  cache: Config.all({
+    isOn: Config.Boolean("HOLDFAST_CACHE").pipe(Config.withDefault(true)),
+    freshMs: milliseconds("HOLDFAST_CACHE_FRESH", "5 seconds"),
+    staleMs: milliseconds("HOLDFAST_CACHE_STALE", "30 seconds")
+  }).pipe(Config.map(({ freshMs, isOn, staleMs }) => (isOn ? { freshMs, staleMs } : undefined))),
+  maximumSubscriptions: whole("HOLDFAST_MAX_SUBSCRIPTIONS", 5_000, 1, 1_000_000),
+  workers: Config.Boolean("HOLDFAST_WORKERS").pipe(Config.withDefault(true)),
+  shutdownMs: milliseconds("HOLDFAST_SHUTDOWN_WAIT", "10 seconds")
+}
