@@ -8,7 +8,7 @@ import { writeFileSync } from "node:fs"
 import { Redis } from "ioredis"
 import { faultProxy, load, startServices } from "../src/index.ts"
 import { Latencies } from "../src/load/latencies.ts"
-import { pause } from "../src/race/deadline.ts"
+import { pause } from "../src/internal/promises.ts"
 
 const durationMs = 5_000
 const rate = 500

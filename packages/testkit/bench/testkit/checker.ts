@@ -1,5 +1,5 @@
 // How quickly the checker judges a history.
-import { seededRandom } from "../../src/explore/random.ts"
+import { seededRandom } from "../../src/internal/random.ts"
 import { checkLinearizable } from "../../src/history/linearizability.ts"
 import { mutex } from "../../src/history/models/mutex.ts"
 import { waitingMutex } from "../../src/history/testing/objects.ts"

@@ -4,7 +4,7 @@ import mysql, { type Connection } from "mysql2/promise"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { startServices, type RedisService, type SqlService } from "../services/index.ts"
 import { evidence } from "./evidence.ts"
-import "./vitest.ts"
+import "../vitest/evidence-matcher.ts"
 
 const database = "holdfast_evidence"
 const script = "return redis.call('INCR', KEYS[1])"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { strictClock } from "./clock.ts"
+import { strictClock } from "./history.ts"
 import { History } from "./history.ts"
 import type { StockInput, StockOutput } from "./models/stock-counter.ts"
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { seededRandom, type Random } from "../explore/random.ts"
+import { seededRandom, type Random } from "../internal/random.ts"
 import { checkLinearizable } from "./linearizability.ts"
 import type { Model } from "./model.ts"
 import { fencedMutex } from "./models/fenced-mutex.ts"

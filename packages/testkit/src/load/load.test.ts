@@ -1,7 +1,7 @@
 import { Redis } from "ioredis"
 import { describe, expect, it } from "vitest"
 import { faultProxy } from "../faults/proxy.ts"
-import { pause } from "../race/deadline.ts"
+import { pause } from "../internal/promises.ts"
 import { startServices } from "../services/index.ts"
 import { arrivals } from "./arrivals.ts"
 import { Latencies } from "./latencies.ts"

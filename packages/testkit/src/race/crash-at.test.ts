@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { crashAt, CrashNotReached } from "./crash-at.ts"
-import { crashPoint } from "./crash-point.ts"
+import { crashPoint } from "../crash-point/index.ts"
 import { eventually } from "./eventually.ts"
 
 const module = new URL("./testing/crashing-program.ts", import.meta.url)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { decodeSchedule, encodePct, encodeRandomWalk, encodeSteps } from "../schedule-code.ts"
 import { depthFirst } from "./depth-first.ts"
-import { pct } from "./pct.ts"
+import { pct } from "./seeded.ts"
 import { proposals, type ProposalOptions } from "./proposals.ts"
 import { scripted } from "./scripted.ts"
 import type { Chooser, Divergence } from "./strategy.ts"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { seededRandom } from "../../explore/random.ts"
+import { seededRandom } from "../../internal/random.ts"
 import { checkLinearizable } from "../linearizability.ts"
 import type { Model } from "../model.ts"
 import type { Operation } from "../operation.ts"

@@ -1,4 +1,4 @@
-import type { Random } from "../../explore/random.ts"
+import type { Random } from "../../internal/random.ts"
 import type { Operation } from "../operation.ts"
 
 /** A correct object, executed one operation at a time. */
