@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 
 /** Prints the modules that the subpath loads, except those of Node. */
 const program = `
@@ -16,7 +16,7 @@ crashPoint("anywhere")
 console.log(JSON.stringify(loaded))
 `
 
-it("importing crashPoint in production loads one module and nothing else", () => {
+test("importing crashPoint in production loads one module and nothing else", () => {
   const args = [
     "--conditions=holdfast-source",
     "--disable-warning=ExperimentalWarning",

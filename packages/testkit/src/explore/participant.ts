@@ -5,7 +5,7 @@ import type { ClientResult } from "./scenario.ts"
  * Whether a client's SQL statement waits for a lock. `possible`: another client may hold the lock; `seen`: reported
  * once; `doubtful`: it was certain before another client's statement was answered.
  */
-export type LockWait = "no" | "possible" | "seen" | "certain" | "doubtful"
+type LockWait = "no" | "possible" | "seen" | "certain" | "doubtful"
 
 /** A repeated command with this many equal replies in a row is a poll. */
 const REPLIES_OF_A_POLL = 3

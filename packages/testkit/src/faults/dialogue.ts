@@ -47,7 +47,7 @@ export class ProtocolNotUnderstood extends Error {
 }
 
 /** One direction of a connection: how its bytes are cut into frames, and what a frame says. */
-export interface Reader<Frame> {
+interface Reader<Frame> {
   readonly framer: Framer
   readonly read: (bytes: Buffer) => Frame
 }

@@ -78,11 +78,11 @@ export class RuleNotFired extends Error {
   }
 }
 
-export type Action =
+type Action =
   | { readonly kind: "cut"; readonly how: CutHow }
   | { readonly kind: "hold"; readonly held: Settler<void> }
 
-export interface RuleContext {
+interface RuleContext {
   readonly seed: number | string
   readonly now: () => number
   /** What the proxy has seen, in one line, for the error of a rule that did not fire. */

@@ -34,7 +34,7 @@ export interface OpenOperation<Output> {
  * A clock whose readings strictly increase, so that two events of one process never tie. It reads CLOCK_MONOTONIC, which
  * all processes of a machine share: histories recorded with the same origin can be merged.
  */
-export interface StrictClock {
+interface StrictClock {
   readonly originNs: bigint
   /** Nanoseconds since the origin. */
   readonly now: () => number

@@ -1,25 +1,25 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { Latencies } from "../faults/latency.ts"
 import { randomStream, sfc32 } from "./random.ts"
 
 const take = (count: number, next: () => number) => Array.from({ length: count }, next)
 
 describe("randomStream", () => {
-  it("gives the numbers that it has always given, so that an old seed still fails the same way", () => {
+  test("returns the same numbers forever, so that an old seed still fails the same way", () => {
     expect(take(3, sfc32(1, 2, 3))).toEqual([4, 31, 56623170])
     expect(take(3, randomStream(7, "connection 1"))).toEqual([
       0.024742783047258854, 0.5803211224265397, 0.0340421951841563
     ])
   })
 
-  it("differs by seed and by name", () => {
+  test("differs by seed and by name", () => {
     const streams = [randomStream(1, "a"), randomStream(2, "a"), randomStream(1, "b")].map((next) =>
       take(4, next)
     )
     expect(new Set(streams.map(String)).size).toBe(3)
   })
 
-  it("is spread evenly over 0 to 1", () => {
+  test("is spread evenly over 0 to 1", () => {
     const buckets = Array.from({ length: 10 }, () => 0)
     for (const number of take(100_000, randomStream(42, "spread"))) {
       const bucket = Math.floor(number * 10)
@@ -30,7 +30,7 @@ describe("randomStream", () => {
 })
 
 describe("jitter", () => {
-  it("is the same for the same seed, and a stream of its own for each connection and direction", () => {
+  test("is the same for the same seed, and independent for each connection and direction", () => {
     const draw = (seed: number, connection: number) => {
       const latencies = new Latencies(seed)
       latencies.add({ ms: { min: 5, max: 15 }, direction: "both" })

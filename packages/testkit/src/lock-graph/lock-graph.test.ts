@@ -1,8 +1,8 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { LockGraph } from "./lock-graph.ts"
 import type { LockMode } from "./lock.ts"
 
-/** Somebody takes locks in this order and gives them all back. */
+/** The owner takes locks in this order and releases them all. */
 const takes = (
   graph: LockGraph,
   owner: string,
@@ -23,22 +23,22 @@ const cyclesOf = (...sections: ReadonlyArray<ReadonlyArray<string | readonly [st
 }
 
 describe("LockGraph", () => {
-  it("finds opposite orders, though nobody ever waited", () => {
+  test("finds opposite orders, even if no owner ever waited", () => {
     expect(cyclesOf(["a", "b"], ["b", "a"])).toEqual(["a b"])
     expect(cyclesOf(["a", "b"], ["a", "b"], ["a", "c", "b"])).toEqual([])
   })
 
-  it("finds a cycle of three, and each cycle once", () => {
+  test("finds a cycle of three, and each cycle once", () => {
     expect(cyclesOf(["a", "b"], ["b", "c"], ["c", "a"], ["c", "a"])).toEqual(["a b c"])
   })
 
-  it("knows that a common lock keeps two orders apart", () => {
+  test("ignores orders that a common lock keeps apart", () => {
     expect(cyclesOf(["guard", "a", "b"], ["guard", "b", "a"])).toEqual([])
     expect(cyclesOf(["guard", "a", "b"], ["other", "b", "a"])).toEqual(["a b"])
     expect(cyclesOf(["guard", "a", "b"], ["guard", "b", "a"], ["b", "a"])).toEqual(["a b"])
   })
 
-  it("knows that shared locks do not exclude each other", () => {
+  test("ignores shared locks that do not exclude each other", () => {
     const shared = (lock: string) => [lock, "shared"] as const
     expect(cyclesOf([shared("a"), shared("b")], [shared("b"), shared("a")])).toEqual([])
     expect(cyclesOf([shared("a"), "b"], [shared("b"), "a"])).toEqual(["a b"])
@@ -46,25 +46,25 @@ describe("LockGraph", () => {
     expect(cyclesOf(["a", shared("b")], [shared("b"), "a"])).toEqual([])
   })
 
-  it("knows that a lock which both may share keeps nothing apart", () => {
+  test("finds orders under a common lock that both may share", () => {
     const shared = ["parent", "shared"] as const
     expect(cyclesOf([shared, "a", "b"], [shared, "b", "a"])).toEqual(["a b"])
     expect(cyclesOf([shared, "a", "b"], ["parent", "b", "a"])).toEqual([])
   })
 
-  it("knows that who holds the first lock of another order keeps it from beginning", () => {
+  test("ignores orders whose first lock excludes the other", () => {
     expect(cyclesOf(["a", "b"], ["a", "b", "c"], ["c", "a"])).toEqual(["a c"])
     expect(cyclesOf(["a", "b"], ["a", "b", "c"], ["guard", "c", "b"], ["guard", "b", "c"])).toEqual(["b c"])
   })
 
-  it("says when there was more than it keeps, and then proves nothing", () => {
+  test("is incomplete when there were more orders than it keeps", () => {
     const graph = new LockGraph()
     takes(graph, "client", ...Array.from({ length: 300 }, (_, lock) => `row ${lock}`))
     expect(graph.orders).toHaveLength(20_000)
     expect(graph.isComplete).toBe(false)
   })
 
-  it("forgets what was given back, and takes asking again for no order", () => {
+  test("forgets released locks, and ignores repeated requests", () => {
     const graph = new LockGraph()
     takes(graph, "client", "a")
     takes(graph, "client", "b")
@@ -73,7 +73,7 @@ describe("LockGraph", () => {
     expect(graph.orders).toEqual([])
   })
 
-  it("counts a request that was refused", () => {
+  test("counts a request that was refused", () => {
     const graph = new LockGraph()
     graph.acquired("client", "a")
     graph.requests("client", "b")
@@ -81,7 +81,7 @@ describe("LockGraph", () => {
     expect(graph.heldBy("client")).toEqual(["a"])
   })
 
-  it("stays small however often an order is seen", () => {
+  test("stays small however often an order is seen", () => {
     const graph = new LockGraph()
     for (let time = 0; time < 1000; time++) takes(graph, "client", `guard ${time}`, "a", "b")
     expect(graph.isComplete).toBe(true)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { locksOfMonitor } from "./monitor-locks.ts"
 
 describe("locksOfMonitor", () => {
@@ -31,7 +31,7 @@ Record lock, heap no 4 PHYSICAL RECORD: n_fields 2; compact format; info bits 0
  1: len 4; hex 80000003; asc     ;;
 `
 
-  it("reads records by their key, with mode and whether they are waited for, and no gaps", () => {
+  test("reads records by their key, with mode and wait state, and no gaps", () => {
     expect(locksOfMonitor(monitor)).toEqual([
       { threadId: 7, lock: "row `x`.`p` PRIMARY 80000001", mode: "exclusive", isWaiting: true },
       { threadId: 6, lock: "row `x`.`p` sku NULL,80000002", mode: "shared", isWaiting: false }

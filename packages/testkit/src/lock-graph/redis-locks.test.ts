@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import type { Command } from "../faults/dialogue.ts"
 import { LockGraph } from "./lock-graph.ts"
 import { RedisLocks } from "./redis-locks.ts"
@@ -11,7 +11,7 @@ const command = (...[name = "", ...args]: ReadonlyArray<string>): Command => ({
   executes: true
 })
 
-/** What the client holds after commands with their replies. */
+/** What the client holds after the commands and their replies. */
 const heldAfter = (...exchanges: ReadonlyArray<readonly [Command, string]>): ReadonlyArray<string> => {
   const graph = new LockGraph()
   const locks = new RedisLocks(graph)
@@ -25,7 +25,7 @@ const heldAfter = (...exchanges: ReadonlyArray<readonly [Command, string]>): Rea
 const taken = [command("SET", "mutex:a", "me", "PX", "1000", "NX"), "+OK\r\n"] as const
 
 describe("RedisLocks", () => {
-  it("takes SET with NX, SETNX and scripts with them for an acquisition", () => {
+  test("recognises SET with NX, SETNX and scripts with them as an acquisition", () => {
     expect(heldAfter(taken)).toEqual(["redis mutex:a"])
     expect(heldAfter([command("SETNX", "mutex:a", "me"), ":1\r\n"])).toEqual(["redis mutex:a"])
     const lua = "if redis.call('SET', KEYS[1], ARGV[1], 'NX') then return {1, 7} end return {0, 0}"
@@ -35,7 +35,7 @@ describe("RedisLocks", () => {
     expect(heldAfter([command("EVAL", lua, "1", "mutex:a", "me"), "*2\r\n:0\r\n:0\r\n"])).toEqual([])
   })
 
-  it("takes nothing else for one", () => {
+  test("recognises nothing else as an acquisition", () => {
     expect(heldAfter([command("SET", "mutex:a", "me", "XX"), "+OK\r\n"])).toEqual([])
     expect(heldAfter([command("SET", "seen:a", "me", "NX"), "+OK\r\n"])).toEqual([])
     expect(
@@ -45,7 +45,7 @@ describe("RedisLocks", () => {
     expect(heldAfter([command("SET", "mutex:a", "me", "NX"), "-OOM no memory\r\n"])).toEqual([])
   })
 
-  it("takes DEL, UNLINK and scripts with them for a release, if they deleted", () => {
+  test("recognises DEL, UNLINK and scripts with them as a release, if they deleted a key", () => {
     const lua = 'if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0'
     expect(heldAfter(taken, [command("DEL", "mutex:a"), ":1\r\n"])).toEqual([])
     expect(heldAfter(taken, [command("UNLINK", "x", "mutex:a"), ":1\r\n"])).toEqual([])

@@ -1,7 +1,7 @@
 import { Redis } from "ioredis"
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise"
 import { Mutex } from "redis-semaphore"
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { eventually } from "../race/eventually.ts"
 import { startServices, type Services } from "../services/index.ts"
 import { expectLocks, LockCycleError } from "./expect-locks.ts"
@@ -80,7 +80,7 @@ const transaction = async (number: number, ...ids: ReadonlyArray<number>) => {
   await sql.commit()
 }
 
-/** The servers write the key of a row each in their own way. */
+/** Each server has its own format for the key of a row. */
 const row = (id: number) =>
   `row \`watched\`.\`products\` PRIMARY ${services.sql.flavour === "mariadb" ? `8000000${id}` : id}`
 
@@ -92,7 +92,7 @@ const connectionIds = async (): Promise<ReadonlyArray<number>> => {
 const cycles = () => watch.graph.cycles().map(({ locks }) => locks.join(" < "))
 
 describe("Redis mutexes", () => {
-  it("in opposite orders are a cycle, though the clients never met", async () => {
+  test("in opposite orders are a cycle, even if the clients never met", async () => {
     await section(0, "a", "b")
     await section(1, "b", "a")
     expect(cycles()).toEqual(["redis mutex:a < redis mutex:b"])
@@ -102,7 +102,7 @@ describe("Redis mutexes", () => {
     )
   })
 
-  it("in one order are none, whatever is taken in between", async () => {
+  test("in one order are none, whatever is taken in between", async () => {
     await section(0, "a", "b")
     await section(1, "a", "b")
     await section(1, "b")
@@ -112,7 +112,7 @@ describe("Redis mutexes", () => {
     expect(watch.unknownScripts.size).toBe(0)
   })
 
-  it("released by a script whose text is unknown are reported, unless it is made known", async () => {
+  test("released by an unknown script are reported, unless the script is registered", async () => {
     const lua = "return redis.call('del', KEYS[1])"
     const digest = await client(0).redis.script("LOAD", lua)
     const { redis } = services
@@ -127,10 +127,10 @@ describe("Redis mutexes", () => {
     }
   })
 
-  it("are held on through a refresh", async () => {
+  test("stay held through a refresh", async () => {
     const held = new Mutex(client(0).redis, "a", { refreshInterval: 0, lockTimeout: 60_000 })
     await held.acquire()
-    // Acquiring again with the same identifier runs the script that renews.
+    // Acquiring again with the same identifier runs the refresh script.
     const again = new Mutex(client(0).redis, "a", {
       identifier: held.identifier,
       acquiredExternally: true,
@@ -142,7 +142,7 @@ describe("Redis mutexes", () => {
     expect(watch.graph.heldBy("client 0")).toEqual([])
   })
 
-  it("that are refused were asked for all the same", async () => {
+  test("that are refused count as requested", async () => {
     await mutex(1, "b").acquire()
     const holder = mutex(0, "a")
     await holder.acquire()
@@ -154,13 +154,13 @@ describe("Redis mutexes", () => {
 })
 
 describe("row locks", () => {
-  it("in opposite orders are a cycle, though no deadlock happened", async () => {
+  test("in opposite orders are a cycle, even without a deadlock", async () => {
     await transaction(0, 1, 2)
     await transaction(1, 2, 1)
     expect(cycles()).toEqual([`${row(1)} < ${row(2)}`])
   })
 
-  it("in one order are none, and are given back at the end of the transaction", async () => {
+  test("in one order are none, and are released at the end of the transaction", async () => {
     await transaction(0, 1)
     await transaction(0, 2)
     expect(watch.graph.orders).toEqual([])
@@ -169,7 +169,7 @@ describe("row locks", () => {
     expectLocks(watch.graph).toHaveOneOrder()
   })
 
-  it("are the same rows whichever way they are found", async () => {
+  test("are the same rows however they are found", async () => {
     await transaction(0, 1, 2)
     const { sql } = client(1)
     await sql.beginTransaction()
@@ -179,7 +179,7 @@ describe("row locks", () => {
     expect(cycles()).toContain(`${row(1)} < ${row(2)}`)
   })
 
-  it("of one statement have no order among each other", async () => {
+  test("of one statement have no order among each other", async () => {
     const { sql } = client(0)
     await sql.beginTransaction()
     await sql.query("UPDATE products SET stock = 1 WHERE id IN (2, 1)")
@@ -189,8 +189,8 @@ describe("row locks", () => {
   })
 })
 
-describe("the lock of a row that was just inserted", () => {
-  it("is its inserter's, though the one who waits for it makes it", async () => {
+describe("the lock of a newly inserted row", () => {
+  test("belongs to its inserter, although its waiter creates it", async () => {
     const [inserter, waiter] = [client(0).sql, client(1).sql]
     await inserter.beginTransaction()
     await inserter.query("INSERT INTO products VALUES (9, 'xxxx', 5)")
@@ -208,7 +208,7 @@ describe("the lock of a row that was just inserted", () => {
 })
 
 describe("locks of different kinds", () => {
-  it("a mutex inside a transaction and a transaction inside the mutex are a cycle", async () => {
+  test("a mutex inside a transaction and a transaction inside the mutex are a cycle", async () => {
     const outside = mutex(0, "sale")
     await outside.acquire()
     await transaction(0, 1)
@@ -222,7 +222,7 @@ describe("locks of different kinds", () => {
     expect(cycles()).toEqual([`redis mutex:sale < ${row(1)}`])
   })
 
-  it("rows in opposite orders under one mutex are none", async () => {
+  test("rows in opposite orders under one mutex are none", async () => {
     for (const [number, ids] of [[0, [1, 2]] as const, [1, [2, 1]] as const]) {
       const guard = mutex(number, "sale")
       await guard.acquire()
@@ -232,7 +232,7 @@ describe("locks of different kinds", () => {
     expectLocks(watch.graph).toHaveOneOrder()
   })
 
-  it("GET_LOCK counts", async () => {
+  test("named locks count", async () => {
     const named = async (number: number, first: string, second: string) => {
       const { sql } = client(number)
       await sql.query(`SELECT GET_LOCK('${first}', 1)`)
@@ -248,8 +248,8 @@ describe("locks of different kinds", () => {
   })
 })
 
-describe("a client whose commands cannot be seen", () => {
-  it("is refused, and the watch says why at its end", async () => {
+describe("a client whose commands are hidden", () => {
+  test("is refused, and closing the watch throws the reason", async () => {
     const { sql } = services
     const other = await watchLocks({ upstreams: { sql }, clients: 1 })
     const { user, password } = sql
@@ -260,7 +260,7 @@ describe("a client whose commands cannot be seen", () => {
 })
 
 describe("a transaction with very many locks", () => {
-  it("is seen whole, or the watch says that it was not", async () => {
+  test("is observed completely, or closing the watch throws", async () => {
     const rows = Array.from({ length: 20_000 }, (_, id) => `(${id}, 5)`)
     await admin.query("CREATE TABLE many (id INT PRIMARY KEY, stock INT) ENGINE=InnoDB")
     await admin.query(`INSERT INTO many VALUES ${rows.join()}`)
@@ -282,13 +282,13 @@ describe("a transaction with very many locks", () => {
       watched.destroy()
       await other.close()
     }
-    // Waits until the transaction is rolled back: the next test's watch shall not meet its locks.
+    // Waits for the rollback, so that the next test does not observe these locks.
     await admin.query("DROP TABLE many")
   })
 })
 
-describe("a watch that cannot ask the SQL server any more", () => {
-  it("ends its clients' connections instead of letting them wait, and says why", async () => {
+describe("a watch that can no longer query the SQL server", () => {
+  test("ends its clients' connections instead of letting them wait, and throws the reason", async () => {
     const { sql } = services
     const before = await connectionIds()
     const other = await watchLocks({ upstreams: { sql }, clients: 1 })
@@ -304,7 +304,7 @@ describe("a watch that cannot ask the SQL server any more", () => {
 })
 
 describe("expectLocks", () => {
-  it("is not content with having seen nothing", async () => {
+  test("throws when nothing was observed", async () => {
     await section(0, "a")
     expect(() => expectLocks(watch.graph).toHaveOneOrder()).toThrow(/nothing is proved/)
     expectLocks(watch.graph).toHaveOneOrder({ allowNone: true })

@@ -15,7 +15,7 @@ export interface RedisFixture extends RedisConnection {
 }
 
 /** The Redis databases of one worker. Sequential tests share one; concurrent tests get one each. */
-export interface WorkerRedis {
+interface WorkerRedis {
   /** An empty database. */
   forTest(): Promise<Borrowed<RedisFixture>>
   release(): Promise<void>

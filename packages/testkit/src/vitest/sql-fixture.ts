@@ -17,7 +17,7 @@ export interface SqlFixture extends SqlConnection {
 }
 
 /** The databases of one worker. Sequential tests share one; concurrent tests get one each. */
-export interface WorkerDatabases {
+interface WorkerDatabases {
   /** A database in the template's state. */
   forTest(): Promise<Borrowed<SqlFixture>>
   drop(): Promise<void>

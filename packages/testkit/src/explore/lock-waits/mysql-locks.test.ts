@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { deadlocked } from "./mysql-locks.ts"
 
 const deadlockedIn = (waits: Readonly<Record<string, ReadonlyArray<string>>>) => [
@@ -6,16 +6,16 @@ const deadlockedIn = (waits: Readonly<Record<string, ReadonlyArray<string>>>) =>
 ]
 
 describe("deadlocked", () => {
-  it("is nobody in a queue", () => {
+  test("is empty for a queue", () => {
     expect(deadlockedIn({ b: ["a"], c: ["a", "b"], d: ["c"] })).toEqual([])
   })
 
-  it("is who waits in a circle of any length, or for one who does", () => {
+  test("contains those who wait in a cycle of any length, or for one of them", () => {
     expect(deadlockedIn({ a: ["b"], b: ["a"] })).toEqual(["a", "b"])
     expect(deadlockedIn({ a: ["b"], b: ["c"], c: ["a"], d: ["c"], e: ["f"] })).toEqual(["a", "b", "c", "d"])
   })
 
-  it("is also who waits for somebody else besides", () => {
+  test("contains those in a cycle who also wait for another", () => {
     expect(deadlockedIn({ a: ["b", "x"], b: ["a"] })).toEqual(["a", "b"])
   })
 })

@@ -8,7 +8,7 @@ export interface Movement<Input, Output> {
 }
 
 /** Bounds of a stock around an operation, and of the total of its movements. */
-export interface StockBounds {
+interface StockBounds {
   /** The minimum it can have held at any instant between call and return. */
   readonly atLeast: (operation: Operation<unknown, unknown>) => number
   /** The maximum it can have held at any instant between call and return. */

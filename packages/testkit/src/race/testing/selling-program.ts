@@ -1,4 +1,4 @@
-// Sells one unit in a transaction and passes named points on the way.
+// Sells one unit in a transaction and passes named points.
 import { createConnection } from "mysql2/promise"
 import { crashPoint } from "../../crash-point/index.ts"
 

@@ -8,13 +8,13 @@ import type { ContainerPlan } from "./container.ts"
 import { startContained, type ContainedServer } from "./lifeline.ts"
 
 /** How to run one kind of server in a container, and how to tell that it is ready. */
-export interface ContainedPlan<Info> extends Omit<ContainerPlan, "labels" | "local"> {
+interface ContainedPlan<Info> extends Omit<ContainerPlan, "labels" | "local"> {
   readonly probe: (host: string, port: number) => Promise<Info>
   /** Called at the end, for example to release a data directory. */
   readonly onStopped: () => void
 }
 
-export interface RunningContainer<Info> {
+interface RunningContainer<Info> {
   readonly containerId: string
   readonly host: string
   readonly port: number

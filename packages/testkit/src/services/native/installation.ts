@@ -37,7 +37,7 @@ const USUAL_DIRECTORIES = [
 ]
 
 /** The directories to search for programs: PATH, then the usual ones. `HOLDFAST_SEARCH_PATH` replaces both. */
-export function searchPath(): ReadonlyArray<string> {
+function searchPath(): ReadonlyArray<string> {
   const explicit = process.env["HOLDFAST_SEARCH_PATH"]
   if (explicit !== undefined) return explicit.split(delimiter).filter((directory) => directory !== "")
   const path = (process.env["PATH"] ?? "").split(delimiter).filter((directory) => directory !== "")
@@ -104,8 +104,8 @@ async function find<Flavour extends string>(
   return undefined
 }
 
-export const SQL_PROGRAMS = ["mariadbd", "mysqld"]
-export const REDIS_PROGRAMS = ["redis-server", "valkey-server"]
+const SQL_PROGRAMS = ["mariadbd", "mysqld"]
+const REDIS_PROGRAMS = ["redis-server", "valkey-server"]
 
 /** The first MySQL or MariaDB of the wanted kind, or undefined. */
 export const findSql = (kind: SqlFlavour | "any", lookup: Lookup = installed()) =>

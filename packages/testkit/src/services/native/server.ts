@@ -8,7 +8,7 @@ import { releaseDirectory, type ServerDirectory } from "./directories.ts"
 import { supervise, tailOf, type SupervisedProcess } from "./supervisor.ts"
 
 /** How to run one kind of server in one directory. */
-export interface ServerPlan<Info> {
+interface ServerPlan<Info> {
   readonly program: string
   readonly env: NodeJS.ProcessEnv
   readonly directory: ServerDirectory
@@ -21,7 +21,7 @@ export interface ServerPlan<Info> {
   readonly choosePort: () => Promise<number>
 }
 
-export interface RunningServer<Info> {
+interface RunningServer<Info> {
   readonly port: number
   readonly info: Info
   readonly pid: () => number

@@ -1,6 +1,6 @@
 import { count, numberOf, type PlantedBug } from "./planted.ts"
 
-/** Who is told of a change before it is committed looks, and sees nothing. */
+/** A subscriber that is told of a change before its commit reads the old state. */
 export const publishBeforeCommit = (): PlantedBug => {
   const readEvent: PlantedBug["buggy"] = async ({ redis, sql }) => {
     if ((await redis.lpop("events")) === null) return "no event"
