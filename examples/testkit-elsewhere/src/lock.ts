@@ -11,7 +11,7 @@ export interface Lock {
 const KEY = "counter:lock"
 const LEASE_MS = 5_000
 
-/** The wrong version: release deletes the key, whoever owns it. */
+/** The wrong version: release deletes the key, regardless of its owner. */
 export const deletingLock = (): Lock => ({
   acquire: async (redis) => (await redis.set(KEY, "taken", "PX", LEASE_MS, "NX")) === "OK",
   release: async (redis) => {

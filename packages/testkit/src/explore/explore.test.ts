@@ -204,7 +204,7 @@ describe("waiting", () => {
     const options = { strategy: "dfs", patienceMs: 20, stuckMs: 300, shrinkRuns: 3, replays: 1 } as const
     const { failure } = await explore(scenario, options)
     expect(failure?.message).toBe(
-      'Nobody can go on: client 1 waits for "SELECT stock FROM items WHERE id = 1 FOR UPDATE".'
+      'No client can continue: client 1 waits for "SELECT stock FROM items WHERE id = 1 FOR UPDATE".'
     )
   })
 

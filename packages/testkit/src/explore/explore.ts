@@ -68,7 +68,7 @@ const DEFAULT_LIMITS: ScheduleLimits = { maxSteps: 300, patienceMs: 100, stuckMs
 
 /**
  * Runs a scenario under many schedules of its clients' commands, against real servers and with unmodified client
- * libraries. Every client connects to ports of its own, where its commands are held and released one at a time. Stops at
+ * libraries. Every client connects to private ports, where its commands are held and released one at a time. Stops at
  * the first violation, simplifies its schedule and repeats it.
  *
  * @throws the errors of the scenario's `setup`, `connect`, `disconnect` and `reset`

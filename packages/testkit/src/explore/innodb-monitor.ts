@@ -10,6 +10,8 @@ const MOST_BYTES = 1024 ** 2 - 1
 export const innodbMonitor = (row: RowDataPacket | undefined): string => {
   const text = String(row?.["Status"])
   if (text.includes("... truncated...") || Buffer.byteLength(text) >= MOST_BYTES)
-    throw new Error("There are more locks than the InnoDB monitor shows: it ends after a megabyte.")
+    throw new Error(
+      "There are more locks than the InnoDB monitor shows: its text is limited to one megabyte."
+    )
   return text
 }

@@ -39,7 +39,7 @@ export class SqlObserver {
     values: ReadonlyArray<unknown> = []
   ): Promise<Rows> {
     const work = this.#connection.query<Array<RowDataPacket>>(sql, [...values])
-    const [rows] = await withDeadline(work, ANSWER_DEADLINE_MS, "the SQL server did not tell about its locks")
+    const [rows] = await withDeadline(work, ANSWER_DEADLINE_MS, "the SQL server did not report its locks")
     // Only the caller knows the shape of the rows of several statements.
     return rows as ReadonlyArray<unknown> as Rows
   }
@@ -51,8 +51,6 @@ export class SqlObserver {
   async #requirePerformanceSchema(): Promise<void> {
     const [row] = await this.query("SELECT @@performance_schema AS isOn")
     if (Number(row?.["isOn"]) !== 1)
-      throw new Error(
-        "The MySQL server runs with performance_schema=OFF, so it does not tell about its locks."
-      )
+      throw new Error("The MySQL server runs with performance_schema=OFF, so it does not expose its locks.")
   }
 }

@@ -158,7 +158,7 @@ export class World<Connection, Result> {
     if (end === "stuck") {
       const unanswered = steps.filter(({ toMs }) => toMs === undefined)
       const waiting = unanswered.map(({ name, label }) => `${name} waits for ${quoted(label)}`)
-      return `Nobody can go on: ${waiting.join(", ") || "all wait for something else than a server"}.`
+      return `No client can continue: ${waiting.join(", ") || "all wait for something other than a server"}.`
     }
     try {
       return await this.#scenario.check(results)

@@ -34,12 +34,10 @@ export const expectLocks = (graph: LockGraph) => ({
     const cycles = graph.cycles()
     if (cycles.length > 0) throw new LockCycleError(cycles)
     if (!graph.isComplete) {
-      throw new Error(
-        "So many locks were taken while others were held that not all orders are known: watch less."
-      )
+      throw new Error("Too many locks were taken while others were held to record all orders. Observe fewer.")
     }
     if (graph.orders.length === 0 && !allowNone) {
-      throw new Error("Nobody was seen to take a lock while holding another one: nothing is proved.")
+      throw new Error("No client took a lock while holding another one, so this proves nothing.")
     }
   }
 })

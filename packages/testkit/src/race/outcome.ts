@@ -46,4 +46,4 @@ export const groupByTag = <A>(
 
 /** The counts in one line, such as "sold 50, OutOfStock 150". */
 export const describeCounts = (outcomes: ReadonlyArray<Outcome<unknown>>): string =>
-  [...groupByTag(outcomes)].map(([tag, group]) => `${tag} ${group.length}`).join(", ") || "nobody finished"
+  [...groupByTag(outcomes)].map(([tag, group]) => `${tag} ${group.length}`).join(", ") || "no outcomes"

@@ -20,7 +20,9 @@ export class ServiceUnavailable extends Error {
   }) {
     const lines = fields.tried.map(({ source, reason }) => `  ${source}: ${reason}`)
     super(
-      [`No ${fields.service} service could be had. Tried:`, ...lines, `What helps: ${fields.hint}`].join("\n")
+      [`No ${fields.service} service is available. Tried:`, ...lines, `To fix this: ${fields.hint}`].join(
+        "\n"
+      )
     )
     this.name = "ServiceUnavailable"
     this.service = fields.service

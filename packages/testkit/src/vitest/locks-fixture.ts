@@ -66,7 +66,7 @@ export async function locksFixture(
   const expectOneOrder = (allowNone: boolean) => {
     if (watch.unknownScripts.size > 0)
       throw new Error(
-        `scripts touched locks, but nobody knows what they did: name their texts in createTest({ locks: { scripts } }): ` +
+        `unknown scripts touched locks; add their texts to createTest({ locks: { scripts } }): ` +
           [...watch.unknownScripts].join(", ")
       )
     expectLocks(watch.graph).toHaveOneOrder({ allowNone })

@@ -45,7 +45,7 @@ describe("a Redis server for each worker", () => {
     ports = [redis.port]
   })
   shared("and these use another one", async ({ redis, skip }) => {
-    if (redis.source === "url") skip("the server behind a URL is everybody's")
+    if (redis.source === "url") skip("the server behind a URL is shared")
     expect(ports).not.toContain(redis.port)
   })
 })

@@ -169,7 +169,7 @@ describe.runIf(concerned)("a directory whose owner and supervisor died", () => {
     left("alive", alive)
     left("of-another-container", { ...alive, pid: 2 ** 22 + 1, namespace: "pid:[1]" })
     mkdirSync(join(base, "holdfast-being-made"))
-    mkdirSync(join(base, "somebody-elses"))
+    mkdirSync(join(base, "of-another-program"))
     const mine = await temporaryDirectory("mine", base)
     expect(readdirSync(base).toSorted()).toEqual(
       [
@@ -177,7 +177,7 @@ describe.runIf(concerned)("a directory whose owner and supervisor died", () => {
         "holdfast-being-made",
         basename(mine.path),
         "holdfast-of-another-container",
-        "somebody-elses"
+        "of-another-program"
       ].toSorted()
     )
   })

@@ -155,7 +155,7 @@ describe.runIf(concerned)("a machine without any source", () => {
     expect(message).toMatch(/docker: no Docker engine answers at DOCKER_HOST=/)
     expect(message).toMatch(/native: no mariadbd or mysqld on PATH/)
     expect(message).toMatch(/packages: this is not Debian or Ubuntu \(apt-get/)
-    expect(message).toMatch(/What helps: .*install.*HOLDFAST_MYSQL_URL/)
+    expect(message).toMatch(/To fix this: .*install.*HOLDFAST_MYSQL_URL/)
     expect(lines.filter((line) => line.startsWith("sql: not from"))).toHaveLength(4)
   })
 

@@ -10,12 +10,12 @@ describe("deadlocked", () => {
     expect(deadlockedIn({ b: ["a"], c: ["a", "b"], d: ["c"] })).toEqual([])
   })
 
-  test("contains those who wait in a cycle of any length, or for one of them", () => {
+  test("contains waiters in a cycle of any length, and those that wait for one of them", () => {
     expect(deadlockedIn({ a: ["b"], b: ["a"] })).toEqual(["a", "b"])
     expect(deadlockedIn({ a: ["b"], b: ["c"], c: ["a"], d: ["c"], e: ["f"] })).toEqual(["a", "b", "c", "d"])
   })
 
-  test("contains those in a cycle who also wait for another", () => {
+  test("contains waiters in a cycle that also wait for another", () => {
     expect(deadlockedIn({ a: ["b", "x"], b: ["a"] })).toEqual(["a", "b"])
   })
 })

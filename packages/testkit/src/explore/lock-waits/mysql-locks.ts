@@ -2,8 +2,8 @@ import type { RowDataPacket } from "mysql2/promise"
 import type { LockDialect } from "./dialect.ts"
 
 /**
- * MySQL 8 and later detect deadlocks in a background thread, some time after the wait begins. So the report includes who
- * blocks whom, and a cycle is a deadlock that the server will detect.
+ * MySQL 8 and later detect deadlocks in a background thread, some time after the wait begins. So the report includes the
+ * blocker of each wait, and a cycle is a deadlock that the server will detect.
  *
  * Blocking locks are matched by transaction, not by thread: for a row that was just inserted, the lock's thread is the
  * one that waits for it. The straight join avoids listing all waits once per thread, which takes fourteen times as long.
@@ -36,7 +36,7 @@ export const mysqlLocks: LockDialect = {
   stillThere: "SELECT THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID IN (?)"
 }
 
-/** Those who wait for each other in a cycle of any length, and those who wait for one of them. */
+/** The waiters in a cycle of any length, and those that wait for one of them. */
 export const deadlocked = (blockersOf: ReadonlyMap<string, ReadonlySet<string>>): ReadonlySet<string> => {
   const left = new Map(blockersOf)
   for (;;) {

@@ -4,7 +4,7 @@ import { endOf, type Operation } from "../operation.ts"
 
 /**
  * `acquire` returns whether the owner now holds the lock, `release` whether it still held it. `expire` is the end of a
- * lease: it frees the lock whoever holds it, and returns true.
+ * lease: it frees the lock regardless of its holder, and returns true.
  */
 export interface MutexInput {
   readonly action: "acquire" | "release" | "expire"

@@ -48,7 +48,7 @@ export function isGone(owner: Owner): boolean {
   return !processExists(owner.pid) || startOf(owner.pid) !== owner.startedAt
 }
 
-/** Whether a process with that pid exists, whoever owns it. */
+/** Whether a process with that pid exists, regardless of its owner. */
 export function processExists(pid: number): boolean {
   try {
     process.kill(pid, 0)

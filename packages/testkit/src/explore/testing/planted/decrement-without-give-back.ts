@@ -32,5 +32,5 @@ export const decrementWithoutGiveBack = (): PlantedBug => ({
     return "issued"
   },
   check: async (_admin, results) =>
-    count(results, "issued") === 1 ? undefined : "The last slot was refused to the only one who may have it."
+    count(results, "issued") === 1 ? undefined : "The last slot was refused to the only user entitled to it."
 })

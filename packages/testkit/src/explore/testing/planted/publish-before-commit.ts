@@ -33,6 +33,8 @@ export const publishBeforeCommit = (): PlantedBug => {
       return "paid"
     },
     check: async (_admin, results) =>
-      count(results, "saw nothing") > 0 ? "Somebody was told of a payment that was not there." : undefined
+      count(results, "saw nothing") > 0
+        ? "A subscriber was told of a payment that was not committed."
+        : undefined
   }
 }
