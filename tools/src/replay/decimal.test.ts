@@ -1,15 +1,26 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { isBelow, minorOf, parseDecimal, shareOf, textOf, wholeOf } from "./decimal.ts"
 
 const decimal = (text: string) => parseDecimal(text)!
 
 describe("decimals", () => {
-  it.each(["", " 1", "1 ", "1e3", "+1", ".5", "1.", "--1", "NaN", "Infinity", "1,5", "0x10", "9".repeat(19)])(
-    "do not include %j",
-    (text) => expect(parseDecimal(text)).toBeUndefined()
-  )
+  test.each([
+    "",
+    " 1",
+    "1 ",
+    "1e3",
+    "+1",
+    ".5",
+    "1.",
+    "--1",
+    "NaN",
+    "Infinity",
+    "1,5",
+    "0x10",
+    "9".repeat(19)
+  ])("do not include %j", (text) => expect(parseDecimal(text)).toBeUndefined())
 
-  it.each([
+  test.each([
     ["2.55", 255n],
     ["2.5", 250n],
     ["2", 200n],
@@ -26,7 +37,7 @@ describe("decimals", () => {
     expect(minorOf(decimal(text))).toBe(minor)
   })
 
-  it.each([
+  test.each([
     ["17850.0", 17_850n],
     ["6", 6n],
     ["-6.00", -6n],
@@ -34,7 +45,7 @@ describe("decimals", () => {
     ["0.1", undefined]
   ])("are whole or not: %s", (text, whole) => expect(wholeOf(decimal(text))).toBe(whole))
 
-  it.each([
+  test.each([
     ["0.29", 100, 29],
     ["0.5", 7, 3],
     ["1", 80_995, 80_995],
@@ -46,7 +57,7 @@ describe("decimals", () => {
     expect(shareOf(decimal(factor), units)).toBe(share)
   })
 
-  it("compare with whole numbers", () => {
+  test("compare with whole numbers", () => {
     expect(["0.999999999999999999", "0", "-1"].map((text) => isBelow(decimal(text), 1))).toEqual([
       true,
       true,
@@ -59,7 +70,7 @@ describe("decimals", () => {
     ])
   })
 
-  it("are written in one way", () => {
+  test("are written in one way", () => {
     expect(["1", "1.0", "0.50", "0.5", "10", "0", "-0.250"].map((text) => textOf(decimal(text)))).toEqual([
       "1",
       "1",

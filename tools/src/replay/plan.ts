@@ -8,7 +8,8 @@ import {
   type Sku,
   sumMinor
 } from "@holdfast/domain"
-import { type Decimal, isBelow, shareOf } from "./decimal.ts"
+import type { BigDecimal } from "effect"
+import { isBelow, shareOf } from "./decimal.ts"
 import type { MalformedReason, Row } from "./row.ts"
 
 export interface PlannedProduct {
@@ -82,7 +83,7 @@ export interface InvoiceRows {
  * @param stockFactor how much of the demanded units there is at the beginning; below 1 returns are left out, so that
  * scarcity stays what it is
  */
-export const makePlan = ({ malformed, rows }: InvoiceRows, stockFactor: Decimal): Plan => {
+export const makePlan = ({ malformed, rows }: InvoiceRows, stockFactor: BigDecimal.BigDecimal): Plan => {
   const prices = pricesOf(rows)
   const skippedLines = new Map<SkipReason, number>(malformed)
   const skip = (reason: SkipReason) => void skippedLines.set(reason, (skippedLines.get(reason) ?? 0) + 1)
@@ -191,7 +192,7 @@ const productsOf = (
   rows: ReadonlyArray<Row>,
   prices: ReadonlyMap<Sku, AmountMinor>,
   demanded: ReadonlyMap<Sku, number>,
-  stockFactor: Decimal
+  stockFactor: BigDecimal.BigDecimal
 ): ReadonlyArray<PlannedProduct> => {
   const names = new Map<Sku, string>()
   for (const { description, sku } of rows) {

@@ -1,5 +1,5 @@
 import type { Sku } from "@holdfast/domain"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { parseDecimal } from "./decimal.ts"
 import { makePlan, type Plan, type PlannedOrder } from "./plan.ts"
 import { type Account, type Books, proveReplay } from "./proof.ts"
@@ -71,7 +71,7 @@ const badChecks = (plan: Plan, outcomes: ReadonlyMap<PlannedOrder, OrderOutcome>
   proveReplay(plan, outcomes, books).flatMap(({ name, ok }) => (ok ? [] : [name]))
 
 describe("the replay's proof", () => {
-  it.each(["1", "0.5"])("holds for a right shop at factor %s", (factor) => {
+  test.each(["1", "0.5"])("holds for a right shop at factor %s", (factor) => {
     const plan = planWith(factor)
     const { books, outcomes } = rightStory(plan)
     const checks = proveReplay(plan, outcomes, books)
@@ -104,7 +104,7 @@ describe("the replay's proof", () => {
     orders: orders.map((order) => ({ ...order, items: [{ sku: "TEA", quantity: 3 }] }))
   })
 
-  it.each<[string, string, ReadonlyMap<PlannedOrder, OrderOutcome>, Books]>([
+  test.each<[string, string, ReadonlyMap<PlannedOrder, OrderOutcome>, Books]>([
     ["a unit too many", "replay: stock", outcomes, withStock("TEA", 2)],
     ["a unit too few", "replay: stock", outcomes, withStock("TEA", 0)],
     ["a product that is not there", "replay: stock", outcomes, { ...books, stock: new Map([["TEA", 1]]) }],
@@ -146,7 +146,7 @@ describe("the replay's proof", () => {
     expect(badChecks(plan, damagedOutcomes, damagedBooks)).toContain(name)
   })
 
-  it("finds stock below 0 even where the sum is right", () => {
+  test("finds stock below 0 even where the sum is right", () => {
     const full = planWith("1")
     const story = rightStory(full)
     const impossible = {
@@ -163,7 +163,7 @@ describe("the replay's proof", () => {
     expect(stockCheck).toMatchObject({ ok: false, problems: [{ sku: "TEA", actual: -5 }] })
   })
 
-  it("refuses nobody at factor 1", () => {
+  test("refuses nobody at factor 1", () => {
     const full = planWith("1")
     const story = rightStory(full)
     const refused = new Map(story.outcomes).set(full.orders[0]!, { kind: "refused", reason: "OutOfStock" })

@@ -1,8 +1,9 @@
 import type { CheckReport } from "@holdfast/server"
+import type { Progress } from "../progress.ts"
+import { forEachOf } from "../workers.ts"
 import { required } from "./answer.ts"
 import type { Plan, PlannedOrder } from "./plan.ts"
-import type { Clients, OrderOutcome, Progress, Work } from "./run.ts"
-import { forEachOf } from "./workers.ts"
+import type { Clients, OrderOutcome, Work } from "./run.ts"
 
 /** What the shop says at the end, read through the client like everything else. */
 export interface Books {

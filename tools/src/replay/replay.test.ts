@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { afterAll, describe, expect, it } from "vitest"
+import { afterAll, describe, expect, test } from "vitest"
 import { type Ended, runCommand } from "../testing/command.ts"
 import type { ReplayReport } from "./report.ts"
 import { seededRandom } from "./shuffle.ts"
@@ -52,7 +52,7 @@ const newEnvironment = () => ({
 const replayIn =
   (environment: Readonly<Record<string, string>>) =>
   (...args: ReadonlyArray<string>) =>
-    runCommand("replay/main.ts", [FILE, "--json", ...args], environment)
+    runCommand("replay", [FILE, "--json", ...args], environment)
 
 const reportOf = ({ stderr, stdout }: Ended): ReplayReport => {
   if (stdout === "") throw new Error(`there is no report:\n${stderr}`)
@@ -68,7 +68,7 @@ const timeless = ({ ordersPerSecond: _rate, seconds: _seconds, ...rest }: Replay
 const brokenChecks = ({ verify }: ReplayReport) => verify.checks.filter(({ ok }) => !ok)
 
 describe("the replay", { timeout: 400_000 }, () => {
-  it("sells everything to everybody at factor 1, proves it, and repeats it without doubling anything", async () => {
+  test("sells everything to everybody at factor 1, proves it, and repeats it without doubling anything", async () => {
     const environment = newEnvironment()
     const replay = replayIn(environment)
     const first = await replay("--workers", "16").ended
@@ -103,7 +103,7 @@ describe("the replay", { timeout: 400_000 }, () => {
     expect(statSync(secret).mode & 0o077).toBe(0)
   })
 
-  it("refuses below factor 1 only those for whom there was not enough", async () => {
+  test("refuses below factor 1 only those for whom there was not enough", async () => {
     const ended = await replayIn(newEnvironment())("--stock-factor", "0.5").ended
     const report = reportOf(ended)
     expect(brokenChecks(report)).toEqual([])
@@ -115,7 +115,7 @@ describe("the replay", { timeout: 400_000 }, () => {
     expect(report.lines.skipped).toMatchObject({ "return with stock below demand": expect.any(Number) })
   })
 
-  it("goes on after it was killed in the middle, also when its server is, and places nothing twice", async () => {
+  test("goes on after it was killed in the middle, also when its server is, and places nothing twice", async () => {
     const replay = replayIn(newEnvironment())
     const options = ["--stock-factor", "0.8", "--seed", "9", "--workers", "4"] as const
     const killed = replay(...options)
@@ -135,7 +135,7 @@ describe("the replay", { timeout: 400_000 }, () => {
     expect(report.orders.placed + sum(report.orders.refused)).toBe(ORDERS)
   })
 
-  it("stops in good order when it is asked to, and says how to go on", async () => {
+  test("stops in good order when it is asked to, and says how to go on", async () => {
     const stopped = replayIn(newEnvironment())("--seed", "5", "--workers", "2")
     await stopped.line(/^orders: [1-9]\d*\//)
     stopped.child.kill("SIGINT")
@@ -145,9 +145,9 @@ describe("the replay", { timeout: 400_000 }, () => {
     expect(ended.stdout).toBe("")
   })
 
-  it("uses a running server, audits its database, and ends with 1 when the books are not those of the file", async () => {
+  test("uses a running server, audits its database, and ends with 1 when the books are not those of the file", async () => {
     const environment = newEnvironment()
-    const shop = runCommand("start.ts", [], { ...environment, PORT: "0" })
+    const shop = runCommand("start", [], { ...environment, PORT: "0" })
     const [, url = ""] = await shop.line(/serving on (http\S+)/)
     const { mysqlUrl } = JSON.parse(
       readFileSync(join(environment.HOLDFAST_DATA, "shop", "running.json"), "utf8")
@@ -160,7 +160,7 @@ describe("the replay", { timeout: 400_000 }, () => {
       HOLDFAST_ADMIN_PASSWORD: password,
       HOLDFAST_MYSQL_URL: mysqlUrl
     }
-    const replayThere = () => runCommand("replay/main.ts", [FILE, "--json"], foreign).ended
+    const replayThere = () => runCommand("replay", [FILE, "--json"], foreign).ended
 
     const right = await replayThere()
     expect(brokenChecks(reportOf(right))).toEqual([])
@@ -180,8 +180,8 @@ describe("the replay", { timeout: 400_000 }, () => {
     expect((await shop.ended).code).toBe(0)
   })
 
-  it.each<[string, ReadonlyArray<string>, Readonly<Record<string, string>>, number, RegExp]>([
-    ["no file", [], {}, 2, /which file\?/],
+  test.each<[string, ReadonlyArray<string>, Readonly<Record<string, string>>, number, RegExp]>([
+    ["no file", [], {}, 2, /^replay: Missing required argument: FILE$/m],
     [
       "a file that is not there",
       [join(directory, "gone.csv")],
@@ -189,7 +189,13 @@ describe("the replay", { timeout: 400_000 }, () => {
       1,
       /^replay: there is no file .*gone\.csv$/m
     ],
-    ["a worker count that is none", [FILE, "--workers", "x"], {}, 2, /--workers x: must be a whole number/],
+    [
+      "a worker count that is none",
+      [FILE, "--workers", "x"],
+      {},
+      2,
+      /--workers: "x"\. Expected: a whole number/
+    ],
     [
       "a server's URL that is none",
       [FILE],
@@ -205,7 +211,7 @@ describe("the replay", { timeout: 400_000 }, () => {
       /needs HOLDFAST_ADMIN_EMAIL/
     ]
   ])("says what is wrong with %s", async (_case, args, changes, code, message) => {
-    const ended = await runCommand("replay/main.ts", args, { ...newEnvironment(), ...changes }).ended
+    const ended = await runCommand("replay", args, { ...newEnvironment(), ...changes }).ended
     expect(ended.code).toBe(code)
     expect(ended.stderr).toMatch(message)
     expect(ended.stderr).not.toMatch(/^\s+at /m)

@@ -1,10 +1,11 @@
 import { type Client, createClient, type Credentials } from "@holdfast/client-sdk"
 import { MAXIMUM_GRANT } from "@holdfast/domain"
 import { createHash, createHmac } from "node:crypto"
+import type { Progress } from "../progress.ts"
+import { forEachOf } from "../workers.ts"
 import { definitive, required } from "./answer.ts"
 import type { Plan, PlannedOrder, PlannedProduct, PlannedReturn, PlannedUser } from "./plan.ts"
 import { shuffled } from "./shuffle.ts"
-import { forEachOf } from "./workers.ts"
 
 /** A running shop, and how this run of the replay appears in it. */
 export interface Shop {
@@ -19,12 +20,6 @@ export interface RunOptions {
   readonly seed: number
   readonly signal: AbortSignal
   readonly progress: Progress
-}
-
-/** Hears how far the work is. */
-export interface Progress {
-  phase: (name: string, total: number) => void
-  step: () => void
 }
 
 export type OrderOutcome =

@@ -1,19 +1,19 @@
 import { defineLockOrder, lockScope } from "@holdfast/domain/locks"
+import { Locks, RedisStore, withLock } from "@holdfast/locks"
 import { Effect, Layer, type Scope } from "effect"
 import type { Redis } from "ioredis"
 import { Mutex } from "redis-semaphore"
-import { Locks, RedisStore, withLock } from "../../src/index.ts"
 
-/** What is measured: how a program takes a lock, holds it for as long as the section lasts, and gives it back. */
+/** A library under measurement: how a program acquires its lock, holds it for a section and releases it. */
 export interface Contestant {
   readonly name: string
-  /** The commands that it sends itself, apart from what its scripts call. */
+  /** The Redis commands that it sends, apart from those that its scripts call. */
   readonly sends: ReadonlyArray<string>
-  /** Loops until told to stop: ask, enter, do the section, leave. */
+  /** Acquires, holds and releases the lock again and again, while the observer says so. */
   readonly loop: (key: string, observer: Observer) => Promise<void>
 }
 
-/** Gets told what a loop does, and says how long. */
+/** Records what a loop does, and decides for how long it runs. */
 export interface Observer {
   readonly goesOn: () => boolean
   readonly asked: () => void
@@ -57,7 +57,7 @@ export const redisSemaphore = (client: Redis): Contestant =>
     return () => mutex.release()
   })
 
-/** A contestant that promises: `acquire` resolves to what gives the lock back. */
+/** A contestant with a Promise API: `acquire` resolves to the function that releases the lock. */
 export const promising = (
   name: string,
   sends: ReadonlyArray<string>,

@@ -1,5 +1,5 @@
 /** `npm run soak -- locks`: the books under a fenced lock, through as many rounds of faults as one likes. */
-import { soak, type SoakReport } from "../../test/soak.ts"
+import { soak, type SoakReport } from "../test/soak.ts"
 
 export interface LockSoakOptions {
   /** Default 10,000. */
