@@ -107,7 +107,9 @@ const load = Command.make(
 ).pipe(Command.withDescription("what an open loop sees of a stall that a closed loop hides"))
 
 export const bench = Command.make("bench").pipe(
-  Command.withDescription("Runs a benchmark and prints its figures"),
+  Command.withDescription(
+    "Runs a benchmark and prints its figures. A benchmark's --help describes its flags"
+  ),
   Command.withSubcommands([locks, lockPeers, sdk, cache, testkit, explore, load]),
   Command.withExamples([{ command: "npm run bench -- locks --json" }])
 )

@@ -1,11 +1,11 @@
 import { Effect } from "effect"
-import { CliError, Command } from "effect/cli"
+import { CliError, CliOutput, Command } from "effect/cli"
 import { describe, expect, test } from "vitest"
 import { cliServices } from "../cli.ts"
 import { type ReplayOptions, replayOptions } from "./command.ts"
 import { textOf } from "./decimal.ts"
 
-/** What the replay is asked to do by a command line, or the messages of what is wrong with it. */
+/** The options of a command line, or the messages about what is wrong with it. */
 const parse = (args: ReadonlyArray<string>): Promise<ReplayOptions | ReadonlyArray<string>> => {
   let parsed: ReplayOptions | undefined
   const command = Command.make("replay", replayOptions, (options) =>
@@ -17,6 +17,7 @@ const parse = (args: ReadonlyArray<string>): Promise<ReplayOptions | ReadonlyArr
       (error) => error instanceof CliError.ShowHelp,
       ({ errors }) => Effect.succeed(errors.map(({ message }) => message))
     ),
+    Effect.provide(CliOutput.layerPresenter({ present: () => Effect.void })),
     Effect.provide(cliServices),
     Effect.runPromise
   )
