@@ -21,7 +21,7 @@ const locks = Command.make(
   },
   measure("soak", () => import("@holdfast/locks/bench/soak"))
 ).pipe(
-  Command.withDescription("books under a fenced lock, through faults of Redis, the network and the processes")
+  Command.withDescription("Books under a fenced lock, through faults of Redis, the network and the processes")
 )
 
 const explore = Command.make(
@@ -36,7 +36,7 @@ const explore = Command.make(
     json
   },
   measure("soak", () => import("@holdfast/testkit/bench/explore/soak"))
-).pipe(Command.withDescription("scenarios without a bug, under thousands of schedules each"))
+).pipe(Command.withDescription("Scenarios without a bug, under thousands of schedules each"))
 
 export const soak = Command.make("soak").pipe(
   Command.withDescription(

@@ -1,24 +1,19 @@
-/** `npm run soak -- locks`: the books under a fenced lock, through as many rounds of faults as one likes. */
+/** `npm run soak -- locks`: books under a fenced lock, through rounds of faults. */
 import { soak, type SoakReport } from "../test/soak.ts"
 
 export interface LockSoakOptions {
-  /** Default 10,000. */
-  readonly rounds?: number
-  /** The same seed strikes with the same faults in the same order. Default: by the clock. */
-  readonly seed?: number
+  readonly rounds: number
+  /** Decides the faults and their order. */
+  readonly seed: number
   readonly onProgress?: (line: string) => void
 }
 
-/** Gives what was found; throws when the books are off. */
-export const run = async ({
-  onProgress,
-  rounds = 10_000,
-  seed = Date.now()
-}: LockSoakOptions): Promise<SoakReport> => {
-  onProgress?.(`${rounds} rounds, seed ${seed}`)
-  const report = await soak({ rounds, seed, ...(onProgress === undefined ? {} : { onProgress }) })
+/** Reports the state of the books; throws when they are wrong. */
+export const run = async ({ onProgress = () => {}, rounds, seed }: LockSoakOptions): Promise<SoakReport> => {
+  onProgress(`${rounds} rounds, seed ${seed}`)
+  const report = await soak({ rounds, seed, onProgress })
   if (report.doubleCommits > 0 || report.overtaken > 0 || report.counted !== report.committed) {
-    throw new Error(`the books are off: ${JSON.stringify(report)}`)
+    throw new Error(`the books are wrong: ${JSON.stringify(report)}`)
   }
   return report
 }

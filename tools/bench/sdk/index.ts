@@ -1,4 +1,4 @@
-/** `npm run bench -- sdk`: the client against the plain tRPC client, in turns, on one server; and what it weighs. */
+/** `npm run bench -- sdk`: the client and the plain tRPC client, alternately, on one server; and their bundle sizes. */
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"

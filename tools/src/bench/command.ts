@@ -71,13 +71,13 @@ const sdk = Command.make(
     json
   },
   measure("bench", () => import("../../bench/sdk/index.ts"))
-).pipe(Command.withDescription("processor time and bundle size of the client and of the plain tRPC client"))
+).pipe(Command.withDescription("Processor time and bundle size of the client and of the plain tRPC client"))
 
 const cache = Command.make(
   "cache",
   { turnMs: turnMs(1_000), json },
   measure("bench", () => import("../../bench/cache.ts"))
-).pipe(Command.withDescription("reads a second with and without the server's cache"))
+).pipe(Command.withDescription("Reads a second with and without the server's cache"))
 
 const testkit = Command.make(
   "testkit",
@@ -92,19 +92,19 @@ const testkit = Command.make(
     json
   },
   measure("bench", () => import("@holdfast/testkit/bench/testkit/index"))
-).pipe(Command.withDescription("the testkit's servers, checker and load generator"))
+).pipe(Command.withDescription("The testkit's servers, checker and load generator"))
 
 const explore = Command.make(
   "explore",
   { json },
   measure("bench", () => import("@holdfast/testkit/bench/explore/index"))
-).pipe(Command.withDescription("the testkit's explorer of schedules, on planted bugs"))
+).pipe(Command.withDescription("The testkit's explorer of schedules, on planted bugs"))
 
 const load = Command.make(
   "load",
   { svg: optionalText("svg", "FILE", "also draws the open loop's latencies into this file"), json },
   measure("bench", () => import("@holdfast/testkit/bench/load"))
-).pipe(Command.withDescription("what an open loop sees of a stall that a closed loop hides"))
+).pipe(Command.withDescription("What an open loop sees of a stall that a closed loop hides"))
 
 export const bench = Command.make("bench").pipe(
   Command.withDescription(

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest"
 import { parseDecimal } from "./decimal.ts"
 import { makePlan, type Plan, PlanError } from "./plan.ts"
 import type { Row } from "./row.ts"
-import { shuffled } from "./shuffle.ts"
+import { shuffled } from "./run.ts"
 
 const row = (changes: Partial<Omit<Row, "sku">> & { readonly sku?: string } = {}): Row => ({
   invoice: "1",

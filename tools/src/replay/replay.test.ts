@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib"
 import { afterAll, describe, expect, test } from "vitest"
 import { type Ended, runCommand } from "../testing/command.ts"
 import type { ReplayReport } from "./report.ts"
-import { seededRandom } from "./shuffle.ts"
+import { randomStream } from "@holdfast/testkit"
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-replay-"))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -18,7 +18,7 @@ const HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,C
  * codes, write-offs, free products, cancellations, rows without a customer, and a malformed line.
  */
 const invoices = (count: number): string => {
-  const random = seededRandom(42)
+  const random = randomStream(42, "invoices")
   const pick = (below: number) => Math.floor(random() * below)
   const lines = [HEADER]
   const add = (invoice: string, sku: string, quantity: number, price: string, customer: string) =>
@@ -167,8 +167,8 @@ describe("the replay", { timeout: 400_000 }, () => {
     expect(right.code).toBe(0)
     expect(reportOf(right)).toMatchObject({ orders: { placed: ORDERS, paid: ORDERS } })
 
-    const keeper = createClient({ url, auth: { email, password } })
-    await keeper.admin.adjustStock({ sku: "SKU 1", delta: 1, reason: "found behind the shelf" })
+    const admin = createClient({ url, auth: { email, password } })
+    await admin.admin.adjustStock({ sku: "SKU 1", delta: 1, reason: "found behind the shelf" })
     const wrong = await replayThere()
     expect(wrong.code).toBe(1)
     expect(reportOf(wrong).verify.ok).toBe(false)

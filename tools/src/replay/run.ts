@@ -1,17 +1,17 @@
 import { type Client, createClient, type Credentials } from "@holdfast/client-sdk"
 import { MAXIMUM_GRANT } from "@holdfast/domain"
+import { Effect, Random } from "effect"
 import { createHash, createHmac } from "node:crypto"
 import type { Progress } from "../progress.ts"
 import { forEachOf } from "../workers.ts"
 import { definitive, required } from "./answer.ts"
 import type { Plan, PlannedOrder, PlannedProduct, PlannedReturn, PlannedUser } from "./plan.ts"
-import { shuffled } from "./shuffle.ts"
 
-/** A running shop, and how this run of the replay appears in it. */
+/** A running shop, and the name of the replay in it. */
 export interface Shop {
   readonly url: string
   readonly admin: Credentials
-  /** The same for every start of the same replay, so that its calls repeat and never double. */
+  /** Every start of the same replay has the same, so that its calls have the same idempotency keys. */
   readonly runId: string
 }
 
@@ -27,15 +27,15 @@ export type OrderOutcome =
   | { readonly kind: "unpaid"; readonly orderId: string; readonly reason: string }
   | { readonly kind: "refused"; readonly reason: string }
 
-/** What the server answered to everything that was asked of it. */
+/** The answers of the server to the orders of a plan. */
 export interface Work {
   readonly orders: ReadonlyMap<PlannedOrder, OrderOutcome>
   readonly clients: Clients
-  /** How long the orders, their payments and the returns among them took. */
+  /** The duration of the orders, their payments and the returns. */
   readonly ordersMs: number
 }
 
-/** Does all that the plan says, through the client. What an earlier run did is answered again, not done again. */
+/** Carries out a plan through the client. Calls that an earlier run completed return their stored answers. */
 export const runPlan = async (plan: Plan, shop: Shop, options: RunOptions): Promise<Work> => {
   const { progress, seed, signal, workers } = options
   const calls = makeCalls(shop, signal)
@@ -63,16 +63,17 @@ export const runPlan = async (plan: Plan, shop: Shop, options: RunOptions): Prom
   return { orders, clients: calls.clients, ordersMs: performance.now() - startedAt }
 }
 
-/** The clients of a run: one for the administrator, one for every user. */
+/** The items in an order that the seed decides. */
+export const shuffled = <A>(items: ReadonlyArray<A>, seed: number): ReadonlyArray<A> =>
+  Effect.runSync(Random.shuffle(items).pipe(Random.withSeed(seed)))
+
+/** The clients of a run: one of the administrator and one of each user. */
 export interface Clients {
-  readonly keeper: Client
+  readonly admin: Client
   readonly of: (user: string) => Client
 }
 
-/**
- * The accounts of a run. Nobody can guess a user's password who does not know the administrator's, and the run finds
- * it again without keeping it.
- */
+/** The account of a user. Its password derives from the administrator's, so that a later run can log in again. */
 const credentialsOf = ({ admin, runId }: Shop, user: string): Credentials => ({
   email: `${user}.${runId}@replay.example`,
   password: createHmac("sha256", admin.password).update(`${runId} ${user}`).digest("base64url")
@@ -82,7 +83,7 @@ const makeClients = (shop: Shop, options: { readonly maxConnections: number }): 
   const clientFor = (auth: Credentials) => createClient({ url: shop.url, auth, ...options })
   const users = new Map<string, Client>()
   return {
-    keeper: clientFor(shop.admin),
+    admin: clientFor(shop.admin),
     of: (user) => {
       const client = users.get(user) ?? clientFor(credentialsOf(shop, user))
       users.set(user, client)
@@ -91,11 +92,11 @@ const makeClients = (shop: Shop, options: { readonly maxConnections: number }): 
   }
 }
 
-/** The mutations of the replay, each under the one idempotency key that its run and its place in the file give it. */
+/** The mutations of the replay. A call's idempotency key derives from the run and the call's place in the file. */
 const makeCalls = (shop: Shop, signal: AbortSignal) => {
   const clients = makeClients(shop, { maxConnections: 64 })
-  const { keeper } = clients
-  /** A hash, because keys are short and of visible ASCII, and stock codes need not be. */
+  const { admin } = clients
+  // The key is a hash because keys are short and of visible ASCII, and stock codes may be neither.
   const under = (...what: ReadonlyArray<string | number>) => ({
     signal,
     idempotencyKey: `replay:${shop.runId}:${createHash("sha256").update(what.join("\n")).digest("hex").slice(0, 32)}`
@@ -104,7 +105,7 @@ const makeCalls = (shop: Shop, signal: AbortSignal) => {
   const createProduct = async ({ initialStock, name, priceMinor, sku }: PlannedProduct): Promise<void> => {
     await required(
       `product ${sku}`,
-      () => keeper.safe.admin.createProduct({ sku, name, priceMinor, initialStock }, under("product", sku)),
+      () => admin.safe.admin.createProduct({ sku, name, priceMinor, initialStock }, under("product", sku)),
       signal
     )
   }
@@ -113,14 +114,14 @@ const makeCalls = (shop: Shop, signal: AbortSignal) => {
     const { email, password } = credentialsOf(shop, name)
     const user = await required(
       `user ${name}`,
-      () => keeper.safe.auth.register({ email, password }, under("user", name)),
+      () => admin.safe.auth.register({ email, password }, under("user", name)),
       signal
     )
     for (const [index, amount] of grantsOf(points).entries())
       await required(
         `points for ${name}`,
         () =>
-          keeper.safe.admin.grantPoints(
+          admin.safe.admin.grantPoints(
             { userId: user.id, amount, reason: "replay" },
             under("points", name, index)
           ),
@@ -149,7 +150,7 @@ const makeCalls = (shop: Shop, signal: AbortSignal) => {
     await required(
       `the return of ${sku} on ${invoice}`,
       () =>
-        keeper.safe.admin.adjustStock(
+        admin.safe.admin.adjustStock(
           { sku, delta: quantity, reason: "return" },
           under("return", invoice, position)
         ),
@@ -159,7 +160,7 @@ const makeCalls = (shop: Shop, signal: AbortSignal) => {
   return { clients, createProduct, registerUser, placeOrder, takeBack }
 }
 
-/** Points in as many grants as one grant's maximum makes necessary; none for nothing. */
+/** Splits points into grants of at most the maximum of one grant. */
 const grantsOf = (points: number): ReadonlyArray<number> => {
   const grants: Array<number> = []
   for (let left = points; left > 0; left -= MAXIMUM_GRANT) grants.push(Math.min(left, MAXIMUM_GRANT))
