@@ -4,7 +4,7 @@ import { parseDecimal } from "./decimal.ts"
 import { makePlan, type Plan, type PlannedOrder } from "./plan.ts"
 import { type Account, type Books, proveReplay } from "./proof.ts"
 import type { Row } from "./row.ts"
-import type { OrderOutcome } from "./run.ts"
+import type { OrderOutcome } from "./calls.ts"
 
 const row = (invoice: string, sku: string, quantity: number, customer: string): Row => ({
   invoice,

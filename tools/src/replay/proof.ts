@@ -3,7 +3,8 @@ import type { Progress } from "../progress.ts"
 import { forEachOf } from "../workers.ts"
 import { required } from "./answer.ts"
 import type { Plan, PlannedOrder } from "./plan.ts"
-import type { Clients, OrderOutcome, Work } from "./run.ts"
+import type { Clients, OrderOutcome } from "./calls.ts"
+import type { Work } from "./run.ts"
 
 /** The state of the shop at the end, read through the client. */
 export interface Books {

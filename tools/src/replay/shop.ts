@@ -6,7 +6,7 @@ import { dataDirectory, keptSecret } from "../shop/data-directory.ts"
 import { ensureDatabase } from "../shop/database.ts"
 import { startServerProcess } from "../shop/server-process.ts"
 import type { Plan } from "./plan.ts"
-import type { Shop } from "./run.ts"
+import type { Shop } from "./calls.ts"
 
 /** A shop that is ready for a replay. */
 export interface OpenShop extends Shop {
