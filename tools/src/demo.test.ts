@@ -27,7 +27,7 @@ describe("npm run demo", { timeout: 180_000 }, () => {
     rmSync(directory, { recursive: true })
   })
 
-  test("sells exactly what there is, proves it, and can be run again", async () => {
+  test("sells exactly the available coupons and units, proves it, and can run again", async () => {
     for (const coupons of [5, 40]) {
       const ended = await demo("--users", "30", "--coupons", String(coupons), "--units", "7", "--json")
       expect(ended.code, ended.stderr + ended.stdout).toBe(0)
@@ -46,7 +46,7 @@ describe("npm run demo", { timeout: 180_000 }, () => {
     }
   })
 
-  test("ends in the proof, for people", async () => {
+  test("prints the proof as text", async () => {
     const ended = await demo("--users", "2", "--coupons", "1", "--units", "1")
     expect(ended.stdout).toContain("The books are right.")
     expect(ended.stdout).toContain("Exactly N, proven.")
@@ -67,7 +67,7 @@ describe("npm run demo", { timeout: 180_000 }, () => {
     expect(ended.stdout).toBe("")
   })
 
-  test("says what is missing when no shop runs, or its administrator is not known", async () => {
+  test("reports that no shop runs, or that the administrator is not known", async () => {
     const elsewhere = mkdtempSync(join(tmpdir(), "holdfast-no-shop-"))
     const alone = { ...environment, HOLDFAST_DATA: elsewhere }
     const none = await runCommand("demo", [], alone).ended

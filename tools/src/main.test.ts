@@ -8,7 +8,7 @@ const TRACE_MODULES = `
 
 const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(TRACE_MODULES)}`
 
-describe("the commands", { timeout: 60_000 }, () => {
+describe("the command tree", { timeout: 60_000 }, () => {
   test.each([
     ["start", /^ {2}npm run start -- \[flags\]$/m],
     ["demo", /^ {2}--users N +users who race, 2 to 5000 \(default 1000\)$/m],
@@ -16,7 +16,7 @@ describe("the commands", { timeout: 60_000 }, () => {
     ["verify", /^ {2}--database URL +mysql:.*\(default HOLDFAST_MYSQL_URL, else /m],
     ["bench locks", /^ {2}--turn-ms N +length of a turn in milliseconds, 1 to 600000 \(default 3000\)$/m],
     ["soak locks", /^ {2}--rounds N +rounds of faults, 1 to \d+ \(default 10000\)$/m]
-  ])("describe themselves without loading what they need to run: %s", async (name, line) => {
+  ])("describes a command without loading its implementation: %s", async (name, line) => {
     const [command = "", ...rest] = name.split(" ")
     const { code, stderr, stdout } = await runCommand(command, [...rest, "--help"], { NODE_OPTIONS }).ended
     expect(code).toBe(0)
@@ -25,7 +25,7 @@ describe("the commands", { timeout: 60_000 }, () => {
     expect(stderr).not.toMatch(/^module file:.*\/(packages|tools\/bench)\//m)
   })
 
-  test("that do not exist are named, with exit code 2", async () => {
+  test("names an unknown command and exits with 2", async () => {
     const { code, stderr, stdout } = await runCommand("frobnicate", [], {}).ended
     expect(code).toBe(2)
     expect(stderr).toContain('Unknown subcommand "frobnicate"')

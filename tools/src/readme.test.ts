@@ -9,7 +9,7 @@ import { type Command, runCommand, runProgram } from "./testing/command.ts"
 const repository = fileURLToPath(new URL("../..", import.meta.url))
 const readme = readFileSync(join(repository, "README.md"), "utf8")
 
-/** The README's programs, in the order in which they stand there. */
+/** The README's programs, in order. */
 const programs = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code ?? "")
 
 describe("the README", { timeout: 180_000 }, () => {
@@ -55,7 +55,7 @@ describe("the README", { timeout: 180_000 }, () => {
     expect(code).toBe(0)
   })
 
-  test("the testkit's program sells ten of ten lanterns to fifty buyers", async () => {
+  test("the testkit's program sells exactly ten lanterns to fifty buyers", async () => {
     const { code, stderr, stdout } = await runProgram(".readme/program1.ts", [], environment).ended
     expect(stderr).toBe("")
     expect(stdout).toBe("10 sold, 40 sent away\n")
@@ -72,7 +72,7 @@ describe("the README", { timeout: 180_000 }, () => {
   })
 })
 
-/** What a command has printed, once it contains what is looked for. */
+/** Resolves with the output of a command as soon as it matches. */
 const printed = async (command: Command, pattern: RegExp): Promise<string> => {
   while (!pattern.test(command.stdout()))
     await new Promise((resolve) => command.child.stdout?.once("data", resolve))

@@ -58,7 +58,7 @@ describe("the replay's arguments", () => {
     [["a.csv", "--stock-factor", "101"], /--stock-factor: "101"/],
     [["a.csv", "--seed", "4294967296"], /--seed: "4294967296"/],
     [["a.csv", "--speed", "9"], /--speed/]
-  ])("are refused when they make no sense: %j", async (args, message) => {
+  ])("are rejected when they are invalid: %j", async (args, message) => {
     expect(await parse(args)).toEqual([expect.stringMatching(message)])
   })
 })

@@ -18,7 +18,7 @@ describe("decimals", () => {
     "1,5",
     "0x10",
     "9".repeat(19)
-  ])("do not include %j", (text) => expect(parseDecimal(text)).toBeUndefined())
+  ])("reject %j", (text) => expect(parseDecimal(text)).toBeUndefined())
 
   test.each([
     ["2.55", 255n],
@@ -33,7 +33,7 @@ describe("decimals", () => {
     ["13541.33", 1_354_133n],
     ["-1.005", -100n],
     ["-11062.06", -1_106_206n]
-  ])("of pounds are pence, half a pence rounded up: %s", (text, minor) => {
+  ])("in pounds convert to pence, half a pence rounded up: %s", (text, minor) => {
     expect(minorOf(decimal(text))).toBe(minor)
   })
 
@@ -43,7 +43,9 @@ describe("decimals", () => {
     ["-6.00", -6n],
     ["1.5", undefined],
     ["0.1", undefined]
-  ])("are whole or not: %s", (text, whole) => expect(wholeOf(decimal(text))).toBe(whole))
+  ])("convert to a whole number unless they have a fraction: %s", (text, whole) =>
+    expect(wholeOf(decimal(text))).toBe(whole)
+  )
 
   test.each([
     ["0.29", 100, 29],
@@ -53,7 +55,7 @@ describe("decimals", () => {
     ["0.1", 30, 3],
     ["1.5", 3, 4],
     ["0.999999999", 1_000_000_000, 999_999_999]
-  ])("take their share of whole units, rounded down, without floats: %s of %i", (factor, units, share) => {
+  ])("multiply whole units exactly, rounded down: %s of %i", (factor, units, share) => {
     expect(shareOf(decimal(factor), units)).toBe(share)
   })
 
@@ -70,7 +72,7 @@ describe("decimals", () => {
     ])
   })
 
-  test("are written in one way", () => {
+  test("have one canonical text", () => {
     expect(["1", "1.0", "0.50", "0.5", "10", "0", "-0.250"].map((text) => textOf(decimal(text)))).toEqual([
       "1",
       "1",

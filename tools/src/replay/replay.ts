@@ -65,7 +65,7 @@ const INTERRUPTED = 130
 const stopOnRequest = (stop: AbortController, note: (line: string) => void): void =>
   onStopRequest(() => {
     if (stop.signal.aborted) process.exit(INTERRUPTED)
-    note("stopping; the same command goes on from here")
+    note("stopping; the same command continues from here")
     stop.abort(new Interrupted())
   })
 

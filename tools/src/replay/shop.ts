@@ -73,7 +73,7 @@ const openOwnShop = async ({ fresh, note, plan, runId }: OpenOptions): Promise<O
     const database = `replay_${runId}`
     if (fresh) await services.sql.dropDatabase(database)
     const isKnown = await ensureDatabase(services.sql, database)
-    note(isKnown ? `going on in database ${database}` : `made database ${database}`)
+    note(isKnown ? `continuing in database ${database}` : `made database ${database}`)
     const mysqlUrl = services.sql.url(database)
     const admin = { email: "admin@replay.example", password: passwordOf(secret) }
     const server = await startServerProcess({
