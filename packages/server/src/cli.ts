@@ -4,7 +4,7 @@ import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
 import * as NodePath from "@effect/platform-node-shared/NodePath"
 import * as NodeStdio from "@effect/platform-node-shared/NodeStdio"
 import * as NodeTerminal from "@effect/platform-node-shared/NodeTerminal"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, ManagedRuntime } from "effect"
 import { CliConfig, CliError, Command, Flag, GlobalFlag } from "effect/cli"
 import { readFileSync } from "node:fs"
 
@@ -74,11 +74,12 @@ const services = NodeChildProcessSpawner.layer.pipe(
   Layer.merge(CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }))
 )
 
-await Command.runWith(holdfast, { version })(process.argv.slice(2)).pipe(
-  Effect.catchIf(
-    (error) => error instanceof CliError.ShowHelp,
-    () => Effect.sync(() => void (process.exitCode = FAILED))
-  ),
-  Effect.provide(services),
-  Effect.runPromise
+await using runtime = ManagedRuntime.make(services)
+await runtime.runPromise(
+  Command.runWith(holdfast, { version })(process.argv.slice(2)).pipe(
+    Effect.catchIf(
+      (error) => error instanceof CliError.ShowHelp,
+      () => Effect.sync(() => void (process.exitCode = FAILED))
+    )
+  )
 )
