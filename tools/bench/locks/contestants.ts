@@ -1,19 +1,19 @@
 import { defineLockOrder, lockScope } from "@holdfast/domain/locks"
+import { Locks, RedisStore, withLock } from "@holdfast/locks"
 import { Effect, Layer, type Scope } from "effect"
 import type { Redis } from "ioredis"
 import { Mutex } from "redis-semaphore"
-import { Locks, RedisStore, withLock } from "../../src/index.ts"
 
-/** A lock library under measurement: acquires a lock, holds it for one section and releases it. */
+/** A library under measurement: how a program acquires its lock, holds it for a section and releases it. */
 export interface Contestant {
   readonly name: string
-  /** The commands that it sends, without the ones that its scripts call. */
+  /** The Redis commands that it sends, apart from those that its scripts call. */
   readonly sends: ReadonlyArray<string>
-  /** Acquires, runs the section and releases, until the observer ends it. */
+  /** Acquires, holds and releases the lock again and again, while the observer says so. */
   readonly loop: (key: string, observer: Observer) => Promise<void>
 }
 
-/** Observes a loop and decides when it ends. */
+/** Records what a loop does, and decides for how long it runs. */
 export interface Observer {
   readonly goesOn: () => boolean
   readonly asked: () => void
@@ -57,7 +57,7 @@ export const redisSemaphore = (client: Redis): Contestant =>
     return () => mutex.release()
   })
 
-/** A contestant with a Promise API. `acquire` resolves to the function that releases the lock. */
+/** A contestant with a Promise API: `acquire` resolves to the function that releases the lock. */
 export const promising = (
   name: string,
   sends: ReadonlyArray<string>,

@@ -1,23 +1,37 @@
-// npm run replay: replays real invoices through the client, over HTTP, against real stores, then proves the books.
 import { verifyText } from "@holdfast/server"
+import { type Progress, showProgress } from "../progress.ts"
 import { onStopRequest } from "../shop/stop-requests.ts"
-import { type Arguments, parseArguments, USAGE, UsageError } from "./arguments.ts"
+import type { ReplayOptions } from "./command.ts"
 import { textOf } from "./decimal.ts"
 import { readInvoiceFile } from "./invoice-file.ts"
 import { makePlan } from "./plan.ts"
-import { showProgress, type ShownProgress } from "./progress.ts"
 import { proveReplay, readBooks } from "./proof.ts"
 import { makeReport, type ReplayReport, reportText } from "./report.ts"
 import { runPlan } from "./run.ts"
 import { openShop } from "./shop.ts"
 
-/** Names a replay: the same file, factor and seed go on where they were. */
-const runIdOf = (fileHash: string, { seed, stockFactor }: Arguments): string =>
-  `${fileHash.slice(0, 12)}_f${textOf(stockFactor).replace(".", "p")}_s${seed}`
+/** Runs the replay and prints its report. The exit code is 1 when a check fails, 130 when a request stopped it. */
+export const run = async (options: ReplayOptions): Promise<number> => {
+  const progress = showProgress()
+  const stop = new AbortController()
+  stopOnRequest(stop, progress.note)
+  try {
+    const report = await replay(options, progress, stop)
+    console.log(options.json ? JSON.stringify(report) : reportText(report, verifyText(report.verify)))
+    return report.verify.ok ? 0 : 1
+  } catch (error) {
+    if (error instanceof Interrupted) return INTERRUPTED
+    throw error
+  }
+}
+
+/** Names a replay: a later one of the same file, factor and seed continues it. */
+const runIdOf = (fileHash: string, { seed, stockFactor }: ReplayOptions): string =>
+  `${fileHash.slice(0, 12)}_f${textOf(stockFactor).replace(".", "p").replace("-", "m")}_s${seed}`
 
 const replay = async (
-  options: Arguments,
-  progress: ShownProgress,
+  options: ReplayOptions,
+  progress: Progress,
   stop: AbortController
 ): Promise<ReplayReport> => {
   progress.note(`reading ${options.file}`)
@@ -47,39 +61,14 @@ const replay = async (
 
 const INTERRUPTED = 130
 
-/** The first request stops in good order, the second one at once. Nothing is lost either way. */
+/** The first request lets calls in flight finish, the second one ends the process. The replay can continue either way. */
 const stopOnRequest = (stop: AbortController, note: (line: string) => void): void =>
   onStopRequest(() => {
     if (stop.signal.aborted) process.exit(INTERRUPTED)
-    note("stopping; the same command goes on from here")
+    note("stopping; the same command continues from here")
     stop.abort(new Interrupted())
   })
 
 class Interrupted extends Error {
   override readonly name = "Interrupted"
-}
-
-const main = async (): Promise<number> => {
-  const options = parseArguments(process.argv.slice(2))
-  if (options === "help") {
-    console.log(USAGE)
-    return 0
-  }
-  const progress = showProgress()
-  const stop = new AbortController()
-  stopOnRequest(stop, progress.note)
-  const report = await replay(options, progress, stop)
-  console.log(options.json ? JSON.stringify(report) : reportText(report, verifyText(report.verify)))
-  return report.verify.ok ? 0 : 1
-}
-
-try {
-  process.exitCode = await main()
-} catch (error) {
-  if (error instanceof Interrupted) process.exitCode = INTERRUPTED
-  else {
-    console.error(`replay: ${error instanceof Error ? error.message : String(error)}`)
-    if (error instanceof UsageError) console.error(`\n${USAGE}`)
-    process.exitCode = error instanceof UsageError ? 2 : 1
-  }
 }

@@ -1,4 +1,4 @@
-/** `npm run bench -- locks`: Holdfast's locks and redis-semaphore 5.8, in turns, on one separate Redis. */
+/** `npm run bench -- locks`: Holdfast's locks and redis-semaphore 5.8, alternately, on a Redis of their own. */
 import { startServices } from "@holdfast/testkit"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
@@ -11,23 +11,22 @@ import {
   throughput,
   type TurnOptions
 } from "./measure.ts"
-import { invertedPairsPercent, jain, percentile } from "./statistics.ts"
+import { invertedPairsPercent, jain, percentile } from "../statistics.ts"
+import type { Reporting } from "../../src/progress.ts"
 
 export interface LockBenchOptions {
-  /** Turns of each contestant in each measurement. Default 5. */
-  readonly turns?: number
-  /** How long a turn lasts; longer waits are not observed. Default 3,000. */
-  readonly turnMs?: number
-  /** Callers that loop over one key. Default 50. */
-  readonly waiters?: number
-  readonly onProgress?: (line: string) => void
+  /** Turns of each contestant in each measurement. */
+  readonly turns: number
+  /** The length of a turn. */
+  readonly turnMs: number
+  /** Callers that loop over one key. */
+  readonly waiters: number
 }
 
 /**
- * The figures. A ratio is Holdfast's figure divided by redis-semaphore's.
- *
- * `contended`: `waiters` callers loop over one key with a section of 2 ms. `uncontended`: one caller does the same.
- * `details.emptySections`: one caller with an empty section, which shows the cost of the lock itself.
+ * `contended`: all waiters loop over one key, with sections of 2 ms. `uncontended`: one caller does.
+ * `details.emptySections`: one caller with sections of no length, which shows the cost of the lock itself.
+ * A ratio is Holdfast's figure divided by redis-semaphore's.
  */
 export interface LockBenchResult {
   readonly contended: {
@@ -53,9 +52,8 @@ const SECTION_MS = 2
 const BURST = 50
 const BURSTS = 20
 
-export const run = async (options: LockBenchOptions = {}): Promise<LockBenchResult> => {
-  const { onProgress = () => {}, turnMs = 3_000, turns = 5, waiters = 50 } = options
-  await using services = await startServices({ sql: false, onProgress })
+export const run = async (options: LockBenchOptions & Reporting): Promise<LockBenchResult> => {
+  await using services = await startServices({ sql: false, onProgress: options.onProgress })
   const [ours, theirs, observer] = Array.from({ length: 3 }, () => new Redis(services.redis.url())) as [
     Redis,
     Redis,
@@ -66,9 +64,7 @@ export const run = async (options: LockBenchOptions = {}): Promise<LockBenchResu
       Effect.scoped(
         Effect.gen(function* () {
           const contestants = [yield* holdfast(ours), redisSemaphore(theirs)] as const
-          return yield* Effect.promise(() =>
-            measureAll(contestants, observer, { turns, turnMs, waiters, onProgress })
-          )
+          return yield* Effect.promise(() => measureAll(contestants, observer, options))
         })
       )
     )
@@ -78,12 +74,11 @@ export const run = async (options: LockBenchOptions = {}): Promise<LockBenchResu
 }
 
 type Contestants = readonly [ours: Contestant, theirs: Contestant]
-type Settings = Required<LockBenchOptions>
 
 const measureAll = async (
   contestants: Contestants,
   observer: Redis,
-  settings: Settings
+  settings: LockBenchOptions & Reporting
 ): Promise<LockBenchResult> => {
   const inTurns = (options: Partial<TurnOptions>) =>
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one tally for each of the two
@@ -92,7 +87,7 @@ const measureAll = async (
   const contended = await inTurns({})
   const subscribers = await countSubscribers(observer)
   settings.onProgress(`contended: ${JSON.stringify(contended.map(summary))}`)
-  // With one caller microseconds matter, so many short turns are better than a few long ones.
+  // Many short turns resolve a lone caller's microseconds better than a few long ones.
   const alone = { waiters: 1, turns: settings.turns * 10, turnMs: settings.turnMs / 20 }
   const uncontended = await inTurns(alone)
   settings.onProgress(`uncontended: ${JSON.stringify(uncontended.map(summary))}`)
@@ -128,7 +123,7 @@ const measureAll = async (
 
 type Tallies = readonly [ours: Tally, theirs: Tally]
 
-/** All callers ask once, at the same moment. Gives the inversions between the orders of asking and entering, at worst. */
+/** All callers ask once, at the same time. The result is the worst disorder of entries of all bursts. */
 const burst = async (contestant: Contestant): Promise<number> => {
   const percents: Array<number> = []
   for (let round = 0; round < BURSTS; round += 1) {

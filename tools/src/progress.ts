@@ -1,21 +1,29 @@
 import { Presets, SingleBar } from "cli-progress"
-import type { Progress } from "./run.ts"
 
-export interface ShownProgress extends Progress {
-  /** What the phase has come to so far, beside its numbers. */
+/** Shows how far a command is. */
+export interface Progress {
+  /** Begins a phase of so many steps; the one before has ended. */
+  readonly phase: (name: string, total: number) => void
+  readonly step: () => void
+  /** Sets the text that follows the phase's numbers. */
   readonly tally: (text: string) => void
-  /** A line of its own, above the bar. */
+  /** Prints a line of its own. */
   readonly note: (line: string) => void
   readonly stop: () => void
 }
 
-/**
- * A bar on a terminal; a line every few seconds (or every `HOLDFAST_PROGRESS_MS`) elsewhere. Both on stderr, so that
- * stdout is the result's alone.
- */
-export const showProgress = (): ShownProgress => (process.stderr.isTTY ? bar() : lines())
+/** What a measurement is given to report its progress, a line at a time. */
+export interface Reporting {
+  readonly onProgress: (line: string) => void
+}
 
-const bar = (): ShownProgress => {
+/**
+ * Progress on stderr: a bar on a terminal, elsewhere a line every five seconds, or every `HOLDFAST_PROGRESS_MS`
+ * milliseconds.
+ */
+export const showProgress = (): Progress => (process.stderr.isTTY ? bar() : lines())
+
+const bar = (): Progress => {
   let current: SingleBar | undefined
   const stop = () => current?.stop()
   return {
@@ -44,7 +52,7 @@ const bar = (): ShownProgress => {
 
 const DEFAULT_LINE_EVERY_MS = 5_000
 
-const lines = (): ShownProgress => {
+const lines = (): Progress => {
   const lineEveryMs = Number(process.env["HOLDFAST_PROGRESS_MS"]) || DEFAULT_LINE_EVERY_MS
   let phase = { name: "", total: 0, done: 0, tally: "", startedAt: performance.now() }
   const note = (line: string) => void process.stderr.write(`${line}\n`)

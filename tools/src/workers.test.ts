@@ -1,7 +1,7 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { forEachOf } from "./workers.ts"
 
-/** Work whose items end when the test says so. */
+/** Work whose items end when the test ends them. */
 const controlled = () => {
   const begun: Array<number> = []
   const ends = new Map<number, { end: () => void; fail: (error: Error) => void }>()
@@ -15,7 +15,7 @@ const controlled = () => {
 }
 
 describe("workers", () => {
-  it("work on so many items at once, and no more, until all are done", async () => {
+  test("process at most the given number of items at once, until all are done", async () => {
     const { begun, ends, turn, work } = controlled()
     const all = forEachOf([0, 1, 2, 3], 2, work)
     await turn()
@@ -31,7 +31,7 @@ describe("workers", () => {
     expect(begun).toEqual([0, 1, 2, 3])
   })
 
-  it("begin nothing new after a failure, and wait for what is under way", async () => {
+  test("start no item after a failure, and wait for those in progress", async () => {
     const { begun, ends, turn, work } = controlled()
     const all = forEachOf([0, 1, 2, 3], 2, work)
     let settled = false
@@ -45,7 +45,7 @@ describe("workers", () => {
     expect(begun).toEqual([0, 1])
   })
 
-  it("stop when they are told to", async () => {
+  test("stop when the signal aborts", async () => {
     const { begun, ends, turn, work } = controlled()
     const stop = new AbortController()
     const all = forEachOf([0, 1, 2], 1, work, stop.signal)
@@ -56,5 +56,5 @@ describe("workers", () => {
     expect(begun).toEqual([0])
   })
 
-  it("have nothing to do without items", () => forEachOf([], 8, () => Promise.reject(new Error("no"))))
+  test("finish at once without items", () => forEachOf([], 8, () => Promise.reject(new Error("no"))))
 })

@@ -1,6 +1,6 @@
 /**
- * Works on all items, `workers` at a time, in their order. The first failure, or the signal, ends it: nothing new is
- * begun then, what is under way is waited for, and the promise rejects.
+ * Calls `work` for each item in order, for at most `workers` items at a time. After the first failure, or an abort, it
+ * starts no further item, waits for those in progress and rejects.
  */
 export const forEachOf = async <A>(
   items: ReadonlyArray<A>,

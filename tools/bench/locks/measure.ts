@@ -1,17 +1,17 @@
 import type { Redis } from "ioredis"
 import type { Contestant } from "./contestants.ts"
-import { jain, percentile } from "./statistics.ts"
+import { jain, percentile } from "../statistics.ts"
 
 /** The counts of one contestant over all of its turns. */
 export interface Tally {
   sections: number
   commands: number
-  /** Sections a second, turn by turn. */
+  /** Sections a second in each turn. */
   readonly rates: Array<number>
   readonly waitsMs: Array<number>
-  /** Sections by looping waiter. */
+  /** Sections of each waiter. */
   readonly byWaiter: Array<number>
-  /** The most sections that other callers entered while one waited. */
+  /** The largest number of sections that others entered while one waiter waited. */
   maxOvertakes: number
 }
 
@@ -31,7 +31,7 @@ export interface TurnOptions {
   readonly sectionMs: number
 }
 
-/** Runs the contestants in turns, so that other load on the machine affects all of them alike. */
+/** Measures the contestants alternately, so that other load on the machine affects all of them alike. */
 export const takeTurns = async (
   contestants: ReadonlyArray<Contestant>,
   redis: Redis,
@@ -45,7 +45,7 @@ export const takeTurns = async (
   return tallies.map(({ tally }) => tally)
 }
 
-/** One turn of one contestant: its waiters loop over one key. */
+/** One turn: all waiters loop over one key. */
 const takeTurn = async (
   contestant: Contestant,
   redis: Redis,
@@ -86,8 +86,8 @@ const takeTurn = async (
 }
 
 /**
- * The number of commands that the contestant has sent so far, counted by the server. The server also counts commands
- * inside scripts, so only the names that the contestant sends are summed up, and a script is one command.
+ * The commands that the contestant has sent so far, as the server counts them. Redis counts the commands inside a
+ * script by their own names, so a script counts as one command here.
  */
 const commandsSent = async (redis: Redis, { sends }: Contestant): Promise<number> => {
   const statistics = await redis.info("commandstats")
@@ -96,7 +96,7 @@ const commandsSent = async (redis: Redis, { sends }: Contestant): Promise<number
   return sends.reduce((sum, name) => sum + calls(name), 0)
 }
 
-/** The median of the turns, which ignores a turn on a busy machine. */
+/** The median of the turns, so that one turn on a busy machine does not count. */
 export const throughput = ({ rates }: Tally): number => percentile(rates, 0.5)
 export const commandsPerSection = ({ commands, sections }: Tally): number => commands / sections
 

@@ -3,9 +3,9 @@ import { gzipSync } from "node:zlib"
 import { build, type Rolldown } from "vite"
 
 export interface BundleSizes {
-  /** An application that uses the client and nothing else. */
+  /** An application that uses only the client. */
   readonly all: number
-  /** What the client adds to an application that has Effect anyway. */
+  /** What the client adds to an application that already uses Effect. */
   readonly withoutEffect: number
   /** The plain tRPC client with the same links. */
   readonly plainTrpc: number

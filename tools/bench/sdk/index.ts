@@ -1,16 +1,17 @@
-/** `npm run bench -- sdk`: the client against the plain tRPC client, in turns, on one server; and what it weighs. */
+/** `npm run bench -- sdk`: the client and the plain tRPC client, alternately, on one server; and their bundle sizes. */
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import { type BundleSizes, bundleSizes } from "./bundle.ts"
 import { type Contestant, holdfast, plainTrpc } from "./contestants.ts"
+import { median } from "../statistics.ts"
+import type { Reporting } from "../../src/progress.ts"
 
 export interface SdkBenchOptions {
-  /** Turns of each contestant. Default 15. */
-  readonly turns?: number
-  /** Calls of one turn, half of them mutations. Default 2,000. */
-  readonly callsPerTurn?: number
-  readonly onProgress?: (line: string) => void
+  /** Turns of each contestant. */
+  readonly turns: number
+  /** Calls of one turn, half of them mutations. */
+  readonly callsPerTurn: number
 }
 
 export interface SdkBenchResult {
@@ -23,11 +24,14 @@ export interface SdkBenchResult {
   }
 }
 
-/** How many calls are on their way at once. */
+/** Calls in flight at once. */
 const CONCURRENCY = 16
 
-export const run = async (options: SdkBenchOptions = {}): Promise<SdkBenchResult> => {
-  const { callsPerTurn = 2_000, onProgress = () => {}, turns = 15 } = options
+export const run = async ({
+  callsPerTurn,
+  onProgress,
+  turns
+}: SdkBenchOptions & Reporting): Promise<SdkBenchResult> => {
   const answers = fork(fileURLToPath(new URL("answers.ts", import.meta.url)))
   try {
     const [port] = (await once(answers, "message")) as [number]
@@ -72,10 +76,4 @@ const cpuPerCallMicros = async ({ order, product }: Contestant, calls: number): 
   await Promise.all(Array.from({ length: CONCURRENCY }, caller))
   const { system, user } = process.cpuUsage(before)
   return (system + user) / calls
-}
-
-const median = (values: ReadonlyArray<number>): number => {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length / 2
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle) - 1]!) / 2
 }

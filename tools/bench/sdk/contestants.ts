@@ -1,7 +1,7 @@
 import { createClient } from "@holdfast/client-sdk"
 import { createTRPCUntypedClient, httpBatchLink, httpLink, splitLink } from "@trpc/client"
 
-/** A client under measurement: the same two calls, whoever makes them. */
+/** A client under measurement: two calls. */
 export interface Contestant {
   readonly order: () => Promise<unknown>
   readonly product: () => Promise<unknown>
@@ -15,7 +15,7 @@ const orderInput = {
 }
 const productInput = { sku: "TEA" }
 
-/** Checks the input, makes a key, guards the deadline, decodes the answer into dates and brands. */
+/** Holdfast's client: validates, makes an idempotency key, keeps a deadline and decodes dates and brands. */
 export const holdfast = (url: string): Contestant => {
   const client = createClient({ url, token: "a token" })
   return {
@@ -24,7 +24,7 @@ export const holdfast = (url: string): Contestant => {
   }
 }
 
-/** The plain client with the links that ours uses: sends JSON, gives back JSON. */
+/** The plain tRPC client with the same links: sends and returns JSON. */
 export const plainTrpc = (url: string): Contestant => {
   const options = { url: `${url}/trpc`, headers: { authorization: "Bearer a token" } }
   const client = createTRPCUntypedClient({
