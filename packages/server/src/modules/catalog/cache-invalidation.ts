@@ -1,6 +1,6 @@
 import { invalidate } from "../../platform/cache/cache.ts"
 import { consumerOf } from "../../platform/outbox/consumer.ts"
-import type { OutboxEvent } from "../../platform/outbox/stream.ts"
+import type { OutboxEvent } from "../../platform/outbox/outbox.ts"
 import { CATALOGUE_TAG, productTag } from "./service.ts"
 import { balanceTag } from "../points/service.ts"
 

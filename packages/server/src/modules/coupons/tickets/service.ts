@@ -120,7 +120,7 @@ const serveTickets = Effect.gen(function* () {
 })
 
 /** An idle line is looked at so often that its first one hardly waits. */
-export const ticketServer = { name: "coupon tickets", everyMs: 50, round: serveTickets }
+export const ticketServer = { name: "coupon tickets", intervalMs: 50, run: serveTickets }
 
 const serveLine = Effect.fnUntraced(function* (couponId: CouponId) {
   const gate = yield* CouponGate
