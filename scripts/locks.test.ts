@@ -1,15 +1,24 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { expect, it } from "vitest"
+import { dirname, join } from "node:path"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { startServices } from "../packages/testkit/src/index.ts"
 import { node24, root } from "./bootstrap.mjs"
 import { emptyProject, install, packPackages, runProgram } from "./consumer.mjs"
 
-/** Takes and gives back locks without Effect, and sees how a lock is lost. */
+const page = readFileSync(join(root, "docs/locks.md"), "utf8")
+
+/** The page's files, by the path in their first line. */
+const files = new Map(
+  [...page.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)].map(([, path = "", code = ""]) => [path, code])
+)
+
+/** Runs the page's programs, then takes and releases locks without Effect and shows what the client tells of them. */
 const program = `
-import { defineLockOrder, LockLost, lockScope } from "@holdfast/domain"
+import { defineLockOrder, LockLost, lockScope } from "@holdfast/domain/locks"
 import { createLocks } from "@holdfast/locks"
+
+${[...files.keys()].map((path) => `await import("./${path.replace(/ts$/, "js")}")`).join("\n")}
 
 const order = defineLockOrder([
   lockScope({ name: "account", prefix: "account:", subject: (id: string) => id, mode: "pessimistic" })
@@ -33,40 +42,82 @@ const [info] = await locks.list()
 console.log(seen.join(" "), info?.scope, info?.key, held.signal.aborted, typeof LockLost)
 `
 
-/** What the locks use of the server's dependencies. */
-const used = ["@holdfast/domain", "effect", "ioredis", "mysql2", "redis-semaphore"]
+describe("the packed locks, installed in an empty project", () => {
+  const packed = mkdtempSync(join(tmpdir(), "holdfast-packed-"))
+  let consumer: ReturnType<typeof emptyProject>
 
-it(
-  "the locks compile and run in an empty project, without the rest of the server's dependencies",
-  { timeout: 300_000 },
-  async () => {
-    const packed = mkdtempSync(join(tmpdir(), "holdfast-packed-"))
-    await using services = await startServices({ sql: false })
-    const tarballs = await packPackages(["domain", "server"], packed)
+  beforeAll(async () => {
+    const tarballs = await packPackages(["domain", "locks"], packed)
     const dependencies = {
       "@holdfast/domain": "workspace:*",
-      "@holdfast/server": "workspace:*",
-      effect: "catalog:"
+      "@holdfast/locks": "workspace:*",
+      effect: "catalog:",
+      mysql2: "catalog:"
     }
-    const consumer = emptyProject(program, dependencies, tarballs)
-    try {
-      const { directory } = consumer
-      await install("npm", directory)
-      const manifest = JSON.parse(readFileSync(join(root, "packages/server/package.json"), "utf8")) as {
-        readonly dependencies: Readonly<Record<string, string>>
-      }
-      const unused = Object.keys(manifest.dependencies).filter((name) => !used.includes(name))
-      expect(unused).toEqual(expect.arrayContaining(["kysely", "fastify", "@trpc/server"]))
-      for (const name of unused) rmSync(join(directory, "node_modules", name), { recursive: true })
+    consumer = emptyProject(program, dependencies, tarballs)
+    for (const [path, code] of files) {
+      const file = join(consumer.directory, path)
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, code)
+    }
+    await install("npm", consumer.directory)
+  }, 300_000)
+  afterAll(() => {
+    consumer.remove()
+    rmSync(packed, { recursive: true, force: true })
+  })
 
-      await runProgram(node24(), ["node_modules/typescript/bin/tsc", "-p", "."], { cwd: directory })
-      const env = { ...process.env, REDIS_URL: services.redis.url() }
-      expect(await runProgram(node24(), ["dist/main.js"], { cwd: directory, env })).toBe(
-        "true true true account account:b false function\n"
+  test("bring no dependency of the server", () => {
+    const dependenciesOf = (name: string) =>
+      Object.keys(
+        (
+          JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8")) as {
+            readonly dependencies: Readonly<Record<string, string>>
+          }
+        ).dependencies
       )
-    } finally {
-      consumer.remove()
-      rmSync(packed, { recursive: true, force: true })
+    const locks = dependenciesOf("locks")
+    const serverOnly = dependenciesOf("server").filter(
+      (name) => name !== "@holdfast/locks" && !locks.includes(name)
+    )
+    expect(serverOnly).toEqual(
+      expect.arrayContaining(["kysely", "fastify", "@node-rs/argon2", "@trpc/server"])
+    )
+    const lockfile = JSON.parse(readFileSync(join(consumer.directory, "package-lock.json"), "utf8")) as {
+      readonly packages: Readonly<Record<string, unknown>>
     }
-  }
-)
+    const installed = Object.keys(lockfile.packages).map((path) => path.replace(/^.*node_modules\//, ""))
+    expect(installed).toEqual(expect.arrayContaining(["@holdfast/locks", "redis-semaphore", "ioredis"]))
+    expect(installed.filter((name) => serverOnly.includes(name))).toEqual([])
+    expect(installed.filter((name) => /fastify|argon2|kysely|@holdfast\/server/.test(name))).toEqual([])
+  })
+
+  test("compile and run, with every program of docs/locks.md", { timeout: 300_000 }, async () => {
+    expect(files.size).toBe(5)
+    expect([...page.matchAll(/^```ts$/gm)]).toHaveLength(files.size)
+    const { directory } = consumer
+    await runProgram(node24(), ["node_modules/typescript/bin/tsc", "-p", "."], { cwd: directory })
+    await using services = await startServices()
+    await services.sql.createDatabase("bank")
+    const env = { ...process.env, REDIS_URL: services.redis.url(), MYSQL_URL: services.sql.url("bank") }
+    expect(await runProgram(node24(), ["dist/main.js"], { cwd: directory, env })).toBe(
+      "paid\n100 Released\ntrue true true account account:b false function\n"
+    )
+  })
+})
+
+test("docs/locks.md names tests that exist", () => {
+  const source = join(root, "packages/locks/src")
+  const tests = readdirSync(source, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".test.ts"))
+    .map((file) => readFileSync(join(source, file), "utf8"))
+    .join("\n")
+  const guards = /^\| guard \| test \|$[\s\S]*?^$/m.exec(page)?.[0] ?? ""
+  const named = guards
+    .split("\n")
+    .filter((row) => !row.includes("domain:"))
+    .flatMap((row) => [...row.matchAll(/\*([^*]+)\*/g)].map(([, title = ""]) => title.replace(/, …$/, "")))
+  expect(named.length).toBeGreaterThan(15)
+  // A title begins with `%s` where the same test runs before and after a command.
+  expect(named.filter((title) => !tests.includes(title.replace(/^before /, "")))).toEqual([])
+})

@@ -1,4 +1,4 @@
-// Shows the catalogue; a click on a product orders one. The server is `?server=`, else the one on port 3000.
+// Shows the catalogue and orders a product when it is clicked. `?server=` selects the server (default: port 3000).
 import { createClient, isHoldfastError, OutOfStock, type Product } from "@holdfast/client-sdk"
 
 const url = new URLSearchParams(location.search).get("server") ?? "http://localhost:3000"
@@ -31,7 +31,7 @@ const show = ({ name, priceMinor, sku }: Product): void => {
   list.append(item)
 }
 
-// A visitor of this page is a new customer each time; the client keeps the session of the login.
+// Every visit registers a new customer. The client stores the session of the login.
 const credentials = { email: `${crypto.randomUUID()}@example.com`, password: crypto.randomUUID() }
 await shop.auth.register(credentials)
 await shop.auth.login(credentials)

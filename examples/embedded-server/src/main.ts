@@ -1,4 +1,4 @@
-// Holdfast as a part of your program: HOLDFAST_MYSQL_URL, HOLDFAST_REDIS_URL and HOLDFAST_SECRET say how to reach what.
+// Runs Holdfast inside another program. It reads HOLDFAST_MYSQL_URL, HOLDFAST_REDIS_URL and HOLDFAST_SECRET.
 import { createClient } from "@holdfast/client-sdk"
 import { settingsFromEnvironment, startServer, verify } from "@holdfast/server"
 import { Effect } from "effect"

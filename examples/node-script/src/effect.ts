@@ -1,7 +1,7 @@
 import type { Client } from "@holdfast/client-sdk"
 import { Effect } from "effect"
 
-/** The same with Effect: the compiler knows every error that is left, and here none is. */
+/** The same with Effect: the compiler tracks which errors remain, and here none do. */
 export const orderWithEffect = (client: Client, sku: string): Promise<string> =>
   client.effect.orders.create({ lines: [{ sku, quantity: 1 }] }).pipe(
     Effect.map((order) => `order ${order.id} is ${order.status}`),

@@ -1,4 +1,4 @@
-// Signs up, looks at the catalogue and orders something. `npm start` in the repository serves a shop to run it against.
+// Registers, lists the catalogue and orders a product. `npm start` in the repository serves a shop to run it against.
 import { createClient, isHoldfastError, OutOfStock } from "@holdfast/client-sdk"
 import { orderWithEffect } from "./effect.js"
 
@@ -9,7 +9,7 @@ const visitor = createClient({ url })
 const user = await visitor.auth.register(credentials)
 console.log(`signed up as ${user.email} on ${user.createdAt.toISOString()}`)
 
-// A client with credentials logs in when it has to, and refreshes its token by itself.
+// A client with credentials logs in when it needs a token and refreshes it by itself.
 const ann = createClient({
   url,
   auth: credentials,
@@ -24,7 +24,7 @@ for await (const product of ann.products.items({ limit: 10 })) {
 }
 if (sku === undefined) throw new Error("there is nothing to buy")
 
-// Every call happens once: the client made a key for it and repeats it with every retry.
+// The order is placed at most once: the client generates an idempotency key and sends it with every retry.
 const order = await ann.orders.create({ lines: [{ sku, quantity: 1 }] })
 console.log(`order ${order.id}: ${order.totalMinor}, to be paid by ${order.expiresAt.toISOString()}`)
 
@@ -37,7 +37,7 @@ try {
   else throw error
 }
 
-// Or values, told apart by their tags.
+// In the safe style, errors are values that are discriminated by their tags.
 const paid = await ann.safe.payments.process({ orderId: order.id })
 if (paid.ok) console.log(`paid ${paid.value.amountMinor}`)
 else if (paid.error._tag === "InsufficientPoints") console.log(`${paid.error.required} points needed`)

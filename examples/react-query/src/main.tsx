@@ -33,7 +33,7 @@ const Catalogue = () => {
   )
 }
 
-// A visitor of this page is a new customer each time; the client keeps the session of the login.
+// Every visit registers a new customer. The client stores the session of the login.
 const credentials = { email: `${crypto.randomUUID()}@example.com`, password: crypto.randomUUID() }
 await shop.auth.register(credentials)
 await shop.auth.login(credentials)

@@ -1,11 +1,12 @@
 import { createClient, type OrdersCreateInput, type ProductsPageOutput } from "@holdfast/client-sdk"
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query"
 
+/** The client of the whole application. */
 export const shop = createClient({
   url: new URLSearchParams(location.search).get("server") ?? "http://localhost:3000"
 })
 
-/** The catalogue, page by page. A query that React gives up is cancelled on the server, too. */
+/** The catalogue, page by page. When React Query cancels a query, the server's work is cancelled as well. */
 export const useProducts = () =>
   useInfiniteQuery({
     queryKey: ["products"],
@@ -16,11 +17,11 @@ export const useProducts = () =>
       ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page: ProductsPageOutput) => page.nextCursor,
-    // The client repeats what is safe to repeat; a second layer of retries would only multiply them.
+    // The client already retries what is safe to retry.
     retry: false
   })
 
-/** Orders. The client makes the idempotency key, so a double click of the user is two orders, a lost reply is one. */
+/** Places orders. Each call gets its own idempotency key: a lost answer is one order, a double click is two. */
 export const useOrder = () => {
   const queries = useQueryClient()
   return useMutation({

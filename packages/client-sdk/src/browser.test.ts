@@ -1,12 +1,12 @@
 import type { IncomingMessage } from "node:http"
 import { OutOfStock } from "@holdfast/domain"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { bundle } from "./testing/bundle.ts"
 import { findChromium, openInChromium } from "./testing/chromium.ts"
 import { encodedOrder, encodedProduct, encodedSession, orderInput } from "./testing/fixtures.ts"
 import { startWireServer } from "./testing/wire-server.ts"
 
-/** Runs in the page, and again in a worker of it: logs in, buys, loses a connection, is refused, turns pages, watches. */
+/** Runs in the page and then in a worker: logs in, orders, loses a connection, gets an error, reads pages and watches. */
 const program = `
   import { createClient, isHoldfastError, OutOfStock } from "./index.ts"
   const inWorker = typeof document === "undefined"
@@ -37,10 +37,10 @@ const program = `
 `
 
 const executable = findChromium()
-// Continuous integration installs one; elsewhere its absence is said out loud, and the other tests are still worth running.
+// CI installs Chromium. Elsewhere the test is reported as skipped if there is none.
 const isNeeded = process.env["CI"] !== undefined
-it.skipIf(executable === undefined && !isNeeded)(
-  "works in a real browser, in the page and in a worker",
+test.skipIf(executable === undefined && !isNeeded)(
+  "the client works in a real browser, in a page and in a worker",
   async () => {
     if (executable === undefined) throw new Error("no Chromium found: run scripts/ci/install-chromium.sh")
     const { code } = await bundle(program)

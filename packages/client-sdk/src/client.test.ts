@@ -1,6 +1,6 @@
 import { InvalidInput, OrderNotFound, OutOfStock, ServiceUnavailable } from "@holdfast/domain"
 import { Effect } from "effect"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { createClient, isHoldfastError, RemoteDefect, TransportError } from "./index.ts"
 import { encodedOrder, encodedProduct, orderId, orderInput } from "./testing/fixtures.ts"
 import { failureOf } from "./testing/failure-of.ts"
@@ -9,7 +9,7 @@ import { startWireServer, type WireServer } from "./testing/wire-server.ts"
 const quick = { baseDelayMs: 1, maxDelayMs: 5 }
 const clientOf = ({ url }: WireServer) => createClient({ url, token: "t1", retry: quick })
 
-it("resolves with the decoded output: dates are dates", async () => {
+test("a call resolves with the decoded output: dates are `Date`s", async () => {
   await using server = await startWireServer({ "orders.create": () => encodedOrder() })
   const order = await clientOf(server).orders.create(orderInput)
   expect(order.createdAt).toEqual(new Date("2026-01-02T03:04:05.678Z"))
@@ -17,7 +17,7 @@ it("resolves with the decoded output: dates are dates", async () => {
   expect(server.calls[0]).toMatchObject({ procedure: "orders.create", input: orderInput, token: "t1" })
 })
 
-it("rejects with the declared class, its fields and the details of the call", async () => {
+test("a call rejects with the declared class, its fields and the details of the call", async () => {
   await using server = await startWireServer({
     "orders.create": () => {
       throw new OutOfStock({ sku: "TEA", requested: 2, available: 1 })
@@ -35,7 +35,7 @@ it("rejects with the declared class, its fields and the details of the call", as
   expect(Object.keys(error)).not.toContain("requestId")
 })
 
-it("gives a result that tells success from failure, and an effect", async () => {
+test("the safe style returns a result, the Effect style an effect with typed errors", async () => {
   await using server = await startWireServer({
     "orders.get": () => {
       throw new OrderNotFound({ orderId })
@@ -54,7 +54,7 @@ it("gives a result that tells success from failure, and an effect", async () => 
   expect(await Effect.runPromise(handled)).toBe(`no ${orderId}`)
 })
 
-it("names the wrong fields without asking the server", async () => {
+test("an invalid input is rejected with the paths of its fields, without a request", async () => {
   await using server = await startWireServer()
   const wrong = {
     lines: [
@@ -68,14 +68,14 @@ it("names the wrong fields without asking the server", async () => {
   expect(server.requests).toEqual([])
 })
 
-it("takes fields that are undefined as absent, as JSON does", async () => {
+test("a field that is undefined counts as absent, as in JSON", async () => {
   await using server = await startWireServer({ "products.page": () => ({ items: [] }) })
   const input = { cursor: undefined, limit: 2 } as unknown as { limit: number }
   await clientOf(server).products.page(input)
   expect(server.calls[0]?.input).toEqual({ limit: 2 })
 })
 
-it("reports what no procedure declares as a remote defect", async () => {
+test("an undeclared error and an unreadable answer are reported as remote defects", async () => {
   await using server = await startWireServer({
     "orders.get": () => {
       throw new Error("boom")
@@ -91,7 +91,7 @@ it("reports what no procedure declares as a remote defect", async () => {
   expect(broken).toMatchObject({ _tag: "RemoteDefect", code: "UNREADABLE_ANSWER" })
 })
 
-it("repeats what the server calls retryable, with the same key and not before it says", async () => {
+test("a retryable error is retried with the same key, after the delay that the server asks for", async () => {
   let times = 0
   await using server = await startWireServer({
     "orders.create": () => {
@@ -108,7 +108,7 @@ it("repeats what the server calls retryable, with the same key and not before it
   expect(new Set(server.calls.map(({ requestId }) => requestId)).size).toBe(3)
 })
 
-it("cannot reach the server: a transport error, after all attempts", async () => {
+test("an unreachable server is a transport error after all attempts", async () => {
   const server = await startWireServer()
   await server[Symbol.asyncDispose]()
   const error = await failureOf(clientOf(server).orders.create(orderInput))
@@ -116,7 +116,7 @@ it("cannot reach the server: a transport error, after all attempts", async () =>
   expect(error).toMatchObject({ reason: "unreachable", maybeSent: false, retryable: true, attempts: 5 })
 })
 
-it("may be told for one call: more headers, fewer attempts, and who is told of its requests", async () => {
+test("a call takes its own headers, number of attempts and response hook", async () => {
   const languages: Array<string | undefined> = []
   await using server = await startWireServer({
     "products.bySku": ({ input }) => encodedProduct((input as { readonly sku: string }).sku),
@@ -155,7 +155,7 @@ it("may be told for one call: more headers, fewer attempts, and who is told of i
   ])
 })
 
-it("rejects with what the program's own function for the headers threw", async () => {
+test("a call rejects with what the application's `headers` function threw", async () => {
   await using server = await startWireServer()
   const client = createClient({
     url: server.url,
@@ -170,7 +170,7 @@ it("rejects with what the program's own function for the headers threw", async (
   })
 })
 
-it("calls a failed request by the name that the server has for it", async () => {
+test("an error carries the request id that the server reports", async () => {
   await using server = await startWireServer()
   const data = { code: "INTERNAL_SERVER_ERROR", httpStatus: 500, requestId: "named-by-the-server" }
   const error = { message: "internal error", code: -32603, data }

@@ -1,12 +1,12 @@
 import { contract, query, subscription, type Procedure } from "@holdfast/domain"
 import { Effect, Schema } from "effect"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { deriveClient } from "./derive-client.ts"
 import { createClient } from "./index.ts"
 
 type Methods = Record<string, Record<string, unknown> | undefined>
 
-/** The procedures that a client has no method for, in at least one style. */
+/** The procedures for which a client lacks a method in at least one style. */
 const missingMethods = (client: { safe: unknown; effect: unknown }, procedures: object): Array<string> =>
   Object.entries(procedures).flatMap(([group, members]) =>
     Object.entries(members as Record<string, Procedure>)
@@ -20,13 +20,13 @@ const missingMethods = (client: { safe: unknown; effect: unknown }, procedures: 
 
 const planted = query({
   access: "public",
-  summary: "A procedure that was added a moment ago.",
+  summary: "Returns a page of the planted procedure.",
   input: Schema.Struct({ cursor: Schema.optionalKey(Schema.String) }),
   output: Schema.Struct({ items: Schema.Array(Schema.Int), nextCursor: Schema.optionalKey(Schema.String) }),
   errors: []
 })
 
-it("has a method in every style for every procedure of the contract", () => {
+test("the client has a method in every style for every procedure of the contract", () => {
   const client = createClient({ url: "http://localhost:3000" })
   expect(missingMethods(client, contract)).toEqual([])
   expect(missingMethods(client, { ...contract, orders: { ...contract.orders, planted } })).toEqual([
@@ -34,7 +34,7 @@ it("has a method in every style for every procedure of the contract", () => {
   ])
 })
 
-it("has a method for a procedure as soon as the contract has it", async () => {
+test("a procedure that is added to a contract gets its methods without further code", async () => {
   const watch = subscription({ ...planted, output: Schema.Int })
   const client = deriveClient(
     { stock: { history: planted, watch } },
@@ -53,7 +53,7 @@ it("has a method for a procedure as soon as the contract has it", async () => {
   expect(pages).toHaveLength(1)
 })
 
-it("has room for the three styles: no group of the contract has the name of one", () => {
+test("no group of the contract is named like one of the styles", () => {
   expect(Object.keys(contract)).not.toContain("safe")
   expect(Object.keys(contract)).not.toContain("effect")
 })

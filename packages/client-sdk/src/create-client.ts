@@ -1,6 +1,5 @@
 import { contract, type Session } from "@holdfast/domain"
 import { Effect } from "effect"
-import { givenToken, type TokenOption } from "./auth/given-token.ts"
 import {
   type Credentials,
   memoryTokenStore,
@@ -8,7 +7,7 @@ import {
   sessionTokens,
   type TokenStore
 } from "./auth/sessions.ts"
-import type { TokenSource } from "./auth/token-source.ts"
+import { givenToken, type TokenOption, type TokenSource } from "./auth/token-source.ts"
 import { deriveClient, type RunOperation } from "./derive-client.ts"
 import type { RemoteDefect, Reported, TransportError } from "./errors.ts"
 import type { RequestEvent, ResponseEvent } from "./hooks.ts"
@@ -23,39 +22,40 @@ import type { Client } from "./types.ts"
 type Headers = Readonly<Record<string, string>>
 
 /**
- * How a client is made. Who calls is one of three: `token`, which somebody else looks after; `auth`, credentials with
- * which the client logs in by itself; or neither, then the session of `client.auth.login(...)` is kept and used.
+ * The options of {@link createClient}. Authentication is one of three: `token`, which the application manages; `auth`,
+ * credentials with which the client logs in by itself; or neither, in which case the client uses the session of
+ * `client.auth.login(...)`.
  */
 export interface ClientOptions {
-  /** Where the server is, `http://localhost:3000` for instance. */
+  /** The server's URL, `http://localhost:3000` for instance. */
   readonly url: string
-  /** An access token, or a function that gives one; it is asked again when the server rejects the last one. */
+  /** An access token, or a function that returns one and is called again when the server rejects it. */
   readonly token?: TokenOption
-  /** Logs in at the first call that needs it, refreshes, and logs in again when the refresh token is used up. */
+  /** Logs in at the first call that needs a token, refreshes it, and logs in again when refreshing fails. */
   readonly auth?: Credentials
-  /** Keeps the session somewhere else than in memory. Not used with `token`. */
+  /** Stores the session elsewhere than in memory. Not used with `token`. */
   readonly tokenStore?: TokenStore
-  /** Another `fetch` than the global one. */
+  /** Replaces the global `fetch`. */
   readonly fetch?: Fetch
-  /** How long a call may take, its retries included. 30,000 unless given; a call can say it for itself. */
+  /** How long a call may take, including retries. Default: 30,000. A call can override it. */
   readonly timeoutMs?: number
-  /** How calls are repeated; `false`: never. */
+  /** Overrides parts of the retry policy; `false` disables retries. */
   readonly retry?: Partial<RetryPolicy> | false
-  /** More headers for every request. */
+  /** Additional headers for every request. */
   readonly headers?: Headers | (() => Headers | Promise<Headers>)
-  /** How many requests may be on their way at once, and so about how many connections are open. 32 unless given. */
+  /** How many requests may be in flight at the same time, each on its own connection. Default: 32. */
   readonly maxConnections?: number
-  /** How many more may wait for their turn before calls fail as `overloaded`. 10,000 unless given. */
+  /** How many requests may wait for a connection before further calls fail as `overloaded`. Default: 10,000. */
   readonly maxWaiting?: number
-  /** Called before every request, retries included. Must not throw. */
+  /** Called before every request, including retries. Must not throw. */
   readonly onRequest?: (event: RequestEvent) => void
   /** Called after every request. Must not throw. */
   readonly onResponse?: (event: ResponseEvent) => void
 }
 
 /**
- * The client of a Holdfast server. Every procedure is a method: `client.orders.create(input)` resolves with the
- * output or rejects with a tagged class, `client.safe.orders.create(input)` resolves with a result,
+ * Creates a client of a Holdfast server. Every procedure is a method: `client.orders.create(input)` resolves with the
+ * output or rejects with a tagged error, `client.safe.orders.create(input)` resolves with a {@link Result}, and
  * `client.effect.orders.create(input)` is an Effect with the procedure's exact errors.
  */
 export const createClient = (options: ClientOptions): Client => {
@@ -88,7 +88,7 @@ interface Authenticated {
   readonly tokens: TokenSource
 }
 
-/** Adds the caller's token to the calls that need one, from wherever the options say. */
+/** Adds a token from the configured source to the calls that need one. */
 const authenticated = (invoke: Invoke, { auth, token, tokenStore }: ClientOptions): Authenticated => {
   const using = (tokens: TokenSource): Authenticated => ({
     tokens,
@@ -98,12 +98,12 @@ const authenticated = (invoke: Invoke, { auth, token, tokenStore }: ClientOption
   const store = tokenStore ?? memoryTokenStore()
   const session = using(sessionTokens(store, auth, sessionCalls(invoke)))
   return auth === undefined
-    ? { ...session, runOperation: keepingSessions(session.runOperation, store) }
+    ? { ...session, runOperation: savingSessions(session.runOperation, store) }
     : session
 }
 
-/** A client without credentials of its own becomes the user who logs in through it. */
-const keepingSessions =
+/** Makes a client without credentials act as the user who logs in through it. */
+const savingSessions =
   (run: RunOperation, store: TokenStore): RunOperation =>
   (operation, input, options) => {
     const call = run(operation, input, options)
@@ -115,7 +115,7 @@ const keepingSessions =
 const sessionCalls = (invoke: Invoke): SessionCalls => {
   const login = makeOperation("auth.login", contract.auth.login)
   const refresh = makeOperation("auth.refresh", contract.auth.refresh)
-  // `invoke` knows operations, not procedures, so the contract's types of these two are put back here.
+  // `invoke` works on untyped operations, so the contract's types of these two are restored here.
   type Typed<Declared> = Effect.Effect<Session, Reported<Declared | TransportError | RemoteDefect>>
   return {
     login: (credentials) =>

@@ -6,23 +6,23 @@ import { makeOperation, type Operation } from "./operation.ts"
 import { isPaged, items, pagedNames, pages } from "./pages.ts"
 import type { CallOptions, ClientOf, Result } from "./types.ts"
 
-/** Runs a call of an operation. */
+/** Runs one call of an operation. */
 export type RunOperation = (
   operation: Operation,
   input: unknown,
   options: InvokeOptions
 ) => Effect.Effect<unknown, Reported<Failure>>
 
-/** Runs a subscription of an operation. */
-export type RunSubscription = (
+/** Runs one subscription of an operation. */
+type RunSubscription = (
   operation: Operation,
   input: unknown,
   signal: AbortSignal
 ) => AsyncGenerator<unknown, void, undefined>
 
 /**
- * Builds the client of a contract: a loop over its procedures makes the methods, a mapping over its type gives them
- * their types. A procedure that is added to the contract is a method here without a line of code.
+ * Derives the client of a contract: a loop over the procedures creates the methods, and a mapped type gives them their
+ * types. A procedure that is added to the contract becomes a method without any code here.
  */
 export const deriveClient = <C extends Contract>(
   contract: C,
@@ -79,7 +79,7 @@ const effectMethods = (name: string, procedure: Procedure, call: EffectCall): Re
   return { [name]: call, [names.pages]: streamOf(pages), [names.items]: streamOf(items) }
 }
 
-/** A stream whose end, whatever ends it, closes the connection. */
+/** A stream that closes the connection whenever it ends, fails or is interrupted. */
 const toStream = (subscribe: (signal: AbortSignal) => AsyncIterable<unknown>) =>
   Stream.unwrap(
     Effect.map(Effect.abortSignal, (signal) =>
@@ -87,7 +87,7 @@ const toStream = (subscribe: (signal: AbortSignal) => AsyncIterable<unknown>) =>
     )
   )
 
-/** Each answer as a result; a failure is the last one. An abort is thrown all the same. */
+/** Yields each answer as a result, and a failure as the last one. An abort is still thrown. */
 async function* toResults(
   answers: AsyncIterable<unknown>
 ): AsyncGenerator<Result<unknown, unknown>, void, undefined> {
@@ -116,7 +116,7 @@ const toResult = <A, E>(
   return toPromise(asResult, options)
 }
 
-/** Runs an effect as a fiber that the signal interrupts; an abort is reported by its own reason, as `fetch` does. */
+/** Runs an effect that the signal interrupts. An abort rejects with the signal's reason, as `fetch` does. */
 const settle = async <A, E>(
   effect: Effect.Effect<A, E>,
   { signal }: CallOptions = {}

@@ -3,11 +3,11 @@ import { Data } from "effect"
 
 /**
  * Why a request ended without an answer:
- * `unreachable`: no connection was made, so the server never saw the request;
- * `connection-lost`: the connection broke before the whole answer was there;
- * `timeout`: no answer in time;
- * `unexpected-response`: something other than Holdfast answered, a proxy's error page for instance;
- * `overloaded`: too many calls of this client wait already, the request was not sent.
+ * - `unreachable`: no connection was made, so the server has not seen the request;
+ * - `connection-lost`: the connection broke before the answer was complete;
+ * - `timeout`: no answer arrived in time;
+ * - `unexpected-response`: something other than Holdfast answered, a proxy's error page for instance;
+ * - `overloaded`: too many calls of this client are already waiting, so the request was not sent.
  */
 export type TransportReason =
   | "unreachable"
@@ -19,18 +19,18 @@ export type TransportReason =
 interface TransportErrorFields {
   readonly procedure: string
   readonly reason: TransportReason
-  /** False: the server surely never saw the request. True: it may have, and may have carried it out. */
+  /** False if the server has certainly not seen the request; true if it may have carried it out. */
   readonly maybeSent: boolean
   readonly retryable: boolean
   readonly httpStatus?: number | undefined
-  /** What a proxy's `Retry-After` asked for, in milliseconds. */
+  /** A proxy's `Retry-After`, in milliseconds. */
   readonly retryAfterMs?: number | undefined
   readonly cause?: unknown
 }
 
 /**
- * The request got no answer from Holdfast, also not after the retries. Whether a mutation took effect is settled by
- * calling it again with the error's `idempotencyKey`: the server repeats the one answer that belongs to the key.
+ * The request got no answer from Holdfast, even after its retries. To settle whether a mutation took effect, call it
+ * again with the error's `idempotencyKey`: the server repeats the one answer that belongs to the key.
  */
 export class TransportError extends Data.TaggedError("TransportError")<TransportErrorFields> {
   override get message() {
@@ -49,7 +49,7 @@ const reasonWords: { readonly [Reason in TransportReason]: string } = {
 
 interface RemoteDefectFields {
   readonly procedure: string
-  /** The server's status word, `INTERNAL_SERVER_ERROR` for instance; `UNREADABLE_ANSWER` when the contract broke. */
+  /** The server's error code, `INTERNAL_SERVER_ERROR` for instance; `UNREADABLE_ANSWER` if decoding failed. */
   readonly code: string
   readonly httpStatus: number | undefined
   readonly retryable: boolean
@@ -59,8 +59,8 @@ interface RemoteDefectFields {
 }
 
 /**
- * The server answered with something that the procedure does not declare: a bug there (masked, look it up by
- * `requestId`), a server without this procedure, or an answer that this version of the contract cannot read.
+ * The server answered with something that the procedure does not declare: a masked bug (its log entry has the
+ * `requestId`), a server without this procedure, or an answer that this version of the contract cannot decode.
  */
 export class RemoteDefect extends Data.TaggedError("RemoteDefect")<RemoteDefectFields> {
   override get message() {
@@ -68,27 +68,27 @@ export class RemoteDefect extends Data.TaggedError("RemoteDefect")<RemoteDefectF
   }
 }
 
-/** What every error of a call carries besides its own fields. */
+/** The details of the call that every reported error carries besides its own fields. */
 export interface CallDetails {
   readonly retryable: boolean
-  /** When a retry makes sense, in milliseconds from now. */
+  /** The earliest time of a useful retry, in milliseconds from now. */
   readonly retryAfterMs?: number | undefined
-  /** Names the last request in the server's log. `undefined` when nothing was sent. */
+  /** Identifies the last request in the server's log; `undefined` if nothing was sent. */
   readonly requestId: string | undefined
-  /** The key of the mutation. Calling again with it gives the one answer that belongs to it, whatever happened. */
+  /** The key of the mutation. Calling again with it returns the one answer that belongs to it. */
   readonly idempotencyKey: string | undefined
-  /** How many requests were sent, the retries included; 0 when the input was wrong. */
+  /** How many requests were sent, including retries; 0 if the input was invalid. */
   readonly attempts: number
 }
 
-/** An error as a call reports it: the very class, with the details of the call on it. */
+/** An error as a call reports it: the declared class with the {@link CallDetails}. */
 export type Reported<E> = E extends unknown ? E & CallDetails : never
 
 type Details = Pick<CallDetails, "requestId" | "idempotencyKey" | "attempts">
 
 /**
- * Puts the details on the error itself, so that `instanceof`, `_tag` and the fields stay what they are. They are not
- * enumerable: an error's JSON and its equality remain those of the domain.
+ * Adds the details to the error itself, so that `instanceof`, `_tag` and the fields are preserved. They are not
+ * enumerable, so that the error's JSON and equality are preserved as well.
  */
 export const report = <E extends DomainError | TransportError | RemoteDefect>(
   error: E,
@@ -102,11 +102,11 @@ export const report = <E extends DomainError | TransportError | RemoteDefect>(
 
 const reported = Symbol.for("@holdfast/client-sdk/reported")
 
-/** Whether {@link report} has seen it. */
+/** Whether the value is an error that {@link report} returned. */
 export const isReported = (error: unknown): boolean =>
   typeof error === "object" && error !== null && reported in error
 
-/** A copy for one of several calls that failed together, as all do that waited for one login. */
+/** Copies an error that several calls share because they waited for the same login, so that each reports its own. */
 export const ownCopy = <E extends DomainError | TransportError | RemoteDefect>(error: E): E => {
   const copy = Object.defineProperties(new Error(error.message), Object.getOwnPropertyDescriptors(error))
   return Object.setPrototypeOf(copy, Object.getPrototypeOf(error) as object) as E

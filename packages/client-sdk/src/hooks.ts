@@ -1,7 +1,7 @@
 import type { DomainError, ProcedureKind } from "@holdfast/domain"
 import type { RemoteDefect, TransportError } from "./errors.ts"
 
-/** One request of a call, as the hooks see it. */
+/** What `onRequest` receives: one request of a call. */
 export interface RequestEvent {
   readonly procedure: string
   readonly kind: ProcedureKind
@@ -10,10 +10,10 @@ export interface RequestEvent {
   readonly idempotencyKey: string | undefined
 }
 
-/** How that request ended. */
+/** What `onResponse` receives: the request and its result. */
 export interface ResponseEvent extends RequestEvent {
   readonly requestId: string | undefined
   readonly durationMs: number
-  /** `undefined` when the request succeeded. */
+  /** `undefined` if the request succeeded. */
   readonly error: DomainError | TransportError | RemoteDefect | undefined
 }

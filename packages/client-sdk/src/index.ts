@@ -1,6 +1,6 @@
 export * from "@holdfast/domain"
-export type { TokenOption } from "./auth/given-token.ts"
 export { type Credentials, memoryTokenStore, type TokenStore } from "./auth/sessions.ts"
+export type { TokenOption } from "./auth/token-source.ts"
 export { type ClientOptions, createClient } from "./create-client.ts"
 export {
   type CallDetails,

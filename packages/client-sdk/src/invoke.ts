@@ -8,6 +8,7 @@ import type { RequestEvent, ResponseEvent } from "./hooks.ts"
 import type { EffectCallOptions, IdempotencyOption } from "./types.ts"
 import type { ReplyMeta, Transport, TransportReply, TransportRequest } from "./transport/transport.ts"
 
+/** What {@link makeInvoke} and `makeSubscribe` need. Durations are in milliseconds. */
 export interface InvokeDependencies {
   readonly transport: Transport
   readonly retry: RetryPolicy
@@ -16,11 +17,13 @@ export interface InvokeDependencies {
   readonly onResponse: ((event: ResponseEvent) => void) | undefined
 }
 
+/** The options of one call, for every kind of procedure. */
 export interface InvokeOptions extends EffectCallOptions, IdempotencyOption {}
 
+/** Every error that a call may fail with. */
 export type Failure = DomainError | TransportError | RemoteDefect
 
-/** Runs one call of one procedure to its end. */
+/** Runs one call, including its retries. */
 export type Invoke = (
   operation: Operation,
   input: unknown,
@@ -29,8 +32,9 @@ export type Invoke = (
 ) => Effect.Effect<unknown, Reported<Failure>>
 
 /**
- * A call: checks the input, makes the idempotency key, then sends until there is an answer, a definitive error, or
- * no time left. A rejected token is renewed once per call. `tokens` is `undefined` where none is to be sent.
+ * Creates the function that runs calls. A call validates its input, generates the idempotency key and sends requests
+ * until it has an answer, a definitive error, or reaches its deadline. A rejected token is renewed once per call.
+ * Without `tokens`, no token is sent.
  */
 export const makeInvoke =
   (dependencies: InvokeDependencies): Invoke =>
@@ -60,11 +64,11 @@ interface CallState {
   readonly tokens: TokenSource | undefined
   readonly options: InvokeOptions
   readonly maxAttempts: number
-  /** In milliseconds since 1970: nothing is waited for beyond it. */
+  /** In milliseconds since 1970. The call waits for nothing beyond it. */
   readonly deadline: number
   /** Requests sent so far. */
   attempts: number
-  /** Those of them that count against `maxAttempts`. */
+  /** The failed requests that count against `maxAttempts`. */
   spent: number
   requestId: string | undefined
 }
@@ -97,13 +101,13 @@ const untilAnswered = Effect.fnUntraced(function* (
     if (!mayRetry(operation.procedure.kind, failure) || call.spent >= maxAttempts)
       return yield* Effect.fail(failure)
     const waitMs = yield* delayMs(dependencies.retry, Math.max(1, call.spent), failure)
-    // There is no point in waiting for a retry that the deadline would cut off.
+    // The deadline would cut this retry off, so the call fails at once.
     if (Date.now() + waitMs >= deadline) return yield* Effect.fail(failure)
     yield* Effect.sleep(waitMs)
   }
 })
 
-/** Many calls may wait for one login: each fails with a copy of its error, and when its own time is over. */
+/** Waits for the token until the deadline of the call. Calls that share a login each get a copy of its error. */
 const tokenInTime = (
   { deadline, operation }: CallState,
   token: Effect.Effect<string | undefined, TokenFailure>
@@ -130,7 +134,7 @@ interface Outcome {
   readonly meta: ReplyMeta
 }
 
-/** Sends one request. Never fails: what went wrong is part of the outcome. */
+/** Sends one request. It never fails: a failure is part of the outcome. */
 const attempt = Effect.fnUntraced(function* (
   { onRequest, onResponse, transport }: InvokeDependencies,
   call: CallState,
@@ -167,7 +171,7 @@ const attempt = Effect.fnUntraced(function* (
   return outcome
 })
 
-/** Interruption takes the request back. */
+/** Sends a request through the transport. Interruption cancels it. */
 const exchange = (transport: Transport, request: TransportRequest) =>
   Effect.callback<TransportReply, TransportError>((resume) => {
     const { cancel, reply } = transport.send(request)

@@ -1,5 +1,5 @@
 import { isReported } from "./errors.ts"
 import type { HoldfastError } from "./types.ts"
 
-/** Whether a call of a client failed with this: tells Holdfast's errors from all others in a `catch`. */
+/** Whether a caught value is an error that a call of the client reported, and not some other error. */
 export const isHoldfastError = (error: unknown): error is HoldfastError => isReported(error)

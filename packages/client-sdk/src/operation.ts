@@ -3,18 +3,18 @@ import { Result, Schema, SchemaIssue } from "effect"
 import { RemoteDefect } from "./errors.ts"
 import type { WireError } from "./transport/transport.ts"
 
-/** A procedure as the client runs it: its name, and what turns wire data into values and errors. */
+/** A procedure as the client runs it: its name and its codecs. */
 export interface Operation {
-  /** The dotted name, `orders.create` for instance. */
+  /** The dotted path, `orders.create` for instance. */
   readonly name: string
   readonly procedure: Procedure
-  /** The input as it will be sent, or what is wrong with it. */
+  /** Returns the input as it will be sent, or the validation error. */
   readonly checkInput: (input: unknown) => Result.Result<unknown, InvalidInput>
   readonly decodeOutput: (output: unknown) => Result.Result<unknown, RemoteDefect>
   readonly decodeError: (error: WireError) => DomainError | RemoteDefect
 }
 
-/** Schemas are compiled at the first call, so that a client starts fast however many procedures there are. */
+/** Creates an operation. Its schemas are compiled at the first call, so that creating a client is cheap. */
 export const makeOperation = (name: string, procedure: Procedure): Operation => {
   const decodeInput = once(() => Schema.decodeUnknownResult(procedure.input, { errors: "all" }))
   const decodeOutput = once(() => Schema.decodeUnknownResult(procedure.output))
@@ -25,7 +25,7 @@ export const makeOperation = (name: string, procedure: Procedure): Operation => 
     procedure,
     checkInput: (input) => {
       if (Result.isSuccess(decodeInput()(input))) return Result.succeed(input)
-      // JSON knows no `undefined`: what is sent is the input without such fields, so that is what counts.
+      // JSON omits fields that are `undefined`, so the input is validated as it will be sent.
       const asSent = throughJson(input)
       return Result.mapBoth(decodeInput()(asSent), { onSuccess: () => asSent, onFailure: invalidInputOf })
     },
@@ -55,7 +55,7 @@ const throughJson = (input: unknown): unknown => {
 
 const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Every problem with the path of its field, `lines[0].quantity` for instance: the words that the server uses. */
+/** Lists every issue with the path of its field, `lines[0].quantity` for instance, in the same words as the server. */
 const invalidInputOf = ({ issue }: Schema.SchemaError): InvalidInput =>
   new InvalidInput({
     issues: formatIssues(issue).issues.map(({ message, path }) => ({

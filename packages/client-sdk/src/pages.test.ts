@@ -1,10 +1,10 @@
 import { Effect, Stream } from "effect"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { createClient } from "./index.ts"
 import { encodedProduct } from "./testing/fixtures.ts"
 import { startWireServer } from "./testing/wire-server.ts"
 
-/** Seven products in pages of `limit`; the cursor is the index of the next one. */
+/** Seven products in pages of `limit`; the cursor is the index of the next product. */
 const startCatalogue = () =>
   startWireServer({
     "products.page": ({ input }) => {
@@ -15,7 +15,7 @@ const startCatalogue = () =>
     }
   })
 
-it("goes through all pages", async () => {
+test("`pages` iterates over all pages", async () => {
   await using server = await startCatalogue()
   const sizes: Array<number> = []
   for await (const page of createClient({ url: server.url }).products.pages({ limit: 3 }))
@@ -23,7 +23,7 @@ it("goes through all pages", async () => {
   expect(sizes).toEqual([3, 3, 1])
 })
 
-it("goes through all items from a cursor on, and fetches no page before it is needed", async () => {
+test("`items` starts at a cursor and fetches each page only when it is needed", async () => {
   await using server = await startCatalogue()
   const client = createClient({ url: server.url })
   const seen: Array<string> = []
@@ -35,14 +35,14 @@ it("goes through all items from a cursor on, and fetches no page before it is ne
   expect(server.calls).toHaveLength(2)
 })
 
-it("takes no input for the whole", async () => {
+test("`items` without an input iterates over everything", async () => {
   await using server = await startCatalogue()
   const seen: Array<string> = []
   for await (const { sku } of createClient({ url: server.url }).products.items()) seen.push(sku)
   expect(seen.join("")).toBe("ABCDEFG")
 })
 
-it("is a stream in the style of Effect, which fails as its pages do", async () => {
+test("in the Effect style, pages and items are streams with the errors of their procedure", async () => {
   await using server = await startCatalogue()
   const { effect } = createClient({ url: server.url })
   const three = effect.products.items({ limit: 2 }).pipe(Stream.take(3), Stream.runCollect)

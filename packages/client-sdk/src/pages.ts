@@ -7,15 +7,15 @@ interface Page {
 
 type FetchPage = (input: object) => Promise<Page>
 
-/** Whether the procedure answers in pages: its input takes a `cursor`. */
+/** Whether the procedure returns pages, which is the case if its input has a `cursor`. */
 export const isPaged = ({ input }: Procedure): boolean =>
   "fields" in input && typeof input.fields === "object" && input.fields !== null && "cursor" in input.fields
 
-/** The names of the two methods beside the procedure's own: `pages` and `items` for `page`. */
+/** The names of a paged procedure's two additional methods: `pages` and `items` for `page`. */
 export const pagedNames = (name: string) =>
   name === "page" ? { pages: "pages", items: "items" } : { pages: `${name}Pages`, items: `${name}Items` }
 
-/** Every page from the input's cursor on. The next one is fetched when the loop asks for it. */
+/** Iterates over the pages from the input's cursor on, fetching each page when the loop reaches it. */
 export async function* pages(
   fetchPage: FetchPage,
   input: object = {}
@@ -28,7 +28,7 @@ export async function* pages(
   }
 }
 
-/** Every item of every page. */
+/** Iterates over the items of all pages. */
 export async function* items(
   fetchPage: FetchPage,
   input: object = {}

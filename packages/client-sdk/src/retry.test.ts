@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { OutOfStock, RequestInProgress, ServiceUnavailable } from "@holdfast/domain"
 import { Effect } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { createClient, RemoteDefect, TransportError } from "./index.ts"
 import { defaultRetryPolicy, delayMs, mayRetry } from "./retry.ts"
 import { failureOf } from "./testing/failure-of.ts"
@@ -14,13 +14,13 @@ const credentials = { email: "ann@example.com", password: "correct horse" }
 
 type Accident = (request: IncomingMessage, response: ServerResponse) => boolean | void
 
-/** Closes the connection before the request was handled. */
+/** Closes the connection before the request is handled. */
 const cutBefore: Accident = (request) => {
   request.socket.destroy()
   return true
 }
 
-/** Lets the request be handled, and closes the connection when half of the answer is written. */
+/** Closes the connection after the request was handled and half of the answer was written. */
 const cutDuring: Accident = (_request, response) => {
   const write = response.write.bind(response) as (chunk: Uint8Array, done: () => void) => boolean
   response.write = ((chunk: Uint8Array) =>
@@ -28,7 +28,7 @@ const cutDuring: Accident = (_request, response) => {
   response.end = () => response
 }
 
-/** Lets the request be handled, and closes the connection instead of answering. */
+/** Closes the connection after the request was handled, instead of answering. */
 const cutAfter: Accident = (_request, response) => {
   response.write = () => {
     response.socket?.destroy()
@@ -44,8 +44,8 @@ const once = (server: WireServer, accident: Accident) =>
 
 const accidents = { cutBefore, cutDuring, cutAfter }
 
-describe.each(Object.entries(accidents))("a connection that breaks: %s", (_name, accident) => {
-  it("a mutation is repeated under its key", async () => {
+describe.each(Object.entries(accidents))("a broken connection: %s", (_name, accident) => {
+  test("a mutation is retried with its key", async () => {
     await using server = await startWireServer({ "orders.create": () => encodedOrder() })
     once(server, accident)
     expect(await clientOf(server).orders.create(orderInput)).toMatchObject({ status: "PENDING" })
@@ -53,14 +53,14 @@ describe.each(Object.entries(accidents))("a connection that breaks: %s", (_name,
     expect(new Set(server.calls.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1)
   })
 
-  it("a query is repeated", async () => {
+  test("a query is retried", async () => {
     await using server = await startWireServer({ "products.bySku": () => encodedProduct("TEA") })
     once(server, accident)
     expect(await clientOf(server).products.bySku({ sku: "TEA" })).toMatchObject({ sku: "TEA" })
     expect(server.requests).toHaveLength(2)
   })
 
-  it("an action is not, because it may have run", async () => {
+  test("an action is not retried, because it may have run", async () => {
     await using server = await startWireServer({ "auth.login": () => encodedSession("a", "r") })
     once(server, accident)
     const error = await failureOf(clientOf(server).auth.login(credentials))
@@ -74,14 +74,14 @@ describe.each(Object.entries(accidents))("a connection that breaks: %s", (_name,
   })
 })
 
-it("an action is repeated when the server never saw it", async () => {
+test("an action is retried if the server has not seen it", async () => {
   const server = await startWireServer()
   await server[Symbol.asyncDispose]()
   const error = await failureOf(clientOf(server).auth.login(credentials))
   expect(error).toMatchObject({ reason: "unreachable", maybeSent: false, attempts: 5 })
 })
 
-it("does not repeat a definitive answer", async () => {
+test("a definitive answer is not retried", async () => {
   await using server = await startWireServer({
     "orders.create": () => {
       throw new OutOfStock({ sku: "TEA", requested: 2, available: 0 })
@@ -91,33 +91,33 @@ it("does not repeat a definitive answer", async () => {
   expect(server.calls).toHaveLength(1)
 })
 
-/** A handler that is busy with an earlier request of the same call for the first `times` requests. */
+/** A handler that reports an earlier request of the same call as in progress for the first `times` requests. */
 const busyFor = (times: number) => () => {
   if (times-- > 0) throw new RequestInProgress({ scope: "order.create", retryAfterMs: 1 })
   return encodedOrder()
 }
 
-it("waits for its own earlier request however often it is told that it is in progress", async () => {
+test("`RequestInProgress` does not use up attempts", async () => {
   await using server = await startWireServer({ "orders.create": busyFor(20) })
   expect(await clientOf(server).orders.create(orderInput)).toMatchObject({ status: "PENDING" })
   expect(server.calls).toHaveLength(21)
 })
 
-it("waits for its own earlier request only as long as the call may take", async () => {
+test("waiting for an earlier request ends at the deadline of the call", async () => {
   await using server = await startWireServer({ "orders.create": busyFor(Infinity) })
   const error = await failureOf(clientOf(server).orders.create(orderInput, { timeoutMs: 200 }))
   expect(error).toMatchObject({ _tag: expect.stringMatching(/^(RequestInProgress|TransportError)$/) })
   expect(server.calls.length).toBeGreaterThan(5)
 })
 
-it("does not wait for its own earlier request when retries are not wanted", async () => {
+test("`RequestInProgress` is reported at once if retries are disabled", async () => {
   await using server = await startWireServer({ "orders.create": busyFor(1) })
   const client = createClient({ url: server.url, token: "t1", retry: false })
   expect(await failureOf(client.orders.create(orderInput))).toMatchObject({ _tag: "RequestInProgress" })
   expect(server.calls).toHaveLength(1)
 })
 
-it("does not repeat anything when told so", async () => {
+test("nothing is retried if retries are disabled", async () => {
   await using server = await startWireServer()
   server.intercept(cutBefore)
   const client = createClient({ url: server.url, token: "t1", retry: false })
@@ -125,7 +125,7 @@ it("does not repeat anything when told so", async () => {
   expect(server.requests).toHaveLength(1)
 })
 
-it("takes a proxy's error page for what it is: passing or not", async () => {
+test("a proxy's error page is retried if its status is temporary, and only then", async () => {
   await using server = await startWireServer({ "orders.create": () => encodedOrder() })
   const page =
     (status: number): Accident =>
@@ -148,7 +148,7 @@ it("takes a proxy's error page for what it is: passing or not", async () => {
 })
 
 describe("the deadline of a call", () => {
-  it("ends a request that gets no answer, and knows its id", async () => {
+  test("ends a request without an answer and reports its id", async () => {
     await using server = await startWireServer({ "orders.create": () => new Promise<never>(() => {}) })
     const error = await failureOf(clientOf(server).orders.create(orderInput, { timeoutMs: 300 }))
     expect(error).toBeInstanceOf(TransportError)
@@ -157,7 +157,7 @@ describe("the deadline of a call", () => {
     expect(error).toHaveProperty("idempotencyKey", server.calls[0]?.idempotencyKey)
   })
 
-  it("covers all retries, each of which has a time of its own", async () => {
+  test("covers all retries, each of which has its own time limit", async () => {
     await using server = await startWireServer({ "orders.create": () => new Promise<never>(() => {}) })
     const client = createClient({
       url: server.url,
@@ -168,7 +168,7 @@ describe("the deadline of a call", () => {
     expect(error).toMatchObject({ reason: "timeout", attempts: 3 })
   })
 
-  it("is each call's own, also of calls that travel together", async () => {
+  test("applies to each call of a batch separately", async () => {
     const { promise: released, resolve: release } = Promise.withResolvers<void>()
     await using server = await startWireServer({
       "products.bySku": async () => {
@@ -185,14 +185,14 @@ describe("the deadline of a call", () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  it("covers the wait for a login", async () => {
+  test("covers the wait for a login", async () => {
     await using server = await startWireServer({ "auth.login": () => new Promise<never>(() => {}) })
     const client = createClient({ url: server.url, auth: credentials, retry: { attemptTimeoutMs: 500 } })
     const error = await failureOf(client.orders.create(orderInput, { timeoutMs: 50 }))
     expect(error).toMatchObject({ _tag: "TransportError", reason: "timeout", maybeSent: false, attempts: 0 })
   })
 
-  it("holds with a fetch that hears no signal", async () => {
+  test("holds with a `fetch` that ignores its signal", async () => {
     const deaf = () => new Promise<never>(() => {})
     const client = createClient({
       url: "http://localhost:1",
@@ -205,7 +205,7 @@ describe("the deadline of a call", () => {
     expect(error).toMatchObject({ reason: "timeout", attempts: 2 })
   })
 
-  it("is not waited for when the server asks to come back after it", async () => {
+  test("is not waited for if the server asks for a retry after it", async () => {
     await using server = await startWireServer({
       "orders.create": () => {
         throw new ServiceUnavailable({ retryAfterMs: 60_000 })
@@ -216,11 +216,11 @@ describe("the deadline of a call", () => {
   })
 })
 
-describe("the policy", () => {
+describe("the retry policy", () => {
   const transportError = (maybeSent: boolean) =>
     new TransportError({ procedure: "auth.login", reason: "connection-lost", maybeSent, retryable: true })
 
-  it("follows the verdict of the server, and repeats actions only when they surely did not run", () => {
+  test("follows the server's verdict and retries actions only if they certainly did not run", () => {
     expect(mayRetry("mutation", transportError(true))).toBe(true)
     expect(mayRetry("query", transportError(true))).toBe(true)
     expect(mayRetry("action", transportError(true))).toBe(false)
@@ -236,7 +236,7 @@ describe("the policy", () => {
     expect(mayRetry("mutation", new RemoteDefect({ ...bug, retryable: true }))).toBe(true)
   })
 
-  it("waits a random part of a time that doubles up to its limit, on top of what the server asked for", async () => {
+  test("waits with full jitter and exponential backoff up to its limit, in addition to what the server asked for", async () => {
     const policy = { ...defaultRetryPolicy, baseDelayMs: 100, maxDelayMs: 1000 }
     const draw = (attempts: number, error: Parameters<typeof delayMs>[2]) =>
       Promise.all(Array.from({ length: 400 }, () => Effect.runPromise(delayMs(policy, attempts, error))))

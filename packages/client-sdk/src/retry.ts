@@ -2,18 +2,19 @@ import type { DomainError, ProcedureKind } from "@holdfast/domain"
 import { Effect, Random } from "effect"
 import { type RemoteDefect, TransportError } from "./errors.ts"
 
-/** How a client repeats what did not get its answer. */
+/** How a client retries failed requests. Durations are in milliseconds. */
 export interface RetryPolicy {
-  /** How many requests of one call may fail; being told that its earlier request is in progress is no failure. */
+  /** How many requests of a call may fail. `RequestInProgress` does not count as a failure. */
   readonly maxAttempts: number
-  /** The first retry comes after a random part of this; every further one doubles it. */
+  /** The upper bound of the first random delay. It doubles with every further retry. */
   readonly baseDelayMs: number
-  /** Never longer than this, unless the server asks for more. */
+  /** The limit of the doubling. The server may still ask for a longer delay. */
   readonly maxDelayMs: number
-  /** How long one request may take before it counts as lost. */
+  /** How long one request may take before it is abandoned. */
   readonly attemptTimeoutMs: number
 }
 
+/** The policy of a client that is given none. */
 export const defaultRetryPolicy: RetryPolicy = {
   maxAttempts: 5,
   baseDelayMs: 100,
@@ -24,24 +25,22 @@ export const defaultRetryPolicy: RetryPolicy = {
 type Failure = DomainError | TransportError | RemoteDefect
 
 /**
- * Whether sending the same request again is safe and may help. The server's own verdict decides where there is one.
- * Where no answer came: a query reads only and a mutation carries its key, but an action must not run twice, so it is
- * repeated only when the server never saw it.
+ * Whether retrying the request is safe and may help. If the server answered, its verdict decides. Without an answer,
+ * queries and mutations (which carry a key) are retried, and actions only if the server has not seen the request.
  */
 export const mayRetry = (kind: ProcedureKind, error: Failure): boolean =>
   error.retryable && !(kind === "action" && error instanceof TransportError && error.maybeSent)
 
 /**
- * Whether a failed request counts against `maxAttempts`. `RequestInProgress` says that an earlier request of this call,
- * whose reply was lost, is at work: its answer is near, and giving up would leave the caller without it. Such waiting
- * is bounded by the call's deadline alone. Who wants no retries is told at once.
+ * Whether a failed request counts against `maxAttempts`. `RequestInProgress` means that an earlier request of this
+ * call is about to be answered, so only the deadline limits the wait for it. Without retries it is reported at once.
  */
 export const spendsAttempt = (maxAttempts: number, error: Failure): boolean =>
   maxAttempts === 1 || error._tag !== "RequestInProgress"
 
 /**
- * How long to wait before the next attempt: exponential with full jitter (Brooker, "Exponential Backoff and Jitter",
- * AWS 2015), on top of what the server asked for, so that callers who were sent away together do not return together.
+ * The delay before the next attempt, in milliseconds: exponential backoff with full jitter (Brooker, "Exponential
+ * Backoff and Jitter", AWS 2015) in addition to what the server asked for. The jitter avoids lockstep.
  */
 export const delayMs = (policy: RetryPolicy, attempts: number, error: Failure): Effect.Effect<number> => {
   const ceiling = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** (attempts - 1))

@@ -1,6 +1,6 @@
 import { type CouponTicket, ServiceUnavailable, TicketNotFound, Unauthenticated } from "@holdfast/domain"
 import { Effect, Stream } from "effect"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { createClient } from "./index.ts"
 import { failureOf } from "./testing/failure-of.ts"
 import { encodedSession, orderId as ticketId } from "./testing/fixtures.ts"
@@ -9,7 +9,7 @@ import { startWireServer, type WireServer } from "./testing/wire-server.ts"
 const quick = { baseDelayMs: 1, maxDelayMs: 5 }
 const clientOf = ({ url }: WireServer) => createClient({ url, token: "t1", retry: quick })
 
-/** A ticket, encoded, told apart by the second in which it was requested. */
+/** An encoded ticket, identified by the second in which it was requested. */
 const ticket = (second: number): typeof CouponTicket.Encoded => ({
   id: ticketId,
   couponId: ticketId,
@@ -28,13 +28,13 @@ const answering = (...seconds: ReadonlyArray<number>) =>
     for (const second of seconds) yield ticket(second)
   }
 
-it("gives every answer, decoded, and ends when the server has said all", async () => {
+test("a subscription yields every decoded answer and ends when the server ends it", async () => {
   await using server = await startWireServer({ "coupons.watchTicket": answering(1, 2, 3) })
   expect(await secondsOf(clientOf(server).coupons.watchTicket({ ticketId }))).toEqual([1, 2, 3])
   expect(server.calls).toMatchObject([{ procedure: "coupons.watchTicket", token: "t1", input: { ticketId } }])
 })
 
-it("gives results in the safe style, the failure as the last one", async () => {
+test("in the safe style a subscription yields results, and a failure as the last one", async () => {
   await using server = await startWireServer({
     "coupons.watchTicket": async function* () {
       yield ticket(1)
@@ -54,7 +54,7 @@ it("gives results in the safe style, the failure as the last one", async () => {
   expect(await failureOf(aborted[Symbol.asyncIterator]().next())).toMatchObject({ message: "too late" })
 })
 
-it("is a stream with the exact errors in the style of Effect", async () => {
+test("in the Effect style a subscription is a stream with the exact errors", async () => {
   await using server = await startWireServer({ "coupons.watchTicket": answering(1, 2) })
   const client = clientOf(server)
   const count = Stream.runCount(client.effect.coupons.watchTicket({ ticketId }))
@@ -68,7 +68,7 @@ it("is a stream with the exact errors in the style of Effect", async () => {
   expect(await Effect.runPromise(handled)).toBe(ticketId)
 })
 
-it("opens a broken connection again, from the last event on", async () => {
+test("a broken connection is reopened after the last event", async () => {
   await using server = await startWireServer()
   const lastEventIds: Array<string | undefined> = []
   server.intercept((request, response) => {
@@ -85,7 +85,7 @@ it("opens a broken connection again, from the last event on", async () => {
   expect(lastEventIds).toEqual([undefined, "e1"])
 })
 
-it("gives up after connections in a row that brought nothing, with the details of the last", async () => {
+test("consecutive connections that deliver nothing end a subscription with the details of the last one", async () => {
   await using server = await startWireServer()
   server.intercept((request) => {
     request.socket.destroy()
@@ -97,7 +97,7 @@ it("gives up after connections in a row that brought nothing, with the details o
   expect(server.requests).toHaveLength(5)
 })
 
-/** Serves connections one after another, each as raw events; one whose text does not end in "return" is cut off. */
+/** Serves one connection after another as raw events. A connection whose text does not end in "return" is cut. */
 const serving = async (connections: ReadonlyArray<string>) => {
   const server = await startWireServer()
   let served = 0
@@ -115,14 +115,14 @@ const END = "event: return\ndata: \n\n"
 const HELD = ": held\n\n"
 const event = (second: number) => `id: e${second}\ndata: ${JSON.stringify(ticket(second))}\n\n`
 
-it("goes on for as long as its connections work, however many end without news", async () => {
+test("a subscription continues as long as its connections work, however many end without an answer", async () => {
   const quiet = `event: connected\ndata: {}\n\nevent: ping\ndata: \n\n`
   const { server } = await serving([event(1), ...Array.from({ length: 20 }, () => quiet), event(2) + END])
   await using _ = server
   expect(await secondsOf(clientOf(server).coupons.watchTicket({ ticketId }))).toEqual([1, 2])
 })
 
-it("gives up when connections in a row are cut off as soon as they stand", async () => {
+test("consecutive connections that are cut right after they open end a subscription", async () => {
   const { server, served } = await serving(Array.from({ length: 20 }, () => `event: connected\ndata: {}\n\n`))
   await using _ = server
   const error = await failureOf(secondsOf(clientOf(server).coupons.watchTicket({ ticketId })))
@@ -130,7 +130,7 @@ it("gives up when connections in a row are cut off as soon as they stand", async
   expect(served()).toBe(5)
 })
 
-it("leaves a connection that has been silent for longer than the server ever is", async () => {
+test("a connection that is silent for longer than the server announces is reopened", async () => {
   const connected = `event: connected\ndata: {"reconnectAfterInactivityMs":50}\n\n`
   const { server, served } = await serving([connected + event(1) + HELD, connected + event(2) + END])
   await using _ = server
@@ -138,14 +138,14 @@ it("leaves a connection that has been silent for longer than the server ever is"
   const seen: Array<number> = []
   for await (const { requestedAt } of client.coupons.watchTicket({ ticketId })) {
     seen.push(requestedAt.getUTCSeconds())
-    // A reader who takes his time is no silence of the server.
+    // A slow reader does not count as silence of the server.
     if (seen.length === 1) await new Promise((resolve) => setTimeout(resolve, 150))
     expect(served()).toBe(seen.length)
   }
   expect(seen).toEqual([1, 2])
 })
 
-it("tells the hooks of every connection", async () => {
+test("the hooks are called for every connection", async () => {
   const { server } = await serving([event(1), event(2) + END])
   await using _ = server
   const told: Array<unknown> = []
@@ -165,7 +165,7 @@ it("tells the hooks of every connection", async () => {
   ])
 })
 
-it("asks again after an error that the server calls retryable, and ends with one that it does not", async () => {
+test("a retryable error reopens a subscription, and a definitive one ends it", async () => {
   let times = 0
   await using server = await startWireServer({
     "coupons.watchTicket": async function* () {
@@ -184,7 +184,7 @@ it("asks again after an error that the server calls retryable, and ends with one
   expect(seen).toEqual([1, 2])
 })
 
-it("refreshes its token once", async () => {
+test("a rejected token is refreshed once", async () => {
   await using server = await startWireServer({
     "auth.login": () => encodedSession("old", "r1"),
     "auth.refresh": () => encodedSession("new", "r2"),
@@ -200,7 +200,7 @@ it("refreshes its token once", async () => {
   expect(await secondsOf(client.coupons.watchTicket({ ticketId }))).toEqual([4])
 })
 
-/** A subscription that has one answer and then nothing, and a promise of its end on the server. */
+/** A subscription with one answer and then silence, and a promise that resolves when the server cancels it. */
 const startSilent = async () => {
   const { promise: cancelled, resolve: cancel } = Promise.withResolvers<void>()
   const server = await startWireServer({
@@ -213,14 +213,14 @@ const startSilent = async () => {
   return { server, cancelled }
 }
 
-it("ends the server's work when its loop is left", async () => {
+test("leaving the loop cancels the server's work", async () => {
   const { cancelled, server } = await startSilent()
   await using _ = server
   for await (const { id } of clientOf(server).coupons.watchTicket({ ticketId })) if (id === ticketId) break
   await cancelled
 })
 
-it("ends with the reason of its signal", async () => {
+test("aborting the signal rejects with its reason and cancels the server's work", async () => {
   const { cancelled, server } = await startSilent()
   await using _ = server
   const controller = new AbortController()
@@ -235,7 +235,7 @@ it("ends with the reason of its signal", async () => {
   await cancelled
 })
 
-it("takes back a connection on which nothing begins in time", async () => {
+test("a connection that delivers nothing in time is closed", async () => {
   await using server = await startWireServer()
   const closed: Array<Promise<void>> = []
   server.intercept((request) => {
@@ -250,7 +250,7 @@ it("takes back a connection on which nothing begins in time", async () => {
   await Promise.all(closed)
 })
 
-it("ends the server's work when its stream is interrupted", async () => {
+test("interrupting the stream cancels the server's work", async () => {
   const { cancelled, server } = await startSilent()
   await using _ = server
   const stream = clientOf(server).effect.coupons.watchTicket({ ticketId })

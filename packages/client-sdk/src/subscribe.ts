@@ -6,8 +6,8 @@ import type { Failure, InvokeDependencies } from "./invoke.ts"
 import type { Operation } from "./operation.ts"
 import { delayMs, mayRetry } from "./retry.ts"
 
-/** Runs a subscription: its answers one by one, over as many connections as it takes. */
-export type Subscribe = (
+/** Runs a subscription and yields its answers, reconnecting as often as necessary. */
+type Subscribe = (
   operation: Operation,
   input: unknown,
   signal: AbortSignal,
@@ -15,9 +15,9 @@ export type Subscribe = (
 ) => AsyncGenerator<unknown, void, undefined>
 
 /**
- * A subscription that outlives its connections: one that breaks is opened again after a while, from the last event on,
- * until the server has nothing more to say. `maxAttempts` in a row without a sign of life end it with the last error; a
- * definitive error ends it at once. The generator throws errors that are reported already.
+ * Creates the function that runs subscriptions. A broken connection is reopened after the last received event until the
+ * server ends the subscription. `maxAttempts` consecutive connections without an event end it with the last error, and
+ * a definitive error ends it at once. The generator throws reported errors.
  */
 export const makeSubscribe = (dependencies: InvokeDependencies): Subscribe =>
   async function* (operation, input, signal, tokens) {
@@ -65,12 +65,12 @@ interface SubscriptionState {
   requestId: string | undefined
   lastEventId: string | undefined
   connections: number
-  /** Connections in a row that brought nothing. */
+  /** Consecutive connections that delivered nothing. */
   failures: number
   renewed: boolean
 }
 
-/** The answers of one connection; returns the error that ended it, if one did. */
+/** Yields the answers of one connection and returns the error that ended it, if any. */
 async function* connection(
   { onRequest, onResponse, retry, transport }: InvokeDependencies,
   operation: Operation,

@@ -3,41 +3,41 @@ import type { Effect, Stream } from "effect"
 import type { RemoteDefect, Reported, TransportError } from "./errors.ts"
 import type { ResponseEvent } from "./hooks.ts"
 
-/** What a call may be told. */
+/** The options of a call in the Effect API. */
 export interface EffectCallOptions {
-  /** How long the whole call may take, its retries included. */
+  /** How long the whole call may take, including retries. */
   readonly timeoutMs?: number
-  /** How many requests of the call may fail; 1: no retries. */
+  /** How many requests of the call may fail; 1 disables retries. */
   readonly maxAttempts?: number
-  /** More headers, over those of the client. A query that has some travels in a request of its own. */
+  /** Additional headers, which override the client's. A query with headers of its own is not batched. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Told of every request of this call, as the client's `onResponse` is: its id, duration and error. Must not throw. */
+  /** Called after every request of this call, like the client's `onResponse`. Must not throw. */
   readonly onResponse?: (event: ResponseEvent) => void
 }
 
-/** What a call of the Promise API may be told. */
+/** The options of a call in the Promise API. */
 export interface CallOptions extends EffectCallOptions {
-  /** Aborting it cancels the request and the server's work; the call rejects with the signal's reason. */
+  /** Aborting the signal cancels the request and the server's work; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
-/** What makes a mutation happen once: the client makes a key for every call, unless it is given one. */
+/** The idempotency key of a mutation. By default the client generates one per call. */
 export interface IdempotencyOption {
-  /** 1 to 255 visible characters. The same key again gets the same answer, also from another process or a day later. */
+  /** 1 to 255 visible ASCII characters. Reusing the key returns the same answer, even from another process or a day later. */
   readonly idempotencyKey?: string
 }
 
-/** Every way in which a call of the procedure may fail: its declared errors, no answer, an undeclared answer. */
+/** Every error of a call: the declared errors, no answer, or an undeclared answer. */
 export type FailureOf<P extends Procedure> = Reported<ErrorOf<P> | TransportError | RemoteDefect>
 
-/** An answer as a value. */
+/** The outcome of a call as a value. */
 export type Result<A, E> =
   | { readonly ok: true; readonly value: A }
   | { readonly ok: false; readonly error: E }
 
 type OptionsOf<P extends Procedure, Base> = P["kind"] extends "mutation" ? Base & IdempotencyOption : Base
 
-/** An empty input takes no fields, so that options never land in its place. */
+/** An empty input accepts no fields, so that options cannot be passed in its place by mistake. */
 type GivenInput<P extends Procedure> = keyof InputOf<P> extends never ? Record<string, never> : InputOf<P>
 
 type Arguments<P extends Procedure, Options> =
@@ -45,34 +45,38 @@ type Arguments<P extends Procedure, Options> =
     ? [input?: GivenInput<P>, options?: OptionsOf<P, Options>]
     : [input: GivenInput<P>, options?: OptionsOf<P, Options>]
 
+/** A procedure as a method of the Promise API. */
 export type PromiseMethod<P extends Procedure> = (...args: Arguments<P, CallOptions>) => Promise<OutputOf<P>>
 
+/** A procedure as a method of the safe API. */
 export type SafeMethod<P extends Procedure> = (
   ...args: Arguments<P, CallOptions>
 ) => Promise<Result<OutputOf<P>, FailureOf<P>>>
 
+/** A procedure as a method of the Effect API. */
 export type EffectMethod<P extends Procedure> = (
   ...args: Arguments<P, EffectCallOptions>
 ) => Effect.Effect<OutputOf<P>, FailureOf<P>>
 
-/** What a subscription may be told: it lasts until it ends, so there is no deadline. */
+/** The options of a subscription. It has no deadline. */
 export type SubscriptionOptions = Pick<CallOptions, "signal">
 
-/** Ends when the server has nothing more to say; leaving the loop ends the server's work. */
+/** A subscription in the Promise API. It ends when its result is final; leaving the loop cancels the server's work. */
 export type SubscriptionMethod<P extends Procedure> = (
   ...args: Arguments<P, SubscriptionOptions>
 ) => AsyncIterable<OutputOf<P>>
 
-/** A failure is the last result. */
+/** A subscription in the safe API. A failure is the last result. */
 export type SafeSubscriptionMethod<P extends Procedure> = (
   ...args: Arguments<P, SubscriptionOptions>
 ) => AsyncIterable<Result<OutputOf<P>, FailureOf<P>>>
 
+/** A subscription in the Effect API. */
 export type StreamMethod<P extends Procedure> = (
   ...args: Arguments<P, object>
 ) => Stream.Stream<OutputOf<P>, FailureOf<P>>
 
-/** The item of a procedure that answers in pages; `never` for any other. */
+/** The item type of a paged procedure; `never` for any other. */
 type ItemOf<P extends Procedure> = "cursor" extends keyof InputOf<P>
   ? "nextCursor" extends keyof OutputOf<P>
     ? OutputOf<P> extends { readonly items: ReadonlyArray<infer Item> }
@@ -86,7 +90,7 @@ type PagedNames<G> = {
 }[keyof G] &
   string
 
-/** `page` becomes `pages` and `items`; any other name, `history` for instance, `historyPages` and `historyItems`. */
+/** `page` becomes `pages` and `items`; another name such as `history` becomes `historyPages` and `historyItems`. */
 type PagesName<N extends string> = N extends "page" ? "pages" : `${N}Pages`
 type ItemsName<N extends string> = N extends "page" ? "items" : `${N}Items`
 
@@ -110,31 +114,31 @@ type PageMethods<G extends Contract[string]> = {
   ) => AsyncIterable<ItemOf<G[N]>>
 }
 
-/** The procedures that answer once. */
+/** The names of the procedures that answer once. */
 type CallNames<G extends Contract[string]> = {
   [N in keyof G]: G[N]["kind"] extends "subscription" ? never : N
 }[keyof G]
 
-/** The procedures that answer again and again. */
+/** The names of the subscriptions. */
 type SubscriptionNames<G extends Contract[string]> = {
   [N in keyof G]: G[N]["kind"] extends "subscription" ? N : never
 }[keyof G]
 
-/** Resolves with the output, rejects with the declared class, `TransportError` or `RemoteDefect`. */
+/** Methods that resolve with the output and reject with a declared error, `TransportError` or `RemoteDefect`. */
 export type PromiseApi<C extends Contract> = {
   readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: PromiseMethod<C[G][N]> } & PageMethods<C[G]> & {
       readonly [N in SubscriptionNames<C[G]>]: SubscriptionMethod<C[G][N]>
     }
 }
 
-/** Resolves with a {@link Result}. Rejects only when its own signal is aborted. */
+/** Methods that resolve with a {@link Result} and reject only when their signal is aborted. */
 export type SafeApi<C extends Contract> = {
   readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: SafeMethod<C[G][N]> } & {
     readonly [N in SubscriptionNames<C[G]>]: SafeSubscriptionMethod<C[G][N]>
   }
 }
 
-/** Effects with the exact errors of their procedure. Interrupting one cancels the request and the server's work. */
+/** Methods that return Effects with the procedure's exact errors. Interruption cancels the request and the server's work. */
 export type EffectApi<C extends Contract> = {
   readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: EffectMethod<C[G][N]> } & PageStreams<C[G]> & {
       readonly [N in SubscriptionNames<C[G]>]: StreamMethod<C[G][N]>
@@ -168,7 +172,7 @@ export type Outputs = {
   }
 }
 
-/** The failures of every procedure, as unions to switch over by `_tag`. */
+/** The failures of every procedure, as unions that are discriminated by `_tag`. */
 export type Failures = {
   readonly [G in keyof HoldfastContract]: {
     readonly [N in keyof HoldfastContract[G]]: HoldfastContract[G][N] extends Procedure
@@ -177,5 +181,5 @@ export type Failures = {
   }
 }
 
-/** Everything that a call of Holdfast's client may reject with, save the reason of its own signal. */
+/** Everything that a call of the client may reject with, except the reason of its own signal. */
 export type HoldfastError = { [G in keyof Failures]: Failures[G][keyof Failures[G]] }[keyof Failures]

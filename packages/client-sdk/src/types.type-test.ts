@@ -1,4 +1,4 @@
-// Compiled, never run: each line states what the client's types promise, or that a mistake does not compile.
+// Compiled but never run: each line asserts what the client's types guarantee, or that a mistake does not compile.
 import {
   type Contract,
   type HoldfastContract,
@@ -34,11 +34,11 @@ import type {
 
 declare const client: Client
 
-// Identical, not merely assignable both ways: `any` would be.
+// Identical types, not merely mutually assignable ones, because `any` is assignable to everything.
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the compiler compares the two signatures
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
-// ---- every procedure has its method, in every style
+// ---- every procedure has its method in every style
 type Method<Api, G, N> = G extends keyof Api ? (N extends keyof Api[G] ? Api[G][N] : never) : never
 type Has<Api, G, N, Wanted> = Same<Method<Api, G, N>, Wanted>
 
@@ -74,7 +74,7 @@ void (true satisfies Same<Missing<HoldfastContract, Client>, never>)
 void (true satisfies Same<Missing<GrownContract, Client>, "orders.planted" | "orders.watched">)
 void (true satisfies Same<Missing<GrownContract, ClientOf<GrownContract>>, never>)
 
-// ---- inputs are plain, outputs are decoded
+// ---- inputs are encoded, outputs are decoded
 void (true satisfies Same<Awaited<ReturnType<Client["orders"]["create"]>>, Order>)
 void (true satisfies Same<Order["createdAt"], Date>)
 void (true satisfies Same<
@@ -84,10 +84,10 @@ void (true satisfies Same<
 void client.orders.create({ lines: [{ sku: "TEA", quantity: 1 }] })
 // @ts-expect-error a quantity is a number
 void client.orders.create({ lines: [{ sku: "TEA", quantity: "1" }] })
-// @ts-expect-error the input is needed
+// @ts-expect-error the input is required
 void client.orders.create()
 
-// ---- options: a key for mutations, and never in the place of the input
+// ---- options: mutations take a key, and options cannot take the place of the input
 void client.orders.create({ lines: [] }, { idempotencyKey: "k", signal: AbortSignal.abort(), timeoutMs: 1 })
 // @ts-expect-error a query takes no idempotency key
 void client.orders.get({ orderId: "x" }, { idempotencyKey: "k" })
@@ -95,12 +95,12 @@ void client.auth.me()
 void client.auth.me({}, { timeoutMs: 5 })
 // @ts-expect-error these are options, not an input
 void client.auth.me({ timeoutMs: 5 })
-// @ts-expect-error an effect is interrupted, it takes no signal
+// @ts-expect-error an effect is interrupted instead of taking a signal
 void client.effect.auth.me({}, { signal: AbortSignal.abort() })
 void client.auth.me({}, { headers: { "accept-language": "de" }, maxAttempts: 1 })
 void client.auth.me({}, { onResponse: ({ durationMs, requestId }) => void [durationMs, requestId] })
 
-// ---- errors: exactly the declared ones, and the two of the client
+// ---- errors: exactly the declared ones and the two of the client
 type BalanceFailure =
   | Reported<Unauthenticated>
   | Reported<InvalidInput>
@@ -118,10 +118,10 @@ void creating.pipe(
     return Effect.void
   })
 )
-// @ts-expect-error a balance cannot be out of stock
+// @ts-expect-error `points.balance` does not declare OutOfStock
 void balance.pipe(Effect.catchTag("OutOfStock", () => Effect.void))
 
-// ---- results and rejections are told apart by their tags
+// ---- results and rejections are discriminated by their tags
 const examine = async () => {
   const result = await client.safe.orders.create({ lines: [] })
   if (result.ok) void (true satisfies Same<typeof result.value, Order>)
@@ -137,7 +137,7 @@ const examine = async () => {
 }
 void examine
 
-// ---- subscriptions answer again and again: a loop, or a stream
+// ---- subscriptions are async iterables or streams
 const tickets = client.coupons.watchTicket({ ticketId: "x" })
 void (true satisfies Same<typeof tickets, AsyncIterable<CouponsWatchTicketOutput>>)
 const ticketStream = client.effect.coupons.watchTicket({ ticketId: "x" })
@@ -151,12 +151,12 @@ void (true satisfies Same<
   AsyncIterable<Result<CouponsWatchTicketOutput, CouponsWatchTicketFailure>>
 >)
 
-// ---- pages, for the procedures that have some
+// ---- only paged procedures have `pages` and `items`
 const pages = client.products.pages({ limit: 2 })
 void (true satisfies Same<typeof pages, AsyncIterable<ProductsPageOutput>>)
 const items = client.orders.items()
 void (true satisfies Same<typeof items, AsyncIterable<Order>>)
 const streamed = client.effect.orders.items()
 void (true satisfies Same<typeof streamed, Stream.Stream<Order, OrdersPageFailure>>)
-// @ts-expect-error there is one balance, no pages of it
+// @ts-expect-error a balance is not paged
 void client.points.pages

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { OrderId, Sku, UserId } from "./index.ts"
 import {
   CouponIssueLock,
@@ -15,7 +15,7 @@ const orderId = OrderId.make("01890a5d-ac96-774b-bcce-b302099a8058")
 const line = (sku: string, quantity: number) => ({ sku: Sku.make(sku), quantity })
 
 describe("the shop's lock scopes", () => {
-  it("keep the keys that other clients of the same Redis use", () => {
+  test("keep the keys that other clients of the same Redis use", () => {
     expect(RegisterLock.key("ann@example.com")).toBe("register:ann@example.com")
     expect(CouponIssueLock.key(userId)).toBe(`coupon:issue:user:${userId}`)
     expect(OrderCreateLock.key({ userId, lines: [line("tea", 2)] })).toBe(`order:create:${userId}:tea:2`)
@@ -23,17 +23,17 @@ describe("the shop's lock scopes", () => {
     expect(PointsChargeLock.key(userId)).toBe(`points:charge:${userId}`)
   })
 
-  it("give one key to one e-mail address, however it is written", () => {
+  test("map every spelling of an e-mail address to the same key", () => {
     expect(RegisterLock.key(" Ann@Example.COM ")).toBe(RegisterLock.key("ann@example.com"))
   })
 
-  it("give one key to one basket, whatever the order and the split of its lines", () => {
+  test("map orders of the same goods to the same key, however their lines are ordered or split", () => {
     const key = OrderCreateLock.key({ userId, lines: [line("tea", 3), line("cup", 1)] })
     expect(OrderCreateLock.key({ userId, lines: [line("cup", 1), line("tea", 1), line("tea", 2)] })).toBe(key)
     expect(key).toBe(`order:create:${userId}:cup:1,tea:3`)
   })
 
-  it("wait in line where the policy says so, and nowhere else", () => {
+  test("queue in the pessimistic scopes only", () => {
     const modes = Object.fromEntries(Object.values(commerceLocks.scopes).map((s) => [s.name, s.policy.mode]))
     expect(modes).toEqual({
       register: "optimistic",
@@ -44,37 +44,37 @@ describe("the shop's lock scopes", () => {
     })
   })
 
-  // Guarantees: who asks again for what a dead process was doing gets through within 5 seconds.
-  it("end soon after their process died, and while the next one in line still waits", () => {
+  // Guarantees: a retry of a crashed process's request gets the lock within 5 seconds.
+  test("expire within 4 seconds of a crash, while the next waiter is still queued", () => {
     for (const { policy } of Object.values(commerceLocks.scopes)) {
       expect(policy.leaseMs).toBeLessThanOrEqual(4_000)
       if (policy.mode === "pessimistic") expect(policy.waitMs).toBeGreaterThan(policy.leaseMs)
     }
   })
 
-  it("are ranked in the order of their definition", () => {
+  test("are ranked in the order of their definition", () => {
     expect(commerceLocks.names.map((name) => commerceLocks.scopes[name].rank)).toEqual([0, 1, 2, 3, 4])
   })
 })
 
-describe("an order of one's own", () => {
+describe("a custom lock order", () => {
   const scope = <const Name extends string>(name: Name, prefix: string) =>
     lockScope({ name, prefix, subject: (id: number) => String(id), mode: "pessimistic" })
 
-  it("can be built on another's", () => {
+  test("can extend another order", () => {
     const { names, scopes } = defineLockOrder([scope("report", "report:"), ...commerceLocks.definitions])
     expect(names).toEqual(["report", ...commerceLocks.names])
     expect(scopes.register.rank).toBe(1)
     expect(scopes.report.key(7)).toBe("report:7")
   })
 
-  it("refuses names and keys that could be mistaken for one another", () => {
+  test("rejects names and keys that could be confused", () => {
     expect(() => defineLockOrder([scope("a", "a:"), scope("a", "b:")])).toThrow("two locks are named 'a'")
     expect(() => defineLockOrder([scope("a", "a:"), scope("b", "a:b:")])).toThrow("can be mistaken")
     expect(() => defineLockOrder([scope("a", "")])).toThrow("empty prefix")
   })
 
-  it("refuses policies that make no sense", () => {
+  test("rejects invalid policies", () => {
     const define = (policy: object) => () => defineLockOrder([{ ...scope("a", "a:"), ...policy }])
     expect(define({ leaseMs: 10 })).toThrow("lease of 10 ms")
     expect(define({ waitMs: -1 })).toThrow("wait of -1 ms")

@@ -1,28 +1,26 @@
-import type { OrderId, UserId } from "./ids.ts"
-import { itemKeys, type OrderLine } from "./order-lines.ts"
+import type { OrderId, UserId } from "./kernel/ids.ts"
+import { normaliseEmail } from "./kernel/text.ts"
 import { defineLockOrder, lockScope } from "./locks/order.ts"
-
-/** Two spellings of one e-mail address must meet at one key. */
-const normalised = (email: string): string => email.normalize("NFKC").trim().toLowerCase()
+import { itemKeys, type OrderLine } from "./orders.ts"
 
 /**
- * A process that dies leaves its locks behind for this long, and whoever sends its request again waits for them: an
- * answer after 5 seconds is the promise. They are renewed while they are used, so it says nothing about the use cases.
+ * How long a crashed process keeps others waiting: a retry must get its answer within 5 seconds. A live holder renews
+ * its lease, so this value does not limit how long a use case may take.
  */
 const leaseMs = 4_000
 
 /**
- * The locks of the shop, outermost first. Where a unique key or a row lock decides anyway, nothing is needed in their
- * place while Redis is away; elsewhere the database's named locks step in.
+ * The shop's locks, outermost first. While Redis is unavailable, a scope whose effect a unique key or a row lock guards
+ * proceeds without a lock; the others use named locks of the database.
  */
 export const commerceLocks = defineLockOrder([
   lockScope({
     name: "register",
     prefix: "register:",
-    subject: normalised,
+    subject: normaliseEmail,
     mode: "optimistic",
     leaseMs,
-    fallback: "proceed" // the unique e-mail decides
+    fallback: "proceed" // guarded by the unique e-mail
   }),
   lockScope({
     name: "coupon.issue",
@@ -30,7 +28,7 @@ export const commerceLocks = defineLockOrder([
     subject: (userId: UserId) => userId,
     mode: "pessimistic",
     leaseMs,
-    fallback: "proceed" // the locked coupon row and (coupon, user) decide
+    fallback: "proceed" // guarded by the locked row of the campaign and the unique (coupon, user)
   }),
   lockScope({
     name: "order.create",
@@ -39,7 +37,7 @@ export const commerceLocks = defineLockOrder([
       `${userId}:${itemKeys(lines)}`,
     mode: "optimistic",
     leaseMs,
-    fenced: true // no unique key says that two equal baskets are one order
+    fenced: true // no unique key rejects a second order of the same goods
   }),
   lockScope({
     name: "payment.process",
@@ -47,7 +45,7 @@ export const commerceLocks = defineLockOrder([
     subject: (orderId: OrderId) => orderId,
     mode: "optimistic",
     leaseMs,
-    fallback: "proceed" // payments are unique by order
+    fallback: "proceed" // guarded by the unique order of a payment
   }),
   lockScope({
     name: "points.charge",
@@ -58,13 +56,13 @@ export const commerceLocks = defineLockOrder([
   })
 ])
 
-/** One sign-up of an e-mail address at a time: `register:{email}`. */
+/** Serialises the registrations of one e-mail address: `register:{email}`. */
 export const RegisterLock = commerceLocks.scopes.register
-/** A user's coupons, one at a time: `coupon:issue:user:{userId}`. */
+/** Serialises the issuing of user coupons to one user: `coupon:issue:user:{userId}`. */
 export const CouponIssueLock = commerceLocks.scopes["coupon.issue"]
-/** One order of the same goods by the same user at a time: `order:create:{userId}:{itemKeys}`. */
+/** Serialises the orders of the same goods by one user: `order:create:{userId}:{itemKeys}`. */
 export const OrderCreateLock = commerceLocks.scopes["order.create"]
-/** One payment of an order at a time: `payment:process:{orderId}`. */
+/** Serialises the payments of one order: `payment:process:{orderId}`. */
 export const PaymentProcessLock = commerceLocks.scopes["payment.process"]
-/** A user's charges of points, one after another: `points:charge:{userId}`. */
+/** Serialises the top-ups of one user's points: `points:charge:{userId}`. */
 export const PointsChargeLock = commerceLocks.scopes["points.charge"]

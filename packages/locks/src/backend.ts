@@ -1,100 +1,109 @@
 import { Data, type Effect } from "effect"
+import type { RedisUnavailable } from "./redis/breaker.ts"
 
 /** What a caller asks a backend for: one key, once. */
 export interface LockRequest {
   readonly scope: string
   readonly key: string
   readonly leaseMs: number
-  /** How many may hold the key at once; 1 but for semaphores. */
+  /** How many callers may hold the key at once: 1 except for semaphores. */
   readonly permits: number
-  /** Until when to stand in line, on the clock of `performance.now()`. `undefined`: do not wait at all. */
+  /** How long to wait, as a moment on the clock of `performance.now()`. `undefined`: do not wait. */
   readonly waitUntilMs: number | undefined
 }
 
-/** Gives back the interruptibility of the caller to the parts of an acquisition that may be interrupted. */
+/** Restores the caller's interruptibility for the parts of an acquisition that may be interrupted. */
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /** A lease on one key. It ends by itself at `endsAtMs` unless it is renewed. */
 export interface Lease {
   readonly key: string
-  /** Who holds it, as others see it. */
+  /** The holder's identifier, as others see it. */
   readonly holder: string
-  /** Rises from holder to holder. `undefined` where the store cannot mint one: the database then does. */
+  /** Rises from holder to holder. `undefined` where the store cannot mint tokens: the database then does. */
   readonly token: number | undefined
   /**
    * The earliest moment at which the lease can end, on the clock of `performance.now()`. It counts from *before* the
-   * command was sent, so the store's own lease ends later, never earlier. Moves when the lease is renewed.
+   * command was sent, so the store's own lease never ends earlier. Moves when the lease is renewed.
    */
   readonly endsAtMs: () => number
-  /** Starts the lease anew. `lost`: the key is not ours any more. */
-  readonly renew: Effect.Effect<"renewed" | "lost", StoreAway>
-  /** Gives the key to the next in line. Never waits for long: a store that does not answer is asked in vain. */
+  /** Starts the lease anew. `lost`: the holder does not have the key any more. */
+  readonly renew: Effect.Effect<"renewed" | "lost", StoreUnavailable>
+  /** Releases the key and hands it to the next waiter. Returns promptly even when the store does not answer. */
   readonly release: Effect.Effect<ReleaseOutcome>
 }
 
-/** How a lock ended: its holder still had it, and who has it now. */
+/** The holder still had the lock when it released it. */
 export interface Released {
   readonly _tag: "Released"
-  /** Whether somebody in line owns it now. */
+  /** Whether a waiter owns the lock now. */
   readonly handedOver: boolean
 }
 
-/** How a lock ended: the holder had been in it for longer than its lease, or cannot know. */
+/** The holder no longer had the lock when it released it, or cannot know. */
 export interface Overrun {
   readonly _tag: "Overrun"
-  /** `vanished`: nobody has the key; `taken`: another has it; `unconfirmed`: the store did not answer. */
+  /** `vanished`: the key is gone; `taken`: it has another holder; `unconfirmed`: the store did not answer. */
   readonly reason: "vanished" | "taken" | "unconfirmed"
 }
 
+/** How a lock ended. */
 export type ReleaseOutcome = Released | Overrun
 
-/** Somebody else has the key, and the request does not wait. */
+/** The key has another holder, and the request does not wait. */
 export class LockBusy extends Data.TaggedError("LockBusy")<{
   readonly holder: string | null
   readonly leaseLeftMs: number
 }> {}
 
-/** The time in line is up. */
-export class NotInTime extends Data.TaggedError("NotInTime")<{
+/** The key did not become free in time. */
+export class LockWaitTimeout extends Data.TaggedError("LockWaitTimeout")<{
   readonly holder: string | null
   readonly placeInLine: number | null
 }> {}
 
-/** The store of the locks cannot be reached, or cannot serve this call. */
-export class StoreAway extends Data.TaggedError("StoreAway")<{
-  /** `false`: it answers, but with an error that concerns this call alone. */
-  readonly everywhere: boolean
+/** The database does not answer, or has no connection left for a named lock. */
+export class NamedLocksUnavailable extends Data.TaggedError("NamedLocksUnavailable")<{
   readonly cause: unknown
 }> {}
 
-/** One lock that somebody holds. */
+/** The store of a backend cannot serve the call. */
+export type StoreUnavailable = RedisUnavailable | NamedLocksUnavailable
+
+/** Why a backend did not give a lease. */
+export type AcquireRefusal = LockBusy | LockWaitTimeout | StoreUnavailable
+
+/** One lock that is held. */
 export interface LockInfo {
-  /** The scope whose prefix the key has; null: a key of another program. */
+  /** The scope whose prefix the key has; null: the key belongs to another program. */
   readonly scope: string | null
   readonly key: string
   readonly holder: string
   /** Null when a plain redis-semaphore client holds the key. */
   readonly token: number | null
-  /** For how long it has been held; null when that is not known. */
+  /** How long it has been held; null: unknown. */
   readonly ageMs: number | null
-  /** Until its lease ends; null: never. */
+  /** When its lease ends; null: never. */
   readonly leaseLeftMs: number | null
-  /** Who is in line, the next first. */
+  /** The identifiers of the waiters, the next one first. */
   readonly queue: ReadonlyArray<string>
 }
 
 /**
- * A way to hold keys: the queue in Redis, a quorum of Redis servers, a named lock of the database.
+ * A way to hold keys: a queue in Redis, a quorum of Redis servers, named locks of the database.
  *
  * `acquire` is called where interruption is masked, and restores it only where an interrupt leaves nothing behind.
  */
 export interface LockBackend {
-  readonly acquire: (
-    request: LockRequest,
-    restore: Restore
-  ) => Effect.Effect<Lease, LockBusy | NotInTime | StoreAway>
-  /** Whether the store answers. */
-  readonly ping: Effect.Effect<void, StoreAway>
+  readonly acquire: (request: LockRequest, restore: Restore) => Effect.Effect<Lease, AcquireRefusal>
+  /** Whether the store answers, as far as this process knows. While it does not, `acquire` fails at once. */
+  readonly isUp: () => boolean
   /** The held locks, at most `limit` of them. `scope` is left null. */
-  readonly list: (limit: number) => Effect.Effect<ReadonlyArray<LockInfo>, StoreAway>
+  readonly list: (limit: number) => Effect.Effect<ReadonlyArray<LockInfo>, StoreUnavailable>
+}
+
+/** The settings that all backends have. */
+export interface BackendOptions {
+  /** A command without an answer for this long means that the store is away. */
+  readonly answerWithinMs?: number
 }

@@ -1,12 +1,12 @@
 import { LockTimeout, type LockScope, RequestInProgress, ServiceUnavailable } from "@holdfast/domain/locks"
 import { Effect } from "effect"
-import type { Availability } from "./redis/breaker.ts"
 import type {
+  AcquireRefusal,
   Lease,
   LockBackend,
   LockBusy,
   LockRequest,
-  NotInTime,
+  LockWaitTimeout,
   ReleaseOutcome,
   Restore
 } from "./backend.ts"
@@ -14,7 +14,7 @@ import { type LockMetrics, metricsOf } from "./metrics.ts"
 
 export type AcquireFailure = LockTimeout | RequestInProgress | ServiceUnavailable
 
-/** Takes and gives back leases: by the store while it is there, else by what the scope falls back to. */
+/** Acquires and releases leases: in the store while it answers, else by the fallback of the scope. */
 export interface LockEngine {
   readonly acquire: (
     scope: LockScope,
@@ -25,59 +25,55 @@ export interface LockEngine {
   readonly release: (scope: LockScope, lease: Lease, acquiredAtMs: number) => Effect.Effect<ReleaseOutcome>
 }
 
-/** What a caller is told to wait when a store is away. */
-const AWAY_RETRY_AFTER_MS = 250
+/** The answer to a caller whose store is away. */
+export const storeAway = () => new ServiceUnavailable({ retryAfterMs: 250 })
 
-/** What a caller is told to wait when an earlier request is in progress: what one takes, with a little to spare. */
+/** When to come back while an earlier request is in progress: the time of a usual request, with a margin. */
 const BUSY_RETRY_AFTER_MS = 100
 
 export interface LockEngineParts {
-  readonly backend: LockBackend
-  /** The counting semaphores' backend; scopes with more than one permit need it. */
+  readonly mutexes: LockBackend
+  /** The backend of counting semaphores; scopes with more than one permit need it. */
   readonly semaphores: LockBackend | undefined
   /** The named locks of the database; scopes that fall back to them need it. */
   readonly namedLocks: LockBackend | undefined
-  readonly availability: Availability
 }
 
-export const makeLockEngine = ({
-  availability,
-  backend,
-  namedLocks,
-  semaphores
-}: LockEngineParts): LockEngine => {
+export const makeLockEngine = ({ mutexes, namedLocks, semaphores }: LockEngineParts): LockEngine => {
   const acquire: LockEngine["acquire"] = (scope, key, waitUntilMs, restore) => {
     const { leaseMs, permits } = scope.policy
     const request: LockRequest = { scope: scope.name, key, leaseMs, permits, waitUntilMs }
     const metrics = metricsOf(scope.name)
     const startedAtMs = performance.now()
-    const store = permits > 1 ? semaphores : backend
-    const fallBack = () => withoutStore(scope, request, metrics, restore)
+    const store = permits > 1 ? semaphores : mutexes
+    const fallback = () => acquireWithoutStore(scope, request, metrics, restore)
     const attempt =
-      store === undefined || !availability.isUp()
-        ? fallBack()
-        : store
-            .acquire(request, restore)
-            .pipe(
-              Effect.catch((failure) =>
-                failure._tag === "StoreAway"
-                  ? Effect.andThen(availability.report(failure), fallBack())
-                  : Effect.fail(failure)
-              )
-            )
-    return metrics.waiting(Effect.mapError(attempt, (failure) => refusal(request, startedAtMs, failure)))
+      store === undefined || !store.isUp()
+        ? fallback()
+        : Effect.catchTags(store.acquire(request, restore), {
+            RedisUnavailable: (error) =>
+              error.everywhere
+                ? fallback()
+                : Effect.andThen(
+                    Effect.logWarning("locks: Redis refused a command", error.message),
+                    fallback
+                  ),
+            NamedLocksUnavailable: fallback
+          })
+    return metrics.waiting(Effect.mapError(attempt, (refusal) => failureOf(request, startedAtMs, refusal)))
   }
 
-  /** Redis is away: the database decides, later than Redis would have, but the same. */
-  const withoutStore = (scope: LockScope, request: LockRequest, metrics: LockMetrics, restore: Restore) =>
-    Effect.suspend(() => {
-      const unavailable = Effect.fail(new ServiceUnavailable({ retryAfterMs: AWAY_RETRY_AFTER_MS }))
+  /** Lets the database decide: later than Redis would, with the same result. */
+  const acquireWithoutStore = (
+    scope: LockScope,
+    request: LockRequest,
+    metrics: LockMetrics,
+    restore: Restore
+  ) =>
+    Effect.suspend((): Effect.Effect<Lease, AcquireRefusal | ServiceUnavailable> => {
       if (scope.policy.fallback === "proceed") return Effect.as(metrics.fellBack, unguarded(request.key))
-      if (scope.policy.fallback === "fail" || namedLocks === undefined) return unavailable
-      return Effect.andThen(
-        metrics.fellBack,
-        Effect.catchTag(namedLocks.acquire(request, restore), "StoreAway", () => unavailable)
-      )
+      if (scope.policy.fallback === "fail" || namedLocks === undefined) return Effect.fail(storeAway())
+      return Effect.andThen(metrics.fellBack, namedLocks.acquire(request, restore))
     })
 
   const release: LockEngine["release"] = (scope, lease, acquiredAtMs) =>
@@ -89,31 +85,38 @@ export const makeLockEngine = ({
 }
 
 /** What the caller is told. */
-const refusal = (
+const failureOf = (
   { key, scope }: LockRequest,
   startedAtMs: number,
-  failure: LockBusy | NotInTime | ServiceUnavailable
+  refusal: AcquireRefusal | ServiceUnavailable
 ): AcquireFailure => {
-  switch (failure._tag) {
+  switch (refusal._tag) {
     case "LockBusy":
-      return new RequestInProgress({ scope, retryAfterMs: retryAfter(failure.leaseLeftMs) })
-    case "NotInTime": {
-      const { holder, placeInLine } = failure
-      const waitedMs = Math.round(performance.now() - startedAtMs)
-      return new LockTimeout({ scope, key, holder, placeInLine, waitedMs })
-    }
+      return new RequestInProgress({ scope, retryAfterMs: retryAfterMs(refusal) })
+    case "LockWaitTimeout":
+      return timeoutOf(scope, key, startedAtMs, refusal)
     default:
-      return failure
+      return storeAway()
   }
 }
 
-const retryAfter = (leaseLeftMs: number): number =>
+const timeoutOf = (
+  scope: string,
+  key: string,
+  startedAtMs: number,
+  { holder, placeInLine }: LockWaitTimeout
+): LockTimeout => {
+  const waitedMs = Math.round(performance.now() - startedAtMs)
+  return new LockTimeout({ scope, key, holder, placeInLine, waitedMs })
+}
+
+const retryAfterMs = ({ leaseLeftMs }: LockBusy): number =>
   leaseLeftMs > 0 ? Math.min(Math.ceil(leaseLeftMs), BUSY_RETRY_AFTER_MS) : BUSY_RETRY_AFTER_MS
 
 /** No lock at all, where the database's own constraints decide. */
 const unguarded = (key: string): Lease => ({
   key,
-  holder: "nobody",
+  holder: "none",
   token: undefined,
   endsAtMs: () => Number.POSITIVE_INFINITY,
   renew: Effect.succeed("renewed"),

@@ -1,7 +1,7 @@
 import { LockTimeout, RequestInProgress, ServiceUnavailable } from "@holdfast/domain/locks"
 import { eventually, race } from "@holdfast/testkit"
 import { Effect, Redacted } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { namedLocks } from "./backends/mysql.ts"
 import { redisFixture } from "../test/fixture.ts"
 import { ledgerFixture } from "../test/ledger.ts"
@@ -11,14 +11,14 @@ import { assertHeld, withLock } from "./with-lock.ts"
 const redis = redisFixture()
 const books = ledgerFixture()
 
-/** A process with a database to fall back to, and no Redis at all. */
+/** A process with named locks to fall back to, and no Redis at all. */
 const fallback = () =>
   redis.member({ namedLocks: namedLocks({ url: Redacted.make(books.url()) }) }, "redis://127.0.0.1:1")
 
 const withRedis = () => redis.member({ namedLocks: namedLocks({ url: Redacted.make(books.url()) }) })
 
 describe("while Redis is away", () => {
-  it("named locks of the database exclude, across processes", async () => {
+  test("named locks of the database exclude each other across processes", async () => {
     const members = [fallback(), fallback()]
     let inside = 0
     let most = 0
@@ -33,7 +33,7 @@ describe("while Redis is away", () => {
     expect(most).toBe(1)
   })
 
-  it("the fence counts every entry once, under tokens of the database", async () => {
+  test("the fence keeps entries exact, with tokens minted by the database", async () => {
     const members = [fallback(), fallback()]
     const result = await race(20, (caller) =>
       members[caller % 2]!.run(
@@ -45,7 +45,7 @@ describe("while Redis is away", () => {
     expect(await books.overtaken()).toBe(0)
   })
 
-  it("an optimistic caller is still refused at once, and a pessimistic one in time", async () => {
+  test("an optimistic caller is still refused at once, and a pessimistic one when its time is up", async () => {
     const { run } = fallback()
     const holder = gate()
     const entered = gate()
@@ -62,14 +62,14 @@ describe("while Redis is away", () => {
     expect(await run(withLock(once, "a")(Effect.succeed("free again")))).toBe("free again")
   })
 
-  it("a scope that another constraint decides goes on without a lock; one that forbids it fails", async () => {
+  test("a scope with the fallback `proceed` runs without a lock, and one with `fail` fails", async () => {
     const { run } = fallback()
     const token = Effect.map(assertHeld(free), (lock) => lock.token("free:a"))
     expect(await run(withLock(free, "a")(token))).toBeUndefined()
     expect(await run(Effect.flip(withLock(strict, "a")(Effect.void)))).toBeInstanceOf(ServiceUnavailable)
   })
 
-  it("an interrupted waiter gives its connection and its lock back", async () => {
+  test("interrupted waiters return their connections and locks", async () => {
     const { exit, run } = fallback()
     const holder = gate()
     const entered = gate()
@@ -86,7 +86,7 @@ describe("while Redis is away", () => {
 })
 
 describe("when Redis comes and goes", () => {
-  it("results stay exact, and the locks return by themselves", async () => {
+  test("results stay exact, and the locks return to Redis by themselves", async () => {
     const members = [withRedis(), withRedis()]
     const book = (caller: number) =>
       members[caller % 2]!.run(

@@ -1,11 +1,10 @@
 import { LockLost } from "@holdfast/domain/locks"
 import { crashAt, eventually, faultProxy, type FaultProxy } from "@holdfast/testkit"
 import { Effect, Exit } from "effect"
-import { afterEach, describe, expect, it } from "vitest"
-import { lockKeys } from "./backends/queue/keys.ts"
+import { afterEach, describe, expect, test } from "vitest"
 import { Locks } from "./layer.ts"
 import { ledgerFixture } from "../test/ledger.ts"
-import { lockKeysLeft, redisFixture } from "../test/fixture.ts"
+import { lockKeysLeft, queueKey, redisFixture } from "../test/fixture.ts"
 import { brief, gate, ledger, once, turn } from "../test/members.ts"
 import { assertHeld, withLock } from "./with-lock.ts"
 
@@ -28,12 +27,12 @@ const proxied = async () => {
 
 const owner = (key: string) => redis.plain.get(`mutex:${key}`)
 const isHeld = (key: string) => eventually(async () => expect(await owner(key)).not.toBeNull())
-/** Sooner than the lease of ten seconds would have ended by itself. */
+/** Within less than the lease of ten seconds. */
 const isFree = (key: string) =>
   eventually(async () => expect(await owner(key)).toBeNull(), { deadlineMs: 6_000 })
 
-describe("Redis that stands still", () => {
-  it("does not let a body run past its lease, nor commit anything", async () => {
+describe("a Redis that is frozen", () => {
+  test("lets no body run past its lease or commit", async () => {
     const LEASE_MS = 1_000
     const FROZEN_MS = 4_000
     const { run } = redis.member()
@@ -47,7 +46,7 @@ describe("Redis that stands still", () => {
     await redis.service.freeze()
     try {
       expect(await outcome).toBeInstanceOf(LockLost)
-      // The lease was renewed before the freeze at the latest, and its end is what the body must not see.
+      // The last renewal was before the freeze, so the lease ends within its length after it.
       expect(stoppedAtMs - frozenAtMs).toBeLessThan(LEASE_MS)
       expect(stoppedAtMs).toBeGreaterThan(frozenAtMs)
       await new Promise((resolve) => setTimeout(resolve, frozenAtMs + FROZEN_MS - performance.now()))
@@ -58,7 +57,7 @@ describe("Redis that stands still", () => {
     await isFree("ledger:a")
   })
 
-  it("leaves no key and no place in line of a caller that gave up", async () => {
+  test("leaves no key and no queue entry of a caller that gave up", async () => {
     const { exit } = redis.member({ answerWithinMs: 200 })
     await exit(withLock(once, "warm")(Effect.void))
     await redis.service.freeze()
@@ -68,7 +67,7 @@ describe("Redis that stands still", () => {
       )
     )
     try {
-      // No database to fall back to: everybody is told that the service is unavailable.
+      // Without named locks to fall back to, every caller gets ServiceUnavailable.
       for (const outcome of await outcomes) expect(String(outcome)).toContain("ServiceUnavailable")
     } finally {
       await redis.service.thaw()
@@ -78,7 +77,7 @@ describe("Redis that stands still", () => {
 })
 
 describe("a connection that is cut", () => {
-  it.each(["before", "after"] as const)("%s an acquisition leaves nothing behind", async (when) => {
+  test.each(["before", "after"] as const)("%s an acquisition leaves nothing behind", async (when) => {
     const { proxy, url } = await proxied()
     const { exit } = redis.member({ answerWithinMs: 500 }, url)
     await exit(withLock(once, "warm")(Effect.void))
@@ -92,25 +91,28 @@ describe("a connection that is cut", () => {
     )
   })
 
-  it.each(["before", "after"] as const)("%s a release does not keep the next one waiting", async (when) => {
-    const { proxy, url } = await proxied()
-    const ours = redis.member({ answerWithinMs: 500 }, url)
-    const next = redis.member()
-    await ours.exit(withLock(turn, "warm")(Effect.void))
-    const mayLeave = gate()
-    const held = ours.exit(withLock(turn, "a")(mayLeave.passed))
-    await isHeld("turn:a")
-    const waiting = next.run(withLock(turn, "a")(Effect.sync(() => performance.now())))
-    await eventually(async () => expect(await redis.plain.llen(lockKeys("turn:a").queue)).toBe(1))
-    const cut = proxy.cut({ when, match: /^EVAL.*mutex:turn:a/i })
-    const leftAtMs = performance.now()
-    mayLeave.open()
-    expect(Exit.isSuccess(await held)).toBe(true)
-    await cut.fired
-    expect((await waiting) - leftAtMs).toBeLessThan(SOONER_THAN_A_LEASE_MS)
-  })
+  test.each(["before", "after"] as const)(
+    "%s a release does not keep the next waiter waiting",
+    async (when) => {
+      const { proxy, url } = await proxied()
+      const ours = redis.member({ answerWithinMs: 500 }, url)
+      const next = redis.member()
+      await ours.exit(withLock(turn, "warm")(Effect.void))
+      const mayLeave = gate()
+      const held = ours.exit(withLock(turn, "a")(mayLeave.passed))
+      await isHeld("turn:a")
+      const waiting = next.run(withLock(turn, "a")(Effect.sync(() => performance.now())))
+      await eventually(async () => expect(await redis.plain.llen(queueKey("turn:a"))).toBe(1))
+      const cut = proxy.cut({ when, match: /^EVAL.*mutex:turn:a/i })
+      const leftAtMs = performance.now()
+      mayLeave.open()
+      expect(Exit.isSuccess(await held)).toBe(true)
+      await cut.fired
+      expect((await waiting) - leftAtMs).toBeLessThan(SOONER_THAN_A_LEASE_MS)
+    }
+  )
 
-  it("does not cost a holder its lock when it is there again in time", async () => {
+  test("does not cost a holder its lock when it is back in time", async () => {
     const { proxy, url } = await proxied()
     const { run } = redis.member({}, url)
     const entered = gate()
@@ -123,26 +125,26 @@ describe("a connection that is cut", () => {
 })
 
 describe("a subscription that is lost", () => {
-  /** A process in line, whose connections go through the proxy, behind a holder whose do not. */
-  const inLine = async () => {
+  /** A waiting process whose connections go through the proxy, behind a holder whose connections do not. */
+  const queuedBehindHolder = async () => {
     const { proxy, url } = await proxied()
-    // Nobody looks by himself before the test is over.
+    // No waiter looks for itself before the test is over.
     const ours = redis.member({ fallbackMs: 60_000 }, url)
     const mayLeave = gate()
     const held = redis.member().run(withLock(turn, "a")(mayLeave.passed))
     await isHeld("turn:a")
     const entered = ours.run(withLock(turn, "a")(Effect.sync(() => performance.now())))
-    const { queue } = lockKeys("turn:a")
+    const queue = queueKey("turn:a")
     await eventually(async () => expect(await redis.plain.llen(queue)).toBe(1))
-    // Answers come in order, so after this one it knows that it is in line.
+    // Answers arrive in order, so after this one the process knows that it is queued.
     await ours.run(Effect.flatMap(Locks, (locks) => locks.list()))
     const channel = String(await redis.plain.lindex(queue, 0)).replace(/\/[^/]*$/, "")
     const receivers = async () => Number((await redis.plain.pubsub("NUMSUB", channel))[1])
     return { proxy, mayLeave, held, entered, receivers }
   }
 
-  it("makes those in line look as soon as it is back: they were passed over meanwhile", async () => {
-    const { entered, held, mayLeave, proxy, receivers } = await inLine()
+  test("makes its waiters look as soon as it is back: they were skipped meanwhile", async () => {
+    const { entered, held, mayLeave, proxy, receivers } = await queuedBehindHolder()
     await proxy.refuse()
     await redis.plain.client("KILL", "TYPE", "PUBSUB")
     await eventually(async () => expect(await receivers()).toBe(0))
@@ -154,8 +156,8 @@ describe("a subscription that is lost", () => {
     expect((await entered) - backAtMs).toBeLessThan(SOONER_THAN_A_LEASE_MS)
   })
 
-  it("makes those in line look as soon as it is back: a message was lost with it", async () => {
-    const { entered, held, mayLeave, proxy, receivers } = await inLine()
+  test("makes its waiters look as soon as it is back: a grant was lost with it", async () => {
+    const { entered, held, mayLeave, proxy, receivers } = await queuedBehindHolder()
     expect(await receivers()).toBe(1)
     proxy.freeze("reply")
     mayLeave.open()
@@ -168,8 +170,8 @@ describe("a subscription that is lost", () => {
   })
 })
 
-describe("Redis that dies", () => {
-  it("ends the lock of a holder at the end of its lease, and tokens go on rising when it is back without memory", async () => {
+describe("a Redis that dies", () => {
+  test("ends a lock at the end of its lease, and tokens keep rising after its restart without data", async () => {
     const { exit, run } = redis.member()
     const token = Effect.map(assertHeld(turn), (lock) => lock.token("turn:a") ?? 0)
     const before = await run(withLock(turn, "a")(token))
@@ -185,7 +187,7 @@ describe("Redis that dies", () => {
 })
 
 describe("a holder that dies", () => {
-  it("is followed by the next one within the lease", async () => {
+  test("is succeeded by the next caller when its lease ends", async () => {
     const { run } = redis.member()
     await using crash = crashAt("locked", {
       module: new URL("../test/holder.ts", import.meta.url),
@@ -200,8 +202,8 @@ describe("a holder that dies", () => {
   })
 })
 
-/** Half of the lease after whose end everybody looks anyway. */
+/** Half of the lease, after whose end every waiter looks anyway. */
 const SOONER_THAN_A_LEASE_MS = 5_000
 
-/** What a loaded machine adds. */
+/** The delay that a loaded machine adds. */
 const NOISE_MS = 150

@@ -1,7 +1,7 @@
 import { FenceStale, LockLost } from "@holdfast/domain/locks"
 import { eventually, race } from "@holdfast/testkit"
 import { Cause, Effect, Exit, Fiber } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { LockOrderViolation } from "./lock-stack.ts"
 import type { Transactions, Tx } from "../test/books.ts"
 import { ledgerFixture } from "../test/ledger.ts"
@@ -15,7 +15,7 @@ const books = ledgerFixture()
 const owner = (key: string) => redis.plain.get(`mutex:${key}`)
 
 describe("a transaction under a lock", () => {
-  it("begins after the lock is taken and ends before it is given back", async () => {
+  test("begins after the lock is acquired and ends before it is released", async () => {
     const { run } = redis.member()
     const steps: Array<string> = []
     const observed = books.observe((step) => void steps.push(step))
@@ -31,7 +31,7 @@ describe("a transaction under a lock", () => {
     expect(steps).toEqual(["begin", "fence", "commit", "null"])
   })
 
-  it("counts every entry once, whoever makes it", async () => {
+  test("keeps entries exact across processes", async () => {
     const members = [redis.member(), redis.member(), redis.member()]
     const result = await race(60, (caller) =>
       members[caller % 3]!.run(
@@ -42,7 +42,7 @@ describe("a transaction under a lock", () => {
     expect(await books.read("a")).toMatchObject({ counter: 60, entries: 60 })
   })
 
-  it("rolls back when it fails, and when it is interrupted", async () => {
+  test("rolls back when it fails, and when it is interrupted", async () => {
     const { exit } = redis.member()
     const failing = books.inTransaction(Effect.andThen(books.book("a"), Effect.fail("no")))
     expect(Exit.isFailure(await exit(withLock(ledger, "a")(failing).pipe(Effect.provide(books.layer))))).toBe(
@@ -62,7 +62,7 @@ describe("a transaction under a lock", () => {
 })
 
 describe("the fence", () => {
-  it("refuses the transaction of a holder that a later one has overtaken", async () => {
+  test("refuses the transaction of a holder that a later one has overtaken", async () => {
     const { run } = redis.member()
     const mayGoOn = gate()
     const late = run(
@@ -85,14 +85,14 @@ describe("the fence", () => {
     expect(await books.read("a")).toMatchObject({ counter: 1, entries: 1 })
   })
 
-  it("is passed again by the same holder", async () => {
+  test("lets the same holder pass again", async () => {
     const { run } = redis.member()
     const twice = Effect.andThen(books.inTransaction(books.book("a")), books.inTransaction(books.book("a")))
     await run(withLock(ledger, "a")(twice).pipe(Effect.provide(books.layer)))
     expect(await books.read("a")).toMatchObject({ counter: 2, entries: 2 })
   })
 
-  it("knows keys of any length and any character", async () => {
+  test("takes keys of any length and with any characters", async () => {
     const { run } = redis.member()
     for (const name of ["x".repeat(600), "käse", "a b", "a "]) {
       const counted = await run(
@@ -106,7 +106,7 @@ describe("the fence", () => {
     expect(await books.fences()).toBe(4)
   })
 
-  it("is not there for scopes that do not ask for it", async () => {
+  test("is not advanced in scopes that are not fenced", async () => {
     await redis
       .member()
       .run(withLock(turn, "a")(books.inTransaction(books.book("a"))).pipe(Effect.provide(books.layer)))
@@ -115,7 +115,7 @@ describe("the fence", () => {
 })
 
 describe("the local clock of a lease", () => {
-  it("keeps a holder that was held up for longer than its lease from committing", async () => {
+  test("keeps a holder that was stalled for longer than its lease from committing", async () => {
     const { run } = redis.member()
     const blockEventLoop = Effect.sync(() => {
       const untilMs = performance.now() + 1_200
@@ -142,12 +142,12 @@ describe("what slips past the compiler", () => {
     expect(defect).toBeInstanceOf(LockOrderViolation)
     return (defect as Error).message
   }
-  /** What the lint rules forbid: the requirements are gone, and with them the marks. */
+  /** A cast that the lint rules forbid: it removes the requirements, and with them the lock types. */
   const cast = (effect: Effect.Effect<unknown, unknown, TestLocks | Transactions | Tx>) =>
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- that is what is tested
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the cast under test
     effect as Effect.Effect<unknown, unknown>
 
-  it("dies at run time: a lower rank, an equal one, a lock in a transaction, a transaction in a transaction", async () => {
+  test("dies at run time: a lower rank, an equal one, a lock in a transaction, a transaction in a transaction", async () => {
     const nothing = Effect.void
     expect(await dies(withLock(inner, "i")(cast(withLock(outer, "o")(nothing))))).toBe(
       "lock 'outer' must not be taken inside lock 'inner'"
@@ -167,7 +167,7 @@ describe("what slips past the compiler", () => {
     ).toBe("a transaction must not be opened inside a transaction")
   })
 
-  it("leaves work alone that outlived the lock", async () => {
+  test("does not hold work that outlived its lock to the order", async () => {
     const started = gate()
     const { run } = redis.member()
     const outlived = await run(

@@ -1,31 +1,29 @@
 import { createHash } from "node:crypto"
 
-/**
- * The table that every database with fenced locks has: the highest token that a transaction under each key began with.
- */
+/** SQL that creates the table of the fences: for each key, the highest token that a transaction has begun with. */
 export const createFenceTable = `CREATE TABLE IF NOT EXISTS lock_fences (
   lock_key VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,
   token BIGINT NOT NULL
 )`
 
 /**
- * Runs one statement in the open transaction and gives the `insertId` of its answer, which is what `LAST_INSERT_ID(…)`
- * in the statement was given: MySQL's way to read a value back from an INSERT or UPDATE in the same round trip.
+ * Runs one statement in the open transaction and gives the `insertId` of the result. `LAST_INSERT_ID(value)` in a
+ * statement sets it, which is how MySQL reads a value back from an INSERT or UPDATE in the same round trip.
  */
 export type FenceStatement<A> = (sql: string, parameters: ReadonlyArray<string | number>) => A
 
 const MAXIMUM_KEY_LENGTH = 512
 
-/** A key that does not fit the column, or not every character set, is stored as its digest. */
+/** A key that does not fit the column or is not plain ASCII is stored as its digest. */
 const fenceKey = (key: string): string =>
   key.length <= MAXIMUM_KEY_LENGTH && /^[\x21-\x7e]+$/.test(key)
     ? key
     : `sha256:${createHash("sha256").update(key).digest("hex")}`
 
 /**
- * Advances the fence of a key to the token, and gives the highest token it has seen: a greater one than the caller's
- * means that a later holder has been there. The row stays locked until the transaction ends, so transactions under one
- * fence follow one another whatever became of the lock.
+ * Advances the fence of a key to the token and gives the highest token it has seen. A greater one than the caller's
+ * means that a later holder was first. The row stays locked until the transaction ends, so transactions under one fence
+ * run one after another even when their lock failed.
  */
 export const advanceFence = <A>(run: FenceStatement<A>, key: string, token: number): A =>
   run(
@@ -36,7 +34,7 @@ export const advanceFence = <A>(run: FenceStatement<A>, key: string, token: numb
 
 const DATABASE_MICROSECONDS = "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
 
-/** For a holder without a token, while Redis is away: the database mints the next one by the same rule. */
+/** Mints the next token at the fence, by the rule of Redis, for a holder without one. Gives that token. */
 export const mintAtFence = <A>(run: FenceStatement<A>, key: string): A =>
   run(
     `INSERT INTO lock_fences (lock_key, token) VALUES (?, LAST_INSERT_ID(${DATABASE_MICROSECONDS}))

@@ -10,7 +10,7 @@ import {
 } from "@holdfast/testkit"
 import { Cause, Effect, Exit } from "effect"
 import { setTimeout } from "node:timers/promises"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { redisFixture } from "../test/fixture.ts"
 import { ledgerFixture } from "../test/ledger.ts"
 import { gate, ledger, turn } from "../test/members.ts"
@@ -20,10 +20,10 @@ const MEMBERS = 4
 const SECTIONS = 18
 const KEY = "ledger:a"
 
-/** Longer than the lease of the scope, so that a holder who is cut off for so long loses the lock. */
+/** Longer than the lease of the scope, so that a holder that is cut off loses the lock. */
 const CUT_OFF_MS = 1_300
 
-/** What a holder does while it is cut off: it lets itself be interrupted, or it works on whatever it is told. */
+/** Whether a holder that is cut off can be interrupted, or works on. */
 type CutOff = "obedient" | "stubborn"
 const cutOffs: ReadonlyMap<number, CutOff> = new Map([
   [5, "obedient"],
@@ -34,14 +34,14 @@ const redis = redisFixture()
 const books = ledgerFixture()
 
 describe("a fenced lock whose holders are cut off from Redis", () => {
-  // Guarantees: never two holders, tokens that only rise, and no write under a token that is older than another's.
-  it("has a history of one holder at a time", { timeout: 60_000 }, async () => {
+  // Guarantees: never two holders, tokens that only rise, and no write under a token that a later holder has passed.
+  test("has a history of one holder at a time", { timeout: 60_000 }, async () => {
     const upstream = { host: redis.service.host, port: redis.service.port }
     await using proxies = await openProxies(upstream)
     const members = proxies.all.map((proxy) => redis.member({}, proxy.through(redis.service.url())))
     const history = new CheckedHistory(fencedMutex(), "fenced lock with holders cut off")
 
-    /** One holder's way through the lock, each step as it learns of it; true when it kept the lock to the end. */
+    /** One acquisition, recorded step by step. Resolves to whether the holder kept the lock to the end. */
     const section = async (member: number, nth: number): Promise<boolean> => {
       const owner = `member ${member}, section ${nth}`
       const proxy = proxies.all[member]!
@@ -80,11 +80,11 @@ describe("a fenced lock whose holders are cut off from Redis", () => {
       }
       if (expire === undefined) {
         acquire.lost(exit.cause)
-        // A member that believes its Redis to be away refuses at once.
+        // A member whose Redis counts as away refuses at once.
         await setTimeout(20)
         return false
       }
-      // The lease has ended some time between the cut and the moment at which Redis has forgotten it.
+      // The lease ended between the cut and the moment at which its key is gone.
       await eventually(async () => expect(await redis.plain.get(`mutex:${KEY}`)).not.toBe(identifier ?? ""), {
         deadlineMs: 10_000
       })
@@ -100,7 +100,7 @@ describe("a fenced lock whose holders are cut off from Redis", () => {
     expectExactly(result, MEMBERS)
     history.expectLinearizable()
 
-    // Leases really ended under their holders, and nothing was booked by those who worked on.
+    // Leases did end under their holders, and the holders that worked on booked nothing.
     const answered = (action: string) =>
       history.operations.filter(
         ({ input, outcome }) =>
@@ -112,8 +112,8 @@ describe("a fenced lock whose holders are cut off from Redis", () => {
 })
 
 describe("an owner", () => {
-  // Guarantees: who looked for itself at the very moment of the hand-over keeps the lock when the message about it comes.
-  it("does not give its lock away when it hears of the grant later", async () => {
+  // Guarantees: an owner that found its lock by looking keeps it when the message of the hand-over arrives.
+  test("does not pass its lock on when its own grant arrives late", async () => {
     const { run } = redis.member()
     const holder = gate()
     const entered = gate()
@@ -121,7 +121,7 @@ describe("an owner", () => {
     await Effect.runPromise(entered.passed)
     const owner = String(await redis.plain.get("mutex:turn:a"))
     const [channel = "", number = ""] = owner.split("/")
-    // Another of the same process that has left meanwhile: when its lock is passed on, the first message was heard, too.
+    // A second grant goes to a waiter that has left. Once its lock is passed on, the first message was received, too.
     await redis.plain.set("mutex:turn:b", `${channel}/4711`)
     await eventually(async () => {
       for (const [who, key] of [

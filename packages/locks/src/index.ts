@@ -1,13 +1,16 @@
-/** `@holdfast/locks`: locks that cannot be miswritten, lost or starved. Usable without the rest of the server. */
-export { connect, makeClient, type RedisClient } from "./redis/client.ts"
-export type {
-  ClusterNodes,
-  RedisConnection,
-  RedisTimings,
-  SentinelGroup,
-  SingleServer
-} from "./redis/connection.ts"
-export { RedisStore } from "./redis/store.ts"
+/**
+ * `@holdfast/locks`: distributed locks with a FIFO queue, leases, fencing and a lock order that the compiler checks.
+ */
+export * from "./backend.ts"
+export { namedLocks, type NamedLocksOptions } from "./backends/mysql.ts"
+export type { QueueTimings } from "./backends/queue/protocol.ts"
+export { queueBackend } from "./backends/queue/queue-backend.ts"
+export { redlockBackend } from "./backends/redlock.ts"
+export { semaphoreBackend } from "./backends/semaphore.ts"
+export { advanceFence, createFenceTable, type FenceStatement, mintAtFence, pruneFences } from "./fencing.ts"
+export { Locks, type LocksOptions, type LockStores, type TakesAll } from "./layer.ts"
+export { type LockHandle, LockOrderViolation } from "./lock-stack.ts"
+export type { Held, InOrder, LockFree, Rejected, Takes } from "./lock-types.ts"
 export {
   type AcquiredLock,
   createLocks,
@@ -16,18 +19,21 @@ export {
   passFences,
   type RunOptions
 } from "./promise-client.ts"
-export { advanceFence, createFenceTable, type FenceStatement, mintAtFence, pruneFences } from "./fencing.ts"
-export { queueBackend } from "./backends/queue/queue.ts"
-export type { QueueTimings } from "./backends/queue/protocol.ts"
-export * from "./backend.ts"
-export { Locks, type LocksOptions, type LockStores, type TakesAll } from "./layer.ts"
-export { type LockHandle, LockOrderViolation } from "./lock-stack.ts"
-export type { Held, InOrder, LockFree, Rejected, Takes } from "./lock-types.ts"
-export { namedLocks, type NamedLocksOptions } from "./backends/mysql.ts"
-export { redlockBackend } from "./backends/redlock.ts"
-export { semaphoreBackend } from "./backends/semaphore.ts"
+export { RedisUnavailable } from "./redis/breaker.ts"
+export {
+  askRedis,
+  type ClusterNodes,
+  connect,
+  listenForErrors,
+  makeClient,
+  type RedisClient,
+  type RedisConnection,
+  RedisStore,
+  type RedisTimings,
+  type SentinelGroup,
+  type SingleServer
+} from "./redis/client.ts"
+export { type ChannelListener, makeSubscription, type Subscription } from "./redis/pubsub.ts"
+export { defineScripts, type RunScript, type ScriptDefinition } from "./redis/scripts.ts"
 export { makeInTransaction, type TransactionBackend } from "./transaction.ts"
 export { assertHeld, type LockFailure, withLock } from "./with-lock.ts"
-export { askRedis, RedisUnavailable } from "./redis/ask.ts"
-export { listenForErrors } from "./redis/client.ts"
-export { makeSubscription, type Subscription } from "./redis/pubsub.ts"

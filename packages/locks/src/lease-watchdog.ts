@@ -5,9 +5,8 @@ import type { HeldLock } from "./lock-stack.ts"
 import { metricsOf } from "./metrics.ts"
 
 /**
- * Runs the body until it ends or its lease is lost, whichever comes first; in that case, and when the caller is
- * interrupted, the body is interrupted and has ended when this does. Nearly every body ends before its lease has to be
- * renewed for the first time, so until then nothing but a timer watches over it.
+ * Runs the body until it ends or its lease is lost. When the lease is lost or the caller is interrupted, it interrupts
+ * the body and waits for its end. Nearly every body ends before the first renewal, so until then only a timer runs.
  */
 export const whileLeased = <A, E, R>(
   lock: HeldLock,
@@ -36,7 +35,7 @@ const endsWithin = (running: Fiber.Fiber<unknown, unknown>, ms: number): Effect.
       resume(Effect.void)
     }
     const timer = ms === Number.POSITIVE_INFINITY ? undefined : setTimeout(settle, Math.max(ms, 0))
-    // Who has ended meanwhile says so at once.
+    // Settles at once when the fiber has ended already.
     const forget = running.addObserver(settle)
     return Effect.sync(() => {
       clearTimeout(timer)
@@ -48,13 +47,12 @@ const endsWithin = (running: Fiber.Fiber<unknown, unknown>, ms: number): Effect.
 const renewalAtMs = (lock: HeldLock, lease: Lease): number =>
   lease.endsAtMs() - (lock.definition.policy.leaseMs * 2) / 3
 
-/** Stop a tenth of the lease before it ends, so that what has to be undone is undone in time. */
+/** The body is stopped a tenth of the lease before its end, so that it can clean up in time. */
 const marginMs = (leaseMs: number): number => Math.min(Math.max(leaseMs / 10, 25), 1_000)
 
 /**
- * Never succeeds: renews the lease for as long as it runs, and fails when the lease can end before it was renewed, or
- * belongs to somebody else. Runs on the local clock alone, so it does not need an answer of the store to notice that
- * there is none.
+ * Renews the lease for as long as it runs, and fails when the lease is about to end or has another holder. It relies on
+ * the local clock alone, so it stops the body in time even when the store does not answer.
  */
 const untilLost = (lock: HeldLock, lease: Lease): Effect.Effect<never, LockLost> => {
   const { leaseMs } = lock.definition.policy

@@ -1,15 +1,15 @@
 /**
- * The run-time half of the lock order: every fiber carries the locks and the transaction that it is in. It catches what
- * the types cannot see: an `any`, a cast, a backend captured while a layer was built, code of the Promise API.
+ * The run-time half of the lock order: every fiber carries the locks and the transaction that it is in. This catches
+ * what the types cannot see: an `any`, a cast, a backend captured while a layer was built, code of the Promise API.
  */
 import type { FenceStale, LockLost, LockScope } from "@holdfast/domain/locks"
 import { Context, Effect } from "effect"
 import type { Lease, ReleaseOutcome } from "./backend.ts"
 
-/** What code under a lock may know about it. */
+/** A held lock, as code under it sees it. */
 export interface LockHandle {
   readonly scope: string
-  /** Sorted, each once. */
+  /** Sorted and distinct. */
   readonly keys: ReadonlyArray<string>
   /** The fencing token of a key of this lock; `undefined` while no store can mint one. */
   readonly token: (key: string) => number | undefined
@@ -18,13 +18,13 @@ export interface LockHandle {
 /** One lock while it is held. */
 export interface HeldLock extends LockHandle {
   readonly definition: LockScope
-  /** Grows while several keys are taken one after another. */
+  /** Grows while several keys are acquired one after another. */
   readonly leases: Array<Lease>
-  /** Whether the body still runs. Work that outlives it must not count as being under the lock. */
+  /** Whether the body still runs. Work that outlives the body is not under the lock any more. */
   active: boolean
-  /** Why the body has to end, once it has to. */
+  /** Why the body has to stop, once it has to. */
   failure: LockLost | FenceStale | undefined
-  /** How it ended, once it has: of several keys, the one that went wrong. */
+  /** How the lock ended, once it has. With several keys, an overrun of one of them. */
   outcome: ReleaseOutcome | undefined
 }
 
@@ -48,7 +48,7 @@ interface OpenTransaction {
 
 type Entry = { readonly lock: HeldLock } | { readonly transaction: OpenTransaction }
 
-/** What the fiber is in, outermost first. */
+/** The locks and the transaction that the fiber is in, outermost first. */
 export const LockStack = Context.Reference<ReadonlyArray<Entry>>("@holdfast/locks/Stack", {
   defaultValue: () => []
 })
@@ -57,12 +57,12 @@ const isActive = (entry: Entry): boolean => ("lock" in entry ? entry.lock.active
 
 const nameOf = (entry: Entry): string => ("lock" in entry ? `lock '${entry.lock.scope}'` : "a transaction")
 
-/** The broken rule, as a defect: nobody can handle it, only mend it. */
+/** A violation of the lock order. It is a defect: a bug to fix, not an error to handle. */
 export class LockOrderViolation extends Error {
   override readonly name = "LockOrderViolation"
 }
 
-/** Why a lock of the scope may not be taken inside the stack's entries; `undefined` when it may. */
+/** Why a lock of the scope must not be taken under the entries of the stack; `undefined` when it may. */
 export const violationOf = (
   stack: ReadonlyArray<Entry>,
   scope: LockScope
@@ -78,14 +78,14 @@ export const violationOf = (
   return undefined
 }
 
-/** The stack of the fiber, after making sure that it may take a lock of this scope. */
+/** The stack of the fiber. Dies when the fiber must not take a lock of the scope. */
 export const stackFor = (scope: LockScope): Effect.Effect<ReadonlyArray<Entry>> =>
   Effect.flatMap(LockStack, (stack) => {
     const violation = violationOf(stack, scope)
     return violation === undefined ? Effect.succeed(stack) : Effect.die(violation)
   })
 
-/** The locks that the fiber holds, after making sure that it is in no transaction yet. */
+/** The stack of the fiber. Dies when the fiber is in a transaction already. */
 export const stackForTransaction: Effect.Effect<ReadonlyArray<Entry>> = Effect.flatMap(LockStack, (stack) =>
   stack.some((entry) => "transaction" in entry && isActive(entry))
     ? Effect.die(new LockOrderViolation("a transaction must not be opened inside a transaction"))

@@ -2,10 +2,10 @@ import { spawnSync } from "node:child_process"
 import { rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 
 const here = dirname(fileURLToPath(import.meta.url))
-const root = join(here, "../../../..")
+const root = join(here, "../../..")
 
 const misuses = `
 import { defineLockOrder, lockScope } from "@holdfast/domain/locks"
@@ -31,9 +31,9 @@ const compilerOptions =
   "--noEmit --ignoreConfig --strict --exactOptionalPropertyTypes --skipLibCheck --target ES2024 --module NodeNext " +
   "--lib ES2024,ESNext.Disposable --types node --customConditions holdfast-source --allowImportingTsExtensions"
 
-/** Compiles the misuses beside the modules that they import, and gives the sentences that the compiler prints. */
+/** Compiles the misuses beside the modules that they import, and returns the sentences that the compiler prints. */
 const compilerSays = (source: string): ReadonlyArray<string> => {
-  // No project of the compiler includes a file whose name begins with a dot.
+  // TypeScript projects ignore files whose names begin with a dot.
   const file = join(here, `.misuses-${process.pid}.ts`)
   writeFileSync(file, source)
   try {
@@ -54,7 +54,7 @@ const compilerSays = (source: string): ReadonlyArray<string> => {
   }
 }
 
-it("says in a sentence what is wrong with the order of locks", () => {
+test("the compiler says in a sentence what is wrong with the order of locks", () => {
   expect(compilerSays(misuses)).toMatchInlineSnapshot(`
     [
       "LOCK ORDER: 'user' is taken while 'order' is held (order: user < order)",

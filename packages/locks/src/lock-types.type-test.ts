@@ -63,7 +63,7 @@ export const piped = inTransaction(read).pipe(
   withLock(register, "ann@example.com")
 )
 
-/** Released in between, so any order is fine. */
+/** Each is released before the next is acquired, so any order is fine. */
 export const oneAfterAnother = Effect.gen(function* () {
   yield* withLock(order, "o1")(inTransaction(read))
   yield* withLock(user, "u1")(inTransaction(read))
@@ -78,7 +78,7 @@ class Shop extends Context.Service<Shop, { readonly issue: typeof issueCoupon }>
 const shopIssue = (id: string) => Effect.flatMap(Shop, (shop) => shop.issue(id))
 export const throughService = withLock(user, "u1")(shopIssue("u1"))
 
-/** A wrapper passes the check on. */
+/** A wrapper keeps the check for its callers. */
 export const underUser = <A, E, R>(body: Effect.Effect<A, E, R> & InOrder<"user", typeof user.order, R>) =>
   withLock(user, "u1")(body)
 export const checkedTransaction = <A, E, R>(body: Effect.Effect<A, E, R> & LockFree<R, Transactions>) =>
@@ -153,7 +153,7 @@ export const optimistic = withLock(register, "ann@example.com")(Effect.void)
 optimistic satisfies Effect.Effect<void, LockTimeout | LockLost | ServiceUnavailable, Takes<"register">>
 export const unfenced = withLock(user, "u1")(Effect.void)
 unfenced satisfies Effect.Effect<void, LockTimeout | LockLost | ServiceUnavailable, Takes<"user">>
-// @ts-expect-error a wrapper that does not pass the check on does not compile
+// @ts-expect-error a wrapper without the check does not compile
 export const unchecked = <A, E, R>(body: Effect.Effect<A, E, R>) => withLock(user, "u1")(body)
 // @ts-expect-error the requirement cannot be left open
 export const leftOpen: Effect.Effect<void, LockTimeout | LockLost | ServiceUnavailable> = unfenced

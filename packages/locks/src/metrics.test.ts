@@ -1,7 +1,7 @@
 import { LockLost } from "@holdfast/domain/locks"
 import { eventually } from "@holdfast/testkit"
 import { Effect, Exit, Metric, Tracer } from "effect"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { redisFixture } from "../test/fixture.ts"
 import { brief, free, gate, hasty, once, type TestLocks, turn } from "../test/members.ts"
 import { withLock } from "./with-lock.ts"
@@ -20,7 +20,7 @@ const measurements = () => {
   return { measured, state }
 }
 
-it("tells by scope how long callers waited and held, and how many are waiting now", async () => {
+test("metrics show by scope how long callers waited and held, and how many wait now", async () => {
   const { measured, state } = measurements()
   const { run } = redis.member()
   const holder = gate()
@@ -44,7 +44,7 @@ it("tells by scope how long callers waited and held, and how many are waiting no
   }
 })
 
-it("counts those who did not get a lock, those who lost it, and releases that came too late", async () => {
+test("metrics count refused callers, lost locks and releases after the end of the lock", async () => {
   const { measured, state } = measurements()
   const { exit, run } = redis.member()
   const holder = gate()
@@ -66,7 +66,7 @@ it("counts those who did not get a lock, those who lost it, and releases that ca
   expect(state("holdfast_lock_overrun_total", "once")).toBeUndefined()
 })
 
-it("counts locks that were taken without Redis, and how often it went away", async () => {
+test("metrics count locks taken without Redis, and how often it went away", async () => {
   const { measured, state } = measurements()
   const { run } = redis.member({}, "redis://127.0.0.1:1")
   await run(measured(withLock(free, "a")(Effect.void)))
@@ -75,7 +75,7 @@ it("counts locks that were taken without Redis, and how often it went away", asy
   expect(state("holdfast_lock_store_away_total")).toMatchObject({ count: 1 })
 })
 
-it("puts every body into a span that names its scope", async () => {
+test("every body runs in a span that names its scope", async () => {
   const spans: Array<Tracer.Span> = []
   const tracer = Tracer.make({
     span: (options) => {

@@ -1,63 +1,35 @@
 import { Effect, Exit, Metric } from "effect"
 import type { ReleaseOutcome } from "./backend.ts"
+import { memoizeByName } from "./memoize-by-name.ts"
 
-const milliseconds = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000]
+const boundaries = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000]
+const milliseconds = (id: string, description: string) => Metric.histogram(id, { description, boundaries })
+const count = (id: string, description: string) => Metric.counter(id, { description, incremental: true })
 
-const wait = Metric.histogram("holdfast_lock_wait_ms", {
-  description: "From asking for a lock to having it",
-  boundaries: milliseconds
-})
-const hold = Metric.histogram("holdfast_lock_hold_ms", {
-  description: "From having a lock to giving it back",
-  boundaries: milliseconds
-})
+const wait = milliseconds("holdfast_lock_wait_ms", "From asking for a lock to having it")
+const hold = milliseconds("holdfast_lock_hold_ms", "From having a lock to releasing it")
 const waiting = Metric.gauge("holdfast_lock_waiting", {
   description: "Callers of this process that wait for a lock"
 })
-const refused = Metric.counter("holdfast_lock_refused_total", {
-  description: "Callers that did not get the lock: it was busy, or not free in time",
-  incremental: true
-})
-const lost = Metric.counter("holdfast_lock_lost_total", {
-  description: "Bodies stopped because their lock ended under them",
-  incremental: true
-})
-const overrun = Metric.counter("holdfast_lock_overrun_total", {
-  description: "Releases of locks that were not their holder's any more",
-  incremental: true
-})
-const fallback = Metric.counter("holdfast_lock_fallback_total", {
-  description: "Locks taken without Redis",
-  incremental: true
-})
-const away = Metric.counter("holdfast_lock_store_away_total", {
-  description: "How often Redis went away",
-  incremental: true
-})
-
-export const storeWentAway: Effect.Effect<void> = Metric.update(away, 1)
+const refused = count(
+  "holdfast_lock_refused_total",
+  "Callers that did not get the lock: it was busy, or not free in time"
+)
+const lost = count("holdfast_lock_lost_total", "Bodies that were stopped because their lock ended")
+const overrun = count("holdfast_lock_overrun_total", "Releases by a holder that no longer had the lock")
+const fallback = count("holdfast_lock_fallback_total", "Locks that were taken without Redis")
 
 /** The measurements of one scope. */
 export interface LockMetrics {
-  /** Measures the way to a lock. */
+  /** Measures an acquisition. */
   readonly waiting: <A, E, R>(attempt: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   readonly ended: (outcome: ReleaseOutcome, heldMs: number) => Effect.Effect<void>
   readonly fellBack: Effect.Effect<void>
   readonly lost: Effect.Effect<void>
 }
 
-const known = new Map<string, LockMetrics>()
-
-/** One set a scope: their number is the number of a program's lock scopes. */
-export const metricsOf = (scope: string): LockMetrics => {
-  const existing = known.get(scope)
-  if (existing !== undefined) return existing
-  const made = makeMetrics(scope)
-  known.set(scope, made)
-  return made
-}
-
-const makeMetrics = (scope: string): LockMetrics => {
+/** The metrics of a scope, labelled with its name. */
+export const metricsOf = memoizeByName((scope): LockMetrics => {
   const attributes = { scope }
   const waitOf = Metric.withAttributes(wait, attributes)
   const holdOf = Metric.withAttributes(hold, attributes)
@@ -86,4 +58,4 @@ const makeMetrics = (scope: string): LockMetrics => {
     fellBack: Metric.update(Metric.withAttributes(fallback, attributes), 1),
     lost: Metric.update(Metric.withAttributes(lost, attributes), 1)
   }
-}
+})

@@ -8,7 +8,7 @@ import {
 } from "@holdfast/domain/locks"
 import { eventually, race } from "@holdfast/testkit"
 import { createPool, type ResultSetHeader } from "mysql2/promise"
-import { afterEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, test } from "vitest"
 import { createLocks, type LocksClient, passFences } from "./promise-client.ts"
 import { LockOrderViolation } from "./lock-stack.ts"
 import { lockKeysLeft, redisFixture } from "../test/fixture.ts"
@@ -36,7 +36,7 @@ afterEach(async () => {
 })
 
 describe("locks.run", () => {
-  it("runs one body at a time and gives back what it returns or throws", async () => {
+  test("runs one body at a time and settles with its result or error", async () => {
     const [first, second] = [client(), client()]
     let inside = 0
     const result = await race(20, (caller) =>
@@ -54,7 +54,7 @@ describe("locks.run", () => {
     expect(await lockKeysLeft(redis.plain)).toEqual([])
   })
 
-  it("rejects with the errors of the domain", async () => {
+  test("rejects with the errors of the domain", async () => {
     const locks = client()
     await locks.run(queue, 1, async () => {
       await expect(client().run(queue, 1, async () => {})).rejects.toBeInstanceOf(LockTimeout)
@@ -64,7 +64,7 @@ describe("locks.run", () => {
     })
   })
 
-  it("aborts the body when the lock is lost", async () => {
+  test("aborts the body when the lock is lost", async () => {
     const locks = client()
     let aborted = false
     const lost = locks.run(cart, 1, async (signal) => {
@@ -76,7 +76,7 @@ describe("locks.run", () => {
     await eventually(() => aborted)
   })
 
-  it("gives up waiting when the caller's signal is aborted", async () => {
+  test("stops waiting when the caller's signal is aborted", async () => {
     const locks = client()
     await locks.run(cart, 1, async () => {
       const waiting = client().run(cart, 1, async () => {}, { signal: AbortSignal.timeout(50) })
@@ -85,7 +85,7 @@ describe("locks.run", () => {
     expect(await lockKeysLeft(redis.plain)).toEqual([])
   })
 
-  it("refuses locks out of order, through promises", async () => {
+  test("refuses locks out of order, across promises", async () => {
     const locks = client()
     await locks.run(cart, 1, async () => {
       await locks.run(invoice, 1, async () => {
@@ -97,7 +97,7 @@ describe("locks.run", () => {
     await locks.run(cart, 1, async () => {})
   })
 
-  it("passes the fence of a transaction that is not ours", async () => {
+  test("advances the fence of a transaction of the caller's own", async () => {
     const pool = createPool({ uri: books.url(), connectionLimit: 2 })
     const fence = async (sql: string, parameters: ReadonlyArray<string | number>) =>
       (await pool.query<ResultSetHeader>(sql, [...parameters]))[0].insertId
@@ -112,7 +112,7 @@ describe("locks.run", () => {
 })
 
 describe("locks.acquire", () => {
-  it("says whether the lock was still held when it was given back", async () => {
+  test("release tells whether the lock was still held", async () => {
     const locks = client()
     const kept = await locks.acquire(cart, 1)
     expect(kept.token("cart:1")).toBeGreaterThan(0)
@@ -124,12 +124,12 @@ describe("locks.acquire", () => {
     expect(await vanished.release()).toEqual({ _tag: "Overrun", reason: "vanished" })
 
     const taken = await locks.acquire(cart, 1)
-    await redis.plain.set("mutex:cart:1", "somebody else", "PX", 1_000)
+    await redis.plain.set("mutex:cart:1", "another holder", "PX", 1_000)
     expect(await taken.release()).toEqual({ _tag: "Overrun", reason: "taken" })
-    expect(await redis.plain.get("mutex:cart:1")).toBe("somebody else")
+    expect(await redis.plain.get("mutex:cart:1")).toBe("another holder")
   })
 
-  it("is given back at the end of the block, and tells when it is lost", async () => {
+  test("the lock is released at the end of the block, and its signal tells when it is lost", async () => {
     const locks = client()
     {
       await using lock = await locks.acquire(cart, 1)

@@ -1,9 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks"
 import { FenceStale, type LockOrder, type LockScope, type LockScopeDefinition } from "@holdfast/domain/locks"
 import { Cause, Effect, Exit, Layer, ManagedRuntime, Redacted } from "effect"
-import type { RedisClient } from "./redis/client.ts"
-import type { RedisConnection } from "./redis/connection.ts"
-import { RedisStore } from "./redis/store.ts"
+import { type RedisClient, type RedisConnection, RedisStore } from "./redis/client.ts"
 import type { QueueTimings } from "./backends/queue/protocol.ts"
 import { advanceFence, type FenceStatement, mintAtFence } from "./fencing.ts"
 import type { LockInfo, ReleaseOutcome } from "./backend.ts"
@@ -14,31 +12,31 @@ import { namedLocks } from "./backends/mysql.ts"
 import { withLock } from "./with-lock.ts"
 
 export interface CreateLocksOptions extends QueueTimings {
-  /** Where Redis is, or an ioredis client of the program, which it closes itself. */
+  /** Where Redis is, or an ioredis client that the program made and closes itself. */
   readonly redis: RedisConnection | RedisClient
-  /** The database whose named locks step in while Redis is away: `mysql://user:password@host:port/database`. */
+  /** The database of the named locks that are the fallback: `mysql://user:password@host:port/database`. */
   readonly database?: string
 }
 
 export interface RunOptions {
-  /** Gives up waiting, or stops the body. */
+  /** Ends the wait, or stops the body. */
   readonly signal?: AbortSignal
 }
 
-/** A lock that was taken by `acquire`. Give it back, or leave that to `await using`. */
+/** A lock taken by `acquire`. The caller releases it, or `await using` does. */
 export interface AcquiredLock extends LockHandle, AsyncDisposable {
   /** Aborted when the lock ends before it is released. */
   readonly signal: AbortSignal
-  /** `Overrun`: the holder was in it for longer than its lease. Idempotent. */
+  /** Gives `Overrun` when the lock had ended before. Idempotent. */
   readonly release: () => Promise<ReleaseOutcome>
 }
 
-/** Locks for code without Effect. The order of locks is checked when they are taken. */
+/** Locks for code without Effect. The lock order is checked at run time. */
 export interface LocksClient extends AsyncDisposable {
   /**
-   * Runs the body under the lock. The signal is aborted when the lock ends before the body does; `run` then rejects
-   * with `LockLost` without waiting for it. Rejects with the body's error, or with `LockTimeout`, `RequestInProgress`,
-   * `LockLost`, `ServiceUnavailable`; with `LockOrderViolation` when a lock is taken out of order.
+   * Runs the body under the lock and resolves to its result. When the lock ends before the body does, the signal is
+   * aborted and `run` rejects with `LockLost` without waiting for the body. Also rejects with the body's error,
+   * `LockTimeout`, `RequestInProgress`, `ServiceUnavailable`, or with `LockOrderViolation` when a lock is out of order.
    */
   readonly run: <Subject, A>(
     scope: LockScope<string, ReadonlyArray<string>, Subject>,
@@ -46,17 +44,18 @@ export interface LocksClient extends AsyncDisposable {
     body: (signal: AbortSignal, lock: LockHandle) => Promise<A>,
     options?: RunOptions
   ) => Promise<A>
-  /** Takes the lock and gives it to the caller, who gives it back. Prefer `run`. */
+  /** Acquires the lock for the caller to release. Rejects like `run`. Prefer `run`. */
   readonly acquire: <Subject>(
     scope: LockScope<string, ReadonlyArray<string>, Subject>,
     subject: NoInfer<Subject>,
     options?: RunOptions
   ) => Promise<AcquiredLock>
+  /** All held locks with their queues; at most `limit` (default 1,000) of them. */
   readonly list: (limit?: number) => Promise<ReadonlyArray<LockInfo>>
   readonly close: () => Promise<void>
 }
 
-/** Connects and gives the locks of an order to code without Effect. */
+/** Connects to Redis and makes the locks of an order available to code without Effect. */
 export const createLocks = <const Definitions extends ReadonlyArray<LockScopeDefinition>>(
   order: LockOrder<Definitions>,
   options: CreateLocksOptions
@@ -100,7 +99,7 @@ const makeClient = (runtime: Runtime): LocksClient => {
         scope,
         subject,
         (signal, lock) => {
-          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the service behind the handle
+          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- every handle is a held lock
           taken = lock as HeldLock
           signal.addEventListener("abort", () => lost.abort(signal.reason), { once: true })
           const released = new Promise<void>((done) => (letGo = done))
@@ -123,7 +122,7 @@ const makeClient = (runtime: Runtime): LocksClient => {
   return { run, acquire, list, close, [Symbol.asyncDispose]: close }
 }
 
-/** Whatever the body threw, kept apart from the failures of the lock. */
+/** An error of the body, told apart from the failures of the lock. */
 class Thrown {
   readonly cause: unknown
   constructor(cause: unknown) {
@@ -151,8 +150,8 @@ const acquired = (
 })
 
 /**
- * Advances the fences of a lock, as the first statement of the caller's transaction: for code that does not use
- * `inTransaction`. Rejects with `FenceStale` when a later holder was there first; roll back then.
+ * Advances the fences of a lock as the first statements of the caller's transaction, for code that does not use
+ * `inTransaction`. Rejects with `FenceStale` when a later holder was first; the caller then rolls back.
  */
 export const passFences = async (lock: LockHandle, run: FenceStatement<Promise<number>>): Promise<void> => {
   for (const key of lock.keys) {

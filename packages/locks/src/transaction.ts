@@ -1,6 +1,6 @@
 /**
- * `inTransaction` for any database: what it may not contain, the check of the fences at its beginning and of the leases
- * at its end. How a transaction begins and ends is the business of a {@link TransactionBackend}.
+ * `inTransaction` for any database. It keeps locks and transactions out of its body, advances the fences at the beginning
+ * and checks the leases before the commit. A {@link TransactionBackend} begins and ends the transaction.
  */
 import { FenceStale, LockLost } from "@holdfast/domain/locks"
 import { type Context, Effect, Exit } from "effect"
@@ -10,7 +10,7 @@ import type { LockFree } from "./lock-types.ts"
 
 /** Opens and ends transactions of one database. */
 export interface TransactionBackend<Handle, E> {
-  /** May be interrupted: then it leaves no transaction open. */
+  /** When it is interrupted, it leaves no transaction open. */
   readonly begin: Effect.Effect<Handle, E>
   readonly commit: (handle: Handle) => Effect.Effect<void, E>
   readonly rollback: (handle: Handle) => Effect.Effect<void>
@@ -19,12 +19,13 @@ export interface TransactionBackend<Handle, E> {
 }
 
 /**
- * Makes the `inTransaction` of a database from two services: `tx` is what the body asks for, `opener` what opens it.
+ * Makes the `inTransaction` of a database from two services: `tx` is the open transaction that the body requires, and
+ * `opener` opens it.
  *
- * Runs the body in one transaction: commits when it succeeds, rolls back when it fails or is interrupted. It does not
- * compile when the body takes a lock or opens a transaction. Under a fenced lock its first statement advances the
- * fence. When a lock ended meanwhile, nothing is committed: the transaction is rolled back, and the failure is the
- * surrounding `withLock`'s (`LockLost`, `FenceStale`).
+ * `inTransaction` runs the body in one transaction: it commits when the body succeeds and rolls back when it fails or is
+ * interrupted. It does not compile when the body takes a lock or opens a transaction. Under a fenced lock the first
+ * statement advances the fence. When a lock has ended, the transaction is rolled back and the surrounding `withLock`
+ * fails with `LockLost` or `FenceStale`.
  */
 export const makeInTransaction =
   <TxId, Handle, Opener, E0>(
@@ -64,7 +65,7 @@ export const makeInTransaction =
       )
     })
 
-/** The first statement of a transaction under fenced locks. */
+/** Advances the fences of all fenced locks, as the first statements of the transaction. */
 const passFences = <E>(
   locks: ReadonlyArray<HeldLock>,
   run: FenceStatement<Effect.Effect<number, E>>
@@ -93,8 +94,8 @@ const passFence = <E>(
 }
 
 /**
- * The local clock of the leases, read once more before anything is committed: a process that was stopped and goes on,
- * or one whose event loop was busy, may have missed the moment at which it had to stop.
+ * Checks the leases by the local clock once more before the commit. A process that was stopped, or whose event loop was
+ * busy, may have missed the moment at which its body had to stop.
  */
 const assertLeases = (locks: ReadonlyArray<HeldLock>): Effect.Effect<void> =>
   Effect.suspend(() => {
@@ -108,7 +109,7 @@ const assertLeases = (locks: ReadonlyArray<HeldLock>): Effect.Effect<void> =>
     return Effect.void
   })
 
-/** Ends the body of a lock by an interrupt; its `withLock` turns that into the failure. */
+/** Interrupts the body of a lock. Its `withLock` then fails with the failure noted here. */
 const endBody = (lock: HeldLock, failure: LockLost | FenceStale): Effect.Effect<never> =>
   Effect.suspend(() => {
     lock.failure ??= failure

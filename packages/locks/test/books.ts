@@ -12,7 +12,7 @@ export class Transactions extends Context.Service<
 >()("test/Transactions") {}
 export const inTransaction = makeInTransaction(Tx, Transactions)
 
-/** What every account looks like: its counter, the entries that were counted, and the tokens they were made under. */
+/** An account: its counter, and the number of its entries. Both are equal in exact books. */
 export interface Account {
   readonly counter: number
   readonly entries: number
@@ -28,8 +28,8 @@ export const tables = [
 ]
 
 /**
- * Reads the counter without a lock of the database, adds one and writes it back: exact under the fence, and only
- * there. Gives the new value. Every entry is kept, with the token that the fence stood at.
+ * Reads the counter without a row lock, adds one and writes it back, which is exact only under the fence. Gives the new
+ * value and stores an entry with the current token of the fence.
  */
 export const book = (name: string): Effect.Effect<number, SqlFailure, Tx> =>
   Effect.gen(function* () {
@@ -61,12 +61,12 @@ const begin = async (pool: Pool): Promise<PoolConnection> => {
   }
 }
 
-/** Transactions over a pool, as a program without Kysely would write them. */
+/** Transactions over a pool, as a program without a query builder writes them. */
 export const transactionsOf = (
   pool: Pool,
   observe: (step: string) => void = () => {}
 ): TransactionBackend<PoolConnection, SqlFailure> => ({
-  // An interrupted caller never sees its connection, so whatever arrives after that is given back right here.
+  // An interrupted caller never sees its connection, so a late one is destroyed here.
   begin: Effect.callback((resume) => {
     const begun = begin(pool)
     begun.then(

@@ -1,18 +1,19 @@
 import { type RedisService, startServices } from "@holdfast/testkit"
 import { Redis } from "ioredis"
 import { afterAll, afterEach, beforeAll } from "vitest"
+import { lockKeys } from "../src/backends/queue/scripts.ts"
 import { listenForErrors } from "../src/redis/client.ts"
 import { member, type Member, type MemberOptions } from "./members.ts"
 
 export interface RedisFixture {
   readonly service: RedisService
-  /** A plain client, for looking at what is in there. */
+  /** A plain client, to inspect the data. */
   readonly plain: Redis
   /** A new member; closed after the test. */
   readonly member: (options?: MemberOptions, url?: string) => Member
 }
 
-/** A Redis of the test file's own, which it may freeze, kill and flush. Everything is gone before the next test. */
+/** A separate Redis for the test file to freeze, kill and flush. It is empty before each test. */
 export const redisFixture = (): RedisFixture => {
   let service: RedisService | undefined
   let plain: Redis | undefined
@@ -51,6 +52,10 @@ export const redisFixture = (): RedisFixture => {
   }
 }
 
-/** Keys that belong to locks, but for the last tokens, which stay for a minute. */
+/** The keys of locks, without the last tokens, which stay for a minute. */
 export const lockKeysLeft = async (redis: Redis): Promise<ReadonlyArray<string>> =>
   (await redis.keys("*")).filter((key) => !key.startsWith("holdfast:token:"))
+
+/** Redis's key of a lock's queue, and of its last token. */
+export const queueKey = (key: string): string => lockKeys(key)[1]
+export const tokenKey = (key: string): string => lockKeys(key)[2]

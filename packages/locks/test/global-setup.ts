@@ -7,7 +7,7 @@ declare module "vitest" {
   }
 }
 
-/** One MySQL or MariaDB for the whole run; Redis servers belong to the test files, which freeze and kill them. */
+/** One MySQL or MariaDB for the whole run. Test files start their own Redis servers, which they freeze and kill. */
 export default async (project: TestProject): Promise<() => Promise<void>> => {
   const services = await startServices({
     redis: false,

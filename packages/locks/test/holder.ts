@@ -1,4 +1,4 @@
-/** A process that takes a lock and dies while it holds it. */
+/** A process that acquires a lock and dies while it holds it. */
 import { crashPoint } from "@holdfast/testkit/crash-point"
 import { Effect } from "effect"
 import { withLock } from "../src/with-lock.ts"

@@ -4,7 +4,7 @@ import { createPool, type Pool, type RowDataPacket } from "mysql2/promise"
 import { afterAll, afterEach, beforeAll, inject } from "vitest"
 import { type Account, book, inTransaction, tables, Transactions, transactionsOf } from "./books.ts"
 
-/** A database of the test file's own on the run's server. */
+/** A separate database for the test file on the run's server. */
 export const ledgerFixture = () => {
   let pool: Pool | undefined
   const database = `locks_${randomUUID().replaceAll("-", "").slice(0, 12)}`
@@ -52,7 +52,7 @@ export const ledgerFixture = () => {
       counter: await number("SELECT COALESCE(MAX(value), 0) FROM counters WHERE name = ?", [name]),
       entries: await number("SELECT COUNT(*) FROM entries WHERE name = ?", [name])
     }),
-    /** Pairs of neighbouring entries of which the later has the smaller token. */
+    /** The number of pairs of entries of which the later one has the smaller token. */
     overtaken: () =>
       number(
         "SELECT COUNT(*) FROM entries later JOIN entries earlier ON earlier.name = later.name AND earlier.id < later.id WHERE later.token < earlier.token"

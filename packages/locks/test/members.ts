@@ -1,7 +1,6 @@
 import { defineLockOrder, lockScope } from "@holdfast/domain/locks"
 import { Effect, Exit, Layer, ManagedRuntime, References } from "effect"
-import type { RedisConnection, RedisTimings } from "../src/redis/connection.ts"
-import { RedisStore } from "../src/redis/store.ts"
+import { type RedisConnection, RedisStore, type RedisTimings } from "../src/redis/client.ts"
 import type { QueueTimings } from "../src/backends/queue/protocol.ts"
 import { Locks, type LocksOptions, type TakesAll } from "../src/layer.ts"
 
@@ -43,7 +42,7 @@ export const { brief, few, free, hasty, inner, ledger, once, outer, strict, turn
 
 export type TestLocks = Locks | TakesAll<typeof testOrder.definitions>
 
-/** As much of a process as locks can tell apart: connections and a channel of its own. */
+/** A process, as far as locks can tell: it has its own connections and channel. */
 export interface Member extends AsyncDisposable {
   readonly run: <A, E>(effect: Effect.Effect<A, E, TestLocks>, signal?: AbortSignal) => Promise<A>
   readonly exit: <A, E>(
@@ -56,7 +55,7 @@ export interface Member extends AsyncDisposable {
 
 export type MemberOptions = QueueTimings & LocksOptions & RedisTimings
 
-/** How long a test waits for a Redis that is not there. */
+/** How long a member waits for a Redis that is not there. */
 const CONNECT_TIMEOUT_MS = 300
 
 export const member = (to: string | RedisConnection, options: MemberOptions = {}): Member => {
@@ -67,7 +66,7 @@ export const member = (to: string | RedisConnection, options: MemberOptions = {}
 }
 
 export const memberOf = (layer: Layer.Layer<TestLocks>): Member => {
-  // What goes wrong here goes wrong on purpose.
+  // The tests cause these failures on purpose.
   const runtime = ManagedRuntime.make(Layer.merge(layer, Layer.succeed(References.MinimumLogLevel, "Error")))
   const runOptions = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal })
   return {
@@ -84,7 +83,7 @@ export interface Gate {
   readonly passed: Effect.Effect<void>
 }
 
-/** Holds an effect up until somebody opens it. */
+/** Suspends an effect until the gate is opened. */
 export const gate = (): Gate => {
   let open = () => {}
   const opened = new Promise<void>((resolve) => (open = resolve))

@@ -1,19 +1,19 @@
-/** Redis servers in formations that the testkit does not start: a cluster, and a master with a replica and a sentinel. */
+/** Redis topologies that the testkit does not start: a cluster, and a master with a replica and a sentinel. */
 import { type ChildProcess, spawn } from "node:child_process"
+import { createServer } from "node:net"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { eventually, startServices } from "@holdfast/testkit"
 import { Redis } from "ioredis"
 import { listenForErrors } from "../src/redis/client.ts"
-import { freePort } from "../../server/test/free-port.ts"
 
 interface Program {
   readonly path: string
   readonly env: NodeJS.ProcessEnv
 }
 
-/** A formation needs a program of this machine, also in a run that is forced to containers. */
+/** The topologies need a program of this machine, even in a run that is forced to containers. */
 const startNative = async () => {
   const forced = process.env["HOLDFAST_SOURCE"]
   delete process.env["HOLDFAST_SOURCE"]
@@ -24,7 +24,7 @@ const startNative = async () => {
   }
 }
 
-/** The program that the testkit found or fetched for this machine, and what it needs to run. */
+/** The program that the testkit found or fetched for this machine, and its environment. */
 const findProgram = async (): Promise<Program> => {
   await using services = await startNative()
   const client = listenForErrors(new Redis(services.redis.url()))
@@ -37,7 +37,7 @@ const findProgram = async (): Promise<Program> => {
   }
 }
 
-/** Programs that were unpacked find their libraries by an environment of their own. */
+/** Unpacked programs find their libraries through an environment variable. */
 const environmentOf = (pid: number | undefined): NodeJS.ProcessEnv => {
   try {
     const entries = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0")
@@ -48,7 +48,7 @@ const environmentOf = (pid: number | undefined): NodeJS.ProcessEnv => {
   }
 }
 
-export interface Formation extends AsyncDisposable {
+export interface Topology extends AsyncDisposable {
   readonly ports: ReadonlyArray<number>
   readonly clients: ReadonlyArray<Redis>
 }
@@ -100,19 +100,36 @@ class Servers {
     rmSync(this.#directory, { recursive: true, force: true })
   }
 
-  formation(): Formation {
+  topology(): Topology {
     return { ports: this.ports, clients: this.clients, [Symbol.asyncDispose]: () => this.stop() }
   }
 }
 
-const started = async (start: (servers: Servers) => Promise<void>): Promise<Formation> => {
+const startTopology = async (start: (servers: Servers) => Promise<void>): Promise<Topology> => {
   const servers = new Servers(await findProgram())
   try {
     await start(servers)
-    return servers.formation()
+    return servers.topology()
   } catch (error) {
     await servers.stop()
     throw error
+  }
+}
+
+/** Cluster nodes also listen on their port plus 10,000, which must be a valid port. */
+const HIGHEST_PORT = 55_000
+
+/** A port of this machine that is not in use now. */
+const freePort = async (): Promise<number> => {
+  for (;;) {
+    const port = await new Promise<number>((resolve, reject) => {
+      const server = createServer().on("error", reject)
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address()
+        server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+      })
+    })
+    if (port > 0 && port <= HIGHEST_PORT) return port
   }
 }
 
@@ -120,9 +137,9 @@ const SLOTS = 16_384
 
 const CLUSTER_ARGS = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
 
-/** So many masters, which share the slots. */
-export const startCluster = (masters: number): Promise<Formation> =>
-  started(async (servers) => {
+/** Starts a cluster of masters that share the slots evenly. */
+export const startCluster = (masters: number): Promise<Topology> =>
+  startTopology(async (servers) => {
     for (let node = 0; node < masters; node += 1) {
       const port = await freePort()
       await servers.start(port, CLUSTER_ARGS.concat("--cluster-config-file", `nodes-${port}.conf`))
@@ -147,15 +164,15 @@ export const startCluster = (masters: number): Promise<Formation> =>
     }
   })
 
-export interface SentinelFormation extends Formation {
+export interface SentinelTopology extends Topology {
   readonly sentinelPort: number
-  /** Makes the replica the master, the way an operator does. Resolves when it is. */
+  /** Fails over to the replica, the way an operator does. Resolves when it is the master. */
   readonly failOver: () => Promise<void>
 }
 
-/** A master named `main`, a replica of it, and the sentinel that watches them. */
-export const startSentinel = async (): Promise<SentinelFormation> => {
-  const formation = await started(async (servers) => {
+/** Starts a master named `main`, its replica, and the sentinel that watches them. */
+export const startSentinel = async (): Promise<SentinelTopology> => {
+  const topology = await startTopology(async (servers) => {
     const masterPort = await freePort()
     await servers.start(masterPort, [])
     const replica = await servers.start(await freePort(), [
@@ -169,17 +186,17 @@ export const startSentinel = async (): Promise<SentinelFormation> => {
     })
     const config = servers.file("sentinel.conf", `sentinel monitor main 127.0.0.1 ${masterPort} 1\n`)
     const sentinel = await servers.start(await freePort(), [config, "--sentinel"])
-    // It looks at its servers every ten seconds; a test should not have to wait for that.
+    // A sentinel looks at its servers every ten seconds, which is too long for a test.
     await sentinel.call("SENTINEL", "DEBUG", "info-period", "100").catch(() => {})
     await eventually(async () => (await sentinel.info("sentinel")).includes("slaves=1"), {
       deadlineMs: 20_000
     })
   })
-  const [, replica, sentinel] = formation.clients
+  const [, replica, sentinel] = topology.clients
   return {
-    ...formation,
-    [Symbol.asyncDispose]: () => formation[Symbol.asyncDispose](),
-    sentinelPort: formation.ports[2] ?? 0,
+    ...topology,
+    [Symbol.asyncDispose]: () => topology[Symbol.asyncDispose](),
+    sentinelPort: topology.ports[2] ?? 0,
     failOver: async () => {
       await eventually(() => sentinel?.call("SENTINEL", "FAILOVER", "main"), {
         deadlineMs: 20_000,

@@ -1,10 +1,10 @@
-/** What a soak does to its servers and processes, chosen by its seed. */
+/** The faults of a soak, chosen by its seed. */
 import type { ChildProcess } from "node:child_process"
 import type { FaultProxy, RandomStream, Services } from "@holdfast/testkit"
 import type { Redis } from "ioredis"
 import { soaked } from "./members.ts"
 
-/** What the faults of a soak strike at. */
+/** The servers, proxies and processes that the faults of a soak hit. */
 export interface Targets {
   readonly services: Services
   readonly redisProxy: FaultProxy
@@ -16,7 +16,7 @@ export interface Targets {
 
 export interface Fault {
   readonly name: string
-  /** How often it is chosen, compared to the others. */
+  /** How often it is chosen, relative to the others. */
   readonly weight: number
   readonly strike: (targets: Targets) => Promise<void>
 }
@@ -75,7 +75,7 @@ const faults: ReadonlyArray<Fault> = [
   { name: "kill", weight: 3, strike: ({ services }) => services.redis.restart() }
 ]
 
-/** One fault, and now and then a second one at the same time. Killing and freezing one server do not go together. */
+/** One fault, and sometimes a second one at the same time. A server is never killed and frozen at once. */
 export const chooseFaults = (random: RandomStream): ReadonlyArray<Fault> => {
   const first = choose(random)
   if (random() > 0.3) return [first]

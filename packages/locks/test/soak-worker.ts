@@ -1,4 +1,4 @@
-/** A process of the soak: books under the lock for as long as it may, and tells its parent what became of each try. */
+/** A process of the soak: books under the lock until it is stopped, and reports the outcome of each try to its parent. */
 import { Effect, Layer, Redacted } from "effect"
 import { createPool } from "mysql2/promise"
 import { namedLocks } from "../src/backends/mysql.ts"
@@ -6,7 +6,7 @@ import { withLock } from "../src/with-lock.ts"
 import { book, inTransaction, Transactions, transactionsOf } from "./books.ts"
 import { member, soaked } from "./members.ts"
 
-/** What a worker is told when it starts. */
+/** The settings of a worker. */
 export interface WorkerOrders {
   readonly redisUrl: string
   readonly mysqlUrl: string
@@ -24,7 +24,7 @@ const { close, run } = member(orders.redisUrl, {
   namedLocks: namedLocks({ url: Redacted.make(orders.mysqlUrl), connections: 8, answerWithinMs: 1_000 })
 })
 
-/** Pauses give the faults a chance to come at any point. */
+/** Pauses let faults hit at any point. */
 const pause = Effect.suspend(() => Effect.sleep(Math.random() * orders.longestPauseMs))
 
 const bookOnce = (key: string) =>

@@ -1,6 +1,6 @@
 /**
- * The soak: processes that book under a fenced lock, while their Redis is frozen, flushed, killed and cut off, they
- * themselves are stopped in the middle, and their commits are held up. Afterwards the books must be exact.
+ * The soak: processes book under a fenced lock while their Redis is frozen, flushed, killed and cut off, while they are
+ * stopped in the middle, and while their commits are delayed. Afterwards the books must be exact.
  */
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -18,17 +18,17 @@ export interface SoakOptions {
   readonly onProgress?: (line: string) => void
 }
 
-/** What was found. `doubleCommits` and `overtaken` must be 0, and `counted` equal to `committed`. */
+/** The audit of a soak. `doubleCommits` and `overtaken` must be 0, and `counted` must equal `committed`. */
 export interface SoakReport {
   readonly rounds: number
   readonly seed: number
   /** Entries in the books. */
   readonly committed: number
-  /** Where the counters stand: one for each entry, if none was made by two who did not see each other. */
+  /** The sum of the counters: one for each entry, unless two holders booked without seeing each other. */
   readonly counted: number
-  /** Entries that give the same number to the same account as another. */
+  /** Entries with the same number in the same account as another entry. */
   readonly doubleCommits: number
-  /** Entries that were made under a smaller token than one before. */
+  /** Entries with a smaller token than an earlier entry. */
   readonly overtaken: number
   /** How the tries of all workers ended. */
   readonly outcomes: { readonly [outcome: string]: number }
@@ -45,7 +45,7 @@ interface Stage extends Targets {
   readonly outcomes: Map<string, number>
 }
 
-/** Rejects when a worker ends before its time (an unhandled rejection ends it), or nothing is booked any more. */
+/** Runs the soak. Rejects when a worker exits early, as an unhandled rejection makes it, or when bookings stop. */
 export const soak = async ({ onProgress = () => {}, rounds, seed }: SoakOptions): Promise<SoakReport> => {
   await using stage = await raiseStage(seed)
   const faults = new Map<string, number>()
@@ -66,7 +66,7 @@ export const soak = async ({ onProgress = () => {}, rounds, seed }: SoakOptions)
   }
 }
 
-/** After every round somebody books again: locks that stay lost would show here. */
+/** Waits for a booking after a round, so that locks that stay lost show up. */
 const untilBooked = async (
   { outcomes, workers }: Stage,
   round: number,

@@ -7,14 +7,14 @@ import { Shop, type TestUser } from "../test/shop.ts"
 
 /** Every step of a use case at which its process may die, the last one after the commit. */
 const steps = {
-  order: ["order: stock reserved", "order: rows inserted", "answer stored", "order: committed"],
+  order: ["order: stock reserved", "order: rows inserted", "answer stored", "orders.create: committed"],
   payment: [
     "payment: points debited",
     "payment: payment inserted",
     "payment: order paid",
     "payment: event written",
     "answer stored",
-    "payment: committed"
+    "payments.process: committed"
   ],
   cancellation: [
     "cancel: order cancelled",

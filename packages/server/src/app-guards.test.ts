@@ -6,9 +6,9 @@ import { bytesOf } from "./platform/db/ids.ts"
 import { inTransaction } from "./platform/db/transaction.ts"
 import { daylight } from "../test/calendar.ts"
 import { Shop, type TestUser } from "../test/shop.ts"
-import { moveStock, takeStock } from "./modules/catalog/repository.ts"
+import { moveStocks } from "./modules/catalog/repository.ts"
 import { updateCancelled, updateStatus } from "./modules/orders/repository.ts"
-import { moveBalance } from "./modules/points/repository.ts"
+import { moveBalances } from "./modules/points/repository.ts"
 
 // Row locks and looks before the leap keep everybody away from these; they hold also when one of those is forgotten.
 describe("the last lines of orders, payments and points", () => {
@@ -63,15 +63,13 @@ describe("the last lines of orders, payments and points", () => {
     const { runPromise } = shop.servers[0].runtime
     const order = OrderId.make(orderId)
     const user = UserId.make(ann.id)
-    expect(await runPromise(inTransaction(takeStock([{ sku, quantity: 7 }])))).toBe(0)
-    expect(await runPromise(inTransaction(moveStock(sku, -7, 1_000)))).toBe(false)
-    expect(await runPromise(inTransaction(moveStock(sku, 1, 6)))).toBe(false)
-    expect(await runPromise(inTransaction(moveBalance(user, -10_001, 1_000_000)))).toBeUndefined()
-    expect(await runPromise(inTransaction(moveBalance(user, 1, 10_000)))).toBeUndefined()
-    expect(await runPromise(inTransaction(updateStatus(order, "PENDING", "PAID")))).toBe(false)
-    expect(await runPromise(inTransaction(updateCancelled(order, "PENDING", "expired", new Date())))).toBe(
-      false
-    )
+    expect(await runPromise(inTransaction(moveStocks(new Map([[sku, -7]]), 1_000)))).toBe(0)
+    expect(await runPromise(inTransaction(moveStocks(new Map([[sku, 1]]), 6)))).toBe(0)
+    expect(await runPromise(inTransaction(moveBalances(new Map([[user, -10_001]]), 1_000_000)))).toBe(0)
+    expect(await runPromise(inTransaction(moveBalances(new Map([[user, 1]]), 10_000)))).toBe(0)
+    expect(await runPromise(inTransaction(updateStatus([order], "PENDING", "PAID")))).toBe(0)
+    const pending = [{ id: order, status: "PENDING" }] as const
+    expect(await runPromise(inTransaction(updateCancelled(pending, "expired", new Date())))).toBe(0)
     expect(await shop.stockOf(sku)).toBe(6)
   })
 

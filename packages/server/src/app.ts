@@ -1,28 +1,60 @@
-import { commerceLocks } from "@holdfast/domain"
+import { commerceLocks, type HoldfastContract } from "@holdfast/domain"
+import { Locks, namedLocks, RedisStore, type TakesAll } from "@holdfast/locks"
 import { Effect, Layer, Redacted } from "effect"
-import { Cache } from "./platform/cache/cache.ts"
 import { ServerConfig } from "./config.ts"
+import { Passwords } from "./modules/auth/passwords.ts"
+import { login, me, refresh, register } from "./modules/auth/service.ts"
+import { Tokens } from "./modules/auth/tokens.ts"
+import { LiveStock } from "./modules/catalog/live-stock.ts"
+import {
+  adjustStock,
+  categories,
+  createProduct,
+  productBySku,
+  productPage,
+  searchProducts,
+  watchStock
+} from "./modules/catalog/service.ts"
+import {
+  couponById,
+  couponCounts,
+  couponPage,
+  createCoupon,
+  pauseCoupon,
+  raiseCouponQuantity,
+  resumeCoupon
+} from "./modules/coupons/campaigns/service.ts"
+import { CouponAdmission } from "./modules/coupons/issuing/admission.ts"
+import { CouponGate } from "./modules/coupons/issuing/gate.ts"
+import { issueCoupon } from "./modules/coupons/issuing/issue-coupon.ts"
+import { myCoupons } from "./modules/coupons/service.ts"
+import { LiveTickets } from "./modules/coupons/tickets/live-tickets.ts"
+import { requestIssue, ticket, watchTicket } from "./modules/coupons/tickets/service.ts"
+import { cancelOrder } from "./modules/orders/cancel-order.ts"
+import { createOrder } from "./modules/orders/create-order.ts"
+import { LiveOrders } from "./modules/orders/live-orders.ts"
+import { getOrder, orderPage, watchOrder } from "./modules/orders/service.ts"
+import { getPayment, processPayment } from "./modules/payments/service.ts"
+import { balance, charge, grant, history } from "./modules/points/service.ts"
+import { topSellers } from "./modules/ranking/service.ts"
+import { deadLetters, retryDelivery } from "./modules/webhooks/service.ts"
+import { Cache } from "./platform/cache/cache.ts"
+import { Bulkheads } from "./platform/command/bulkhead.ts"
 import { PlatformConfig } from "./platform/config.ts"
 import { Database } from "./platform/db/database.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { Transactions } from "./platform/db/transaction.ts"
-import { Locks, namedLocks, RedisStore, type TakesAll } from "@holdfast/locks"
-import type { makeImplement } from "./platform/trpc/adapter.ts"
 import { LiveQueries } from "./platform/live/live-queries.ts"
-import { LiveStock } from "./modules/catalog/stock-live.ts"
-import { CouponAdmission } from "./modules/coupons/issuing/admission.ts"
-import { CouponGate } from "./modules/coupons/issuing/gate.ts"
-import { LiveTickets } from "./modules/coupons/tickets/ticket-live.ts"
-import { LiveOrders } from "./modules/orders/order-live.ts"
-import { Passwords } from "./modules/auth/passwords.ts"
-import { Tokens } from "./modules/auth/tokens.ts"
+import type { RouterOf } from "./platform/trpc/adapter.ts"
+import type { Handlers } from "./platform/trpc/handler.ts"
 import "./tables.ts"
 
-/** Every service that a handler may ask for, the marks of the locks among them. */
+/** Every service that a handler may require, the lock types among them. */
 export type App =
   | Database
   | KeyNamespace
   | Transactions
+  | Bulkheads
   | RedisStore
   | Cache
   | Locks
@@ -42,7 +74,7 @@ const redisLayer = Layer.unwrap(
   Effect.map(PlatformConfig, ({ redisUrl }) => RedisStore.layer({ url: Redacted.value(redisUrl) }))
 )
 
-/** While Redis is away the scopes that need a lock take a named one of the database. */
+/** While Redis is away, scopes that need a lock take a named lock of the database. */
 const locksLayer = Layer.unwrap(
   Effect.map(PlatformConfig, ({ mysqlUrl }) =>
     Locks.layer(commerceLocks, { namedLocks: namedLocks({ url: mysqlUrl }) })
@@ -56,21 +88,59 @@ const storesLayer = Layer.mergeAll(
 
 const couponsLayer = CouponAdmission.layer.pipe(Layer.provideMerge(CouponGate.layer))
 
-/** What subscribers of this process watch. */
-const boardsLayer = Layer.mergeAll(LiveStock.layer, LiveOrders.layer, LiveTickets.layer).pipe(
+/** What this process's subscribers watch. */
+const liveLayer = Layer.mergeAll(LiveStock.layer, LiveOrders.layer, LiveTickets.layer).pipe(
   Layer.provideMerge(LiveQueries.layer)
 )
 
-/** The services, built of the settings. */
+/** The services, built from the settings. */
 export const appLayer: Layer.Layer<
   Exclude<App, PlatformConfig | ServerConfig>,
   never,
   PlatformConfig | ServerConfig
 > = Layer.mergeAll(
-  Layer.mergeAll(couponsLayer, boardsLayer, Cache.layer).pipe(Layer.provideMerge(storesLayer)),
+  Layer.mergeAll(couponsLayer, liveLayer, Cache.layer).pipe(Layer.provideMerge(storesLayer)),
   Passwords.layer,
-  Tokens.layer
+  Tokens.layer,
+  Bulkheads.layer
 )
 
-/** Turns a contract's procedure and its handler into a tRPC procedure of this application. */
-export type Implement = ReturnType<typeof makeImplement<App>>
+/** A handler for each procedure of the contract. A procedure without one does not compile. */
+export const handlers = {
+  auth: { register, login, refresh, me },
+  points: { balance, charge, history },
+  products: {
+    bySku: productBySku,
+    page: productPage,
+    search: searchProducts,
+    categories,
+    watchStock,
+    topSellers
+  },
+  coupons: {
+    byId: couponById,
+    page: couponPage,
+    issue: issueCoupon,
+    mine: myCoupons,
+    requestIssue,
+    ticket,
+    watchTicket
+  },
+  orders: { create: createOrder, get: getOrder, page: orderPage, cancel: cancelOrder, watch: watchOrder },
+  payments: { process: processPayment, get: getPayment },
+  admin: {
+    createProduct,
+    adjustStock,
+    createCoupon,
+    pauseCoupon,
+    resumeCoupon,
+    raiseCouponQuantity,
+    couponCounts,
+    grantPoints: grant,
+    deadLetters,
+    retryDelivery
+  }
+} satisfies Handlers<HoldfastContract, App>
+
+/** For plain tRPC clients: inputs, outputs and declared errors of every procedure. */
+export type AppRouter = RouterOf<HoldfastContract>

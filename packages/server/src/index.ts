@@ -1,6 +1,6 @@
 export { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./config.ts"
 export { DatabaseIsNewer, MigrationFailed } from "./platform/db/migrate.ts"
-export type { AppRouter } from "./app-router.ts"
+export type { AppRouter } from "./app.ts"
 export { ListenFailed, type RunningServer, startServer, type StartOptions } from "./server.ts"
 export { type CheckReport, type VerifyReport, verifyText } from "./platform/audit/report.ts"
 export { verify } from "./verify.ts"

@@ -34,7 +34,7 @@ describe("a client whose server is killed in the middle of its call and started 
     return await answer
   }
 
-  test.each(["order: rows inserted", "order: committed"])(
+  test.each(["order: rows inserted", "orders.create: committed"])(
     "at '%s': its one call ends with its one order",
     { timeout: 120_000 },
     async (step) => {
@@ -47,7 +47,7 @@ describe("a client whose server is killed in the middle of its call and started 
     }
   )
 
-  test.each(["issue: counted", "issue: committed"])(
+  test.each(["issue: counted", "coupons.issue: committed"])(
     "at '%s': its one call ends with its one coupon",
     { timeout: 120_000 },
     async (step) => {

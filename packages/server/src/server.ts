@@ -1,16 +1,16 @@
+import { contract } from "@holdfast/domain"
 import { Data, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import type { FastifyInstance } from "fastify"
 import { ServerConfig, type ServerSettings } from "./config.ts"
 import { redisVersionOf, requireSupported } from "./platform/db/supported-stores.ts"
 import { migrations } from "./migrations/index.ts"
 import { migrate } from "./platform/db/migrate.ts"
-import { type App, appLayer } from "./app.ts"
-import { makeAppRouter } from "./app-router.ts"
+import { type App, appLayer, handlers } from "./app.ts"
 import { userExists } from "./modules/auth/service.ts"
 import { Tokens } from "./modules/auth/tokens.ts"
 import { startJobs } from "./jobs.ts"
 import { makeHttpServer } from "./platform/http/server.ts"
-import { makeImplement } from "./platform/trpc/adapter.ts"
+import { makeRouter } from "./platform/trpc/adapter.ts"
 import { FailpointListener } from "./platform/failpoints.ts"
 import { askRedis } from "@holdfast/locks"
 import type { RunningJobs } from "./platform/jobs/runner.ts"
@@ -65,7 +65,7 @@ export const startServer = async (
   try {
     await runtime.runPromise(Effect.andThen(refuseOldRedis, migrate(migrations)))
     const app = await makeHttpServer(runtime, {
-      router: makeAppRouter(makeImplement(runtime, { exists: ({ userId }) => userExists(userId) })),
+      router: makeRouter(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId) }),
       authenticate: (token) => Tokens.use((tokens) => tokens.verify("access", token))
     })
     await listen(app, settings)

@@ -1,5 +1,5 @@
 import { InvalidCredentials, type Session, Unauthenticated } from "@holdfast/domain"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { createClient, memoryTokenStore } from "../index.ts"
 import { failureOf } from "../testing/failure-of.ts"
 import { encodedOrder, encodedProduct, encodedSession, orderInput } from "../testing/fixtures.ts"
@@ -7,7 +7,7 @@ import { startWireServer, type WireServer } from "../testing/wire-server.ts"
 
 const auth = { email: "ann@example.com", password: "correct horse" }
 
-/** A server that knows one valid access token at a time; logging in and refreshing replace it. */
+/** A server with one valid access token at a time, which logging in and refreshing replace. */
 const startSessionServer = async () => {
   let issued = 0
   let validRefreshToken = ""
@@ -52,7 +52,7 @@ const count = ({ calls }: WireServer, procedure: string) =>
 const manyOrders = (client: ReturnType<typeof createClient>) =>
   Promise.all(Array.from({ length: 50 }, () => client.orders.create(orderInput)))
 
-it("logs in once for many calls that start together", async () => {
+test("concurrent calls share one login", async () => {
   const { server } = await startSessionServer()
   await using _ = server
   const client = createClient({ url: server.url, auth })
@@ -62,7 +62,7 @@ it("logs in once for many calls that start together", async () => {
   expect(count(server, "orders.create")).toBe(50)
 })
 
-it("refreshes once for many calls that are rejected together, and keeps their keys", async () => {
+test("calls that are rejected together share one refresh and keep their keys", async () => {
   const { expireAccess, server } = await startSessionServer()
   await using _ = server
   const client = createClient({ url: server.url, auth })
@@ -78,7 +78,7 @@ it("refreshes once for many calls that are rejected together, and keeps their ke
   expect(new Set(keys).size).toBe(51)
 })
 
-it("refreshes once for queries of one batch", async () => {
+test("the queries of one batch share one refresh", async () => {
   const { expireAccess, server } = await startSessionServer()
   await using _ = server
   const client = createClient({ url: server.url, auth })
@@ -88,7 +88,7 @@ it("refreshes once for queries of one batch", async () => {
   expect(count(server, "auth.refresh")).toBe(1)
 })
 
-it("logs in again when the refresh token is used up", async () => {
+test("the client logs in again when its refresh token is no longer valid", async () => {
   const { expireAll, server } = await startSessionServer()
   await using _ = server
   const client = createClient({ url: server.url, auth })
@@ -99,7 +99,7 @@ it("logs in again when the refresh token is used up", async () => {
   expect(count(server, "auth.login")).toBe(2)
 })
 
-it("fails as unauthenticated when its credentials are wrong, each call with an error of its own", async () => {
+test("wrong credentials fail each call as unauthenticated, with an error of its own", async () => {
   const { server } = await startSessionServer()
   await using _ = server
   const client = createClient({ url: server.url, auth: { ...auth, password: "wrong" } })
@@ -115,7 +115,7 @@ it("fails as unauthenticated when its credentials are wrong, each call with an e
   ])
 })
 
-it("without credentials becomes the user who logs in through it, and ends with the session", async () => {
+test("a client without credentials acts as the user who logs in through it, until the session ends", async () => {
   const { expireAccess, expireAll, server } = await startSessionServer()
   await using _ = server
   const tokenStore = memoryTokenStore()
@@ -137,7 +137,7 @@ it("without credentials becomes the user who logs in through it, and ends with t
   expect(await tokenStore.load()).toBeUndefined()
 })
 
-it("with credentials stays who it is when somebody else logs in through it", async () => {
+test("a client with credentials keeps its own session when another user logs in through it", async () => {
   const { server } = await startSessionServer()
   await using _ = server
   const saved: Array<Session> = []
@@ -147,7 +147,7 @@ it("with credentials stays who it is when somebody else logs in through it", asy
   expect(saved).toEqual([])
 })
 
-it("asks a token function again when its token is rejected, once a call", async () => {
+test("a token function is called again when its token is rejected, once per call", async () => {
   const { server } = await startSessionServer()
   await using _ = server
   await createClient({ url: server.url }).auth.login(auth)
@@ -161,14 +161,14 @@ it("asks a token function again when its token is rejected, once a call", async 
   expect(await failureOf(restless.points.balance())).toMatchObject({ _tag: "Unauthenticated", attempts: 2 })
 })
 
-it("sends no token to public procedures", async () => {
+test("public procedures get no token", async () => {
   const { server } = await startSessionServer()
   await using _ = server
   await createClient({ url: server.url, auth }).products.bySku({ sku: "TEA" })
   expect(server.calls).toMatchObject([{ procedure: "products.bySku", token: undefined }])
 })
 
-it("lets a caller leave without taking the login away from the others", async () => {
+test("aborting one call does not cancel the login that others wait for", async () => {
   const { server } = await startSessionServer()
   await using _ = server
   const client = createClient({ url: server.url, auth })

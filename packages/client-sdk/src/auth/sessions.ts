@@ -1,46 +1,46 @@
 import { InvalidCredentials, type Session, Unauthenticated } from "@holdfast/domain"
 import { Effect } from "effect"
-import { singleFlight } from "./single-flight.ts"
 import type { TokenFailure, TokenSource } from "./token-source.ts"
 
+/** What the client logs in with. */
 export interface Credentials {
   readonly email: string
   readonly password: string
 }
 
-/** Keeps the session between calls; one over `localStorage` keeps it between visits. */
+/** Stores the session between calls. A store on top of `localStorage` keeps it between visits. */
 export interface TokenStore {
   readonly load: () => Session | undefined | Promise<Session | undefined>
   readonly save: (session: Session) => void | Promise<void>
   readonly clear: () => void | Promise<void>
 }
 
-/** Keeps the session for as long as the client lives. */
+/** Stores the session in memory, for the lifetime of the client. */
 export const memoryTokenStore = (): TokenStore => {
-  let kept: Session | undefined
+  let stored: Session | undefined
   return {
-    load: () => kept,
-    save: (session) => void (kept = session),
-    clear: () => void (kept = undefined)
+    load: () => stored,
+    save: (session) => void (stored = session),
+    clear: () => void (stored = undefined)
   }
 }
 
-/** The two procedures that make sessions. */
+/** The procedures that create sessions. */
 export interface SessionCalls {
   readonly login: (credentials: Credentials) => Effect.Effect<Session, TokenFailure | InvalidCredentials>
   readonly refresh: (refreshToken: string) => Effect.Effect<Session, TokenFailure>
 }
 
 /**
- * Tokens of a session that the client looks after: logs in with the credentials when it has some, refreshes once
- * for however many calls were rejected together, and logs in again when the refresh token is used up.
+ * A token source whose session the client manages: it logs in if it has credentials, refreshes once for all calls that
+ * were rejected together, and logs in again when the refresh token is no longer valid.
  */
 export const sessionTokens = (
   store: TokenStore,
   credentials: Credentials | undefined,
   calls: SessionCalls
 ): TokenSource => {
-  // The store is asked when no token is at hand and when one was rejected: another tab may have renewed it.
+  // Reads the store when there is no cached token or one was rejected: another tab may have renewed it.
   let known: string | undefined
   const load = Effect.tap(
     Effect.promise(async () => store.load()),
@@ -48,7 +48,7 @@ export const sessionTokens = (
   )
   const clear = Effect.promise(async () => store.clear())
   const save = (session: Session) => Effect.promise(async () => store.save(session))
-  const kept = <E>(session: Effect.Effect<Session, E>) =>
+  const remember = <E>(session: Effect.Effect<Session, E>) =>
     session.pipe(
       Effect.tap(save),
       Effect.map(({ accessToken }) => (known = accessToken))
@@ -57,10 +57,10 @@ export const sessionTokens = (
   const login =
     credentials === undefined
       ? Effect.undefined
-      : kept(calls.login(credentials)).pipe(Effect.catchTag("InvalidCredentials", wrongCredentials))
+      : remember(calls.login(credentials)).pipe(Effect.catchTag("InvalidCredentials", wrongCredentials))
 
   const refresh = ({ refreshToken }: Session) =>
-    kept(calls.refresh(refreshToken)).pipe(
+    remember(calls.refresh(refreshToken)).pipe(
       Effect.catchTag("Unauthenticated", () => Effect.andThen(clear, login))
     )
 
@@ -85,6 +85,19 @@ export const sessionTokens = (
   }
 }
 
-/** The client's own credentials are wrong: for the call that needed a token this is a missing authentication. */
+/**
+ * Runs the effect once for all callers that arrive while it runs. It runs in a fiber of its own, so an interrupted
+ * caller does not cancel it for the others.
+ */
+const singleFlight = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  let running: ReturnType<typeof Effect.runPromiseExit<A, E>> | undefined
+  const start = () =>
+    (running ??= Effect.runPromiseExit(effect).finally(() => {
+      running = undefined
+    }))
+  return Effect.flatten(Effect.promise(start))
+}
+
+/** Wrong credentials of the client: the call that needed a token fails as unauthenticated. */
 const wrongCredentials = (cause: InvalidCredentials) =>
   Effect.fail(Object.assign(new Unauthenticated({ reason: "invalid" }), { cause }))

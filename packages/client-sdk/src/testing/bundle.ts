@@ -2,18 +2,18 @@ import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 import { build, type Rolldown } from "vite"
 
-export interface Bundle {
+interface Bundle {
   readonly code: string
   readonly gzipBytes: number
-  /** Every module that is part of it. */
+  /** The ids of the bundled modules. */
   readonly modules: ReadonlyArray<string>
-  /** What it still imports: nothing, unless something was left out on purpose. */
+  /** The remaining imports: none, except for `external`. */
   readonly imports: ReadonlyArray<string>
 }
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-/** Bundles a module for browsers as an application's build does, minified. It may import whatever the client may. */
+/** Bundles and minifies a module for browsers, as an application's build does. */
 export const bundle = async (source: string, external: ReadonlyArray<RegExp> = []): Promise<Bundle> => {
   const entry = "\0entry"
   const output = (await build({
@@ -40,7 +40,7 @@ export const bundle = async (source: string, external: ReadonlyArray<RegExp> = [
     }
   })) as Rolldown.RolldownOutput
   const [chunk, ...others] = output.output
-  if (others.length > 0) throw new Error(`one chunk expected, ${others.length} more came`)
+  if (others.length > 0) throw new Error(`expected one chunk, got ${others.length} more`)
   return {
     code: chunk.code,
     gzipBytes: gzipSync(chunk.code).length,

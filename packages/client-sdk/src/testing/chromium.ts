@@ -6,7 +6,7 @@ import { delimiter, join } from "node:path"
 
 const names = ["chromium", "chromium-browser", "google-chrome", "chrome"]
 
-/** The browser of `CHROMIUM`, else the first one on the path. */
+/** Returns the browser in `CHROMIUM`, or else the first one on the path. */
 export const findChromium = (): string | undefined => {
   const folders = (process.env["PATH"] ?? "").split(delimiter)
   const files = names.flatMap((name) => folders.map((folder) => join(folder, name)))
@@ -24,11 +24,11 @@ const isExecutable = (file: string): boolean => {
 
 /** A page of a headless browser. */
 export interface Page extends AsyncDisposable {
-  /** Runs an expression in the page and gives its value; a promise is waited for. */
+  /** Evaluates an expression in the page and returns its value, awaiting a promise. */
   readonly evaluate: (expression: string) => Promise<unknown>
 }
 
-/** Opens a page in a headless browser of its own, with a profile of its own, until it is disposed. */
+/** Opens a page in a new headless browser with a new profile. Disposing the page closes the browser. */
 export const openInChromium = async (executable: string, url: string): Promise<Page> => {
   const profile = mkdtempSync(join(tmpdir(), "holdfast-chromium-"))
   const flags = [
@@ -41,7 +41,7 @@ export const openInChromium = async (executable: string, url: string): Promise<P
   const browser = spawn(
     executable,
     [...flags, `--user-data-dir=${profile}`, "--remote-debugging-port=0", url],
-    // A group of its own, so that its helpers end with it.
+    // A process group of its own, so that the browser's helpers can be killed with it.
     { detached: true, stdio: ["ignore", "ignore", "pipe"] }
   )
   try {
@@ -56,7 +56,7 @@ export const openInChromium = async (executable: string, url: string): Promise<P
   }
 }
 
-/** The browser says on stderr where it listens. */
+/** Reads the DevTools port from the browser's stderr. */
 const debuggingPort = async (browser: ChildProcess): Promise<string> => {
   let printed = ""
   for await (const chunk of browser.stderr ?? []) {
@@ -66,7 +66,7 @@ const debuggingPort = async (browser: ChildProcess): Promise<string> => {
     browser.stderr?.resume()
     return port
   }
-  throw new Error(`the browser ended: ${printed}`)
+  throw new Error(`the browser exited: ${printed}`)
 }
 
 interface Target {
@@ -79,7 +79,7 @@ interface Evaluated {
   readonly error?: { readonly message: string }
 }
 
-/** The page was still on its way: what ran in its predecessor is lost, and may be asked again. */
+/** The page was still loading. The expression was lost with the previous document and is evaluated again. */
 const NAVIGATED = /navigated|context was destroyed|Cannot find context/i
 const ARRIVES_WITHIN_MS = 20_000
 
@@ -94,7 +94,7 @@ const evaluate = async (port: string, url: string, expression: string): Promise<
   return result.result.value
 }
 
-/** One command of the DevTools protocol, over a connection of its own. */
+/** Sends one command of the DevTools protocol over a new connection. */
 const askPage = async (port: string, url: string, expression: string): Promise<Evaluated> => {
   const targets = (await (await fetch(`http://127.0.0.1:${port}/json/list`)).json()) as ReadonlyArray<Target>
   const target = targets.find((candidate) => candidate.url.startsWith(url))
@@ -118,7 +118,7 @@ const close = async (browser: ChildProcess, profile: string): Promise<void> => {
 
 const LEAVES_WITHIN_MS = 5_000
 
-/** Asks the browser to end its helpers and itself; what has not gone in time is killed. */
+/** Terminates the browser and its helpers, and kills what has not ended in time. */
 const endGroup = async (browser: ChildProcess): Promise<void> => {
   const { pid } = browser
   if (pid === undefined || browser.exitCode !== null || browser.signalCode !== null) return

@@ -1,4 +1,4 @@
-/** What the promise rejects with; that it resolves is the failure of a test. */
+/** Returns what the promise rejects with. Throws if it resolves. */
 export const failureOf = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
     (value) => {

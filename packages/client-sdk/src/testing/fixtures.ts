@@ -2,7 +2,7 @@ import type { Order, Product, Session } from "@holdfast/domain"
 
 const id = (n: number) => `01890a5d-ac96-774b-bcce-${n.toString(16).padStart(12, "0")}`
 
-/** Encoded outputs, as they travel. */
+/** An encoded order. */
 export const encodedOrder = (n = 1): typeof Order.Encoded => ({
   id: id(n),
   userId: id(1000),

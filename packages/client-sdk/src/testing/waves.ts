@@ -1,18 +1,18 @@
-// A process of its own, because what it measures is itself: waves of calls through one client, and what they leave behind.
+// Runs waves of calls through one client and measures what they leave behind. A process of its own, to measure its heap.
 import diagnostics from "node:diagnostics_channel"
 import { getEventListeners } from "node:events"
 import type { Socket } from "node:net"
 import { createClient } from "../index.ts"
 import { orderInput } from "./fixtures.ts"
 
-/** What there is after a wave, when all of its calls have settled and the garbage is gone. */
+/** What remains after a wave, when all of its calls have settled and the garbage is collected. */
 export interface Remains {
   readonly heapBytes: number
   readonly connections: number
   readonly timers: number
-  /** On the one signal that all calls shared. */
+  /** Listeners on the signal that all calls share. */
   readonly signalListeners: number
-  /** The most that one connection has. */
+  /** The most listeners on one connection. */
   readonly socketListeners: number
 }
 
@@ -27,7 +27,7 @@ const [, , url = "", waves = "0"] = process.argv
 const client = createClient({ url, token: "t", maxConnections: 16 })
 const { signal } = new AbortController()
 
-/** A thousand calls at once: answers, refusals, and callers who leave. */
+/** A thousand concurrent calls: successes, failures and aborts. */
 const wave = () =>
   Promise.all(
     Array.from({ length: 1000 }, (_, index) => {
@@ -51,7 +51,7 @@ const listenersOf = (socket: Socket) =>
   socket.eventNames().reduce((sum, name) => sum + socket.listenerCount(name), 0)
 
 const remains = async (): Promise<Remains> => {
-  // What the last answers have left in the queues of the process is let go first.
+  // Lets the queued callbacks of the last answers run first.
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve))
   globalThis.gc?.()
   return {

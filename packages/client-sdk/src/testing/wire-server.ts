@@ -5,8 +5,8 @@ import { initTRPC, TRPCError } from "@trpc/server"
 import { createHTTPHandler } from "@trpc/server/adapters/standalone"
 import { Schema } from "effect"
 
-/** One call as it arrives. */
-export interface ReceivedCall {
+/** One received call. */
+interface ReceivedCall {
   readonly procedure: string
   readonly input: unknown
   readonly token: string | undefined
@@ -15,19 +15,20 @@ export interface ReceivedCall {
   readonly signal: AbortSignal | undefined
 }
 
-/** Answers a procedure with its encoded output; throws a domain error, or anything else to be a defect. */
-export type Answer = (call: ReceivedCall) => unknown
+/** Returns the encoded output of a call, or throws a domain error, or anything else as a defect. */
+type Answer = (call: ReceivedCall) => unknown
 
-/** Gets a request before tRPC does; returning true says that it dealt with the connection itself. */
-export type Intercept = (request: IncomingMessage, response: ServerResponse) => boolean | void
+/** Receives a request before tRPC does. Returning true means that it has handled the request. */
+type Intercept = (request: IncomingMessage, response: ServerResponse) => boolean | void
 
+/** A running server with what it has received. */
 export interface WireServer extends AsyncDisposable {
   readonly url: string
-  /** Every call in the order in which they arrived. */
+  /** Every call, in order of arrival. */
   readonly calls: ReadonlyArray<ReceivedCall>
-  /** Every HTTP request: a batch is one. */
+  /** Every HTTP request. A batch is one request. */
   readonly requests: ReadonlyArray<string>
-  /** The most connections that were open at once. */
+  /** The highest number of connections that were open at the same time. */
   readonly mostConnections: () => number
   answer: (procedure: string, answer: Answer) => void
   intercept: (intercept: Intercept | undefined) => void
@@ -46,8 +47,8 @@ class Declared extends Error {
 }
 
 /**
- * A real HTTP server that speaks Holdfast's wire format for every procedure of the contract, with answers and
- * accidents that a test chooses: what a client does when connections break is shown against real sockets.
+ * Starts a real HTTP server that speaks Holdfast's wire format for every procedure of the contract. A test chooses its
+ * answers and faults, so that broken connections are tested with real sockets.
  */
 export const startWireServer = async (answers: Record<string, Answer> = {}): Promise<WireServer> => {
   const known = new Map(Object.entries(answers))
@@ -59,7 +60,7 @@ export const startWireServer = async (answers: Record<string, Answer> = {}): Pro
     router: routerOf((call) => {
       calls.push(call)
       const answer = known.get(call.procedure)
-      if (answer === undefined) throw new Error(`the test gave no answer for ${call.procedure}`)
+      if (answer === undefined) throw new Error(`no answer defined for ${call.procedure}`)
       return answer(call)
     }),
     basePath: "/trpc/",
@@ -150,7 +151,7 @@ const routerOf = (receive: (call: ReceivedCall) => unknown) => {
   return t.router(Object.fromEntries(groups) as Record<string, ReturnType<typeof t.router>>)
 }
 
-/** What tRPC is to throw: a declared error in its wrapping, anything else as it is. */
+/** Wraps a declared error for tRPC and leaves any other error unchanged. */
 const declared = (procedure: Procedure, error: unknown): unknown => {
   const errorClass = procedure.errors.find((candidate) => error instanceof candidate)
   if (errorClass === undefined) return error

@@ -1,12 +1,12 @@
 interface Bounds<A> {
   readonly maxItems: number
-  /** Of all items together. */
+  /** The limit of the sum of the items' sizes. */
   readonly maxSize: number
   readonly sizeOf: (item: A) => number
   readonly send: (items: ReadonlyArray<A>) => void
 }
 
-/** What is added in one turn of the event loop is sent together, in as few batches as the bounds allow. */
+/** Collects the items that are added in one turn of the event loop and sends them in as few batches as possible. */
 export const makeBatches = <A>({ maxItems, maxSize, send, sizeOf }: Bounds<A>) => {
   let batch: Array<A> = []
   let size = 0

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { failureOf } from "../testing/failure-of.ts"
 import { type Fetch, makeBoundedFetch } from "./bounded-fetch.ts"
 
@@ -6,7 +6,7 @@ const bounds = { maxConnections: 1, maxWaiting: 10, attemptTimeoutMs: 30 }
 const message = { url: "http://localhost/", method: "GET", headers: {} }
 const JSON_TYPE = "application/json"
 
-it("ends in time, also when the fetch it was given takes no notice of its signal", async () => {
+test("a request ends in time even if `fetch` ignores its signal", async () => {
   const deaf = makeBoundedFetch(() => new Promise(() => {}), bounds)
   const [first, second] = [deaf(message), deaf(message)]
   expect(await failureOf(first.answer)).toMatchObject({ reason: "timeout", maybeSent: true })
@@ -14,7 +14,7 @@ it("ends in time, also when the fetch it was given takes no notice of its signal
   expect(await failureOf(second.answer)).toMatchObject({ reason: "connection-lost" })
 })
 
-it("sends nothing for a caller who left while waiting for a turn, and tells fetch of one who leaves later", async () => {
+test("a request that is cancelled in the queue is not sent, and one that is cancelled in flight aborts its signal", async () => {
   const signals: Array<AbortSignal> = []
   const silent: Fetch = (_url, { signal }) => {
     signals.push(signal)
@@ -35,7 +35,7 @@ it("sends nothing for a caller who left while waiting for a turn, and tells fetc
   expect(signals).toHaveLength(2)
 })
 
-it("tells half an answer and a stranger's answer from its own", async () => {
+test("a truncated answer and a foreign answer are told apart", async () => {
   const answering = (body: string, type: string, status = 200) =>
     makeBoundedFetch(
       () => Promise.resolve(new Response(body, { status, headers: { "content-type": type } })),

@@ -1,9 +1,8 @@
 import { Data } from "effect"
 import type { TransportReason } from "../errors.ts"
-import { isNeverConnected } from "./never-connected.ts"
-import { makeTurns, TooManyWaiting } from "./turns.ts"
+import { makeLimiter, QueueFull } from "./limiter.ts"
 
-/** The part of the standard `fetch` that the client needs; the global one of browsers, workers and Node has it. */
+/** The subset of the standard `fetch` that the client needs. */
 export type Fetch = (
   url: string,
   init: {
@@ -14,6 +13,7 @@ export type Fetch = (
   }
 ) => Promise<FetchResponse>
 
+/** The subset of the standard `Response` that the client needs. */
 export interface FetchResponse {
   readonly ok: boolean
   readonly status: number
@@ -22,7 +22,7 @@ export interface FetchResponse {
   readonly body: ReadableStream<Uint8Array> | null
 }
 
-/** Why there is no such response. */
+/** Why a request got no usable response. */
 export class FetchFailure extends Data.TaggedError("FetchFailure")<{
   readonly reason: TransportReason
   readonly maybeSent: boolean
@@ -33,45 +33,45 @@ export class FetchFailure extends Data.TaggedError("FetchFailure")<{
 }> {}
 
 interface Bounds {
-  /** How many requests are on their way at once; `fetch` itself would open a connection for each. */
+  /** How many requests may be in flight at the same time; `fetch` itself opens a connection for each. */
   readonly maxConnections: number
-  /** How many more may wait for their turn. */
+  /** How many requests may wait for a connection. */
   readonly maxWaiting: number
-  /** How long one request may take, from its turn to the last byte of its answer. */
+  /** How long one request may take, from its permit to the last byte of its answer. */
   readonly attemptTimeoutMs: number
 }
 
 type Init = Parameters<Fetch>[1]
 
-/** An HTTP request. */
+/** An HTTP request to send. */
 export type Message = Omit<Init, "signal"> & { readonly url: string }
 
-/** An exchange with the server that can be taken back. */
-export interface Exchange {
-  /** The JSON of the answer. Rejects with {@link FetchFailure} alone. */
+/** A cancellable exchange with the server. */
+interface Exchange {
+  /** The answer's JSON. Rejects with {@link FetchFailure} only. */
   readonly answer: Promise<unknown>
-  /** Nobody waits for the answer any more. */
+  /** Cancels the request because its answer is no longer needed. */
   readonly cancel: () => void
 }
 
 /**
- * `fetch` with bounds: so many requests at a time, so many waiting, so long each. Reads the whole body before it
- * gives the turn away, because the connection is in use until then.
+ * Wraps `fetch` with limits on concurrency, queue length and duration. A permit is released only after the whole body
+ * was read, because the connection is in use until then.
  */
 export const makeBoundedFetch = (fetch: Fetch, bounds: Bounds) => {
-  const turns = makeTurns(bounds.maxConnections, bounds.maxWaiting)
+  const limiter = makeLimiter(bounds.maxConnections, bounds.maxWaiting)
 
-  const asLeader = async ({ url, ...init }: Message, signal: AbortSignal, onLate: () => void) => {
-    const giveBack = await turns.take(signal)
+  const send = async ({ url, ...init }: Message, signal: AbortSignal, onLate: () => void) => {
+    const release = await limiter.acquire(signal)
     const timer = setTimeout(onLate, bounds.attemptTimeoutMs)
     try {
       return await exchange(fetch, url, { ...init, signal })
     } finally {
       clearTimeout(timer)
-      // Node returns a connection to its pool a moment after the body's end; a turn that is handed on within that
-      // moment would open another connection, up to twice as many.
-      if (turns.isContended()) setTimeout(giveBack)
-      else giveBack()
+      // Node returns a connection to its pool shortly after the body ends. Releasing the permit before that would open
+      // another connection, up to twice as many.
+      if (limiter.isContended()) setTimeout(release)
+      else release()
     }
   }
 
@@ -84,7 +84,7 @@ export const makeBoundedFetch = (fetch: Fetch, bounds: Bounds) => {
         reject(failure)
       }
       cancel = () => end(cancelled())
-      asLeader(message, controller.signal, () => end(late())).then(resolve, (cause: unknown) =>
+      send(message, controller.signal, () => end(late())).then(resolve, (cause: unknown) =>
         reject(failureOf(cause))
       )
     })
@@ -94,15 +94,16 @@ export const makeBoundedFetch = (fetch: Fetch, bounds: Bounds) => {
 
 const failureOf = (cause: unknown): FetchFailure => {
   if (cause instanceof FetchFailure) return cause
-  return cause instanceof TooManyWaiting
+  return cause instanceof QueueFull
     ? new FetchFailure({ reason: "overloaded", maybeSent: false, retryable: true, cause })
     : broken(cause)
 }
 
+/** The request took too long. */
 export const late = () => new FetchFailure({ reason: "timeout", maybeSent: true, retryable: true })
 const cancelled = () => new FetchFailure({ reason: "connection-lost", maybeSent: true, retryable: false })
 
-/** The JSON that came back, whatever the status: an error response is an answer, too. */
+/** Returns the response's JSON whatever its status: an error response is an answer, too. */
 const exchange = async (fetch: Fetch, url: string, init: Init): Promise<unknown> => {
   const response = await fetch(url, init)
   const body = await response.text()
@@ -110,9 +111,10 @@ const exchange = async (fetch: Fetch, url: string, init: Init): Promise<unknown>
   return parse(body)
 }
 
+/** Whether a content type is JSON. */
 export const isJson = (contentType: string | null) => contentType?.includes("application/json") ?? false
 
-/** A body that stops half-way without an error of the connection: a server that died behind a proxy, for instance. */
+/** Parses a body. A truncated body counts as a lost connection: the server may have died behind a proxy. */
 export const parse = (body: string): unknown => {
   try {
     return JSON.parse(body)
@@ -121,6 +123,27 @@ export const parse = (body: string): unknown => {
   }
 }
 
+/** The error codes by which Node, Bun and Deno report that no connection was made. Browsers report no such code. */
+const neverConnectedCodes: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "ConnectionRefused"
+])
+
+/** Whether an error of `fetch` proves that the server has not seen the request. */
+const isNeverConnected = (error: unknown): boolean => {
+  if (typeof error !== "object" || error === null) return false
+  // All addresses of a host must have refused the connection.
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isNeverConnected)
+  if ("code" in error && typeof error.code === "string" && neverConnectedCodes.has(error.code)) return true
+  return "cause" in error && isNeverConnected(error.cause)
+}
+
+/** The failure for an error of `fetch`. */
 export const broken = (cause: unknown) => {
   const neverConnected = isNeverConnected(cause)
   return new FetchFailure({
@@ -131,15 +154,16 @@ export const broken = (cause: unknown) => {
   })
 }
 
-/** The statuses by which proxies and gateways say "not now". */
-const passingStatuses: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504])
+/** The statuses by which proxies and gateways report a temporary problem. */
+const temporaryStatuses: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504])
 
+/** The failure for a response that is not Holdfast's. */
 export const unexpected = ({ headers, status }: FetchResponse) => {
   const retryAfterSeconds = Number(headers.get("retry-after") ?? Number.NaN)
   return new FetchFailure({
     reason: "unexpected-response",
     maybeSent: true,
-    retryable: passingStatuses.has(status),
+    retryable: temporaryStatuses.has(status),
     httpStatus: status,
     ...(Number.isFinite(retryAfterSeconds) ? { retryAfterMs: retryAfterSeconds * 1000 } : {})
   })

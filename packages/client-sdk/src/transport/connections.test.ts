@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events"
 import { Effect, Fiber } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { createClient } from "../index.ts"
 import { failureOf } from "../testing/failure-of.ts"
 import { encodedOrder, encodedProduct, orderInput } from "../testing/fixtures.ts"
@@ -8,7 +8,7 @@ import { startWireServer } from "../testing/wire-server.ts"
 
 const skus = Array.from({ length: 12 }, (_, index) => `SKU-${index}`)
 
-it("sends queries that start together in one request, mutations in one each", async () => {
+test("queries that start together share one request; each mutation has its own", async () => {
   await using server = await startWireServer({
     "products.bySku": ({ input }) => encodedProduct((input as { sku: string }).sku),
     "orders.create": () => encodedOrder()
@@ -23,7 +23,7 @@ it("sends queries that start together in one request, mutations in one each", as
   expect(new Set(keys).size).toBe(skus.length)
 })
 
-it("one failing query of a batch leaves the others alone", async () => {
+test("a failing query of a batch does not affect the others", async () => {
   await using server = await startWireServer({
     "products.bySku": ({ input }) => {
       const { sku } = input as { sku: string }
@@ -36,10 +36,10 @@ it("one failing query of a batch leaves the others alone", async () => {
   expect(results.map(({ ok }) => ok)).toEqual(skus.map((sku) => sku !== "SKU-3"))
 })
 
-describe("a thousand calls at once", () => {
+describe("a thousand concurrent calls", () => {
   const thousand = Array.from({ length: 1000 })
 
-  it("share a bounded number of connections", async () => {
+  test("share a bounded number of connections", async () => {
     await using server = await startWireServer({ "orders.create": () => encodedOrder() })
     const client = createClient({ url: server.url, token: "t1", maxConnections: 8 })
     await Promise.all(thousand.map(() => client.orders.create(orderInput)))
@@ -48,7 +48,7 @@ describe("a thousand calls at once", () => {
     expect(server.mostConnections()).toBeGreaterThan(1)
   })
 
-  it("fail at once when there are more than may wait, without being sent", async () => {
+  test("fail at once, unsent, if the queue is full", async () => {
     await using server = await startWireServer({ "orders.create": () => encodedOrder() })
     const client = createClient({
       url: server.url,
@@ -64,7 +64,7 @@ describe("a thousand calls at once", () => {
     expect(server.calls).toHaveLength(12)
   })
 
-  it("leave no listener on a signal that they share", async () => {
+  test("leave no listener on a shared signal", async () => {
     await using server = await startWireServer({ "orders.create": () => encodedOrder() })
     const client = createClient({ url: server.url, token: "t1" })
     const { signal } = new AbortController()
@@ -74,7 +74,7 @@ describe("a thousand calls at once", () => {
 })
 
 describe("cancelling", () => {
-  /** A server whose orders never end, and a promise of the first one's end by cancellation. */
+  /** A server that never answers an order, and a promise that resolves when it cancels the first one. */
   const startEndless = async () => {
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
     const { promise: cancelled, resolve: cancel } = Promise.withResolvers<void>()
@@ -88,7 +88,7 @@ describe("cancelling", () => {
     return { server, arrived, cancelled }
   }
 
-  it("by a signal cancels the server's work and rejects with the signal's reason", async () => {
+  test("by a signal cancels the server's work and rejects with the signal's reason", async () => {
     const { arrived, cancelled, server } = await startEndless()
     await using _ = server
     const controller = new AbortController()
@@ -101,7 +101,7 @@ describe("cancelling", () => {
     await cancelled
   })
 
-  it("before the call sends nothing", async () => {
+  test("before the call sends nothing", async () => {
     await using server = await startWireServer()
     const client = createClient({ url: server.url, token: "t1" })
     const call = client.orders.create(orderInput, { signal: AbortSignal.abort(new Error("too late")) })
@@ -109,7 +109,7 @@ describe("cancelling", () => {
     expect(server.requests).toEqual([])
   })
 
-  it("by interruption of the effect cancels the server's work", async () => {
+  test("by interrupting the effect cancels the server's work", async () => {
     const { arrived, cancelled, server } = await startEndless()
     await using _ = server
     const fiber = Effect.runFork(
@@ -120,7 +120,7 @@ describe("cancelling", () => {
     await cancelled
   })
 
-  it("while waiting for a turn gives the turn to the next", async () => {
+  test("while waiting for a connection lets the next call have it", async () => {
     const { arrived, server } = await startEndless()
     await using _ = server
     const client = createClient({

@@ -5,8 +5,8 @@ import { PendingCall } from "./pending-call.ts"
 import type { Transport, TransportRequest } from "./transport.ts"
 import { encodedInput, identityHeaders, messageOf, replyOf } from "./wire.ts"
 
-export interface HttpTransportOptions {
-  /** Where the server is, `http://localhost:3000` for instance; its tRPC endpoint is `/trpc` below. */
+interface HttpTransportOptions {
+  /** The server's URL, `http://localhost:3000` for instance. Its tRPC endpoint is `/trpc`. */
   readonly url: string
   readonly fetch: Fetch
   readonly headers: () => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
@@ -15,17 +15,17 @@ export interface HttpTransportOptions {
   readonly maxWaiting: number
 }
 
-/** Queries that start together travel together; beyond these bounds they fill another request. */
+/** The limits of one batch of queries. Further queries go into another request. */
 const BATCH = { maxItems: 20, maxSize: 7_000 } as const
 
-/** tRPC's calls over HTTP: queries in batches, mutations and actions one by one, over a bounded `fetch`. */
+/** Sends tRPC calls over HTTP: queries in batches, mutations and actions one by one, over a bounded `fetch`. */
 export const makeHttpTransport = (options: HttpTransportOptions): Transport => {
   const url = `${options.url.replace(/\/+$/, "")}/trpc`
   const start = makeBoundedFetch(options.fetch, options)
 
   const exchange = async (calls: ReadonlyArray<PendingCall>): Promise<void> => {
     const requests = calls.map(({ request }) => request)
-    // Calls that travel together share one token.
+    // The calls of a batch share one token.
     const sentToken = requests.findLast(({ token }) => token !== undefined)?.token
     const headers = {
       ...(await options.headers()),
@@ -65,7 +65,7 @@ export const makeHttpTransport = (options: HttpTransportOptions): Transport => {
   }
 }
 
-/** The headers of one HTTP request, shared by all calls that travel with it. */
+/** The headers of one HTTP request, shared by all calls in it. */
 const traceHeaders = (
   requests: ReadonlyArray<TransportRequest>,
   token: string | undefined
@@ -78,7 +78,7 @@ const traceHeaders = (
   return headers
 }
 
-/** A batch is answered by a list, or by one error for all of it. */
+/** Delivers the answer to one call. A batch is answered with a list, or with one error for the whole batch. */
 const deliver = (call: PendingCall, json: unknown, index: number, sentToken: string | undefined): void => {
   const reply = replyOf(Array.isArray(json) ? json[index] : json, { sentToken })
   if (reply instanceof Error) return call.fail(reply)

@@ -2,7 +2,7 @@ import { fork } from "node:child_process"
 import { once } from "node:events"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { fileURLToPath } from "node:url"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { encodedOrder, encodedProduct } from "../testing/fixtures.ts"
 import type { Remains } from "../testing/waves.ts"
 import { startWireServer } from "../testing/wire-server.ts"
@@ -10,7 +10,7 @@ import { startWireServer } from "../testing/wire-server.ts"
 const WARM_UP = 5
 const WAVES = 15
 
-/** About 50 bytes a call: less than anything that is kept of one, more than the engine's own unrest. */
+/** About 100 bytes per call: less than any leaked call, more than the engine's own variation. */
 const GROWTH_BYTES = 1_000_000
 
 const order = JSON.stringify({ result: { data: encodedOrder() } })
@@ -19,7 +19,7 @@ const domain = { _tag: "OutOfStock", sku: "SOLD", requested: 1, available: 0 }
 const data = { code: "CONFLICT", httpStatus: 409, requestId: "r", retryable: false, domain }
 const soldOut = JSON.stringify({ error: { message: "no", code: -32009, data } })
 
-/** Answers without tRPC, which would take most of the test's time. */
+/** Answers without tRPC, which would dominate the run time of the test. */
 const answer = (request: IncomingMessage, response: ServerResponse): true => {
   let body = ""
   request.on("data", (chunk) => (body += String(chunk)))
@@ -46,8 +46,8 @@ const measure = async (): Promise<ReadonlyArray<Remains>> => {
 
 const mean = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
 
-it(
-  "leaves nothing behind: wave after wave of a thousand calls at once through one client",
+test(
+  "waves of a thousand concurrent calls through one client leak no memory, timer or listener",
   { timeout: 180_000 },
   async () => {
     const measured = await measure()

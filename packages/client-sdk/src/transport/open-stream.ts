@@ -19,14 +19,14 @@ interface StreamOptions {
   readonly headers: () => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
 }
 
-/** tRPC's events besides the answers, which are plain messages. */
+/** tRPC's event names. Answers are plain messages without one. */
 const CONNECTED_EVENT = "connected"
 const ERROR_EVENT = "serialized-error"
 const END_EVENT = "return"
 
 /**
- * One connection of a tRPC subscription over server-sent events. It takes no turn of the bounded connections: it stays,
- * and would keep its turn from all others.
+ * Opens one connection of a tRPC subscription over server-sent events. It needs no permit of the bounded connections,
+ * because a long-lived connection would block all other requests.
  */
 export async function* openStream(
   options: StreamOptions,
@@ -49,7 +49,7 @@ export async function* openStream(
     if (!response.ok || response.body === null) throw unexpected(response)
     yield* itemsOf(response.body, request.onAlive, (failure) => controller.abort(failure))
   } catch (cause) {
-    // What the connection was ended for explains it better than how its end looks from here.
+    // The reason of the abort explains the end better than the error that it caused.
     const reason: unknown = controller.signal.aborted ? controller.signal.reason : cause
     throw transportErrorOf(request.procedure, reason instanceof FetchFailure ? reason : broken(reason))
   } finally {
@@ -58,7 +58,7 @@ export async function* openStream(
   }
 }
 
-/** What the promise gives, or a failure when it takes too long or the signal is aborted. */
+/** Resolves like the promise, or rejects if it takes too long or the signal is aborted. */
 const within = <A>(timeoutMs: number, signal: AbortSignal, promise: Promise<A>): Promise<A> =>
   new Promise<A>((resolve, reject) => {
     const timer = setTimeout(() => reject(late()), timeoutMs)
@@ -112,13 +112,13 @@ async function* itemsOf(
   throw new FetchFailure({ reason: "connection-lost", maybeSent: true, retryable: true })
 }
 
-/** The server says for how long it is silent at most; a connection that is silent for longer has died without a word. */
+/** The longest silence that the server announces. A connection that is silent for longer is dead. */
 const longestSilenceMs = (connected: unknown): number | undefined => {
   const { reconnectAfterInactivityMs } = connected as { readonly reconnectAfterInactivityMs?: unknown }
   return typeof reconnectAfterInactivityMs === "number" ? reconnectAfterInactivityMs : undefined
 }
 
-/** Counts only the time in which something is waited for: a reader who is slow is no fault of the connection. */
+/** Measures only the time spent waiting for the server, so that a slow reader does not end the connection. */
 const watchSilence = (onTooLong: (failure: FetchFailure) => void) => {
   let allowedMs: number | undefined
   let timer: ReturnType<typeof setTimeout> | undefined

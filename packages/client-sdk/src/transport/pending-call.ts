@@ -2,11 +2,11 @@ import { FetchFailure, late } from "./bounded-fetch.ts"
 import type { Sending, TransportReply, TransportRequest } from "./transport.ts"
 import { transportErrorOf } from "./wire.ts"
 
-/** A request and whoever waits for its reply, until there is one, the time is up, or nobody waits any more. */
+/** A request and its pending reply. It is open until it is answered, times out or is cancelled. */
 export class PendingCall implements Sending {
   readonly request: TransportRequest
   readonly reply: Promise<TransportReply>
-  /** Called when the one who waited has left. */
+  /** Called when the caller has cancelled. */
   onLeave: () => void = () => {}
   #isOpen = true
   readonly #timer: ReturnType<typeof setTimeout>
@@ -25,7 +25,7 @@ export class PendingCall implements Sending {
     }, request.timeoutMs)
   }
 
-  /** Whether anybody still waits. */
+  /** Whether the caller is still waiting. */
   get isOpen(): boolean {
     return this.#isOpen
   }
@@ -35,7 +35,7 @@ export class PendingCall implements Sending {
     this.#resolve(reply)
   }
 
-  /** What is no failure of the exchange is a fault of the program, and stays what it is. */
+  /** Rejects the reply. A cause other than a failed exchange is a bug of the application and is passed on unchanged. */
   fail(cause: unknown): void {
     this.#end()
     this.#reject(cause instanceof FetchFailure ? transportErrorOf(this.request.procedure, cause) : cause)

@@ -1,13 +1,13 @@
 /** One event of a `text/event-stream`. */
-export interface ServerSentEvent {
+interface ServerSentEvent {
   readonly event: string
   readonly data: string
   readonly id: string | undefined
 }
 
 /**
- * Reads the events of a response's body, as the HTML standard defines the format (section 9.2.6), without `retry`.
- * `EventSource` itself sends no `authorization` header and hides the body of an error response.
+ * Parses the events of a response's body (HTML standard, section 9.2.6) without `retry`. `EventSource` is no
+ * alternative: it cannot send an `authorization` header and hides the body of an error response.
  */
 export async function* serverSentEvents(
   body: ReadableStream<Uint8Array>

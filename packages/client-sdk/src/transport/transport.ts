@@ -1,37 +1,35 @@
 import type { ProcedureKind } from "@holdfast/domain"
 
-/** One request of one call. `procedure` is its dotted name, `orders.create` for instance; `input` is plain JSON. */
+/** One request of a call. `procedure` is a dotted path such as `orders.create`; `input` is plain JSON. */
 export interface TransportRequest {
   readonly procedure: string
   readonly kind: ProcedureKind
   readonly input: unknown
   readonly token: string | undefined
   readonly idempotencyKey: string | undefined
-  /** More headers, for this request alone. */
+  /** Additional headers for this request only. */
   readonly headers: Readonly<Record<string, string>> | undefined
-  /** How long the answer may take, the wait for a connection included. */
+  /** How long the answer may take, including the wait for a connection. */
   readonly timeoutMs: number
-  /** Told the id under which the request goes out, so that it is known also when nothing comes back. */
+  /** Receives the id of the request before it is sent, so that it is known even without an answer. */
   readonly onRequestId: (requestId: string) => void
 }
 
-/** The server's answer: the encoded output, or an error as the server wrote it. */
+/** The server's answer: the encoded output or the encoded error. */
 export type TransportReply =
   | { readonly ok: true; readonly output: unknown; readonly meta: ReplyMeta }
   | { readonly ok: false; readonly error: WireError; readonly meta: ReplyMeta }
 
+/** Details of the HTTP request that carried a call. */
 export interface ReplyMeta {
-  /**
-   * The token that the request really carried. Calls that travel together share one, so it may be another than the
-   * request asked for.
-   */
+  /** The token that was sent. The calls of a batch share one, so it may differ from the token of this request. */
   readonly sentToken: string | undefined
 }
 
-/** An error response. `domain` is the encoded tagged error when the procedure declares it. */
+/** An error response. `domain` is the encoded tagged error if the procedure declares it. */
 export interface WireError {
   readonly message: string
-  /** As the server names the request; a proxy may have given it another name. */
+  /** The server's id of the request, which a proxy may have changed. */
   readonly requestId: string | undefined
   readonly code: string
   readonly httpStatus: number | undefined
@@ -45,31 +43,31 @@ export interface StreamRequest {
   readonly procedure: string
   readonly input: unknown
   readonly token: string | undefined
-  /** Where an earlier connection ended, so that this one goes on from there. */
+  /** The last event of the previous connection, after which this one continues. */
   readonly lastEventId: string | undefined
-  /** How long it may take until the first bytes are there. */
+  /** How long the connection may take to deliver its first bytes. */
   readonly timeoutMs: number
   readonly onRequestId: (requestId: string) => void
-  /** Told of every sign of life after the first, so that a connection without news is known to be a good one. */
+  /** Called on every event after the first one, so that a quiet connection is known to work. */
   readonly onAlive: () => void
 }
 
-/** What arrives on it: an encoded output, or the error that ends it. */
+/** What a stream delivers: an encoded output, or the error that ends it. */
 export type StreamItem =
   | { readonly ok: true; readonly output: unknown; readonly id: string | undefined }
   | { readonly ok: false; readonly error: WireError }
 
-/** A request that is on its way. */
+/** A request in flight. */
 export interface Sending {
-  /** Rejects with `TransportError`, or with what the program's own function for the headers threw. */
+  /** Rejects with `TransportError`, or with what the application's `headers` function threw. */
   readonly reply: Promise<TransportReply>
-  /** Nobody waits for the reply any more: takes the request back. The reply never comes then. */
+  /** Cancels the request. The reply then never settles. */
   readonly cancel: () => void
 }
 
-/** Sends requests. The rest of the client knows nothing of tRPC or HTTP, only this. */
+/** Sends requests. It hides tRPC and HTTP from the rest of the client. */
 export interface Transport {
   readonly send: (request: TransportRequest) => Sending
-  /** Ends when the server has nothing more to say; throws `TransportError` when the connection does not last until then. */
+  /** Ends when the server ends the subscription; throws `TransportError` if the connection ends earlier. */
   readonly open: (request: StreamRequest, signal: AbortSignal) => AsyncIterable<StreamItem>
 }

@@ -2,13 +2,13 @@ import { TransportError } from "../errors.ts"
 import { FetchFailure, type Message } from "./bounded-fetch.ts"
 import type { ReplyMeta, TransportReply, TransportRequest, WireError } from "./transport.ts"
 
-/** The input of a query as it stands in the address. */
+/** The input of a query as it appears in the URL. */
 export const encodedInput = ({ input }: Pick<TransportRequest, "input">): string =>
   encodeURIComponent(JSON.stringify(input))
 
 /**
- * The HTTP request of one call, or of several queries: tRPC's own format (https://trpc.io/docs/rpc). A query is a GET
- * with its input in the address, anything else a POST.
+ * Builds the HTTP request of one call or of a batch of queries in tRPC's format (https://trpc.io/docs/rpc). A query is
+ * a GET request with its input in the URL; anything else is a POST request.
  */
 export const messageOf = (
   url: string,
@@ -27,13 +27,13 @@ export const messageOf = (
   return { url: `${url}/${path}?batch=1&input=${encodedInput({ input })}`, method: "GET", headers }
 }
 
-/** The headers by which the server knows a request and its caller. */
+/** The headers that identify a request and its caller. */
 export const identityHeaders = (requestId: string, token: string | undefined): Record<string, string> => ({
   "x-request-id": requestId,
   ...(token === undefined ? {} : { authorization: `Bearer ${token}` })
 })
 
-/** What tRPC's answer to one call says; an error when it is no answer of tRPC. */
+/** Parses tRPC's answer to one call. Returns a failure if it is not an answer of tRPC. */
 export const replyOf = (answer: unknown, meta: ReplyMeta): TransportReply | FetchFailure => {
   const { error, result } = (answer ?? {}) as {
     readonly result?: { readonly data?: unknown }
@@ -45,7 +45,7 @@ export const replyOf = (answer: unknown, meta: ReplyMeta): TransportReply | Fetc
   return new FetchFailure({ reason: "unexpected-response", maybeSent: true, retryable: false })
 }
 
-/** An error as tRPC writes it: the message and the `data` beside it. */
+/** Parses tRPC's error: its message and its `data`. */
 export const wireError = (message: string, data: Record<string, unknown>): WireError => ({
   message,
   requestId: text(data["requestId"]),
@@ -59,7 +59,7 @@ export const wireError = (message: string, data: Record<string, unknown>): WireE
 const text = (value: unknown) => (typeof value === "string" ? value : undefined)
 const number = (value: unknown) => (typeof value === "number" ? value : undefined)
 
-/** What a request that got no answer fails with. */
+/** The error of a request that got no answer. */
 export const transportErrorOf = (procedure: string, failure: FetchFailure): TransportError => {
   const { httpStatus, maybeSent, reason, retryable, retryAfterMs } = failure
   const fields = { procedure, reason, maybeSent, retryable, httpStatus, retryAfterMs }

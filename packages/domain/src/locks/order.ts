@@ -1,6 +1,6 @@
 import { type LockPolicy, type LockScope, type LockScopeDefinition, placeScope } from "./scope.ts"
 
-/** The names of a tuple of definitions, in their order. */
+/** The names of a tuple of definitions, in order. */
 export type NamesOf<Definitions extends ReadonlyArray<LockScopeDefinition>> = {
   readonly [I in keyof Definitions]: Definitions[I]["name"]
 }
@@ -9,7 +9,7 @@ type SubjectOf<D> = D extends { readonly subject: (subject: infer S) => string }
 type ModeOf<D> = D extends { readonly mode: infer M extends LockPolicy["mode"] } ? M : never
 type FencedOf<D> = D extends { readonly fenced: true } ? true : false
 
-/** The scopes of an order by their names. */
+/** The scopes of an order, by name. */
 export type ScopesOf<Definitions extends ReadonlyArray<LockScopeDefinition>> = {
   readonly [D in Definitions[number] as D["name"]]: LockScope<
     D["name"],
@@ -20,18 +20,18 @@ export type ScopesOf<Definitions extends ReadonlyArray<LockScopeDefinition>> = {
   >
 }
 
-/** All locks of a program and the one order in which they may be taken. */
+/** All locks of a program and the order in which they may be taken. */
 export interface LockOrder<
   Definitions extends ReadonlyArray<LockScopeDefinition> = ReadonlyArray<LockScopeDefinition>
 > {
-  /** For building a larger order: `defineLockOrder([...mine, ...commerceLocks.definitions])`. */
+  /** Lets another order extend this one: `defineLockOrder([...mine, ...commerceLocks.definitions])`. */
   readonly definitions: Definitions
   /** Outermost first. */
   readonly names: NamesOf<Definitions>
   readonly scopes: ScopesOf<Definitions>
 }
 
-/** Lets the compiler see name, mode, fence and subject of a definition exactly as they are written. */
+/** Defines a lock scope and keeps the literal types of its name, mode and fence, and the type of its subject. */
 export const lockScope = <
   const Name extends string,
   Subject,
@@ -41,15 +41,15 @@ export const lockScope = <
   definition: LockScopeDefinition<Name, Subject, Mode, Fenced>
 ): LockScopeDefinition<Name, Subject, Mode, Fenced> & { readonly fenced: Fenced } => ({
   ...definition,
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- absent means `false`, which is the default of `Fenced`
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `Fenced` defaults to `false`
   fenced: (definition.fenced ?? false) as Fenced
 })
 
 /**
- * Puts the locks of a program into one order, outermost first: while one is held, only those after it may be taken.
- * Callers who all follow one order cannot wait for each other in a circle, so no deadlock is possible.
+ * Puts the locks of a program into one order, outermost first: while a lock is held, only later ones may be taken.
+ * Callers that follow one total order cannot wait for each other in a cycle, so they cannot deadlock (Havender, 1968).
  *
- * Throws `RangeError` when two scopes share a name or the keys of one could be taken for another's.
+ * Throws `RangeError` if two scopes share a name or their keys could be confused.
  */
 export const defineLockOrder = <const Definitions extends ReadonlyArray<LockScopeDefinition>>(
   definitions: Definitions
@@ -58,9 +58,9 @@ export const defineLockOrder = <const Definitions extends ReadonlyArray<LockScop
   assertDistinct(definitions)
   return {
     definitions,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `map` forgets that a tuple stays a tuple
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `map` loses the tuple type
     names: names as unknown as NamesOf<Definitions>,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one entry for each definition, under its name
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- there is one entry per definition, under its name
     scopes: Object.fromEntries(
       definitions.map((definition) => [definition.name, placeScope(definition, names)])
     ) as ScopesOf<Definitions>

@@ -4,16 +4,16 @@ import type { Redis } from "ioredis"
 import { Mutex } from "redis-semaphore"
 import { Locks, RedisStore, withLock } from "../../src/index.ts"
 
-/** What is measured: how a program takes a lock, holds it for as long as the section lasts, and gives it back. */
+/** A lock library under measurement: acquires a lock, holds it for one section and releases it. */
 export interface Contestant {
   readonly name: string
-  /** The commands that it sends itself, apart from what its scripts call. */
+  /** The commands that it sends, without the ones that its scripts call. */
   readonly sends: ReadonlyArray<string>
-  /** Loops until told to stop: ask, enter, do the section, leave. */
+  /** Acquires, runs the section and releases, until the observer ends it. */
   readonly loop: (key: string, observer: Observer) => Promise<void>
 }
 
-/** Gets told what a loop does, and says how long. */
+/** Observes a loop and decides when it ends. */
 export interface Observer {
   readonly goesOn: () => boolean
   readonly asked: () => void
@@ -57,7 +57,7 @@ export const redisSemaphore = (client: Redis): Contestant =>
     return () => mutex.release()
   })
 
-/** A contestant that promises: `acquire` resolves to what gives the lock back. */
+/** A contestant with a Promise API. `acquire` resolves to the function that releases the lock. */
 export const promising = (
   name: string,
   sends: ReadonlyArray<string>,

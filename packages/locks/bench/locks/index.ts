@@ -1,4 +1,4 @@
-/** `npm run bench -- locks`: Holdfast's locks and redis-semaphore 5.8, in turns, on one Redis of their own. */
+/** `npm run bench -- locks`: Holdfast's locks and redis-semaphore 5.8, in turns, on one separate Redis. */
 import { startServices } from "@holdfast/testkit"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
@@ -16,7 +16,7 @@ import { invertedPairsPercent, jain, percentile } from "./statistics.ts"
 export interface LockBenchOptions {
   /** Turns of each contestant in each measurement. Default 5. */
   readonly turns?: number
-  /** How long a turn lasts; a wait that is longer is not seen. Default 3,000. */
+  /** How long a turn lasts; longer waits are not observed. Default 3,000. */
   readonly turnMs?: number
   /** Callers that loop over one key. Default 50. */
   readonly waiters?: number
@@ -24,9 +24,10 @@ export interface LockBenchOptions {
 }
 
 /**
- * `contended`: so many callers loop over one key, with a section of 2 ms. `uncontended`: one caller does the same.
- * `details.emptySections`: one caller with nothing to do under the lock, which shows what taking it costs.
- * The figures, each of them Holdfast's divided by redis-semaphore's where it is called a ratio.
+ * The figures. A ratio is Holdfast's figure divided by redis-semaphore's.
+ *
+ * `contended`: `waiters` callers loop over one key with a section of 2 ms. `uncontended`: one caller does the same.
+ * `details.emptySections`: one caller with an empty section, which shows the cost of the lock itself.
  */
 export interface LockBenchResult {
   readonly contended: {
@@ -40,7 +41,7 @@ export interface LockBenchResult {
   readonly uncontended: { readonly throughputRatio: number; readonly commandsPerSection: number }
   readonly burst: { readonly invertedPairsPercent: number }
   readonly subscribers: number
-  /** The same measurements of each contestant by itself. */
+  /** The measurements of each contestant. */
   readonly details: {
     readonly [measurement: string]: {
       readonly [contestant: string]: { readonly [figure: string]: number }
@@ -91,7 +92,7 @@ const measureAll = async (
   const contended = await inTurns({})
   const subscribers = await countSubscribers(observer)
   settings.onProgress(`contended: ${JSON.stringify(contended.map(summary))}`)
-  // One caller alone tells a microsecond apart, so many short turns are better than few long ones.
+  // With one caller microseconds matter, so many short turns are better than a few long ones.
   const alone = { waiters: 1, turns: settings.turns * 10, turnMs: settings.turnMs / 20 }
   const uncontended = await inTurns(alone)
   settings.onProgress(`uncontended: ${JSON.stringify(uncontended.map(summary))}`)
@@ -127,7 +128,7 @@ const measureAll = async (
 
 type Tallies = readonly [ours: Tally, theirs: Tally]
 
-/** Everybody asks at once, once; how far the order of entering is from the order of asking. The worst of many. */
+/** All callers ask once, at the same moment. Gives the inversions between the orders of asking and entering, at worst. */
 const burst = async (contestant: Contestant): Promise<number> => {
   const percents: Array<number> = []
   for (let round = 0; round < BURSTS; round += 1) {

@@ -2,7 +2,7 @@ import type { Redis } from "ioredis"
 import type { Contestant } from "./contestants.ts"
 import { jain, percentile } from "./statistics.ts"
 
-/** What one contestant did, over all of its turns. */
+/** The counts of one contestant over all of its turns. */
 export interface Tally {
   sections: number
   commands: number
@@ -11,7 +11,7 @@ export interface Tally {
   readonly waitsMs: Array<number>
   /** Sections by looping waiter. */
   readonly byWaiter: Array<number>
-  /** The most sections that others entered while one waited. */
+  /** The most sections that other callers entered while one waited. */
   maxOvertakes: number
 }
 
@@ -31,7 +31,7 @@ export interface TurnOptions {
   readonly sectionMs: number
 }
 
-/** Every contestant in turn, again and again, so that whatever else the machine does meets all alike. */
+/** Runs the contestants in turns, so that other load on the machine affects all of them alike. */
 export const takeTurns = async (
   contestants: ReadonlyArray<Contestant>,
   redis: Redis,
@@ -40,13 +40,13 @@ export const takeTurns = async (
   const tallies = contestants.map((contestant) => ({ contestant, tally: emptyTally(waiters) }))
   for (let turn = 0; turn < turns; turn += 1) {
     const options = { waiters, sectionMs, durationMs: turnMs, key: `turn-${turn}` }
-    for (const { contestant, tally } of tallies) await acquireLease(contestant, redis, tally, options)
+    for (const { contestant, tally } of tallies) await takeTurn(contestant, redis, tally, options)
   }
   return tallies.map(({ tally }) => tally)
 }
 
-/** One turn: so many waiters loop over one key for so long. */
-const acquireLease = async (
+/** One turn of one contestant: its waiters loop over one key. */
+const takeTurn = async (
   contestant: Contestant,
   redis: Redis,
   tally: Tally,
@@ -86,8 +86,8 @@ const acquireLease = async (
 }
 
 /**
- * How many commands the contestant has sent so far, as the server counts them. What a script calls inside is counted
- * under its own name, so only the names that the contestant itself sends are summed up: a script is one command.
+ * The number of commands that the contestant has sent so far, counted by the server. The server also counts commands
+ * inside scripts, so only the names that the contestant sends are summed up, and a script is one command.
  */
 const commandsSent = async (redis: Redis, { sends }: Contestant): Promise<number> => {
   const statistics = await redis.info("commandstats")
@@ -96,7 +96,7 @@ const commandsSent = async (redis: Redis, { sends }: Contestant): Promise<number
   return sends.reduce((sum, name) => sum + calls(name), 0)
 }
 
-/** The median of the turns: a machine that was busy with something else for one of them says nothing. */
+/** The median of the turns, which ignores a turn on a busy machine. */
 export const throughput = ({ rates }: Tally): number => percentile(rates, 0.5)
 export const commandsPerSection = ({ commands, sections }: Tally): number => commands / sections
 

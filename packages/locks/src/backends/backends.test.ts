@@ -3,7 +3,7 @@ import { eventually, race, startServices } from "@holdfast/testkit"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
 import { Semaphore } from "redis-semaphore"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { listenForErrors, makeClient } from "../redis/client.ts"
 import { Locks } from "../layer.ts"
 import { redlockBackend } from "./redlock.ts"
@@ -14,7 +14,7 @@ import { withLock } from "../with-lock.ts"
 const redis = redisFixture()
 
 describe("a scope with three permits", () => {
-  it("lets three in at once, and everybody in the end", async () => {
+  test("admits three holders at once, and every caller in the end", async () => {
     const processes = [redis.member(), redis.member()]
     let inside = 0
     let most = 0
@@ -30,7 +30,7 @@ describe("a scope with three permits", () => {
     expect(await redis.plain.keys("*")).toEqual([])
   })
 
-  it("shares its permits with plain redis-semaphore clients, and renews them", async () => {
+  test("shares its permits with plain redis-semaphore clients, and renews them", async () => {
     const { run } = redis.member()
     const plain = new Semaphore(redis.plain, "few:a", 3, { lockTimeout: 1_000 })
     await plain.acquire()
@@ -47,7 +47,7 @@ describe("a scope with three permits", () => {
     await Promise.all(two)
   })
 
-  it("stops a holder whose permit is gone", async () => {
+  test("stops a holder whose permit is gone", async () => {
     const { run } = redis.member()
     const lost = run(Effect.flip(withLock(few, "a")(Effect.never)))
     await eventually(async () => expect(await redis.plain.zcard("semaphore:few:a")).toBe(1))
@@ -63,7 +63,8 @@ describe("a quorum of three servers", () => {
       listenForErrors(makeClient({ url: server.url() }, { commandTimeoutMs: 1_000 }))
     )
     const plain = services.map(({ redis: server }) => listenForErrors(new Redis(server.url())))
-    const member = () => memberOf(Locks.layerOf(testOrder, { mutexes: redlockBackend(clients, 500) }))
+    const member = () =>
+      memberOf(Locks.layerOf(testOrder, { mutexes: redlockBackend(clients, { answerWithinMs: 500 }) }))
     await Promise.all(clients.map((client) => eventually(() => client.status === "ready")))
     return {
       servers: services.map(({ redis: server }) => server),
@@ -77,7 +78,7 @@ describe("a quorum of three servers", () => {
     }
   }
 
-  it("excludes while a majority is there, and not after; a lost minority costs nothing", async () => {
+  test("excludes with a majority, survives the loss of a minority, and stops without a majority", async () => {
     await using quorum = await startQuorum()
     const processes = [quorum.member(), quorum.member()]
     let inside = 0
@@ -88,10 +89,10 @@ describe("a quorum of three servers", () => {
       yield* Effect.sleep(5)
       inside -= 1
     })
-    const everybody = () => race(8, (caller) => processes[caller % 2]!.run(withLock(brief, "a")(section)))
-    expect((await everybody()).fulfilled).toHaveLength(8)
+    const allCallers = () => race(8, (caller) => processes[caller % 2]!.run(withLock(brief, "a")(section)))
+    expect((await allCallers()).fulfilled).toHaveLength(8)
     await quorum.servers[0]!.kill()
-    expect((await everybody()).fulfilled).toHaveLength(8)
+    expect((await allCallers()).fulfilled).toHaveLength(8)
     expect(most).toBe(1)
 
     const holder = gate()
@@ -116,10 +117,10 @@ describe("a quorum of three servers", () => {
     await Promise.all(processes.map((each) => each.close()))
   })
 
-  it("does not take a majority that answered after the lease for a lock", async () => {
+  test("does not count a majority that answered after the lease as acquired", async () => {
     await using quorum = await startQuorum()
     const acquired = Effect.gen(function* () {
-      const { acquire } = yield* redlockBackend(quorum.clients, 10_000)
+      const { acquire } = yield* redlockBackend(quorum.clients, { answerWithinMs: 10_000 })
       const request = { scope: "late", key: "late", leaseMs: 300, permits: 1, waitUntilMs: undefined }
       return yield* Effect.flip(acquire(request, (effect) => effect))
     })

@@ -1,20 +1,57 @@
-import { Cluster, Redis, type CommonRedisOptions } from "ioredis"
-import { Effect, type Scope } from "effect"
-import type { RedisConnection, RedisTimings } from "./connection.ts"
+import { Cluster, type ClusterNode, type CommonRedisOptions, Redis, type SentinelAddress } from "ioredis"
+import { Context, Effect, Layer, type Scope } from "effect"
+import { answerWithin } from "../answer-within.ts"
+import { makeBreaker, RedisUnavailable } from "./breaker.ts"
 
 /** A client of one server (found directly or through sentinels), or of a cluster. */
 export type RedisClient = Redis | Cluster
 
+/** One server: `redis://user:password@host:port/database`, or `rediss://` for TLS. */
+export interface SingleServer {
+  readonly url: string
+}
+
+/** The server that the sentinels name as the master of the group `name`. */
+export interface SentinelGroup {
+  readonly sentinels: ReadonlyArray<SentinelAddress>
+  readonly name: string
+  readonly username?: string
+  readonly password?: string
+  readonly sentinelPassword?: string
+  readonly database?: number
+}
+
+/** A Redis Cluster, found through any of its nodes. */
+export interface ClusterNodes {
+  readonly nodes: ReadonlyArray<ClusterNode>
+  readonly username?: string
+  readonly password?: string
+  /** Whether the nodes speak TLS. */
+  readonly tls?: boolean
+}
+
+/** Where a Redis or Valkey is. */
+export type RedisConnection = SingleServer | SentinelGroup | ClusterNodes
+
+/** The time limits of a client. */
+export interface RedisTimings {
+  /** A command without an answer for this long fails. Default: 2,000. */
+  readonly commandTimeoutMs?: number
+  /** How long the first connection may take before the program goes on without it. Default: 2,000. */
+  readonly connectTimeoutMs?: number
+}
+
 const DEFAULT_COMMAND_TIMEOUT_MS = 2_000
 const DEFAULT_CONNECT_TIMEOUT_MS = 2_000
 const LONGEST_RECONNECT_DELAY_MS = 500
+const PING_WITHIN_MS = 1_000
 
-/** A little longer each time, never long: a Redis that is back should be noticed at once. */
+/** Grows a little with each attempt and stays short, so that a Redis that is back is noticed soon. */
 const reconnectDelayMs = (attempt: number): number => Math.min(20 * attempt, LONGEST_RECONNECT_DELAY_MS)
 
 /**
  * Makes a client that fails fast: a command that finds no connection, loses it, or gets no answer in time is rejected
- * instead of being kept for later. Reconnects for ever. Closed with the scope.
+ * instead of queued. It reconnects for ever and is closed with the scope.
  */
 export const connect = (
   connection: RedisConnection,
@@ -25,13 +62,13 @@ export const connect = (
     (client) => Effect.sync(() => client.disconnect())
   ).pipe(Effect.tap((client) => untilReady(client, timings.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS)))
 
-/** Without a listener, every error of a connection would be an uncaught exception. Commands report their own. */
+/** Ignores a client's connection errors, which would be uncaught exceptions without a listener. Commands report theirs. */
 export const listenForErrors = <Client extends RedisClient>(client: Client): Client => {
   client.on("error", () => {})
   return client
 }
 
-/** The client itself, without waiting for it and without a scope. Whoever makes it closes it. */
+/** Makes the client of {@link connect} without waiting for its connection. The caller closes it. */
 export const makeClient = (connection: RedisConnection, timings: RedisTimings = {}): RedisClient => {
   const common = commonOptions(timings)
   if ("url" in connection) return new Redis(connection.url, { ...common, enableOfflineQueue: false })
@@ -71,7 +108,7 @@ const commonOptions = (timings: RedisTimings) =>
     retryStrategy: reconnectDelayMs
   }) satisfies CommonRedisOptions
 
-/** A program starts without its Redis, too: after the time is up it goes on, and the client keeps trying. */
+/** Succeeds after `timeoutMs` at the latest: a program starts without its Redis, and the client keeps trying. */
 const untilReady = (client: RedisClient, timeoutMs: number): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     if (client.status === "ready") return resume(Effect.void)
@@ -81,8 +118,8 @@ const untilReady = (client: RedisClient, timeoutMs: number): Effect.Effect<void>
   }).pipe(Effect.timeoutOption(timeoutMs), Effect.asVoid)
 
 /**
- * A connection of its own for listening to one channel; a cluster's client keeps such a connection inside. It comes
- * back by itself and subscribes again.
+ * A separate connection for a subscription, which reconnects and subscribes again by itself. The client of a cluster
+ * keeps such a connection inside, so there it is the client.
  */
 export const subscriberOf = (client: RedisClient): RedisClient =>
   client instanceof Cluster
@@ -90,3 +127,48 @@ export const subscriberOf = (client: RedisClient): RedisClient =>
     : listenForErrors(
         client.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null, commandTimeout: undefined })
       )
+
+/** The process's Redis, with the one breaker that all its users share. */
+export class RedisStore extends Context.Service<
+  RedisStore,
+  {
+    readonly client: RedisClient
+    /** Whether Redis answers, as far as this process knows. */
+    readonly isUp: () => boolean
+    /** See {@link askRedis}. The deadline is `withinMs`, or else the client's command timeout. */
+    readonly ask: <A>(
+      call: (client: RedisClient) => Promise<A>,
+      withinMs?: number
+    ) => Effect.Effect<A, RedisUnavailable>
+  }
+>()("@holdfast/locks/RedisStore") {
+  /** Connects. A Redis that is not there yet does not keep the program from starting. */
+  static readonly layer = (connection: RedisConnection, timings?: RedisTimings): Layer.Layer<RedisStore> =>
+    Layer.effect(RedisStore, Effect.flatMap(connect(connection, timings), makeStore))
+
+  /** Uses a client that the program made and closes itself. */
+  static readonly fromClient = (client: RedisClient): Layer.Layer<RedisStore> =>
+    Layer.effect(RedisStore, makeStore(client))
+}
+
+const makeStore = (client: RedisClient): Effect.Effect<RedisStore["Service"], never, Scope.Scope> =>
+  Effect.map(makeBreaker(ping(client, PING_WITHIN_MS)), ({ ask, isUp }) => ({
+    client,
+    isUp,
+    ask: (call, withinMs) => ask(() => call(client), withinMs)
+  }))
+
+export const ping = (client: RedisClient, withinMs: number): Effect.Effect<string, RedisUnavailable> =>
+  answerWithin(
+    () => client.ping(),
+    withinMs,
+    (cause) => new RedisUnavailable({ cause })
+  )
+
+/**
+ * Makes calls to Redis and gives what their promise resolves to. Fails with `RedisUnavailable`: at once while Redis is
+ * away, after the client's command timeout when it does not answer, or with its error reply.
+ */
+export const askRedis = <A>(
+  call: (client: RedisClient) => Promise<A>
+): Effect.Effect<A, RedisUnavailable, RedisStore> => Effect.flatMap(RedisStore, ({ ask }) => ask(call))

@@ -1,7 +1,7 @@
 import { Effect, type Scope } from "effect"
 import { type RedisClient, subscriberOf } from "./client.ts"
 
-/** What a process does with what it hears. */
+/** What a process does with the messages of a channel. */
 export interface ChannelListener {
   readonly onMessage: (message: string) => void
   /** The connection was lost and is back, so messages may be missing. */
@@ -11,15 +11,15 @@ export interface ChannelListener {
 /** One channel that a process listens to. */
 export interface Subscription {
   /**
-   * Opens the connection when it is first asked for; waits until messages are heard, but not for long. Redis away: it
-   * goes on without, and listens as soon as Redis is back.
+   * Connects on first use and waits until messages arrive, one second at most. While Redis is away it succeeds at once
+   * and the process listens as soon as Redis is back.
    */
   readonly listening: Effect.Effect<void>
 }
 
 const LISTENING_WITHIN_MS = 1_000
 
-/** Listens over a connection of its own, through every reconnect, until the scope is closed. */
+/** Listens to a channel over a separate connection, through every reconnect, until the scope is closed. */
 export const makeSubscription = (
   client: RedisClient,
   channel: string,
@@ -34,7 +34,7 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
   let subscriber: RedisClient | undefined
   let isListening = false
   let hasMissed = false
-  let hearing: Promise<void> | undefined
+  let subscribing: Promise<void> | undefined
 
   const open = (): RedisClient => {
     const opened = subscriberOf(client)
@@ -47,8 +47,8 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
     return opened
   }
   /**
-   * ioredis subscribes again by itself; only what was published meanwhile is gone. Who looks before the subscription
-   * stands may miss the next message as well, so it is confirmed first; and looking may take the other connection.
+   * ioredis subscribes again by itself, but messages sent meanwhile are gone. The listener looks for what it missed only
+   * once the subscription is confirmed and the client it looks with is ready; earlier it could miss the next message.
    */
   const catchUp = () => {
     if (!hasMissed || subscriber?.status !== "ready" || client.status !== "ready") return
@@ -59,17 +59,17 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
     subscriber ??= open()
     return subscriber.subscribe(channel).then(
       () => void (isListening = true),
-      () => void (hearing = undefined)
+      () => void (subscribing = undefined)
     )
   }
 
   return {
     listening: Effect.suspend(() => {
       if (isListening) return Effect.void
-      const heard = (hearing ??= subscribe())
-      // Without Redis there is nothing to wait for: the first command will say so.
+      const subscribed = (subscribing ??= subscribe())
+      // While Redis is away the first command fails at once, so there is nothing to wait for.
       if (client.status !== "ready") return Effect.void
-      return Effect.promise(() => heard).pipe(Effect.timeoutOption(LISTENING_WITHIN_MS), Effect.asVoid)
+      return Effect.promise(() => subscribed).pipe(Effect.timeoutOption(LISTENING_WITHIN_MS), Effect.asVoid)
     }),
     close: () => {
       if (subscriber === undefined) return

@@ -1,16 +1,23 @@
 import { Context, Effect } from "effect"
 
 /**
- * Told of each named step that a use case has passed. Nobody listens in production; the tests end the process there,
- * as a power cut would.
+ * The failpoints by name. A module declares its own beside its code:
+ * `declare module "../../platform/failpoints.ts" { interface Failpoints { "order: rows inserted": true } }`.
  */
-export const FailpointListener = Context.Reference<(step: string) => void>(
+export interface Failpoints {
+  "answer stored": true
+  "relay: events added": true
+}
+
+/** A named step of a use case. Every command also passes `PATH: committed`, `orders.create: committed` for instance. */
+export type Failpoint = keyof Failpoints | `${string}: committed`
+
+/** Receives the name of each failpoint that a use case reaches. Tests end the process there, as a power cut would. */
+export const FailpointListener = Context.Reference<(failpoint: Failpoint) => void>(
   "@holdfast/server/FailpointListener",
-  {
-    defaultValue: () => () => {}
-  }
+  { defaultValue: () => () => {} }
 )
 
-/** Marks a step of a use case, `order: stock reserved` for instance. */
-export const failpoint = (step: string): Effect.Effect<void> =>
-  Effect.map(FailpointListener, (observe) => observe(step))
+/** Marks that a use case has reached this step. */
+export const failpoint = (name: Failpoint): Effect.Effect<void> =>
+  Effect.map(FailpointListener, (listener) => listener(name))

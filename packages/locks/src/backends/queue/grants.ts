@@ -4,7 +4,7 @@ import { Effect, type Scope } from "effect"
 import type { RedisClient } from "../../redis/client.ts"
 import { makeSubscription } from "../../redis/pubsub.ts"
 
-/** What a process is told when a lock was handed to one of its waiters. */
+/** The message that a lock was handed to a waiter of the process. */
 export interface Grant {
   readonly token: number
   /** When the lock was handed over, on the clock of Redis. */
@@ -12,25 +12,25 @@ export interface Grant {
   readonly leaseMs: number
 }
 
-/** A grant that came too late: its waiter has left, so the lock is to be passed on. */
+/** A grant whose waiter has left, so the lock has to be passed on. */
 export interface UnclaimedGrant extends Grant {
   readonly id: string
   readonly mutex: string
 }
 
-/** One caller that may come to wait, from before it asks until it has the lock or has left. */
+/** One caller, from before its first command until it has released the lock or left. */
 export interface Waiter {
-  /** `<channel>/<number>`: its name in the queue, and in the key once it owns the lock. */
+  /** `<channel>/<number>`: its identifier in the queue, and in the key once it owns the lock. */
   readonly id: string
-  /** Resolves to the grant, or to `undefined` when there was none within the time or it is worth looking again. */
+  /** Gives the grant, or `undefined` when none came within the time or the caller should look for itself. */
   readonly waitFor: (ms: number) => Effect.Effect<Grant | undefined>
   readonly forget: () => void
 }
 
-/** The process's one subscription, and who of its callers is waiting. */
+/** The process's one subscription to grants, and its callers. */
 export interface Grants {
   readonly waiter: () => Waiter
-  /** Waits until the process can be told of grants, but not for long: without messages, looking again finds them. */
+  /** Waits until grants are heard, but not for long: a caller that hears nothing looks for itself. */
   readonly listening: Effect.Effect<void>
 }
 
@@ -39,13 +39,18 @@ interface WaiterState {
   wake: (() => void) | undefined
 }
 
-/** The channel names host and process for those who read it; the rest makes it unique. */
+const CHANNEL_PREFIX = "holdfast:locks:"
+
+/** Names host and process for people to read; the random part makes it unique. */
 const makeChannel = (): string =>
-  `holdfast:locks:${hostname().replaceAll("/", "-")}:${process.pid}:${randomUUID().slice(0, 13)}`
+  `${CHANNEL_PREFIX}${hostname().replaceAll("/", "-")}:${process.pid}:${randomUUID().slice(0, 13)}`
+
+/** Whether an owner takes part in the queue. Plain redis-semaphore clients have UUIDs for identifiers. */
+export const isQueueIdentifier = (holder: string): boolean => holder.startsWith(CHANNEL_PREFIX)
 
 /**
- * Subscribes when the first caller may have to wait. `onUnclaimed` gets the grants of those who left while the
- * message was on its way.
+ * Subscribes when the first caller may have to wait. `onUnclaimed` gets the grants whose waiters left while the message
+ * was on its way.
  */
 export const makeGrants = (
   client: RedisClient,
@@ -56,7 +61,7 @@ export const makeGrants = (
     const waiters = new Map<string, WaiterState>()
     const { listening } = yield* makeSubscription(client, channel, {
       onMessage: (message) => deliver(message, channel, waiters, onUnclaimed),
-      // Messages may have been lost with the connection: everybody looks for themselves.
+      // Grants may have been lost with the connection, so every waiter looks for itself.
       onHearingAgain: () => {
         for (const waiter of waiters.values()) waiter.wake?.()
       }

@@ -1,36 +1,43 @@
-import { Effect, Schedule, type Scope } from "effect"
-import type { RedisClient } from "../../redis/client.ts"
-import type { StoreAway } from "../../backend.ts"
-import { call } from "../../redis/call.ts"
-import type { LockKeys } from "./keys.ts"
-import type { LockScripts } from "./scripts.ts"
+/** The queue's commands and their replies, each sent once. */
+import { Effect, type Scope } from "effect"
+import { Mutex } from "redis-semaphore"
+import type { BackendOptions, Lease, ReleaseOutcome } from "../../backend.ts"
+import { makeLease, retryInBackground } from "../../lease.ts"
+import type { RedisUnavailable } from "../../redis/breaker.ts"
+import type { RedisStore } from "../../redis/client.ts"
+import type { LockKeys, LockScripts, Reply } from "./scripts.ts"
 
-/** The queue's own times. The policy of a scope says how long a lock lives and how long its callers wait. */
-export interface QueueTimings {
+/** The times of the queue. Leases and waiting times belong to the policy of a scope. `answerWithinMs`: default 1,000. */
+export interface QueueTimings extends BackendOptions {
   /** A waiter that heard nothing for this long looks for itself. Default 500. */
   readonly fallbackMs?: number
-  /** The same while a plain redis-semaphore client holds the key: it tells nobody when it goes. Default 50. */
+  /** The same while a plain redis-semaphore client holds the key, which does not publish its release. Default 50. */
   readonly foreignFallbackMs?: number
-  /** A command without an answer for this long means that Redis is away. Default 1,000. */
-  readonly answerWithinMs?: number
 }
 
-export const DEFAULT_TIMINGS: Required<QueueTimings> = {
+const DEFAULT_TIMINGS: Required<QueueTimings> = {
   fallbackMs: 500,
   foreignFallbackMs: 50,
   answerWithinMs: 1_000
 }
 
 /** What all callers of a process share. */
-export interface Line {
-  readonly client: RedisClient
+export interface Queue {
   readonly scripts: LockScripts
+  readonly store: RedisStore["Service"]
   readonly timings: Required<QueueTimings>
-  /** Where what is left to do after a caller has gone is done. */
+  /** Where cleanup runs after its caller has gone. */
   readonly scope: Scope.Scope
 }
 
-/** Who asks, and for what. */
+export const makeQueue = (
+  store: RedisStore["Service"],
+  scripts: LockScripts,
+  timings: QueueTimings,
+  scope: Scope.Scope
+): Queue => ({ store, scripts, timings: { ...DEFAULT_TIMINGS, ...timings }, scope })
+
+/** A caller and the lock it wants. */
 export interface Caller {
   readonly id: string
   readonly key: string
@@ -38,7 +45,7 @@ export interface Caller {
   readonly leaseMs: number
 }
 
-/** A moment that two clocks have seen: ours not later than Redis did. */
+/** One moment on two clocks: the local one not later than that of Redis. */
 export interface Anchor {
   readonly localMs: number
   readonly redisMs: number
@@ -54,15 +61,15 @@ export interface Busy {
   readonly holder: string
   readonly leaseLeftMs: number
 }
-export interface InLine {
-  readonly _tag: "InLine"
+export interface Queued {
+  readonly _tag: "Queued"
   readonly holder: string
   readonly leaseLeftMs: number
   readonly place: number
   readonly anchor: Anchor
 }
-export interface LineFull {
-  readonly _tag: "LineFull"
+export interface QueueFull {
+  readonly _tag: "QueueFull"
   readonly holder: string
   readonly place: number
 }
@@ -72,46 +79,52 @@ export interface Left {
   readonly placeInLine: number | null
 }
 
-/** Asks for the lock without standing in line. */
-export const tryOnce = (line: Line, caller: Caller): Effect.Effect<Acquired | Busy, StoreAway> =>
-  Effect.map(look(line, caller, [0, 0, 0]), (reply) => {
+/** Makes one call, with the queue's deadline for its answer. */
+export const ask = <A>(
+  { store, timings }: Queue,
+  call: () => Promise<A>
+): Effect.Effect<A, RedisUnavailable> => store.ask(call, timings.answerWithinMs)
+
+/** Asks for the lock without joining the queue. */
+export const tryOnce = (queue: Queue, caller: Caller): Effect.Effect<Acquired | Busy, RedisUnavailable> =>
+  Effect.map(look(queue, caller, [0, 0, 0]), (reply) => {
     if (reply._tag === "Acquired" || reply._tag === "Busy") return reply
     throw new Error(`a script answered ${reply._tag} to a caller that does not wait`)
   })
 
-/** Asks for the lock and joins the line; or, once in it, looks what became of it. */
-export const joinLine = (
-  line: Line,
+/** Asks for the lock and joins the queue; or, once queued, looks what became of it. */
+export const joinQueue = (
+  queue: Queue,
   caller: Caller,
   isQueued: boolean,
   waitMs: number
-): Effect.Effect<Acquired | InLine | LineFull, StoreAway> =>
+): Effect.Effect<Acquired | Queued | QueueFull, RedisUnavailable> =>
   Effect.map(
-    look(line, caller, [1, isQueued ? 1 : 0, Math.ceil(waitMs) + caller.leaseMs + QUEUE_SLACK_MS]),
+    look(queue, caller, [1, isQueued ? 1 : 0, Math.ceil(waitMs) + caller.leaseMs + QUEUE_SLACK_MS]),
     (reply) => {
       if (reply._tag !== "Busy") return reply
       throw new Error("a script answered Busy to a caller that waits")
     }
   )
 
-/** The queue outlives the longest wait in it by this much. */
+/** The queue's key outlives the longest wait in it by this much. */
 const QUEUE_SLACK_MS = 10_000
 
 const look = (
-  { scripts, timings }: Line,
+  queue: Queue,
   { id, keys, leaseMs }: Caller,
   parameters: readonly [mayWait: 0 | 1, isQueued: 0 | 1, queueTtlMs: number]
-): Effect.Effect<Acquired | Busy | InLine | LineFull, StoreAway> =>
+): Effect.Effect<Acquired | Busy | Queued | QueueFull, RedisUnavailable> =>
   Effect.suspend(() => {
     const localMs = performance.now()
-    const asked = call(() => scripts.acquire(keys, id, leaseMs, ...parameters), timings.answerWithinMs)
-    return Effect.map(asked, (reply) => readLook(reply, localMs))
+    const reply = ask(queue, () => queue.scripts.acquire<Reply>(keys, id, leaseMs, ...parameters))
+    return Effect.map(reply, (fields) => readLook(fields, localMs))
   })
 
 const readLook = (
-  [kind, first, second, third, fourth]: ReadonlyArray<string | number>,
+  [kind, first, second, third, fourth]: Reply,
   localMs: number
-): Acquired | Busy | InLine | LineFull => {
+): Acquired | Busy | Queued | QueueFull => {
   switch (kind) {
     case 1:
       return { _tag: "Acquired", token: Number(first), anchor: { localMs, redisMs: Number(second) } }
@@ -119,48 +132,86 @@ const readLook = (
       return { _tag: "Busy", holder: String(first), leaseLeftMs: Number(second) }
     case 2:
       return {
-        _tag: "InLine",
+        _tag: "Queued",
         holder: String(first),
         leaseLeftMs: Number(second),
         place: Number(third),
         anchor: { localMs, redisMs: Number(fourth) }
       }
     default:
-      return { _tag: "LineFull", holder: String(first), place: Number(second) }
+      return { _tag: "QueueFull", holder: String(first), place: Number(second) }
   }
 }
 
-/** Leaves the line. Who meanwhile became the owner keeps the lock, if that is wanted, or passes it on. */
+/** Leaves the queue. A caller that meanwhile became the owner keeps the lock if `mayKeep`, or else passes it on. */
 export const leave = (
-  { scripts, timings }: Line,
+  queue: Queue,
   { id, keys, leaseMs }: Caller,
   mayKeep: boolean
-): Effect.Effect<Acquired | Left, StoreAway> =>
+): Effect.Effect<Acquired | Left, RedisUnavailable> =>
   Effect.suspend(() => {
     const localMs = performance.now()
-    const asked = call(() => scripts.leave(keys, id, leaseMs, mayKeep ? 1 : 0), timings.answerWithinMs)
-    return Effect.map(asked, ([kind, first, second]): Acquired | Left =>
+    const reply = ask(queue, () => queue.scripts.leave<Reply>(keys, id, leaseMs, mayKeep ? 1 : 0))
+    return Effect.map(reply, ([kind, first, second]): Acquired | Left =>
       kind === 1
         ? { _tag: "Acquired", token: Number(first), anchor: { localMs, redisMs: Number(second) } }
         : { _tag: "Left", holder: first === "" ? null : String(first), placeInLine: Number(second) || null }
     )
   })
 
-const LEAVE_AGAIN_EVERY_MS = 200
+/** Leaves the queue for good: at once when Redis answers, else in the background. */
+export const leaveForGood = (queue: Queue, caller: Caller): Effect.Effect<void> =>
+  leave(queue, caller, false).pipe(
+    Effect.asVoid,
+    Effect.catch(() => leaveInBackground(queue, caller))
+  )
+
+const leaveInBackground = (queue: Queue, caller: Caller): Effect.Effect<void> =>
+  retryInBackground(leave(queue, caller, false), caller.leaseMs, queue.scope)
+
+/** The lease of an owner. `startMs` is not later than the moment at which Redis began it. */
+export const leaseOf = (
+  queue: Queue,
+  caller: Caller,
+  token: number,
+  startMs: number,
+  grantedMs: number = caller.leaseMs
+): Lease =>
+  makeLease({
+    key: caller.key,
+    holder: caller.id,
+    token,
+    endsAtMs: startMs + grantedMs,
+    renewedForMs: caller.leaseMs,
+    renew: renew(queue, caller),
+    release: () => release(queue, caller),
+    // The release may or may not have arrived. Leaving passes the lock on if the caller still owns it.
+    abandon: leaveInBackground(queue, caller)
+  })
 
 /**
- * Makes sure that nothing of the caller stays behind. Waits for it when Redis answers; when it does not, tries on in
- * the background, for as long as a lease could last.
+ * redis-semaphore's own renewal, once. Each renewal needs a new mutex object, because after its first success one would
+ * acquire instead. Its timer stays off: it turns an outage of Redis into an unhandled rejection.
  */
-export const leaveForGood = (line: Line, caller: Caller): Effect.Effect<void> => {
-  const once = leave(line, caller, false)
-  const later = once.pipe(
-    Effect.retry(Schedule.spaced(LEAVE_AGAIN_EVERY_MS)),
-    Effect.timeoutOption(caller.leaseMs),
-    Effect.forkIn(line.scope)
+const renew = (queue: Queue, { id, key, leaseMs }: Caller): Effect.Effect<boolean, RedisUnavailable> =>
+  ask(queue, () =>
+    new Mutex(queue.store.client, key, {
+      identifier: id,
+      acquiredExternally: true,
+      lockTimeout: leaseMs,
+      refreshInterval: 0,
+      onLockLost: () => {}
+    }).tryAcquire()
   )
-  return once.pipe(
-    Effect.asVoid,
-    Effect.catch(() => Effect.asVoid(later))
+
+const release = (
+  queue: Queue,
+  { id, keys, leaseMs }: Caller
+): Effect.Effect<ReleaseOutcome, RedisUnavailable> =>
+  Effect.map(
+    ask(queue, () => queue.scripts.release<Reply>(keys, id, leaseMs)),
+    ([kind, owner]) =>
+      kind === 0
+        ? { _tag: "Overrun", reason: owner === "" ? "vanished" : "taken" }
+        : { _tag: "Released", handedOver: kind === 2 }
   )
-}

@@ -1,25 +1,25 @@
 /**
- * The protocol, as four scripts. Each runs alone in Redis, so what it decides is decided for everybody. They own the
- * lock the way redis-semaphore does (`mutex:<key>` holds the owner's identifier, with the lease as its expiry), so its
- * plain clients exclude these and are excluded by them; the queue and the token are beside it.
+ * The protocol as four scripts, which Redis runs one at a time. They own a lock the way redis-semaphore does
+ * (`mutex:<key>` holds the owner's identifier and expires with the lease), so its plain clients and these exclude each
+ * other. The queue and the last token are kept in two keys beside it.
  *
- * An identifier is `<channel of the process>/<number>`. Handing over means: set the key to the next identifier, then
- * tell its process. A channel without receivers belongs to a process that is gone, so its waiter is skipped.
+ * An identifier is `<channel of the process>/<number>`. To hand a lock over, a script sets the key to the next
+ * identifier and publishes to its process. A channel without receivers belongs to a dead process, whose waiter is skipped.
  */
+import keySlot from "cluster-key-slot"
 import { Cluster } from "ioredis"
-import type { LockKeys } from "./keys.ts"
 import type { RedisClient } from "../../redis/client.ts"
+import { defineScripts } from "../../redis/scripts.ts"
 
-/** The last token of a key is kept for this long: the clock of Redis would have to go back by more to repeat one. */
+/** How long the last token of a key is kept. Only a clock that goes back by more could repeat a token. */
 const TOKEN_TTL_MS = 60_000
 
-/** A longer line is not worth joining. */
-const LONGEST_LINE = 20_000
+const LONGEST_QUEUE = 20_000
 
-/** In a cluster nobody can count receivers: a lock that was handed over is short until its owner renews it. */
+/** A cluster cannot count receivers on all nodes, so there a handed-over lock is short until its owner renews it. */
 const CLUSTER_GRANT_MS = 2_000
 
-/** What the scripts do alike. A lock that is free and has no line should cost few calls, so the clock is read last. */
+/** Shared by the scripts. The clock is read only when needed, so that a free lock without a queue costs few calls. */
 const prelude = (isCluster: boolean): string => `
 local mutex, queue, tokens = KEYS[1], KEYS[2], KEYS[3]
 local id, leaseMs = ARGV[1], ARGV[2]
@@ -30,7 +30,7 @@ local function nowMs()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Rises for ever: with the clock, and by one where the clock stands still or goes back.
+-- Always greater than the one before: follows the clock, and adds one where the clock stands still or goes back.
 local function mint()
   time = time or redis.call('TIME')
   local token = time[1] * 1000000 + time[2]
@@ -42,7 +42,7 @@ local function mint()
   return text
 end
 
--- Makes the first live waiter the owner, and returns it; 'me' needs no message. Returns false when nobody is left.
+-- Makes the first live waiter the owner and returns it; 'me' needs no message. Returns false when the queue is empty.
 local function handOver(me)
   local token
   while true do
@@ -60,7 +60,7 @@ local function handOver(me)
 end
 `
 
-/** Replies {1, token, nowMs}: owned. {0, owner, leaseLeftMs}: busy. {2, owner, leaseLeftMs, place, nowMs}: in line. */
+/** Replies {1, token, nowMs}: owned. {0, owner, leaseLeftMs}: busy. {2, owner, leaseLeftMs, place, nowMs}: queued. {3, owner, place}: the queue is full. */
 const acquire = `
 local mayWait, isQueued, queueTtlMs = ARGV[3], ARGV[4], tonumber(ARGV[5])
 local owner = redis.call('SET', mutex, id, 'NX', 'GET', 'PX', leaseMs)
@@ -77,14 +77,14 @@ if mayWait == '0' then return {0, owner, leaseLeftMs} end
 local before = isQueued == '1' and redis.call('LPOS', queue, id)
 if not before then
   before = redis.call('LLEN', queue)
-  if before >= ${LONGEST_LINE} then return {3, owner, before + 1} end
+  if before >= ${LONGEST_QUEUE} then return {3, owner, before + 1} end
   redis.call('RPUSH', queue, id)
   if redis.call('PTTL', queue) < queueTtlMs then redis.call('PEXPIRE', queue, queueTtlMs) end
 end
 return {2, owner, leaseLeftMs, before + 1, nowMs()}
 `
 
-/** Replies {1}: free now. {2}: handed over. {0, owner}: it was not ours any more; the owner is '' for nobody. */
+/** Replies {1}: free now. {2}: handed over. {0, owner}: the caller no longer owned it; the owner is '' when there is none. */
 const release = `
 local owner = redis.call('GET', mutex)
 if owner ~= id then return {0, owner or ''} end
@@ -94,8 +94,8 @@ return {1}
 `
 
 /**
- * Leaves the line, and gives the lock on if it came meanwhile; with mayKeep it is kept then.
- * Replies {1, token, nowMs}: kept. {0, owner, place}: left, with '' for nobody and 0 for not in line.
+ * Leaves the queue. A lock that was handed to the caller meanwhile is kept with mayKeep, else passed on.
+ * Replies {1, token, nowMs}: kept. {0, owner, place}: left; the owner is '' when there is none, the place 0 if unknown.
  */
 const leave = `
 local mayKeep = ARGV[3]
@@ -113,7 +113,7 @@ redis.call('LREM', queue, 1, id)
 return {0, owner or '', before and before + 1 or 0}
 `
 
-/** Replies {owner, leaseLeftMs, token, nowMs, waiter...}, or {} when nobody holds the key. */
+/** Replies {owner, leaseLeftMs, token, nowMs, waiter...}, or {} when the key is free. */
 const inspect = `
 local owner = redis.call('GET', KEYS[1])
 if not owner then return {} end
@@ -123,31 +123,77 @@ for _, waiter in ipairs(redis.call('LRANGE', KEYS[2], 0, ARGV[1] - 1)) do reply[
 return reply
 `
 
-type Reply = ReadonlyArray<string | number>
-type Script = (keys: LockKeys, ...parameters: ReadonlyArray<string | number>) => Promise<Reply>
+/** The fields of a reply; see the scripts. */
+export type Reply = ReadonlyArray<string | number>
 
-/** The scripts, bound to a client: sent by their digest, and whole where a server does not know them yet. */
-export interface LockScripts {
-  readonly acquire: Script
-  readonly release: Script
-  readonly leave: Script
-  readonly inspect: Script
+/** Registers the scripts on a client. */
+export const lockScripts = (client: RedisClient) => {
+  const common = prelude(client instanceof Cluster)
+  return defineScripts(client, "holdfastLock", {
+    acquire: { numberOfKeys: 3, lua: common + acquire },
+    release: { numberOfKeys: 3, lua: common + release },
+    leave: { numberOfKeys: 3, lua: common + leave },
+    inspect: { numberOfKeys: 3, lua: inspect }
+  })
 }
 
-type Command = (...keysAndParameters: ReadonlyArray<string | number>) => Promise<Reply>
+/** The protocol's scripts on one client. */
+export type LockScripts = ReturnType<typeof lockScripts>
 
-export const lockScripts = (client: RedisClient): LockScripts => {
-  const common = prelude(client instanceof Cluster)
-  const bind = (name: string, lua: string): Script => {
-    client.defineCommand(name, { numberOfKeys: 3, lua })
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- ioredis adds the method under this name
-    const command = (client as unknown as Record<string, Command>)[name]?.bind(client) as Command
-    return (keys, ...parameters) => command(keys.mutex, keys.queue, keys.token, ...parameters)
-  }
-  return {
-    acquire: bind("holdfastLockAcquire", common + acquire),
-    release: bind("holdfastLockRelease", common + release),
-    leave: bind("holdfastLockLeave", common + leave),
-    inspect: bind("holdfastLockInspect", inspect)
+/** The keys in Redis of one lock. All are in one slot of a cluster, so that a script may use them together. */
+export type LockKeys = readonly [
+  /** redis-semaphore's own key: holds the owner's identifier. */
+  mutex: string,
+  /** A list of the waiters' identifiers, the next one at its head. */
+  queue: string,
+  /** The last token, kept for a while. */
+  token: string
+]
+
+export const lockKeys = (key: string): LockKeys => keysOfMutex(`mutex:${key}`)
+
+export const keysOfMutex = (mutex: string): LockKeys => {
+  const tagged = inSlotOf(mutex)
+  return [mutex, `holdfast:queue:${tagged}`, `holdfast:token:${tagged}`]
+}
+
+/** The name, written so that it is hashed to its own slot even behind a prefix. */
+const inSlotOf = (name: string): string => {
+  if (hashTag(name) !== undefined) return name
+  if (!name.includes("}")) return `{${name}}`
+  return `{${numberInSlot(slotOf(name))}}:${name}`
+}
+
+/** What Redis Cluster hashes in place of the whole key: the text in the first pair of braces, unless it is empty. */
+const hashTag = (key: string): string | undefined => /^[^{]*\{([^}]+)\}/.exec(key)?.[1]
+
+const OPENING_BRACE = 0x7b
+
+/**
+ * Redis Cluster's slot of a key (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
+ * `cluster-key-slot` sees a hash tag in `{}…}`, so it gets the text without opening braces. CRC-16 is linear, so the slot
+ * of the bits that this changed corrects the result.
+ */
+export const slotOf = (key: string): number => {
+  const bytes = Buffer.from(hashTag(key) ?? key)
+  if (!bytes.includes(OPENING_BRACE)) return keySlot(bytes)
+  const changed = bytes.map((byte) => (byte === OPENING_BRACE ? 1 : 0))
+  return keySlot(Buffer.from(bytes.map((byte, at) => byte ^ changed[at]!))) ^ keySlot(Buffer.from(changed))
+}
+
+const numberBySlot = new Map<number, number>()
+let nextNumber = 0
+
+/**
+ * The smallest number whose text is hashed to the slot: the tag for a name that cannot be one itself. All numbers tried
+ * are remembered, so all slots together cost one walk of 109,758 numbers (25 ms), and most lookups cost nothing.
+ */
+const numberInSlot = (slot: number): number => {
+  for (;;) {
+    const known = numberBySlot.get(slot)
+    if (known !== undefined) return known
+    const tried = keySlot(String(nextNumber))
+    if (!numberBySlot.has(tried)) numberBySlot.set(tried, nextNumber)
+    nextNumber += 1
   }
 }

@@ -1,57 +1,62 @@
-import type { Role, User, UserId } from "@holdfast/domain"
-import { read } from "../../platform/db/database.ts"
+import type { User, UserId } from "@holdfast/domain"
+import { Effect } from "effect"
+import type { Selectable } from "kysely"
+import { db } from "../../platform/db/database.ts"
 import { bytesOf, userIdOf } from "../../platform/db/ids.ts"
-import { write, writeUnique } from "../../platform/db/transaction.ts"
+import type { DB } from "../../platform/db/tables.ts"
+import { tx } from "../../platform/db/transaction.ts"
 
 const userColumns = ["id", "email", "role", "created_at"] as const
 
-interface UserRow {
-  readonly id: Buffer
-  readonly email: string
-  readonly role: Role
-  readonly created_at: Date
-}
-
-export const userOf = (row: UserRow): User => ({
+const userOf = (row: Pick<Selectable<DB["users"]>, (typeof userColumns)[number]>): User => ({
   id: userIdOf(row.id),
   email: row.email,
   role: row.role,
   createdAt: row.created_at
 })
 
-/** The unique key on the e-mail decides who is first. */
-export const insertUser = (user: User, passwordHash: string) =>
-  writeUnique((tx, options) =>
-    tx
-      .insertInto("users")
-      .values({
+/** A user who signs up, with the hash of their password. */
+export interface NewUser {
+  readonly user: User
+  readonly passwordHash: string
+}
+
+/** The unique key on the e-mail decides: the loser's transaction starts over and finds the winner's row. */
+export const insertUsers = (users: ReadonlyArray<NewUser>) =>
+  tx.insertOrRestart((q) =>
+    q.insertInto("users").values(
+      users.map(({ passwordHash, user }) => ({
         id: bytesOf(user.id),
         email: user.email,
         role: user.role,
         password_hash: passwordHash,
         created_at: user.createdAt
-      })
-      .execute(options)
+      }))
+    )
   )
 
-export const insertPointAccount = (userId: UserId) =>
-  write((tx, options) =>
-    tx
-      .insertInto("point_accounts")
-      .values({ user_id: bytesOf(userId), balance: 0 })
-      .execute(options)
-  )
+/** Which of these e-mails belong to a user. */
+export const lockEmails = (emails: ReadonlyArray<string>) =>
+  tx
+    .rows((q) => q.selectFrom("users").select("email").where("email", "in", emails).forUpdate())
+    .pipe(Effect.map((rows) => new Set(rows.map(({ email }) => email))))
 
+/** The user with this e-mail and the hash of their password, or `undefined`. */
 export const findUserByEmail = (email: string) =>
-  read((db, options) =>
-    db
-      .selectFrom("users")
-      .select([...userColumns, "password_hash"])
-      .where("email", "=", email)
-      .executeTakeFirst(options)
-  )
+  db
+    .first((q) =>
+      q
+        .selectFrom("users")
+        .select([...userColumns, "password_hash"])
+        .where("email", "=", email)
+    )
+    .pipe(
+      Effect.map((row) =>
+        row === undefined ? undefined : { user: userOf(row), passwordHash: row.password_hash }
+      )
+    )
 
 export const findUserById = (userId: UserId) =>
-  read((db, options) =>
-    db.selectFrom("users").select(userColumns).where("id", "=", bytesOf(userId)).executeTakeFirst(options)
-  )
+  db
+    .first((q) => q.selectFrom("users").select(userColumns).where("id", "=", bytesOf(userId)))
+    .pipe(Effect.map((row) => (row === undefined ? undefined : userOf(row))))

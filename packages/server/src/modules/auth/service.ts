@@ -8,69 +8,100 @@ import {
   type User,
   type UserId
 } from "@holdfast/domain"
-import { Clock, Effect } from "effect"
-import { ANONYMOUS, withIdempotency, orAnsweredBefore } from "../../platform/idempotency/idempotency.ts"
+import { Clock, Effect, Result } from "effect"
+import { command } from "../../platform/command/command.ts"
 import { newUserId } from "../../platform/db/ids.ts"
 import { inTransaction } from "../../platform/db/transaction.ts"
-import { withLock } from "@holdfast/locks"
-import type { Call } from "../../platform/trpc/adapter.ts"
-import { mapLockErrors } from "../../platform/trpc/lock-errors.ts"
+import { query } from "../../platform/trpc/handler.ts"
+import { openAccounts } from "../points/service.ts"
 import { Passwords } from "./passwords.ts"
-import { findUserByEmail, findUserById, insertPointAccount, insertUser, userOf } from "./repository.ts"
+import { findUserByEmail, findUserById, insertUsers, lockEmails, type NewUser } from "./repository.ts"
 import { Tokens } from "./tokens.ts"
 
-/** The hash is computed before anything is held: it takes longer than all the rest together. */
-export const register = Effect.fn("register")(function* ({
-  input,
-  request
-}: Call<typeof contract.auth.register>) {
-  const passwords = yield* Passwords
-  const passwordHash = yield* passwords.hash(input.password)
-  const mutation = { procedure: contract.auth.register, userId: ANONYMOUS, request, input }
-  return yield* withIdempotency(mutation, createUser(input.email, "user", passwordHash)).pipe(
-    withLock(RegisterLock, input.email),
-    orAnsweredBefore(mutation),
-    mapLockErrors
-  )
+/** Signs a user up. The hash is computed before anything is locked: it takes longer than all the rest together. */
+export const register = command(contract.auth.register, {
+  prepare: ({ input: { email, password } }) => newUser(email, "user", password),
+  lock: ({ user }) => RegisterLock.of(user.email),
+  transaction: {
+    lock: (users) => lockEmails(users.map(({ user }) => user.email)),
+    decide: registerUsers,
+    write: insertRegistered
+  }
 })
 
-/** The account is made with the user, so that every user has exactly one. */
-const createUser = Effect.fnUntraced(function* (email: string, role: Role, passwordHash: string) {
-  const user: User = { id: newUserId(), email, role, createdAt: new Date(yield* Clock.currentTimeMillis) }
-  yield* insertUser(user, passwordHash).pipe(
-    Effect.catchTag("UniqueViolation", () => Effect.fail(new EmailTaken({ email })))
-  )
-  yield* insertPointAccount(user.id)
-  return user
-})
-
-/** Makes sure that there is an administrator with this e-mail; the password of one who exists stays as it is. */
-export const ensureAdmin = Effect.fn("ensureAdmin")(function* (email: string, password: string) {
-  const existing = yield* findUserByEmail(email)
-  if (existing !== undefined) return userOf(existing)
+const newUser = Effect.fnUntraced(function* (email: string, role: Role, password: string) {
   const passwords = yield* Passwords
   const passwordHash = yield* passwords.hash(password)
-  return yield* inTransaction(createUser(email, "admin", passwordHash)).pipe(
-    Effect.catchTag("EmailTaken", () => Effect.map(findUserByEmail(email), (row) => userOf(row!)))
+  const createdAt = new Date(yield* Clock.currentTimeMillis)
+  const made: NewUser = { user: { id: newUserId(), email, role, createdAt }, passwordHash }
+  return made
+})
+
+interface RegisteredUser extends NewUser {
+  readonly output: User
+}
+
+/** One user for each e-mail. */
+export function registerUsers(
+  emails: ReadonlySet<string>,
+  users: ReadonlyArray<NewUser>
+): ReadonlyArray<Result.Result<RegisteredUser, EmailTaken>> {
+  const taken = new Set(emails)
+  return users.map((one) => {
+    const { email } = one.user
+    if (taken.has(email)) return Result.fail(new EmailTaken({ email }))
+    taken.add(email)
+    return Result.succeed({ ...one, output: one.user })
+  })
+}
+
+/** The account is inserted with its user. */
+function insertRegistered(users: ReadonlyArray<NewUser>) {
+  return Effect.gen(function* () {
+    yield* insertUsers(users)
+    yield* openAccounts(users.map(({ user }) => user.id))
+  })
+}
+
+/** Makes sure that an administrator with this e-mail exists. An existing user keeps password and role. */
+export const ensureAdmin = Effect.fn("ensureAdmin")(function* (email: string, password: string) {
+  const existing = yield* findUserByEmail(email)
+  if (existing !== undefined) return existing.user
+  const admin = yield* newUser(email, "admin", password)
+  return yield* inTransaction(
+    Effect.gen(function* () {
+      const taken = yield* lockEmails([email])
+      if (taken.has(email)) return undefined
+      yield* insertRegistered([admin])
+      return admin.user
+    })
+  ).pipe(
+    Effect.flatMap((user) =>
+      user === undefined ? Effect.map(findUserByEmail(email), (found) => found!.user) : Effect.succeed(user)
+    )
   )
 })
 
-export const login = Effect.fn("login")(function* ({ input }: Call<typeof contract.auth.login>) {
-  const passwords = yield* Passwords
-  const row = yield* findUserByEmail(input.email)
-  const fits = yield* passwords.verify(input.password, row?.password_hash)
-  if (row === undefined || !fits) return yield* new InvalidCredentials()
-  return yield* openSession(userOf(row))
-})
+export const login = query(
+  contract.auth.login,
+  Effect.fnUntraced(function* ({ input }) {
+    const passwords = yield* Passwords
+    const found = yield* findUserByEmail(input.email)
+    const isRight = yield* passwords.verify(input.password, found?.passwordHash)
+    if (found === undefined || !isRight) return yield* new InvalidCredentials()
+    return yield* openSession(found.user)
+  })
+)
 
-/** The user is read again, so that a changed role takes effect with the next refresh at the latest. */
-export const refresh = Effect.fn("refresh")(function* ({ input }: Call<typeof contract.auth.refresh>) {
-  const tokens = yield* Tokens
-  const { userId } = yield* tokens.verify("refresh", input.refreshToken)
-  const row = yield* findUserById(userId)
-  if (row === undefined) return yield* new Unauthenticated({ reason: "invalid" })
-  return yield* openSession(userOf(row))
-})
+/** Reads the user again, so a changed role takes effect with the next refresh at the latest. */
+export const refresh = query(
+  contract.auth.refresh,
+  Effect.fnUntraced(function* ({ input }) {
+    const tokens = yield* Tokens
+    const { userId } = yield* tokens.verify("refresh", input.refreshToken)
+    return yield* openSession(yield* existingUser(userId))
+  })
+)
 
 const openSession = Effect.fnUntraced(function* (user: User) {
   const tokens = yield* Tokens
@@ -86,10 +117,11 @@ const openSession = Effect.fnUntraced(function* (user: User) {
   }
 })
 
-export const userExists = (userId: UserId) => Effect.map(findUserById(userId), (row) => row !== undefined)
+export const me = query(contract.auth.me, ({ caller }) => existingUser(caller.userId))
 
-export const me = Effect.fn("me")(function* ({ caller }: Call<typeof contract.auth.me>) {
-  const row = yield* findUserById(caller.userId)
-  if (row === undefined) return yield* new Unauthenticated({ reason: "invalid" })
-  return userOf(row)
+/** A user may have been deleted since the token was issued. */
+const existingUser = Effect.fnUntraced(function* (userId: UserId) {
+  return (yield* findUserById(userId)) ?? (yield* new Unauthenticated({ reason: "invalid" }))
 })
+
+export const userExists = (userId: UserId) => Effect.map(findUserById(userId), (user) => user !== undefined)

@@ -2,7 +2,7 @@ import { Role, Unauthenticated, UserId } from "@holdfast/domain"
 import { Cache, Clock, Context, Effect, Exit, Layer, Redacted, Result, Schema } from "effect"
 import { errors, jwtVerify, SignJWT } from "jose"
 import { ServerConfig } from "../../config.ts"
-import type { Caller } from "../../platform/trpc/request.ts"
+import type { Caller } from "../../platform/trpc/handler.ts"
 
 type Purpose = "access" | "refresh"
 

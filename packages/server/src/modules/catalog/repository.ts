@@ -1,22 +1,12 @@
-import { AmountMinor, type OrderId, type Product, Sku } from "@holdfast/domain"
+import { AmountMinor, type OrderId, type OrderLine, type Product, Sku } from "@holdfast/domain"
 import { Effect } from "effect"
-import { sql } from "kysely"
-import { read } from "../../platform/db/database.ts"
+import { type Selectable, sql } from "kysely"
+import { db } from "../../platform/db/database.ts"
 import { bytesOf } from "../../platform/db/ids.ts"
-import { write, writeUnique } from "../../platform/db/transaction.ts"
+import type { DB } from "../../platform/db/tables.ts"
+import { tx } from "../../platform/db/transaction.ts"
 
-const productColumns = ["sku", "name", "category", "price_minor", "stock", "created_at"] as const
-
-interface ProductRow {
-  readonly sku: string
-  readonly name: string
-  readonly category: string | null
-  readonly price_minor: number
-  readonly stock: number
-  readonly created_at: Date
-}
-
-export const productOf = (row: ProductRow): Product => ({
+const productOf = (row: Selectable<DB["products"]>): Product => ({
   sku: Sku.make(row.sku),
   name: row.name,
   ...(row.category === null ? {} : { category: row.category }),
@@ -25,26 +15,25 @@ export const productOf = (row: ProductRow): Product => ({
   createdAt: row.created_at
 })
 
-/** The primary key decides who has the SKU. */
-export const insertProduct = (product: Product) =>
-  writeUnique((tx, options) =>
-    tx
-      .insertInto("products")
-      .values({
+const productsOf = (rows: ReadonlyArray<Selectable<DB["products"]>>) => rows.map(productOf)
+
+/** The primary key decides who gets a SKU: the loser's transaction starts over and finds the winner's row. */
+export const insertProducts = (products: ReadonlyArray<Product>) =>
+  tx.insertOrRestart((q) =>
+    q.insertInto("products").values(
+      products.map((product) => ({
         sku: product.sku,
         name: product.name,
         category: product.category ?? null,
         price_minor: product.priceMinor,
         stock: product.stock,
         created_at: product.createdAt
-      })
-      .execute(options)
+      }))
+    )
   )
 
 export const findProducts = (skus: ReadonlyArray<Sku>) =>
-  read((db, options) =>
-    db.selectFrom("products").select(productColumns).where("sku", "in", skus).execute(options)
-  )
+  db.rows((q) => q.selectFrom("products").selectAll().where("sku", "in", skus)).pipe(Effect.map(productsOf))
 
 /** A product's stock, and the number of its last movement. */
 export interface StockRow {
@@ -54,145 +43,99 @@ export interface StockRow {
 }
 
 /**
- * Stocks as they are committed. Movements of one product are numbered under the lock of its row, so their numbers are
- * in the order of the commits; both columns are of the same moment, because one statement sees one.
+ * Committed stocks. Movements of a product are numbered under its row lock, so the numbers follow the order of the
+ * commits; one statement reads both columns from one snapshot.
  */
 export const findStocks = (skus: ReadonlyArray<Sku>) =>
-  read((db, options) =>
-    sql<StockRow>`
+  db.rows(
+    () => sql<StockRow>`
       select sku, stock,
         coalesce((select id from stock_ledger where sku = products.sku order by id desc limit 1), 0) as movement
-      from products where sku in (${sql.join(skus)})`.execute(db, options)
-  ).pipe(Effect.map(({ rows }) => rows))
+      from products where sku in (${sql.join(skus)})`
+  )
 
-/** Which products a list has: those of a category, those with every one of the words. */
+/** Which products a list contains: those of a category, those with every one of the words. */
 export interface ProductFilter {
   readonly category?: string | undefined
   readonly words?: ReadonlyArray<string>
 }
 
-/** Products in the order of their SKU, from behind `after`. */
+/** Products by SKU, from behind `after`. */
 export const listProducts = (
   { category, words = [] }: ProductFilter,
   after: string | undefined,
   limit: number
 ) =>
-  read((db, options) => {
-    let query = db.selectFrom("products").select(productColumns).orderBy("sku").limit(limit)
-    if (after !== undefined) query = query.where("sku", ">", after)
-    if (category !== undefined) query = query.where("category", "=", category)
-    for (const word of words) query = query.where(hasWord(word))
-    return query.execute(options)
-  })
+  db
+    .rows((q) => {
+      let query = q.selectFrom("products").selectAll().orderBy("sku").limit(limit)
+      if (after !== undefined) query = query.where("sku", ">", after)
+      if (category !== undefined) query = query.where("category", "=", category)
+      for (const word of words) query = query.where(hasWord(word))
+      return query
+    })
+    .pipe(Effect.map(productsOf))
 
-/** Case and accents do not matter; what is a wildcard to SQL is a character like any other here. */
+/** Ignores case and accents; escapes SQL's wildcards. */
 const hasWord = (word: string) =>
   sql<boolean>`concat(sku, ' ', name) collate utf8mb4_unicode_ci like ${`%${word.replaceAll(/[!%_]/g, "!$&")}%`} escape '!'`
 
-export const countCategories = read((db, options) =>
-  db
+export const countCategories = db.rows((q) =>
+  q
     .selectFrom("products")
     .select((columns) => ["category", columns.fn.countAll<number>().as("products")])
     .where("category", "is not", null)
     .groupBy("category")
     .orderBy("category")
-    .execute(options)
 )
 
-/** One guarded UPDATE: the stock moves only where it stays between 0 and the maximum. */
-export const moveStock = (sku: Sku, delta: number, maximum: number) =>
-  write((tx, options) =>
-    tx
-      .updateTable("products")
-      .set({ stock: sql<number>`stock + ${delta}` })
-      .where("sku", "=", sku)
-      .where(sql<boolean>`stock + ${delta} between 0 and ${maximum}`)
-      .executeTakeFirst(options)
-  ).pipe(Effect.map((result) => result.numUpdatedRows === 1n))
-
-export const lockProduct = (sku: Sku) =>
-  write((tx, options) =>
-    tx
-      .selectFrom("products")
-      .select(productColumns)
-      .where("sku", "=", sku)
-      .forUpdate()
-      .executeTakeFirst(options)
-  )
+export const listNames = (skus: ReadonlyArray<Sku>) =>
+  db.rows((q) => q.selectFrom("products").select(["sku", "name"]).where("sku", "in", skus))
 
 /**
- * Locks the rows of several products, always in the order of their primary key, whatever order the basket had: two
- * baskets with the same goods cannot wait for each other in a circle. The index is forced because another plan could
- * visit, and lock, the rows in another order.
+ * Locks products in primary-key order, so that two baskets with the same goods cannot deadlock. The index is forced
+ * because another plan could visit, and lock, the rows in another order. SKUs without a product are left out.
  */
-export const lockProducts = (skus: ReadonlyArray<Sku>) =>
-  write((tx, options) =>
-    sql<{ sku: string; price_minor: number; stock: number }>`
-      select sku, price_minor, stock from products force index (primary)
-      where sku in (${sql.join(skus)}) order by sku for update`.execute(tx, options)
-  ).pipe(Effect.map((result) => new Map(result.rows.map((row) => [row.sku as Sku, row] as const))))
+export const lockProductRows = (skus: ReadonlyArray<Sku>) =>
+  tx
+    .rows(
+      () => sql<Selectable<DB["products"]>>`
+        select sku, name, category, price_minor, stock, created_at from products force index (primary)
+        where sku in (${sql.join(skus)}) order by sku for update`
+    )
+    .pipe(Effect.map((rows) => new Map(productsOf(rows).map((product) => [product.sku, product]))))
 
-/** Takes all the lines' units in one guarded UPDATE; returns how many products had enough. */
-export const takeStock = (lines: ReadonlyArray<{ readonly sku: Sku; readonly quantity: number }>) => {
-  const quantityOfSku = quantityBySku(lines)
-  return write((tx, options) =>
-    tx
+/** Adds to stocks, or takes where a quantity is below 0; guarded so that each stays between 0 and `maximum`. */
+export const moveStocks = (quantityOfSku: ReadonlyMap<Sku, number>, maximum: number) => {
+  const quantity = sql<number>`case sku ${sql.join(
+    [...quantityOfSku].map(([sku, units]) => sql`when ${sku} then ${units}`),
+    sql` `
+  )} end`
+  return tx.affected((q) =>
+    q
       .updateTable("products")
-      .set({ stock: sql<number>`stock - ${quantityOfSku}` })
-      .where(
-        "sku",
-        "in",
-        lines.map(({ sku }) => sku)
-      )
-      .where(sql<boolean>`stock >= ${quantityOfSku}`)
-      .executeTakeFirst(options)
-  ).pipe(Effect.map((result) => Number(result.numUpdatedRows)))
-}
-
-/** Puts all the lines' units back in one UPDATE. Their rows are locked by now, in the order of their key. */
-export const putStock = (lines: ReadonlyArray<{ readonly sku: Sku; readonly quantity: number }>) => {
-  const quantityOfSku = quantityBySku(lines)
-  const skus = lines.map(({ sku }) => sku)
-  return write((tx, options) =>
-    tx
-      .updateTable("products")
-      .set({ stock: sql<number>`stock + ${quantityOfSku}` })
-      .where("sku", "in", skus)
-      .executeTakeFirst(options)
+      .set({ stock: sql<number>`stock + ${quantity}` })
+      .where("sku", "in", [...quantityOfSku.keys()])
+      .where(sql<boolean>`stock + ${quantity} between 0 and ${maximum}`)
   )
 }
 
-const quantityBySku = (lines: ReadonlyArray<{ readonly sku: Sku; readonly quantity: number }>) =>
-  sql<number>`case sku ${sql.join(
-    lines.map(({ quantity, sku }) => sql`when ${sku} then ${quantity}`),
-    sql` `
-  )} end`
-
-export interface StockMovement {
-  readonly sku: Sku
-  readonly delta: number
+export interface StockMovement extends OrderLine {
   readonly kind: "initial" | "adjustment" | "reservation" | "release"
   readonly orderId?: OrderId
   readonly reason?: string
 }
 
+/** The ledger's unique key refuses to reserve or release a product twice for the same order. */
 export const insertStockMovements = (movements: ReadonlyArray<StockMovement>) =>
-  write((tx, options) =>
-    tx
-      .insertInto("stock_ledger")
-      .values(
-        movements.map((movement) => ({
-          sku: movement.sku,
-          delta: movement.delta,
-          kind: movement.kind,
-          order_id: movement.orderId === undefined ? null : bytesOf(movement.orderId),
-          reason: movement.reason ?? null
-        }))
-      )
-      .execute(options)
-  )
-
-export const listNames = (skus: ReadonlyArray<Sku>) =>
-  read((db, options) =>
-    db.selectFrom("products").select(["sku", "name"]).where("sku", "in", skus).execute(options)
+  tx.affected((q) =>
+    q.insertInto("stock_ledger").values(
+      movements.map(({ kind, orderId, quantity, reason, sku }) => ({
+        sku,
+        delta: quantity,
+        kind,
+        order_id: orderId === undefined ? null : bytesOf(orderId),
+        reason: reason ?? null
+      }))
+    )
   )

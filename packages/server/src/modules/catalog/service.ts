@@ -1,83 +1,128 @@
 import {
-  AmountMinor,
+  type AmountMinor,
   contract,
   type DecodedInputOf,
   MAXIMUM_STOCK,
   type OrderId,
   type OrderLine,
   OutOfStock,
-  PAGE_SIZE,
   Product,
   ProductNotFound,
   Sku,
   SkuTaken,
   StockLimitExceeded
 } from "@holdfast/domain"
-import { Clock, Effect, Schema, Stream } from "effect"
+import { Clock, Effect, Result, Schema, Stream } from "effect"
 import { Cache, invalidate } from "../../platform/cache/cache.ts"
-import { makeCursor, toPage } from "../../platform/db/pagination.ts"
-import { withIdempotency } from "../../platform/idempotency/idempotency.ts"
-import { insertOutbox } from "../../platform/outbox/outbox.ts"
-import { asEvents } from "../../platform/trpc/events.ts"
-import type { Call } from "../../platform/trpc/adapter.ts"
+import { command } from "../../platform/command/command.ts"
+import { makePages } from "../../platform/db/pagination.ts"
+import { insertEvents } from "../../platform/outbox/outbox.ts"
+import { query, subscription } from "../../platform/trpc/handler.ts"
+import { LiveStock } from "./live-stock.ts"
 import {
   countCategories,
   findProducts,
-  insertProduct,
+  insertProducts,
   insertStockMovements,
   listNames,
   listProducts,
-  lockProduct,
-  lockProducts,
-  moveStock,
-  type ProductFilter,
-  productOf,
-  putStock,
-  takeStock
+  lockProductRows,
+  moveStocks
 } from "./repository.ts"
-import { LiveStock } from "./stock-live.ts"
 
-export const createProduct = Effect.fn("createProduct")(function* (
-  call: Call<typeof contract.admin.createProduct>
+export const createProduct = command(contract.admin.createProduct, {
+  prepare: ({ input: { initialStock, ...described } }) =>
+    Effect.map(Clock.currentTimeMillis, (now): Product => ({
+      ...described,
+      stock: initialStock,
+      createdAt: new Date(now)
+    })),
+  transaction: {
+    lock: (products) => lockProducts(products.map(({ sku }) => sku)),
+    decide: (existing, products) => {
+      const taken = new Set(existing.keys())
+      return products.map((product) => {
+        if (taken.has(product.sku)) return Result.fail(new SkuTaken({ sku: product.sku }))
+        taken.add(product.sku)
+        return Result.succeed({ output: product })
+      })
+    },
+    write: (created) => insertCreated(created.map(({ output }) => output))
+  },
+  afterCommit: (products) => invalidate([CATALOGUE_TAG, ...products.map(({ sku }) => productTag(sku))])
+})
+
+const insertCreated = Effect.fnUntraced(function* (products: ReadonlyArray<Product>) {
+  yield* insertProducts(products)
+  yield* insertStockMovements(products.map(({ sku, stock }) => ({ sku, quantity: stock, kind: "initial" })))
+  yield* insertEvents(products.map(({ sku }) => ({ topic: "product.created", payload: { skus: [sku] } })))
+})
+
+export const adjustStock = command(contract.admin.adjustStock, {
+  prepare: ({ input }) => Effect.succeed(input),
+  transaction: {
+    lock: (adjustments) => lockProducts(adjustments.map(({ sku }) => sku)),
+    decide: adjustStocks,
+    write: insertAdjusted
+  },
+  afterCommit: (products) => productsChanged(products)
+})
+
+/** A stock stays between 0 and the maximum; adjustments of one product follow one another. */
+export function adjustStocks(
+  products: ReadonlyMap<Sku, Product>,
+  adjustments: ReadonlyArray<DecodedInputOf<typeof contract.admin.adjustStock>>
 ) {
-  const { caller, input, request } = call
-  const { initialStock, sku, ...described } = input
-  const createdAt = new Date(yield* Clock.currentTimeMillis)
-  const product: Product = { sku, ...described, stock: initialStock, createdAt }
-  const body = Effect.gen(function* () {
-    yield* insertProduct(product).pipe(
-      Effect.catchTag("UniqueViolation", () => Effect.fail(new SkuTaken({ sku })))
-    )
-    yield* insertStockMovements([{ sku, delta: initialStock, kind: "initial" }])
-    yield* insertOutbox("product.created", { skus: [sku] })
-    return product
+  const current = new Map(products)
+  return adjustments.map(({ delta, reason, sku }) => {
+    const product = current.get(sku)
+    if (product === undefined) return Result.fail(new ProductNotFound({ sku }))
+    const stock = product.stock + delta
+    if (stock < 0) return Result.fail(new OutOfStock({ sku, requested: -delta, available: product.stock }))
+    if (stock > MAXIMUM_STOCK) return Result.fail(new StockLimitExceeded({ sku, maximum: MAXIMUM_STOCK }))
+    const adjusted: Product = { ...product, stock }
+    current.set(sku, adjusted)
+    return Result.succeed({ output: adjusted, delta, reason })
   })
-  return yield* withIdempotency(
-    { procedure: contract.admin.createProduct, userId: caller.userId, request, input },
-    body
-  ).pipe(Effect.tap(() => invalidate([CATALOGUE_TAG, productTag(sku)])))
-})
+}
 
-export const productBySku = Effect.fn("productBySku")(function* ({
-  input
-}: Call<typeof contract.products.bySku>) {
-  const [product] = yield* cachedProducts([input.sku])
-  return product ?? (yield* new ProductNotFound({ sku: input.sku }))
-})
+interface AdjustedStock {
+  readonly output: Product
+  readonly delta: number
+  readonly reason: string
+}
 
-const cursor = makeCursor(Schema.Struct({ sku: Sku }))
+function insertAdjusted(adjusted: ReadonlyArray<AdjustedStock>) {
+  return Effect.gen(function* () {
+    const movements = adjusted.map(({ delta, output: { sku }, reason }) => ({
+      sku,
+      quantity: delta,
+      kind: "adjustment" as const,
+      reason
+    }))
+    yield* moveStocksExactly(movements)
+    yield* insertStockMovements(movements)
+    yield* insertEvents(movements.map(({ sku }) => ({ topic: "stock.adjusted", payload: { skus: [sku] } })))
+  })
+}
 
-export const productPage = Effect.fn("productPage")(function* ({
-  input
-}: Call<typeof contract.products.page>) {
-  const page = yield* cachedPage(input)
-  return { ...page, items: yield* cachedProducts(page.items) }
-})
+export const productBySku = query(
+  contract.products.bySku,
+  Effect.fnUntraced(function* ({ input }) {
+    const [product] = yield* cachedProducts([input.sku])
+    return product ?? (yield* new ProductNotFound({ sku: input.sku }))
+  })
+)
 
-/**
- * A page is kept as the list of its SKUs, and the products on it one by one: a sale changes the stock of what was sold,
- * and nothing else that is kept counts for less.
- */
+export const productPage = query(
+  contract.products.page,
+  Effect.fnUntraced(function* ({ input }) {
+    const page = yield* cachedPage(input)
+    return { ...page, items: yield* cachedProducts(page.items) }
+  })
+)
+
+/** A cached page lists SKUs; products are cached one by one, so a sale invalidates only what it sold. */
 const cachedPage = Effect.fnUntraced(function* (input: DecodedInputOf<typeof contract.products.page>) {
   const cache = yield* Cache
   const name = `page:${JSON.stringify([input.category, input.cursor, input.limit])}`
@@ -85,24 +130,26 @@ const cachedPage = Effect.fnUntraced(function* (input: DecodedInputOf<typeof con
     pageBySku({ category: input.category }, input).pipe(
       Effect.map((page) => new Map([[name, { ...page, items: page.items.map(({ sku }) => sku) }]]))
     )
-  const kept = yield* cache.getMany([{ name, tag: CATALOGUE_TAG }], load)
-  return kept.get(name) as { readonly items: ReadonlyArray<Sku>; readonly nextCursor?: string }
+  const cached = yield* cache.getMany([{ name, tag: CATALOGUE_TAG }], load)
+  return cached.get(name) as { readonly items: ReadonlyArray<Sku>; readonly nextCursor?: string }
 })
 
-/** Products by SKU, in the order of the question; those that do not exist are left out. */
+/** Products in the order of the SKUs; SKUs without a product are left out. */
 const cachedProducts = Effect.fnUntraced(function* (skus: ReadonlyArray<Sku>) {
   const cache = yield* Cache
   const skuOf = new Map(skus.map((sku) => [productTag(sku), sku] as const))
   const load = (names: ReadonlyArray<string>) =>
     findProducts(names.map((name) => skuOf.get(name)!)).pipe(
-      Effect.map((rows) => new Map(rows.map((row) => [productTag(row.sku), encodeProduct(productOf(row))])))
+      Effect.map(
+        (products) => new Map(products.map((product) => [productTag(product.sku), encodeProduct(product)]))
+      )
     )
-  const kept = yield* cache.getMany(
+  const cached = yield* cache.getMany(
     [...skuOf.keys()].map((name) => ({ name, tag: name })),
     load
   )
   return skus.flatMap((sku) => {
-    const product = kept.get(productTag(sku))
+    const product = cached.get(productTag(sku))
     return product === undefined ? [] : [decodeProduct(product)]
   })
 })
@@ -110,120 +157,124 @@ const cachedProducts = Effect.fnUntraced(function* (skus: ReadonlyArray<Sku>) {
 const encodeProduct = Schema.encodeSync(Product)
 const decodeProduct = Schema.decodeUnknownSync(Product)
 
-/** The tag of all that depends on which products there are. */
+/** The tag of everything that depends on which products exist. */
 export const CATALOGUE_TAG = "catalogue"
 
-/** The tag of all that depends on one product: its stock, for instance. */
+/** The tag of everything that depends on one product. */
 export const productTag = (sku: string): string => `product:${sku}`
 
-/** After a change of these products was committed: whoever reads them reads the change, who watches them is told. */
-export const productsChanged = (lines: ReadonlyArray<{ readonly sku: Sku }>) =>
-  Effect.andThen(
-    LiveStock.use((board) => board.announce(lines.map(({ sku }) => sku))),
-    invalidate(lines.map(({ sku }) => productTag(sku)))
+/** Call after the commit of a change: readers get the new state, subscribers are notified. */
+export const productsChanged = (lines: ReadonlyArray<{ readonly sku: Sku }>) => {
+  const skus = [...new Set(lines.map(({ sku }) => sku))]
+  return Effect.andThen(
+    LiveStock.use((live) => live.announce(skus)),
+    invalidate(skus.map(productTag))
   )
+}
 
-/** The stock as it is, and whenever it has changed. */
-export const watchStock = ({ input, request }: Call<typeof contract.products.watchStock>) =>
-  Stream.unwrap(Effect.map(LiveStock, (board) => board.watch(input.sku))).pipe(
+/** The stock of a product now, and after every change. */
+export const watchStock = subscription(contract.products.watchStock, ({ input }) =>
+  Stream.unwrap(Effect.map(LiveStock, (live) => live.watch(input.sku))).pipe(
     Stream.mapEffect((row) =>
       row === undefined ? new ProductNotFound({ sku: input.sku }) : Effect.succeed(row)
     ),
-    asEvents(({ movement }) => String(movement), request.lastEventId),
-    Stream.map(({ data, id }) => ({ id, data: { sku: input.sku, stock: data.stock } }))
+    Stream.map(({ movement, stock }) => ({ id: String(movement), data: { sku: input.sku, stock } }))
   )
+)
 
-export const searchProducts = Effect.fn("searchProducts")(function* ({
-  input
-}: Call<typeof contract.products.search>) {
+export const searchProducts = query(contract.products.search, ({ input }) => {
   const words = input.text
     .normalize("NFKC")
     .split(/\s+/u)
     .filter((word) => word !== "")
-  return yield* pageBySku({ category: input.category, words }, input)
+  return pageBySku({ category: input.category, words }, input)
 })
 
-interface PageInput {
-  readonly cursor?: string
-  readonly limit?: number
+const pages = makePages(Schema.Struct({ sku: Sku }))
+
+const pageBySku = (
+  filter: Parameters<typeof listProducts>[0],
+  input: { readonly cursor?: string; readonly limit?: number }
+) =>
+  pages(
+    input,
+    (behind, limit) => listProducts(filter, behind?.sku, limit),
+    ({ sku }) => ({ sku })
+  )
+
+export const categories = query(contract.products.categories, () =>
+  Effect.map(countCategories, (rows) =>
+    rows.map(({ category, products }) => ({ category: category ?? "", products }))
+  )
+)
+
+/** The names of products by SKU; a SKU without a product has none. */
+export const productNames = Effect.fnUntraced(function* (skus: ReadonlyArray<Sku>) {
+  const rows = skus.length === 0 ? [] : yield* listNames(skus)
+  return new Map(rows.map(({ name, sku }) => [sku, name] as const))
+})
+
+/** Locks products in primary-key order until the transaction ends. SKUs without a product are left out. */
+export const lockProducts = (skus: Iterable<Sku>) => {
+  const distinct = [...new Set(skus)]
+  return distinct.length === 0 ? Effect.succeed(new Map<Sku, Product>()) : lockProductRows(distinct)
 }
 
-const pageBySku = Effect.fnUntraced(function* (filter: ProductFilter, input: PageInput) {
-  const after = input.cursor === undefined ? undefined : (yield* cursor.decode(input.cursor)).sku
-  const limit = input.limit ?? PAGE_SIZE.default
-  const rows = yield* listProducts(filter, after, limit + 1)
-  return toPage(rows.map(productOf), limit, ({ sku }) => cursor.encode({ sku }))
-})
-
-export const categories = Effect.fn("categories")(function* () {
-  const rows = yield* countCategories
-  return rows.map(({ category, products }) => ({ category: category ?? "", products }))
-})
-
-export const adjustStock = Effect.fn("adjustStock")(function* (
-  call: Call<typeof contract.admin.adjustStock>
-) {
-  const { caller, input, request } = call
-  return yield* withIdempotency(
-    { procedure: contract.admin.adjustStock, userId: caller.userId, request, input },
-    adjust(input.sku, input.delta, input.reason)
-  ).pipe(Effect.tap(() => productsChanged([input])))
-})
-
-const adjust = Effect.fnUntraced(function* (sku: Sku, delta: number, reason: string) {
-  const isMoved = yield* moveStock(sku, delta, MAXIMUM_STOCK)
-  const row = yield* lockProduct(sku)
-  if (row === undefined) return yield* new ProductNotFound({ sku })
-  if (!isMoved && delta < 0) return yield* new OutOfStock({ sku, requested: -delta, available: row.stock })
-  if (!isMoved) return yield* new StockLimitExceeded({ sku, maximum: MAXIMUM_STOCK })
-  yield* insertStockMovements([{ sku, delta, kind: "adjustment", reason }])
-  yield* insertOutbox("stock.adjusted", { skus: [sku] })
-  return productOf(row)
-})
-
-/** A line of an order with the price that the database knows. */
+/** A line of an order with the price of the product at that moment. */
 export interface PricedLine extends OrderLine {
   readonly unitPriceMinor: AmountMinor
 }
 
 /**
- * Reserves the units of canonical lines for an order, inside the order's transaction: all of them or none. The rows
- * stay locked until the commit, so the prices read here are the prices of that moment.
+ * Prices the lines of an order. Pure.
+ * @param remaining units that are left of each product
  */
-export const reserveStock = Effect.fnUntraced(function* (orderId: OrderId, lines: ReadonlyArray<OrderLine>) {
-  const products = yield* lockProducts(lines.map(({ sku }) => sku))
+export const priceLines = (
+  lines: ReadonlyArray<OrderLine>,
+  products: ReadonlyMap<Sku, Product>,
+  remaining: ReadonlyMap<Sku, number>
+): Result.Result<ReadonlyArray<PricedLine>, ProductNotFound | OutOfStock> => {
   const priced: Array<PricedLine> = []
   for (const { quantity, sku } of lines) {
     const product = products.get(sku)
-    if (product === undefined) return yield* new ProductNotFound({ sku })
-    if (product.stock < quantity)
-      return yield* new OutOfStock({ sku, requested: quantity, available: product.stock })
-    priced.push({ sku, quantity, unitPriceMinor: AmountMinor.make(product.price_minor) })
+    if (product === undefined) return Result.fail(new ProductNotFound({ sku }))
+    const available = remaining.get(sku) ?? 0
+    if (available < quantity) return Result.fail(new OutOfStock({ sku, requested: quantity, available }))
+    priced.push({ sku, quantity, unitPriceMinor: product.priceMinor })
   }
-  const taken = yield* takeStock(lines)
-  // The guard of the UPDATE can only refuse what the lock above failed to protect: a bug, never a sale.
-  if (taken !== lines.length)
-    return yield* Effect.die(new Error(`${lines.length} products were locked, ${taken} had enough`))
-  yield* insertStockMovements(
-    lines.map(({ quantity, sku }) => ({ sku, delta: -quantity, kind: "reservation", orderId }))
-  )
-  return priced
+  return Result.succeed(priced)
+}
+
+/** Units that an order holds. */
+export interface OrderUnits {
+  readonly orderId: OrderId
+  readonly lines: ReadonlyArray<OrderLine>
+}
+
+/** Takes the units of orders out of the locked products. */
+export const reserveUnits = Effect.fnUntraced(function* (orders: ReadonlyArray<OrderUnits>) {
+  const movements = movementsOf(orders, "reservation", -1)
+  yield* moveStocksExactly(movements)
+  yield* insertStockMovements(movements)
 })
 
-/**
- * Puts an order's units back, inside the cancellation's transaction. The ledger's unique key refuses to release the
- * same order twice.
- */
-export const releaseStock = Effect.fnUntraced(function* (orderId: OrderId, lines: ReadonlyArray<OrderLine>) {
-  yield* lockProducts(lines.map(({ sku }) => sku))
-  yield* putStock(lines)
-  yield* insertStockMovements(
-    lines.map(({ quantity, sku }) => ({ sku, delta: quantity, kind: "release", orderId }))
-  )
+/** Puts the units of cancelled orders back into the locked products. */
+export const releaseUnits = Effect.fnUntraced(function* (orders: ReadonlyArray<OrderUnits>) {
+  const movements = movementsOf(orders, "release", 1)
+  yield* moveStocksExactly(movements)
+  yield* insertStockMovements(movements)
 })
 
-/** The names of products by SKU; a product that is gone has none. */
-export const productNames = Effect.fnUntraced(function* (skus: ReadonlyArray<Sku>) {
-  const rows = skus.length === 0 ? [] : yield* listNames(skus)
-  return new Map(rows.map(({ name, sku }) => [sku, name] as const))
+const movementsOf = (orders: ReadonlyArray<OrderUnits>, kind: "reservation" | "release", sign: 1 | -1) =>
+  orders.flatMap(({ lines, orderId }) =>
+    lines.map(({ quantity, sku }) => ({ sku, quantity: sign * quantity, kind, orderId }))
+  )
+
+/** The guard can only refuse what the row locks failed to protect, so a refusal is a bug. */
+const moveStocksExactly = Effect.fnUntraced(function* (movements: ReadonlyArray<OrderLine>) {
+  const quantityOfSku = new Map<Sku, number>()
+  for (const { quantity, sku } of movements) quantityOfSku.set(sku, (quantityOfSku.get(sku) ?? 0) + quantity)
+  const moved = yield* moveStocks(quantityOfSku, MAXIMUM_STOCK)
+  if (moved !== quantityOfSku.size)
+    return yield* Effect.die(new Error(`${quantityOfSku.size} products were locked, ${moved} could be moved`))
 })

@@ -1,15 +1,33 @@
-import type { CouponId, OrderId, UserCoupon, UserCouponId, UserId } from "@holdfast/domain"
+import {
+  AmountMinor,
+  type Coupon,
+  type CouponId,
+  type Discount,
+  type OrderId,
+  type UserCoupon,
+  type UserCouponId,
+  type UserId
+} from "@holdfast/domain"
 import { Effect } from "effect"
-import type { Kysely } from "kysely"
-import { read } from "../../platform/db/database.ts"
-import { bytesOf, couponIdOf, orderIdOf, userCouponIdOf, userIdOf } from "../../platform/db/ids.ts"
+import { type Kysely, type Selectable, sql } from "kysely"
+import { db } from "../../platform/db/database.ts"
+import { bytesOf, couponIdOf, orderIdOf, textOf, userCouponIdOf, userIdOf } from "../../platform/db/ids.ts"
 import type { DB } from "../../platform/db/tables.ts"
-import { write, writeUnique } from "../../platform/db/transaction.ts"
-import { termsOf } from "./campaigns/repository.ts"
+import { tx } from "../../platform/db/transaction.ts"
 
-/** Coupons of users with the terms of their campaigns, which never change. */
-const selectUserCoupons = (db: Kysely<DB>) =>
-  db
+/** What a coupon is worth, from the columns of its campaign. The terms of a campaign never change. */
+export const termsOf = (
+  row: Pick<Selectable<DB["coupons"]>, "kind" | "value" | "minimum_order_minor">
+): Pick<Coupon, "discount" | "minimumOrderMinor"> => ({
+  discount: discountOf(row),
+  minimumOrderMinor: AmountMinor.make(row.minimum_order_minor)
+})
+
+const discountOf = ({ kind, value }: Pick<Selectable<DB["coupons"]>, "kind" | "value">): Discount =>
+  kind === "percent" ? { kind, percent: value } : { kind, amountMinor: AmountMinor.make(value) }
+
+const selectUserCoupons = (q: Kysely<DB>) =>
+  q
     .selectFrom("user_coupons as mine")
     .innerJoin("coupons as campaign", "campaign.id", "mine.coupon_id")
     .select([
@@ -38,104 +56,185 @@ const userCouponOf = (row: UserCouponRow): UserCoupon => ({
   ...(row.order_id === null ? {} : { orderId: orderIdOf(row.order_id) })
 })
 
-/** One coupon a campaign and user: the unique key is the last line of that promise. */
+/** One coupon of a campaign for each user: the unique key refuses a second one. */
 export const insertUserCoupons = (coupons: ReadonlyArray<UserCoupon>) =>
-  writeUnique((tx, options) =>
-    tx
-      .insertInto("user_coupons")
-      .values(
-        coupons.map((coupon) => ({
-          id: bytesOf(coupon.id),
-          coupon_id: bytesOf(coupon.couponId),
-          user_id: bytesOf(coupon.userId),
-          issued_at: coupon.issuedAt,
-          expires_at: coupon.expiresAt
-        }))
-      )
-      .execute(options)
+  tx.affected((q) =>
+    q.insertInto("user_coupons").values(
+      coupons.map((coupon) => ({
+        id: bytesOf(coupon.id),
+        coupon_id: bytesOf(coupon.couponId),
+        user_id: bytesOf(coupon.userId),
+        issued_at: coupon.issuedAt,
+        expires_at: coupon.expiresAt
+      }))
+    )
   )
 
-/** The coupons of one campaign that these users have, by user. The campaign is locked, so none is on its way. */
+/** The coupons of one campaign that these users have. The campaign is locked, so none is being issued. */
 export const couponsOfUsers = (couponId: CouponId, userIds: ReadonlyArray<UserId>) =>
-  write((tx, options) =>
-    selectUserCoupons(tx)
-      .where("mine.coupon_id", "=", bytesOf(couponId))
-      .where("mine.user_id", "in", userIds.map(bytesOf))
-      .execute(options)
-  ).pipe(
-    Effect.map((rows) => new Map(rows.map((row) => [userIdOf(row.user_id), userCouponOf(row)] as const)))
-  )
+  tx
+    .rows((q) =>
+      selectUserCoupons(q)
+        .where("mine.coupon_id", "=", bytesOf(couponId))
+        .where("mine.user_id", "in", userIds.map(bytesOf))
+    )
+    .pipe(
+      Effect.map((rows) => new Map(rows.map((row) => [userIdOf(row.user_id), userCouponOf(row)] as const)))
+    )
 
 export const findUserCoupon = (couponId: CouponId, userId: UserId) =>
-  read((db, options) =>
-    selectUserCoupons(db)
-      .where("mine.coupon_id", "=", bytesOf(couponId))
-      .where("mine.user_id", "=", bytesOf(userId))
-      .executeTakeFirst(options)
-  ).pipe(Effect.map((row) => (row === undefined ? undefined : userCouponOf(row))))
+  db
+    .first((q) =>
+      selectUserCoupons(q)
+        .where("mine.coupon_id", "=", bytesOf(couponId))
+        .where("mine.user_id", "=", bytesOf(userId))
+    )
+    .pipe(Effect.map((row) => (row === undefined ? undefined : userCouponOf(row))))
 
-/** The user's coupons before `before`, the newest first. */
+/** The user's coupons before `before`, newest first. */
 export const listUserCoupons = (userId: UserId, before: UserCouponId | undefined, limit: number) =>
-  read((db, options) =>
-    selectUserCoupons(db)
-      .where("mine.user_id", "=", bytesOf(userId))
-      .$if(before !== undefined, (query) => query.where("mine.id", "<", bytesOf(before as UserCouponId)))
-      .orderBy("mine.id", "desc")
-      .limit(limit)
-      .execute(options)
-  ).pipe(Effect.map((rows) => rows.map(userCouponOf)))
+  db
+    .rows((q) =>
+      selectUserCoupons(q)
+        .where("mine.user_id", "=", bytesOf(userId))
+        .$if(before !== undefined, (query) => query.where("mine.id", "<", bytesOf(before as UserCouponId)))
+        .orderBy("mine.id", "desc")
+        .limit(limit)
+    )
+    .pipe(Effect.map((rows) => rows.map(userCouponOf)))
+
+/** A coupon by its id, and the user that it must belong to. */
+export interface OwnUserCouponId {
+  readonly userId: UserId
+  readonly userCouponId: UserCouponId
+}
 
 /**
- * Locks one coupon of this user, and reads its terms afterwards: a lock over the join would hold the campaign as well,
- * and everybody who wants one of its coupons would wait for an order.
+ * Locks coupons of their users, and reads their terms afterwards: a lock over the join would hold the campaigns, too,
+ * and everyone who wants one of their coupons would wait for an order.
  */
-export const lockUserCoupon = (userId: UserId, userCouponId: UserCouponId) =>
-  Effect.gen(function* () {
-    const locked = yield* write((tx, options) =>
-      tx
-        .selectFrom("user_coupons")
-        .select("id")
-        .where("id", "=", bytesOf(userCouponId))
-        .where("user_id", "=", bytesOf(userId))
-        .forUpdate()
-        .executeTakeFirst(options)
-    )
-    if (locked === undefined) return undefined
-    const row = yield* write((tx, options) =>
-      selectUserCoupons(tx).where("mine.id", "=", locked.id).executeTakeFirstOrThrow(options)
-    )
-    return userCouponOf(row)
-  })
-
-/** One guarded UPDATE: a coupon that is used stays with its order. Whether a row changed is the answer. */
-export const useUserCoupon = (userCouponId: UserCouponId, orderId: OrderId) =>
-  write((tx, options) =>
-    tx
-      .updateTable("user_coupons")
-      .set({ order_id: bytesOf(orderId) })
-      .where("id", "=", bytesOf(userCouponId))
-      .where("order_id", "is", null)
-      .executeTakeFirst(options)
-  ).pipe(Effect.map((result) => result.numUpdatedRows === 1n))
-
-/** The coupon that an order is using, locked. */
-export const lockCouponOfOrder = (orderId: OrderId) =>
-  write((tx, options) =>
-    tx
+export const lockUserCouponRows = Effect.fnUntraced(function* (coupons: ReadonlyArray<OwnUserCouponId>) {
+  const locked = yield* tx.rows((q) =>
+    q
       .selectFrom("user_coupons")
-      .select(["id", "coupon_id", "user_id"])
-      .where("order_id", "=", bytesOf(orderId))
+      .select("id")
+      .where((eb) =>
+        eb.or(
+          coupons.map(({ userCouponId, userId }) =>
+            eb.and({ id: bytesOf(userCouponId), user_id: bytesOf(userId) })
+          )
+        )
+      )
+      .orderBy("id")
       .forUpdate()
-      .executeTakeFirst(options)
   )
+  if (locked.length === 0) return new Map<UserCouponId, UserCoupon>()
+  const ids = locked.map(({ id }) => id)
+  const rows = yield* tx.rows((q) => selectUserCoupons(q).where("mine.id", "in", ids))
+  return new Map(rows.map((row) => [userCouponIdOf(row.id), userCouponOf(row)] as const))
+})
 
-/** Takes the coupon from the order that uses it. Whether a row changed is the answer. */
-export const unuseUserCoupon = (userCouponId: UserCouponId, orderId: OrderId) =>
-  write((tx, options) =>
-    tx
+/** A coupon, and the order that uses it. */
+export interface OrderCoupon {
+  readonly id: UserCouponId
+  readonly couponId: CouponId
+  readonly userId: UserId
+  readonly orderId: OrderId
+}
+
+/** Locks the coupons that these orders use. */
+export const lockOrderCoupons = (orderIds: ReadonlyArray<OrderId>) =>
+  tx
+    .rows((q) =>
+      q
+        .selectFrom("user_coupons")
+        .select(["id", "coupon_id", "user_id", "order_id"])
+        .where("order_id", "in", orderIds.map(bytesOf))
+        .orderBy("id")
+        .forUpdate()
+    )
+    .pipe(
+      Effect.map((rows) =>
+        rows.map((row): OrderCoupon => ({
+          id: userCouponIdOf(row.id),
+          couponId: couponIdOf(row.coupon_id),
+          userId: userIdOf(row.user_id),
+          orderId: orderIdOf(row.order_id!)
+        }))
+      )
+    )
+
+/** Guarded: a used coupon stays with its order. Returns how many coupons were unused. */
+export const useUserCoupons = (coupons: ReadonlyArray<Pick<OrderCoupon, "id" | "orderId">>) => {
+  const cases = coupons.map(({ id, orderId }) => sql`when ${bytesOf(id)} then ${bytesOf(orderId)}`)
+  return tx.affected((q) =>
+    q
+      .updateTable("user_coupons")
+      .set({ order_id: sql<Buffer>`case id ${sql.join(cases, sql` `)} end` })
+      .where(
+        "id",
+        "in",
+        coupons.map(({ id }) => bytesOf(id))
+      )
+      .where("order_id", "is", null)
+  )
+}
+
+/** Guarded: only the order that uses a coupon gives it back. Returns how many coupons came back. */
+export const unuseUserCoupons = (coupons: ReadonlyArray<Pick<OrderCoupon, "id" | "orderId">>) =>
+  tx.affected((q) =>
+    q
       .updateTable("user_coupons")
       .set({ order_id: null })
-      .where("id", "=", bytesOf(userCouponId))
-      .where("order_id", "=", bytesOf(orderId))
-      .executeTakeFirst(options)
-  ).pipe(Effect.map((result) => result.numUpdatedRows === 1n))
+      .where((eb) =>
+        eb.or(coupons.map(({ id, orderId }) => eb.and({ id: bytesOf(id), order_id: bytesOf(orderId) })))
+      )
+  )
+
+export interface CouponMovement {
+  readonly couponId: CouponId
+  /** What the campaign's stock gains; 0 when a coupon moves between its user and an order. */
+  readonly delta: number
+  readonly kind: "initial" | "raise" | "issue" | "use" | "return"
+  readonly userCouponId?: UserCouponId
+  readonly orderId?: OrderId
+}
+
+export const insertCouponMovements = (movements: ReadonlyArray<CouponMovement>) =>
+  tx.affected((q) =>
+    q.insertInto("coupon_ledger").values(
+      movements.map(({ couponId, delta, kind, orderId, userCouponId }) => ({
+        coupon_id: bytesOf(couponId),
+        delta,
+        kind,
+        user_coupon_id: userCouponId === undefined ? null : bytesOf(userCouponId),
+        order_id: orderId === undefined ? null : bytesOf(orderId)
+      }))
+    )
+  )
+
+/** Users with a coupon of this campaign, by id, from behind `after`. */
+export const listHolders = (couponId: CouponId, after: UserId | undefined, limit: number) =>
+  db
+    .rows((q) =>
+      q
+        .selectFrom("user_coupons")
+        .select("user_id")
+        .where("coupon_id", "=", bytesOf(couponId))
+        .$if(after !== undefined, (query) => query.where("user_id", ">", bytesOf(after as UserId)))
+        .orderBy("user_id")
+        .limit(limit)
+    )
+    .pipe(Effect.map((rows) => rows.map((row) => userIdOf(row.user_id))))
+
+/** Which of these users have a coupon of this campaign. */
+export const holdersAmong = (couponId: CouponId, userIds: ReadonlyArray<UserId>) =>
+  db
+    .rows((q) =>
+      q
+        .selectFrom("user_coupons")
+        .select("user_id")
+        .where("coupon_id", "=", bytesOf(couponId))
+        .where("user_id", "in", userIds.map(bytesOf))
+    )
+    .pipe(Effect.map((rows) => new Set<string>(rows.map((row) => textOf(row.user_id)))))

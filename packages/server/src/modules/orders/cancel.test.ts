@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { inTransaction } from "../../platform/db/transaction.ts"
 import { runJob } from "../../../test/jobs.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
-import { undoOrder } from "./cancel.ts"
+import { lockWhatOrdersHold, makeUndo, undoOrders } from "./cancel-order.ts"
 import { orderExpiry } from "./expiry-job.ts"
-import { itemsInTransaction, lockExpired, lockOrder, orderOf } from "./repository.ts"
+import { lockExpiredOrder, lockOrdersWithItems } from "./repository.ts"
 import { makeHandicap } from "../../../test/handicap.ts"
 
 const binary = (id: string) => id.replaceAll("-", "")
@@ -222,7 +222,7 @@ describe("cancelling orders", () => {
     const orderId = await place(user)
     await pay(orderId, user)
     await expireNow(orderId)
-    const look = inTransaction(lockExpired(OrderId.make(orderId), new Date()))
+    const look = inTransaction(lockExpiredOrder(OrderId.make(orderId), new Date()))
     expect(await shop.servers[0].runtime.runPromise(look)).toBeUndefined()
   })
 
@@ -267,11 +267,16 @@ describe("cancelling orders", () => {
     const orderId = await place(user)
     await pay(orderId, user)
     const stale = Effect.gen(function* () {
-      const row = yield* lockOrder(UserId.make(user.id), OrderId.make(orderId))
-      const items = yield* itemsInTransaction(OrderId.make(orderId))
-      return yield* undoOrder({ ...orderOf(row!, items), status: "PENDING" }, "customer")
+      const own = { userId: UserId.make(user.id), orderId: OrderId.make(orderId) }
+      const [order] = yield* lockOrdersWithItems([own])
+      const held = yield* lockWhatOrdersHold([order!])
+      const now = new Date()
+      const undone = makeUndo(held, "customer", now)({ ...order!, status: "PENDING" })
+      yield* undoOrders([undone], "customer", now)
     })
-    await expect(shop.servers[0].runtime.runPromise(inTransaction(stale))).rejects.toThrow("was not PENDING")
+    await expect(shop.servers[0].runtime.runPromise(inTransaction(stale))).rejects.toThrow(
+      "1 orders were locked, 0 could be cancelled"
+    )
     expect((await shop.ok(contract.orders.get, { orderId }, user)).status).toBe("PAID")
   })
 

@@ -2,18 +2,18 @@ import type { OrderId } from "@holdfast/domain"
 import { Clock, Effect } from "effect"
 import { inTransaction } from "../../platform/db/transaction.ts"
 import type { Job } from "../../platform/jobs/runner.ts"
-import { orderUndone, undoOrder } from "./cancel.ts"
-import { itemsInTransaction, listExpired, lockExpired, orderOf } from "./repository.ts"
+import { lockWhatOrdersHold, makeUndo, ordersUndone, undoOrders } from "./cancel-order.ts"
+import { listExpired, lockExpiredOrder } from "./repository.ts"
 
-/** Orders that one round takes on. */
+/** Orders that one run takes on. */
 const BATCH = 100
 
-/** How many of them are cancelled at once; requests need connections, too. */
+/** Orders that are cancelled at once; requests need connections, too. */
 const CONCURRENCY = 4
 
 /**
- * Cancels the orders that were not paid in time. Any number of processes may do this at once: each order is locked in
- * a transaction of its own, and what another process, a payment or a cancellation holds at that moment is skipped.
+ * Cancels orders that were not paid in time. Any number of processes may run it at once: each order is locked in a
+ * transaction of its own, and an order that another process, a payment or a cancellation holds is skipped.
  */
 export const orderExpiry = {
   name: "order expiry",
@@ -31,14 +31,17 @@ export const orderExpiry = {
 const expireOrder = (orderId: OrderId, now: Date) =>
   inTransaction(
     Effect.gen(function* () {
-      const row = yield* lockExpired(orderId, now)
-      if (row === undefined) return undefined
-      return yield* undoOrder(orderOf(row, yield* itemsInTransaction(orderId)), "expired")
+      const order = yield* lockExpiredOrder(orderId, now)
+      if (order === undefined) return undefined
+      const held = yield* lockWhatOrdersHold([order])
+      const undone = makeUndo(held, "expired", now)(order)
+      yield* undoOrders([undone], "expired", now)
+      return undone.output
     })
   ).pipe(
-    Effect.tap((order) => (order === undefined ? Effect.void : orderUndone(order))),
+    Effect.tap((order) => (order === undefined ? Effect.void : ordersUndone([order]))),
     Effect.map((order) => order !== undefined),
-    // One order that cannot be cancelled must not keep the others from it.
+    // An order that cannot be cancelled must not keep the others from it.
     Effect.catchCause((cause) =>
       Effect.as(Effect.logError("an expired order could not be cancelled", { orderId }, cause), false)
     )

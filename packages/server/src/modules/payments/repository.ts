@@ -1,38 +1,19 @@
 import { AmountMinor, type OrderId, type Payment, type UserId } from "@holdfast/domain"
 import { Effect } from "effect"
 import type { Kysely } from "kysely"
-import { read } from "../../platform/db/database.ts"
+import { db } from "../../platform/db/database.ts"
 import { bytesOf, orderIdOf, paymentIdOf } from "../../platform/db/ids.ts"
 import type { DB } from "../../platform/db/tables.ts"
-import { write } from "../../platform/db/transaction.ts"
+import { tx } from "../../platform/db/transaction.ts"
 
-/** One payment an order: the unique key is the last line of that promise. */
-export const insertPayment = (payment: Payment, userId: UserId) =>
-  write((tx, options) =>
-    tx
-      .insertInto("payments")
-      .values({
-        id: bytesOf(payment.id),
-        order_id: bytesOf(payment.orderId),
-        user_id: bytesOf(userId),
-        amount_minor: payment.amountMinor,
-        created_at: payment.createdAt
-      })
-      .execute(options)
-  )
+/** A payment, and the user whose points it takes. */
+export interface OwnPayment {
+  readonly payment: Payment
+  readonly userId: UserId
+}
 
-/** The order's one payment. The order is locked by now, so the payment cannot be on its way. */
-export const paymentInTransaction = (orderId: OrderId) =>
-  write((tx, options) => selectPayment(tx, orderId).executeTakeFirst(options)).pipe(Effect.map(paymentOf))
-
-/** The payment of one of this user's orders. */
-export const findPayment = (userId: UserId, orderId: OrderId) =>
-  read((db, options) =>
-    selectPayment(db, orderId).where("payments.user_id", "=", bytesOf(userId)).executeTakeFirst(options)
-  ).pipe(Effect.map(paymentOf))
-
-const selectPayment = (db: Kysely<DB>, orderId: OrderId) =>
-  db
+const selectPayments = (q: Kysely<DB>, orderIds: ReadonlyArray<OrderId>) =>
+  q
     .selectFrom("payments")
     .leftJoin("refunds", "refunds.order_id", "payments.order_id")
     .select([
@@ -42,23 +23,41 @@ const selectPayment = (db: Kysely<DB>, orderId: OrderId) =>
       "payments.created_at",
       "refunds.created_at as refunded_at"
     ])
-    .where("payments.order_id", "=", bytesOf(orderId))
+    .where("payments.order_id", "in", orderIds.map(bytesOf))
 
-interface PaymentRow {
-  readonly id: Buffer
-  readonly order_id: Buffer
-  readonly amount_minor: number
-  readonly created_at: Date
-  readonly refunded_at: Date | null
-}
+type PaymentRow = Awaited<ReturnType<ReturnType<typeof selectPayments>["executeTakeFirstOrThrow"]>>
 
-const paymentOf = (row: PaymentRow | undefined): Payment | undefined =>
-  row === undefined
-    ? undefined
-    : {
-        id: paymentIdOf(row.id),
-        orderId: orderIdOf(row.order_id),
-        amountMinor: AmountMinor.make(row.amount_minor),
-        createdAt: row.created_at,
-        ...(row.refunded_at === null ? {} : { refundedAt: row.refunded_at })
-      }
+const paymentOf = (row: PaymentRow): Payment => ({
+  id: paymentIdOf(row.id),
+  orderId: orderIdOf(row.order_id),
+  amountMinor: AmountMinor.make(row.amount_minor),
+  createdAt: row.created_at,
+  ...(row.refunded_at === null ? {} : { refundedAt: row.refunded_at })
+})
+
+/** One payment an order: the unique key refuses a second one. */
+export const insertPayments = (payments: ReadonlyArray<OwnPayment>) =>
+  tx.affected((q) =>
+    q.insertInto("payments").values(
+      payments.map(({ payment, userId }) => ({
+        id: bytesOf(payment.id),
+        order_id: bytesOf(payment.orderId),
+        user_id: bytesOf(userId),
+        amount_minor: payment.amountMinor,
+        created_at: payment.createdAt
+      }))
+    )
+  )
+
+/** The payments of locked orders, so none is on its way. */
+export const paymentsOfOrders = Effect.fnUntraced(function* (orderIds: ReadonlyArray<OrderId>) {
+  if (orderIds.length === 0) return new Map<OrderId, Payment>()
+  const rows = yield* tx.rows((q) => selectPayments(q, orderIds))
+  return new Map(rows.map((row) => [orderIdOf(row.order_id), paymentOf(row)] as const))
+})
+
+/** The payment of one of this user's orders. */
+export const findPayment = (userId: UserId, orderId: OrderId) =>
+  db
+    .first((q) => selectPayments(q, [orderId]).where("payments.user_id", "=", bytesOf(userId)))
+    .pipe(Effect.map((row) => (row === undefined ? undefined : paymentOf(row))))

@@ -1,83 +1,157 @@
 import {
-  AmountMinor,
   contract,
+  InsufficientPoints,
+  type Order,
   OrderExpired,
   type OrderId,
   OrderNotFound,
   OrderNotPayable,
   type Payment,
+  type PaymentId,
   PaymentNotFound,
   PaymentProcessLock,
   type UserId
 } from "@holdfast/domain"
-import { Clock, Effect } from "effect"
-import { withIdempotency, orAnsweredBefore } from "../../platform/idempotency/idempotency.ts"
+import { Effect, Result } from "effect"
+import { command } from "../../platform/command/command.ts"
 import { newPaymentId } from "../../platform/db/ids.ts"
-import { insertOutbox } from "../../platform/outbox/outbox.ts"
 import { failpoint } from "../../platform/failpoints.ts"
-import { withLock } from "@holdfast/locks"
-import type { Call } from "../../platform/trpc/adapter.ts"
-import { mapLockErrors } from "../../platform/trpc/lock-errors.ts"
-import { advanceOrder, announceStep, findOwnOrder, lockOwnOrder } from "../orders/service.ts"
-import { debitForOrder, forgetBalance } from "../points/service.ts"
-import { findPayment, insertPayment, paymentInTransaction } from "./repository.ts"
+import { insertEvents } from "../../platform/outbox/outbox.ts"
+import { query } from "../../platform/trpc/handler.ts"
+import { advanceOrders, findOrder, lockOrders, ordersChanged, type OwnOrderId } from "../orders/service.ts"
+import { balancesChanged, insertDebits, lockBalances } from "../points/service.ts"
+import { findPayment, insertPayments, paymentsOfOrders } from "./repository.ts"
 
-export const processPayment = Effect.fn("processPayment")(function* (
-  call: Call<typeof contract.payments.process>
-) {
-  const { caller, input, request } = call
-  const mutation = { procedure: contract.payments.process, userId: caller.userId, request, input }
-  return yield* withIdempotency(mutation, payOrder(caller.userId, input.orderId)).pipe(
-    Effect.tap(() => failpoint("payment: committed")),
-    withLock(PaymentProcessLock, input.orderId),
-    orAnsweredBefore(mutation),
-    mapLockErrors,
-    Effect.tap(() => announceStep(input.orderId)),
-    Effect.tap(() => forgetBalance(caller.userId))
-  )
+declare module "../../platform/failpoints.ts" {
+  interface Failpoints {
+    "payment: points debited": true
+    "payment: payment inserted": true
+    "payment: order paid": true
+    "payment: event written": true
+  }
+}
+
+/** Debits the buyer's points and makes the order PAID, once: a repeated call gets the same payment. */
+export const processPayment = command(contract.payments.process, {
+  prepare: ({ caller, input }) =>
+    Effect.sync((): RequestedPayment => ({
+      paymentId: newPaymentId(),
+      userId: caller.userId,
+      orderId: input.orderId
+    })),
+  lock: ({ orderId }) => PaymentProcessLock.of(orderId),
+  transaction: { lock: lockOrdersToPay, decide: payOrders, write: insertPaid },
+  afterCommit: (payments, requests) =>
+    Effect.andThen(
+      ordersChanged(payments.map(({ orderId }) => orderId)),
+      balancesChanged(requests.map(({ userId }) => userId))
+    )
 })
 
-export const getPayment = Effect.fn("getPayment")(function* ({
-  caller,
-  input
-}: Call<typeof contract.payments.get>) {
-  const { orderId } = input
-  const payment = yield* findPayment(caller.userId, orderId)
-  if (payment !== undefined) return payment
-  const order = yield* findOwnOrder(caller.userId, orderId)
-  return yield* order === undefined ? new OrderNotFound({ orderId }) : new PaymentNotFound({ orderId })
-})
+interface RequestedPayment extends OwnOrderId {
+  readonly paymentId: PaymentId
+}
 
-/** The order's row lock serialises everybody who pays it; the second one finds it paid and gets the same payment. */
-const payOrder = Effect.fnUntraced(function* (userId: UserId, orderId: OrderId) {
-  const order = yield* lockOwnOrder(userId, orderId)
-  // The payment's row and the order's status are written together: a PENDING order has none.
-  const earlier = order.status === "PENDING" ? undefined : yield* paymentInTransaction(orderId)
-  if (earlier !== undefined && order.status !== "CANCELLED") return earlier
-  if (order.cancel_reason === "expired") {
-    return yield* new OrderExpired({ orderId, expiredAt: order.expires_at })
-  }
-  if (order.status !== "PENDING") return yield* new OrderNotPayable({ orderId, status: order.status })
-  const now = new Date(yield* Clock.currentTimeMillis)
-  if (order.expires_at <= now) return yield* new OrderExpired({ orderId, expiredAt: order.expires_at })
-  const payment: Payment = {
-    id: newPaymentId(),
-    orderId,
-    amountMinor: AmountMinor.make(order.total_minor),
-    createdAt: now
-  }
-  yield* debitForOrder(userId, orderId, payment.amountMinor)
-  yield* failpoint("payment: points debited")
-  yield* insertPayment(payment, userId)
-  yield* failpoint("payment: payment inserted")
-  yield* advanceOrder(orderId, "PENDING", "PAID")
-  yield* failpoint("payment: order paid")
-  yield* insertOutbox("order.paid", {
-    orderId,
-    userId,
-    paymentId: payment.id,
-    amountMinor: payment.amountMinor
+/** The orders come first: a second payment of an order waits there and finds it paid. */
+function lockOrdersToPay(requests: ReadonlyArray<RequestedPayment>) {
+  return Effect.gen(function* () {
+    const orders = yield* lockOrders(requests)
+    const [payable, settled] = partition(orders, ({ status }) => status === "PENDING")
+    return {
+      orders: new Map(orders.map((order) => [order.id, order])),
+      payments: yield* paymentsOfOrders(settled.map(({ id }) => id)),
+      balances: yield* lockBalances(payable.map(({ userId }) => userId))
+    }
   })
-  yield* failpoint("payment: event written")
-  return payment
-})
+}
+
+const partition = <A>(all: ReadonlyArray<A>, isFirst: (one: A) => boolean) =>
+  [all.filter(isFirst), all.filter((one) => !isFirst(one))] as const
+
+interface LockedOrders {
+  readonly orders: ReadonlyMap<OrderId, Order>
+  /** Of the orders that are not PENDING. */
+  readonly payments: ReadonlyMap<OrderId, Payment>
+  /** Of the buyers of PENDING orders. */
+  readonly balances: ReadonlyMap<UserId, number>
+}
+
+/** A payment, and what it debits. `debit` is absent when the order had been paid before. */
+export interface DecidedPayment {
+  readonly output: Payment
+  readonly debit?: { readonly userId: UserId; readonly balanceAfter: number }
+}
+
+/** An order is paid once, and nobody pays more points than are left after the payments before this one. */
+export function payOrders(
+  { balances, orders, payments }: LockedOrders,
+  requests: ReadonlyArray<RequestedPayment>,
+  now: Date
+): ReadonlyArray<
+  Result.Result<DecidedPayment, OrderNotFound | OrderExpired | OrderNotPayable | InsufficientPoints>
+> {
+  const running = new Map(balances)
+  const paid = new Map(payments)
+  return requests.map(({ orderId, paymentId, userId }) => {
+    const order = orders.get(orderId)
+    if (order === undefined) return Result.fail(new OrderNotFound({ orderId }))
+    const { cancellation, expiresAt, status, totalMinor } = order
+    const earlier = paid.get(orderId)
+    if (earlier !== undefined && status !== "CANCELLED") return Result.succeed({ output: earlier })
+    if (cancellation?.reason === "expired" || (status === "PENDING" && expiresAt <= now))
+      return Result.fail(new OrderExpired({ orderId, expiredAt: expiresAt }))
+    if (status !== "PENDING") return Result.fail(new OrderNotPayable({ orderId, status }))
+    const available = running.get(userId) ?? 0
+    if (available < totalMinor)
+      return Result.fail(new InsufficientPoints({ required: totalMinor, available }))
+    const output: Payment = { id: paymentId, orderId, amountMinor: totalMinor, createdAt: now }
+    const balanceAfter = available - totalMinor
+    running.set(userId, balanceAfter)
+    paid.set(orderId, output)
+    return Result.succeed({ output, debit: { userId, balanceAfter } })
+  })
+}
+
+function insertPaid(decided: ReadonlyArray<DecidedPayment>) {
+  return Effect.gen(function* () {
+    const paid = decided.flatMap(({ debit, output }) =>
+      debit === undefined ? [] : [{ payment: output, ...debit }]
+    )
+    if (paid.length === 0) return
+    yield* insertDebits(
+      paid.map(({ balanceAfter, payment, userId }) => ({
+        userId,
+        delta: 0 - payment.amountMinor,
+        balanceAfter,
+        kind: "payment",
+        orderId: payment.orderId
+      }))
+    )
+    yield* failpoint("payment: points debited")
+    yield* insertPayments(paid)
+    yield* failpoint("payment: payment inserted")
+    yield* advanceOrders(
+      paid.map(({ payment }) => payment.orderId),
+      "PENDING",
+      "PAID"
+    )
+    yield* failpoint("payment: order paid")
+    yield* insertEvents(
+      paid.map(({ payment: { amountMinor, id, orderId }, userId }) => ({
+        topic: "order.paid",
+        payload: { orderId, userId, paymentId: id, amountMinor }
+      }))
+    )
+    yield* failpoint("payment: event written")
+  })
+}
+
+export const getPayment = query(
+  contract.payments.get,
+  Effect.fnUntraced(function* ({ caller, input: { orderId } }) {
+    const payment = yield* findPayment(caller.userId, orderId)
+    if (payment !== undefined) return payment
+    const order = yield* findOrder(caller.userId, orderId)
+    return yield* order === undefined ? new OrderNotFound({ orderId }) : new PaymentNotFound({ orderId })
+  })
+)

@@ -7,47 +7,37 @@ import {
 } from "@holdfast/domain"
 import { Effect } from "effect"
 import { sql } from "kysely"
-import { read } from "../../platform/db/database.ts"
-import { bytesOf, orderIdOf } from "../../platform/db/ids.ts"
-import { write } from "../../platform/db/transaction.ts"
+import { db } from "../../platform/db/database.ts"
+import { bytesOf, orderIdOf, userIdOf } from "../../platform/db/ids.ts"
+import { tx } from "../../platform/db/transaction.ts"
 
-export const readBalance = (userId: UserId) =>
-  read((db, options) =>
-    db
-      .selectFrom("point_accounts")
-      .select("balance")
-      .where("user_id", "=", bytesOf(userId))
-      .executeTakeFirst(options)
+export const findBalance = (userId: UserId) =>
+  db
+    .first((q) => q.selectFrom("point_accounts").select("balance").where("user_id", "=", bytesOf(userId)))
+    .pipe(Effect.map((row) => row?.balance))
+
+export const insertAccounts = (userIds: ReadonlyArray<UserId>) =>
+  tx.affected((q) =>
+    q.insertInto("point_accounts").values(userIds.map((userId) => ({ user_id: bytesOf(userId), balance: 0 })))
   )
 
-/**
- * Adds points while the balance stays within `maximum`; takes them (`delta` below 0) while it stays at 0 or above.
- * One guarded UPDATE, so two at once can never both take the last point. Returns the new balance, which the server
- * hands back with the statement's own answer; `undefined` when nothing was moved.
- */
-export const moveBalance = (userId: UserId, delta: number, maximum: number) =>
-  write((tx, options) =>
-    sql`update point_accounts set balance = last_insert_id(balance + ${delta})
-      where user_id = ${bytesOf(userId)} and balance + ${delta} between 0 and ${maximum}`.execute(tx, options)
-  ).pipe(
-    Effect.map(({ insertId, numAffectedRows }) =>
-      numAffectedRows === 1n ? Number(insertId ?? 0n) : undefined
+/** Locks accounts in primary-key order. Users without an account are left out. */
+export const lockAccounts = (userIds: ReadonlyArray<UserId>) =>
+  tx
+    .rows((q) =>
+      q
+        .selectFrom("point_accounts")
+        .select(["user_id", "balance"])
+        .where("user_id", "in", userIds.map(bytesOf))
+        .orderBy("user_id")
+        .forUpdate()
     )
-  )
+    .pipe(Effect.map((rows) => new Map(rows.map((row) => [userIdOf(row.user_id), row.balance] as const))))
 
-/** The balance, locked: nobody else can change it before the commit. */
-export const lockBalance = (userId: UserId) =>
-  write((tx, options) =>
-    tx
-      .selectFrom("point_accounts")
-      .select("balance")
-      .where("user_id", "=", bytesOf(userId))
-      .forUpdate()
-      .executeTakeFirst(options)
-  ).pipe(Effect.map((row) => row?.balance))
-
+/** A row of the ledger to be. */
 export interface NewPointMovement {
   readonly userId: UserId
+  /** What is added, or debited if it is below 0. */
   readonly delta: number
   readonly balanceAfter: number
   readonly kind: PointMovementKind
@@ -55,57 +45,88 @@ export interface NewPointMovement {
   readonly reason?: string
 }
 
-export const insertPointMovement = (movement: NewPointMovement) =>
-  write((tx, options) =>
-    tx
-      .insertInto("point_ledger")
-      .values({
-        user_id: bytesOf(movement.userId),
-        delta: movement.delta,
-        balance_after: movement.balanceAfter,
-        kind: movement.kind,
-        order_id: movement.orderId === undefined ? null : bytesOf(movement.orderId),
-        reason: movement.reason ?? null
-      })
-      .execute(options)
+/** Moves balances; guarded so that each stays between 0 and `maximum`. Returns how many accounts were moved. */
+export const moveBalances = (deltaOfUser: ReadonlyMap<UserId, number>, maximum: number) => {
+  const delta = sql<number>`case user_id ${sql.join(
+    [...deltaOfUser].map(([userId, points]) => sql`when ${bytesOf(userId)} then ${points}`),
+    sql` `
+  )} end`
+  return tx.affected((q) =>
+    q
+      .updateTable("point_accounts")
+      .set({ balance: sql<number>`balance + ${delta}` })
+      .where("user_id", "in", [...deltaOfUser.keys()].map(bytesOf))
+      .where(sql<boolean>`balance + ${delta} between 0 and ${maximum}`)
   )
+}
 
-/** How often an account was charged today and in this month (UTC), by the database's clock, which all servers share. */
-export const countCharges = (userId: UserId) =>
-  write((tx, options) =>
-    sql<{ now: Date; today: number; this_month: number }>`
-      select utc_timestamp(3) as now, cast(coalesce(sum(created_at >= utc_date()), 0) as signed) as today,
-        count(*) as this_month
-      from point_ledger
-      where user_id = ${bytesOf(userId)} and kind = 'charge' and created_at >= date_format(utc_date(), '%Y-%m-01')`.execute(
-      tx,
-      options
-    )
-  ).pipe(Effect.map((result) => result.rows[0]!))
-
-/** The account's movements before `before`, the newest first. */
-export const listPointMovements = (userId: UserId, before: number | undefined, limit: number) =>
-  read((db, options) =>
-    db
-      .selectFrom("point_ledger")
-      .select(["id", "kind", "delta", "balance_after", "order_id", "reason", "created_at"])
-      .where("user_id", "=", bytesOf(userId))
-      .$if(before !== undefined, (query) => query.where("id", "<", before as number))
-      .orderBy("id", "desc")
-      .limit(limit)
-      .execute(options)
-  ).pipe(
-    Effect.map((rows) =>
-      rows.map((row) => ({
-        id: row.id,
-        movement: {
-          kind: row.kind,
-          delta: row.delta,
-          balanceAfter: Points.make(row.balance_after),
-          ...(row.order_id === null ? {} : { orderId: orderIdOf(row.order_id) }),
-          ...(row.reason === null ? {} : { reason: row.reason }),
-          createdAt: row.created_at
-        } satisfies PointMovement
+export const insertPointMovements = (movements: ReadonlyArray<NewPointMovement>) =>
+  tx.affected((q) =>
+    q.insertInto("point_ledger").values(
+      movements.map(({ balanceAfter, delta, kind, orderId, reason, userId }) => ({
+        user_id: bytesOf(userId),
+        delta,
+        balance_after: balanceAfter,
+        kind,
+        order_id: orderId === undefined ? null : bytesOf(orderId),
+        reason: reason ?? null
       }))
     )
   )
+
+/** How often an account was topped up today and this month (UTC), and the time; by the database's clock. */
+export interface TopUpCount {
+  readonly today: number
+  readonly thisMonth: number
+  readonly now: Date
+}
+
+export const countTopUps = (userIds: ReadonlyArray<UserId>) =>
+  tx
+    .rows(
+      () => sql<{ user_id: Buffer; now: Date; today: number; this_month: number }>`
+        select a.user_id, utc_timestamp(3) as now,
+          cast(coalesce(sum(l.created_at >= utc_date()), 0) as signed) as today, count(l.id) as this_month
+        from point_accounts a left join point_ledger l
+          on l.user_id = a.user_id and l.kind = 'charge' and l.created_at >= date_format(utc_date(), '%Y-%m-01')
+        where a.user_id in (${sql.join(userIds.map(bytesOf))}) group by a.user_id`
+    )
+    .pipe(
+      Effect.map(
+        (rows) =>
+          new Map(
+            rows.map(({ now, this_month, today, user_id }): [UserId, TopUpCount] => [
+              userIdOf(user_id),
+              { now, today, thisMonth: this_month }
+            ])
+          )
+      )
+    )
+
+/** The account's movements before `before`, newest first. */
+export const listPointMovements = (userId: UserId, before: number | undefined, limit: number) =>
+  db
+    .rows((q) =>
+      q
+        .selectFrom("point_ledger")
+        .select(["id", "kind", "delta", "balance_after", "order_id", "reason", "created_at"])
+        .where("user_id", "=", bytesOf(userId))
+        .$if(before !== undefined, (query) => query.where("id", "<", before as number))
+        .orderBy("id", "desc")
+        .limit(limit)
+    )
+    .pipe(
+      Effect.map((rows) =>
+        rows.map((row) => ({
+          id: row.id,
+          movement: {
+            kind: row.kind,
+            delta: row.delta,
+            balanceAfter: Points.make(row.balance_after),
+            ...(row.order_id === null ? {} : { orderId: orderIdOf(row.order_id) }),
+            ...(row.reason === null ? {} : { reason: row.reason }),
+            createdAt: row.created_at
+          } satisfies PointMovement
+        }))
+      )
+    )

@@ -1,157 +1,218 @@
 import {
-  type AmountMinor,
   BalanceLimitExceeded,
   ChargeAmountNotAllowed,
   ChargeLimitExceeded,
   contract,
-  InsufficientPoints,
-  type OrderId,
-  PAGE_SIZE,
   Points,
   PointsChargeLock,
   type UserId,
   UserNotFound
 } from "@holdfast/domain"
-import { Effect, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import { ServerConfig, type ServerSettings } from "../../config.ts"
 import { Cache, invalidate } from "../../platform/cache/cache.ts"
-import { makeCursor, toPage } from "../../platform/db/pagination.ts"
-import { withIdempotency } from "../../platform/idempotency/idempotency.ts"
-import { insertOutbox } from "../../platform/outbox/outbox.ts"
-import { withLock } from "@holdfast/locks"
-import type { Call } from "../../platform/trpc/adapter.ts"
-import { mapLockErrors } from "../../platform/trpc/lock-errors.ts"
+import { command } from "../../platform/command/command.ts"
+import { makePages } from "../../platform/db/pagination.ts"
+import { insertEvents } from "../../platform/outbox/outbox.ts"
+import { type Call, query } from "../../platform/trpc/handler.ts"
 import {
-  lockBalance,
-  countCharges,
-  insertPointMovement,
+  countTopUps,
+  findBalance,
+  insertAccounts,
+  insertPointMovements,
   listPointMovements,
-  moveBalance,
-  readBalance
+  lockAccounts,
+  moveBalances,
+  type NewPointMovement,
+  type TopUpCount
 } from "./repository.ts"
 
 /** The largest balance that is exact everywhere it travels. */
 const MAXIMUM_BALANCE = Number.MAX_SAFE_INTEGER
 
-export const balance = Effect.fn("balance")(function* ({ caller }: Call<typeof contract.points.balance>) {
-  const cache = yield* Cache
-  const tag = balanceTag(caller.userId)
-  const load = () =>
-    Effect.map(readBalance(caller.userId), (account) => new Map([[tag, account?.balance ?? 0]]))
-  const kept = yield* cache.getMany([{ name: tag, tag }], load)
-  return { balance: Points.make(kept.get(tag) as number) }
+/** Tops up the caller's account within the shop's policy: amounts in steps, so often a day and a month. */
+export const charge = command(contract.points.charge, {
+  prepare: prepareTopUp,
+  lock: ({ userId }) => PointsChargeLock.of(userId),
+  transaction: {
+    lock: lockToppedUp,
+    decide: topUp,
+    write: (decided) => insertCredits(decided.map(({ movement }) => movement))
+  },
+  afterCommit: (_balances, topUps) => balancesChanged(topUps.map(({ userId }) => userId))
 })
 
-/** The tag of all that depends on the balance of an account. */
+/** Gives a user points, for a reason that the ledger keeps. */
+export const grant = command(contract.admin.grantPoints, {
+  prepare: ({ input }) => Effect.succeed(input),
+  transaction: {
+    lock: (grants) => lockBalances(grants.map(({ userId }) => userId)),
+    decide: (balances, grants) => {
+      const credit = makeCredit(balances)
+      return grants.map(({ amount, reason, userId }) =>
+        credit({ userId, delta: amount, kind: "grant", reason })
+      )
+    },
+    write: (granted) => insertCredits(granted.map(({ movement }) => movement))
+  },
+  afterCommit: (_balances, grants) => balancesChanged(grants.map(({ userId }) => userId))
+})
+
+type TopUpPolicy = ServerSettings["charges"]
+
+interface RequestedTopUp {
+  readonly userId: UserId
+  readonly amount: number
+  readonly policy: TopUpPolicy
+}
+
+/** An amount below the minimum is a multiple of no step, so the bounds are checked first. */
+function prepareTopUp({ caller, input: { amount } }: Call<typeof contract.points.charge>) {
+  return Effect.gen(function* () {
+    const { charges: policy } = yield* ServerConfig
+    const { maximum, minimum, step } = policy
+    const limit =
+      amount < minimum ? "minimum" : amount > maximum ? "maximum" : amount % step > 0 ? "step" : undefined
+    if (limit !== undefined)
+      return yield* new ChargeAmountNotAllowed({ amount, limit, minimum, maximum, step })
+    const requested: RequestedTopUp = { userId: caller.userId, amount, policy }
+    return requested
+  })
+}
+
+/** The accounts come first: top-ups of one account wait here, and each then counts those before it. */
+function lockToppedUp(topUps: ReadonlyArray<RequestedTopUp>) {
+  return Effect.gen(function* () {
+    const userIds = [...new Set(topUps.map(({ userId }) => userId))]
+    const balances = yield* lockBalances(userIds)
+    return { balances, counts: yield* countTopUps(userIds) }
+  })
+}
+
+interface LockedAccounts {
+  readonly balances: ReadonlyMap<UserId, number>
+  readonly counts: ReadonlyMap<UserId, TopUpCount>
+}
+
+/** Top-ups of one account follow one another; each counts for the next. */
+export function topUp(
+  { balances, counts }: LockedAccounts,
+  topUps: ReadonlyArray<RequestedTopUp>
+): ReadonlyArray<Result.Result<Credit, ChargeLimitExceeded | BalanceLimitExceeded>> {
+  const credit = makeCredit(balances)
+  const current = new Map(counts)
+  return topUps.map(({ amount, policy, userId }) => {
+    const count = current.get(userId)
+    // An account is never deleted, unless its user is; the caller then learns that the token is out of date.
+    if (count === undefined) throw new Error(`user ${userId} has no account`)
+    const exceeded = exceededLimit(count, policy)
+    if (exceeded !== undefined) return Result.fail(exceeded)
+    current.set(userId, { ...count, today: count.today + 1, thisMonth: count.thisMonth + 1 })
+    return Result.mapError(credit({ userId, delta: amount, kind: "charge" }), (error) => {
+      if (error instanceof UserNotFound) throw error
+      return error
+    })
+  })
+}
+
+const exceededLimit = ({ now, thisMonth, today }: TopUpCount, policy: TopUpPolicy) => {
+  const [year, month, day] = [now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate()]
+  if (thisMonth >= policy.perMonth)
+    return new ChargeLimitExceeded({
+      limit: "month",
+      maximum: policy.perMonth,
+      resetsAt: new Date(Date.UTC(year, month + 1))
+    })
+  if (today >= policy.perDay)
+    return new ChargeLimitExceeded({
+      limit: "day",
+      maximum: policy.perDay,
+      resetsAt: new Date(Date.UTC(year, month, day + 1))
+    })
+  return undefined
+}
+
+/** The new balance, and the movement that leads to it. */
+interface Credit {
+  readonly output: { readonly balance: Points }
+  readonly movement: NewPointMovement
+}
+
+/** Decides credits of locked accounts, one after the other. Pure but for the running balances. */
+const makeCredit = (balances: ReadonlyMap<UserId, number>) => {
+  const running = new Map(balances)
+  return (
+    entry: Omit<NewPointMovement, "balanceAfter">
+  ): Result.Result<Credit, UserNotFound | BalanceLimitExceeded> => {
+    const { delta, userId } = entry
+    const balance = running.get(userId)
+    if (balance === undefined) return Result.fail(new UserNotFound({ userId }))
+    if (balance > MAXIMUM_BALANCE - delta)
+      return Result.fail(new BalanceLimitExceeded({ balance, maximum: MAXIMUM_BALANCE }))
+    const balanceAfter = balance + delta
+    running.set(userId, balanceAfter)
+    const movement: NewPointMovement = { ...entry, balanceAfter }
+    return Result.succeed({ output: { balance: Points.make(balanceAfter) }, movement })
+  }
+}
+
+export const balance = query(
+  contract.points.balance,
+  Effect.fnUntraced(function* ({ caller }) {
+    const cache = yield* Cache
+    const tag = balanceTag(caller.userId)
+    const load = () => Effect.map(findBalance(caller.userId), (points) => new Map([[tag, points ?? 0]]))
+    const cached = yield* cache.getMany([{ name: tag, tag }], load)
+    return { balance: Points.make(cached.get(tag) as number) }
+  })
+)
+
+const pages = makePages(Schema.Struct({ movement: Schema.Int }))
+
+export const history = query(contract.points.history, ({ caller, input }) =>
+  pages(
+    input,
+    (before, limit) => listPointMovements(caller.userId, before?.movement, limit),
+    ({ id }) => ({ movement: id })
+  ).pipe(Effect.map((page) => ({ ...page, items: page.items.map(({ movement }) => movement) })))
+)
+
+/** The tag of everything that depends on the balance of an account. */
 export const balanceTag = (userId: string): string => `balance:${userId}`
 
-/** After a movement of the account was committed: whoever asks from now on gets the new balance. */
-export const forgetBalance = (userId: UserId) => invalidate([balanceTag(userId)])
+/** Call after the commit of a movement: the next read gets the new balance. */
+export const balancesChanged = (userIds: Iterable<UserId>) =>
+  invalidate([...new Set(userIds)].map(balanceTag))
 
-export const grant = Effect.fn("grant")(function* ({
-  caller,
-  input,
-  request
-}: Call<typeof contract.admin.grantPoints>) {
-  return yield* withIdempotency(
-    { procedure: contract.admin.grantPoints, userId: caller.userId, request, input },
-    credit(input.userId, input.amount, { kind: "grant", reason: input.reason })
-  ).pipe(Effect.tap(() => forgetBalance(input.userId)))
-})
+/** Opens the accounts of new users: every user has exactly one, which starts empty. */
+export const openAccounts = insertAccounts
 
-export const charge = Effect.fn("charge")(function* ({
-  caller,
-  input,
-  request
-}: Call<typeof contract.points.charge>) {
-  const { charges: policy } = yield* ServerConfig
-  yield* checkAmount(input.amount, policy)
-  const mutation = { procedure: contract.points.charge, userId: caller.userId, request, input }
-  return yield* withIdempotency(mutation, chargeWithin(policy, caller.userId, input.amount)).pipe(
-    withLock(PointsChargeLock, caller.userId),
-    mapLockErrors,
-    Effect.tap(() => forgetBalance(caller.userId))
+/** Locks accounts in primary-key order until the transaction ends. Users without an account are left out. */
+export const lockBalances = (userIds: Iterable<UserId>) => {
+  const distinct = [...new Set(userIds)]
+  return distinct.length === 0 ? Effect.succeed(new Map<UserId, number>()) : lockAccounts(distinct)
+}
+
+/** Adds points to locked accounts. */
+export const insertCredits = Effect.fnUntraced(function* (credits: ReadonlyArray<NewPointMovement>) {
+  yield* insertMovements(credits)
+  yield* insertEvents(
+    credits.map(({ delta, kind, userId }) => ({
+      topic: "points.credited",
+      payload: { userId, amount: delta, kind }
+    }))
   )
 })
 
-type ChargePolicy = ServerSettings["charges"]
+/** Debits locked accounts: every `delta` is 0 or below. */
+export const insertDebits = (debits: ReadonlyArray<NewPointMovement>) => insertMovements(debits)
 
-/** An amount below the minimum is no multiple of anything yet, so the bounds come before the step. */
-const checkAmount = Effect.fnUntraced(function* (amount: number, { maximum, minimum, step }: ChargePolicy) {
-  const limit =
-    amount < minimum ? "minimum" : amount > maximum ? "maximum" : amount % step > 0 ? "step" : undefined
-  if (limit !== undefined) {
-    return yield* new ChargeAmountNotAllowed({ amount, limit, minimum, maximum, step })
-  }
+/** The guard can only refuse what the row locks failed to protect, so a refusal is a bug. */
+const insertMovements = Effect.fnUntraced(function* (movements: ReadonlyArray<NewPointMovement>) {
+  const deltaOfUser = new Map<UserId, number>()
+  for (const { delta, userId } of movements) deltaOfUser.set(userId, (deltaOfUser.get(userId) ?? 0) + delta)
+  const moved = yield* moveBalances(deltaOfUser, MAXIMUM_BALANCE)
+  if (moved !== deltaOfUser.size)
+    return yield* Effect.die(new Error(`${deltaOfUser.size} accounts were locked, ${moved} could be moved`))
+  yield* insertPointMovements(movements)
 })
-
-/** The account's row lock comes first: whoever charges it at the same time waits there, and is then counted. */
-const chargeWithin = Effect.fnUntraced(function* (policy: ChargePolicy, userId: UserId, amount: number) {
-  yield* lockBalance(userId)
-  const { now, this_month, today } = yield* countCharges(userId)
-  if (this_month >= policy.perMonth) {
-    const resetsAt = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1))
-    return yield* new ChargeLimitExceeded({ limit: "month", maximum: policy.perMonth, resetsAt })
-  }
-  if (today >= policy.perDay) {
-    const resetsAt = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + 1))
-    return yield* new ChargeLimitExceeded({ limit: "day", maximum: policy.perDay, resetsAt })
-  }
-  return yield* credit(userId, amount, { kind: "charge" }).pipe(Effect.catchTag("UserNotFound", Effect.die))
-})
-
-const cursor = makeCursor(Schema.Struct({ movement: Schema.Int }))
-
-export const history = Effect.fn("history")(function* ({
-  caller,
-  input
-}: Call<typeof contract.points.history>) {
-  const before = input.cursor === undefined ? undefined : (yield* cursor.decode(input.cursor)).movement
-  const limit = input.limit ?? PAGE_SIZE.default
-  const found = yield* listPointMovements(caller.userId, before, limit + 1)
-  const page = toPage(found, limit, ({ id }) => cursor.encode({ movement: id }))
-  return { ...page, items: page.items.map(({ movement }) => movement) }
-})
-
-/** What the ledger keeps of a credit. */
-type Credit =
-  | { readonly kind: "grant"; readonly reason: string }
-  | { readonly kind: "charge" }
-  | { readonly kind: "refund"; readonly orderId: OrderId }
-
-const credit = Effect.fnUntraced(function* (userId: UserId, amount: number, entry: Credit) {
-  const balanceAfter = yield* moveBalance(userId, amount, MAXIMUM_BALANCE)
-  if (balanceAfter === undefined) {
-    const balanceNow = yield* lockBalance(userId)
-    return yield* balanceNow === undefined
-      ? new UserNotFound({ userId })
-      : new BalanceLimitExceeded({ balance: balanceNow, maximum: MAXIMUM_BALANCE })
-  }
-  yield* insertPointMovement({ userId, delta: amount, balanceAfter, ...entry })
-  yield* insertOutbox("points.credited", { userId, amount, kind: entry.kind })
-  return { balance: Points.make(balanceAfter) }
-})
-
-/** Takes the price of an order from its buyer's account, inside the payment's transaction. */
-export const debitForOrder = Effect.fnUntraced(function* (
-  userId: UserId,
-  orderId: OrderId,
-  amountMinor: AmountMinor
-) {
-  const delta = 0 - amountMinor
-  const balanceAfter = yield* moveBalance(userId, delta, MAXIMUM_BALANCE)
-  if (balanceAfter === undefined) {
-    return yield* new InsufficientPoints({
-      required: amountMinor,
-      available: (yield* lockBalance(userId)) ?? 0
-    })
-  }
-  yield* insertPointMovement({ userId, delta, balanceAfter, kind: "payment", orderId })
-})
-
-/** Gives a cancelled order's points back, inside the cancellation's transaction. */
-export const creditForOrder = (userId: UserId, orderId: OrderId, amountMinor: AmountMinor) =>
-  credit(userId, amountMinor, { kind: "refund", orderId }).pipe(
-    // The points were this account's own, so they fit; and accounts are never deleted.
-    Effect.catchTag(["UserNotFound", "BalanceLimitExceeded"], Effect.die)
-  )

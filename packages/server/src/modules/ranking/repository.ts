@@ -1,7 +1,7 @@
 import { type OrderId, Sku } from "@holdfast/domain"
 import { Effect } from "effect"
 import { sql } from "kysely"
-import { read } from "../../platform/db/database.ts"
+import { db } from "../../platform/db/database.ts"
 import { bytesOf, orderIdOf, textOf } from "../../platform/db/ids.ts"
 
 /** What the database knows of a sale. */
@@ -15,13 +15,12 @@ export interface Sale {
 /** The sales of these orders; an order that is not paid has none. */
 export const salesOf = (orderIds: ReadonlyArray<OrderId>) =>
   Effect.gen(function* () {
-    const rows = yield* read((db, options) =>
-      db
+    const rows = yield* db.rows((q) =>
+      q
         .selectFrom("payments")
         .leftJoin("refunds", "refunds.order_id", "payments.order_id")
         .select(["payments.order_id", "payments.created_at", "refunds.created_at as refunded_at"])
         .where("payments.order_id", "in", orderIds.map(bytesOf))
-        .execute(options)
     )
     return yield* withItems(rows)
   })
@@ -29,8 +28,8 @@ export const salesOf = (orderIds: ReadonlyArray<OrderId>) =>
 /** A page of the sales of a time, by order: everything that was committed before the question. */
 export const salesBetween = (from: Date, to: Date, after: OrderId | undefined, limit: number) =>
   Effect.gen(function* () {
-    const rows = yield* read((db, options) => {
-      const query = db
+    const rows = yield* db.rows((q) => {
+      const query = q
         .selectFrom("payments")
         .leftJoin("refunds", "refunds.order_id", "payments.order_id")
         .select(["payments.order_id", "payments.created_at", "refunds.created_at as refunded_at"])
@@ -38,9 +37,7 @@ export const salesBetween = (from: Date, to: Date, after: OrderId | undefined, l
         .where("payments.created_at", "<", to)
         .orderBy("payments.order_id")
         .limit(limit)
-      return (after === undefined ? query : query.where("payments.order_id", ">", bytesOf(after))).execute(
-        options
-      )
+      return after === undefined ? query : query.where("payments.order_id", ">", bytesOf(after))
     })
     return yield* withItems(rows)
   })
@@ -53,8 +50,8 @@ interface SaleRow {
 
 const withItems = Effect.fnUntraced(function* (rows: ReadonlyArray<SaleRow>) {
   if (rows.length === 0) return []
-  const items = yield* read((db, options) =>
-    db
+  const items = yield* db.rows((q) =>
+    q
       .selectFrom("order_items")
       .select(["order_id", "sku", "quantity"])
       .where(
@@ -62,7 +59,6 @@ const withItems = Effect.fnUntraced(function* (rows: ReadonlyArray<SaleRow>) {
         "in",
         rows.map((row) => row.order_id)
       )
-      .execute(options)
   )
   const itemsOfOrder = Map.groupBy(items, (item) => textOf(item.order_id))
   return rows.map((row): Sale => ({
@@ -81,15 +77,15 @@ export interface Sold {
 
 /** The ranking straight from the books: slower than Redis, and always right. */
 export const soldSince = (from: Date, limit: number) =>
-  read((db, options) =>
-    sql<{ sku: string; units: number }>`
+  db
+    .rows(
+      () => sql<{ sku: string; units: number }>`
       select i.sku, cast(sum(i.quantity) as signed) as units
       from payments p join order_items i on i.order_id = p.order_id
         left join refunds r on r.order_id = p.order_id
       where p.created_at >= ${from} and r.order_id is null
-      group by i.sku order by units desc, i.sku limit ${limit}`.execute(db, options)
-  ).pipe(
-    Effect.map((result): ReadonlyArray<Sold> =>
-      result.rows.map(({ sku, units }) => ({ sku: Sku.make(sku), units }))
+      group by i.sku order by units desc, i.sku limit ${limit}`
     )
-  )
+    .pipe(
+      Effect.map((rows): ReadonlyArray<Sold> => rows.map(({ sku, units }) => ({ sku: Sku.make(sku), units })))
+    )

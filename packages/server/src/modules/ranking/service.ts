@@ -3,23 +3,24 @@ import { Clock, Effect } from "effect"
 import { Cache } from "../../platform/cache/cache.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { askRedis } from "@holdfast/locks"
-import type { Call } from "../../platform/trpc/adapter.ts"
+import { query } from "../../platform/trpc/handler.ts"
 import { productNames } from "../catalog/service.ts"
 import { topOf } from "./counting.ts"
 import { lastDays, RANKING_TAG, startOf } from "./keys.ts"
 import { soldSince } from "./repository.ts"
 
-export const topSellers = Effect.fn("topSellers")(function* ({
-  input
-}: Call<typeof contract.products.topSellers>) {
-  const cache = yield* Cache
-  const limit = input.limit ?? PAGE_SIZE.default
-  const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)
-  const name = `top:${days.at(-1)}:${limit}`
-  const load = () => Effect.map(rank(days, limit), (ranking) => new Map([[name, ranking]]))
-  const kept = yield* cache.getMany([{ name, tag: RANKING_TAG }], load)
-  return kept.get(name) as TopSellers
-})
+export const topSellers = query(
+  contract.products.topSellers,
+  Effect.fnUntraced(function* ({ input }) {
+    const cache = yield* Cache
+    const limit = input.limit ?? PAGE_SIZE.default
+    const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)
+    const name = `top:${days.at(-1)}:${limit}`
+    const load = () => Effect.map(rank(days, limit), (ranking) => new Map([[name, ranking]]))
+    const cached = yield* cache.getMany([{ name, tag: RANKING_TAG }], load)
+    return cached.get(name) as TopSellers
+  })
+)
 
 const rank = Effect.fnUntraced(function* (days: ReadonlyArray<string>, limit: number) {
   const sold = yield* soldInRedis(days, limit).pipe(

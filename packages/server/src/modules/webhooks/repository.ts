@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { sql } from "kysely"
-import { read } from "../../platform/db/database.ts"
-import { write } from "../../platform/db/transaction.ts"
+import { db } from "../../platform/db/database.ts"
+import { tx } from "../../platform/db/transaction.ts"
 
 /** A delivery to be sent now. */
 export interface Delivery {
@@ -21,12 +21,11 @@ export interface NewDelivery {
 
 /** One delivery an event: an event that comes again finds its row there. */
 export const insertDeliveries = (deliveries: ReadonlyArray<NewDelivery>) =>
-  read((db, options) =>
-    db
+  db.rows((q) =>
+    q
       .insertInto("webhook_deliveries")
       .ignore()
       .values(deliveries.map(({ body, eventId, topic }) => ({ event_id: eventId, topic, body })))
-      .execute(options)
   )
 
 const now = sql<Date>`utc_timestamp(3)`
@@ -38,8 +37,8 @@ const inMs = (ms: number) => sql<Date>`utc_timestamp(3) + interval ${Math.round(
  */
 export const takeDue = (limit: number, leaseMs: number) =>
   Effect.gen(function* () {
-    const due = yield* write((tx, options) =>
-      tx
+    const due = yield* tx.rows((q) =>
+      q
         .selectFrom("webhook_deliveries")
         .select(["id", "event_id", "topic", "body", "attempts"])
         .where("status", "=", "pending")
@@ -48,12 +47,11 @@ export const takeDue = (limit: number, leaseMs: number) =>
         .limit(limit)
         .forUpdate()
         .skipLocked()
-        .execute(options)
     )
     if (due.length > 0) {
       const ids = due.map(({ id }) => id)
-      yield* write((tx, options) =>
-        tx
+      yield* tx.affected((q) =>
+        q
           .updateTable("webhook_deliveries")
           .set({
             attempts: sql<number>`attempts + 1`,
@@ -62,7 +60,6 @@ export const takeDue = (limit: number, leaseMs: number) =>
             last_error: "no answer was recorded"
           })
           .where("id", "in", ids)
-          .execute(options)
       )
     }
     return due.map(({ attempts, body, event_id, id, topic }): Delivery => ({
@@ -75,18 +72,14 @@ export const takeDue = (limit: number, leaseMs: number) =>
   })
 
 export const markDelivered = (id: number) =>
-  read((db, options) =>
-    db
-      .updateTable("webhook_deliveries")
-      .set({ status: "delivered", last_error: null })
-      .where("id", "=", id)
-      .execute(options)
+  db.rows((q) =>
+    q.updateTable("webhook_deliveries").set({ status: "delivered", last_error: null }).where("id", "=", id)
   )
 
 /** A failed attempt: tried again later, or given up. Another process may have delivered it meanwhile: then it stays. */
 export const markFailed = (id: number, error: string, retryAfterMs: number | undefined) =>
-  read((db, options) =>
-    db
+  db.rows((q) =>
+    q
       .updateTable("webhook_deliveries")
       .set({
         status: retryAfterMs === undefined ? "dead" : "pending",
@@ -95,35 +88,46 @@ export const markFailed = (id: number, error: string, retryAfterMs: number | und
       })
       .where("id", "=", id)
       .where("status", "=", "pending")
-      .execute(options)
   )
 
 export const listDead = (before: number | undefined, limit: number) =>
-  read((db, options) =>
-    db
+  db.rows((q) =>
+    q
       .selectFrom("webhook_deliveries")
       .select(["id", "event_id", "topic", "body", "attempts", "last_error", "last_attempt_at"])
       .where("status", "=", "dead")
       .$if(before !== undefined, (query) => query.where("id", "<", before as number))
       .orderBy("id", "desc")
       .limit(limit)
-      .execute(options)
   )
 
-/** Makes a dead letter due again, with all its attempts before it. */
-export const revive = (id: number) =>
-  write((tx, options) =>
-    tx
+/** Locks those of these deliveries that were given up. */
+export const lockDead = (ids: ReadonlyArray<number>) =>
+  tx
+    .rows((q) =>
+      q
+        .selectFrom("webhook_deliveries")
+        .select("id")
+        .where("id", "in", ids)
+        .where("status", "=", "dead")
+        .orderBy("id")
+        .forUpdate()
+    )
+    .pipe(Effect.map((rows) => rows.map(({ id }) => id)))
+
+/** Makes dead letters due again, with a full set of attempts. */
+export const revive = (ids: ReadonlyArray<number>) =>
+  tx.affected((q) =>
+    q
       .updateTable("webhook_deliveries")
       .set({ status: "pending", attempts: 0, next_attempt_at: now })
-      .where("id", "=", id)
+      .where("id", "in", ids)
       .where("status", "=", "dead")
-      .executeTakeFirst(options)
-  ).pipe(Effect.map((result) => result.numUpdatedRows === 1n))
+  )
 
 export const deleteDelivered = (olderThanMs: number, limit: number) =>
-  write((tx, options) =>
-    tx
+  tx.affected((q) =>
+    q
       .deleteFrom("webhook_deliveries")
       .where("status", "=", "delivered")
       .where(
@@ -133,5 +137,4 @@ export const deleteDelivered = (olderThanMs: number, limit: number) =>
       )
       .orderBy("id")
       .limit(limit)
-      .execute(options)
   )

@@ -1,40 +1,46 @@
-import { contract, type DeadLetter, DeadLetterNotFound, PAGE_SIZE } from "@holdfast/domain"
-import { Effect, Schema } from "effect"
-import { makeCursor, toPage } from "../../platform/db/pagination.ts"
-import { withIdempotency } from "../../platform/idempotency/idempotency.ts"
-import type { Call } from "../../platform/trpc/adapter.ts"
-import { listDead, revive } from "./repository.ts"
+import { contract, type DeadLetter, DeadLetterNotFound } from "@holdfast/domain"
+import { Effect, Result, Schema } from "effect"
+import { command } from "../../platform/command/command.ts"
+import { makePages } from "../../platform/db/pagination.ts"
+import { query } from "../../platform/trpc/handler.ts"
+import { listDead, lockDead, revive } from "./repository.ts"
 
-const cursor = makeCursor(Schema.Struct({ delivery: Schema.Int }))
+const pages = makePages(Schema.Struct({ delivery: Schema.Int }))
 
-export const deadLetters = Effect.fn("deadLetters")(function* ({
-  input
-}: Call<typeof contract.admin.deadLetters>) {
-  const before = input.cursor === undefined ? undefined : (yield* cursor.decode(input.cursor)).delivery
-  const limit = input.limit ?? PAGE_SIZE.default
-  const rows = yield* listDead(before, limit + 1)
-  const letters = rows.map((row): DeadLetter => ({
-    deliveryId: row.id,
-    eventId: row.event_id,
-    topic: row.topic,
-    body: row.body,
-    attempts: row.attempts,
-    lastError: row.last_error ?? "",
-    lastAttemptAt: row.last_attempt_at ?? new Date(0)
-  }))
-  return toPage(letters, limit, ({ deliveryId }) => cursor.encode({ delivery: deliveryId }))
-})
-
-export const retryDelivery = Effect.fn("retryDelivery")(function* (
-  call: Call<typeof contract.admin.retryDelivery>
-) {
-  const { caller, input, request } = call
-  const { deliveryId } = input
-  return yield* withIdempotency(
-    { procedure: contract.admin.retryDelivery, userId: caller.userId, request, input },
-    Effect.gen(function* () {
-      if (!(yield* revive(deliveryId))) return yield* new DeadLetterNotFound({ deliveryId })
-      return { deliveryId }
-    })
+export const deadLetters = query(contract.admin.deadLetters, ({ input }) =>
+  pages(
+    input,
+    (before, limit) => listDead(before?.delivery, limit),
+    ({ id }) => ({ delivery: id })
+  ).pipe(
+    Effect.map((page) => ({
+      ...page,
+      items: page.items.map((row): DeadLetter => ({
+        deliveryId: row.id,
+        eventId: row.event_id,
+        topic: row.topic,
+        body: row.body,
+        attempts: row.attempts,
+        lastError: row.last_error ?? "",
+        lastAttemptAt: row.last_attempt_at ?? new Date(0)
+      }))
+    }))
   )
+)
+
+/** Sends a dead letter again, with a full set of attempts. */
+export const retryDelivery = command(contract.admin.retryDelivery, {
+  prepare: ({ input }) => Effect.succeed(input.deliveryId),
+  transaction: {
+    lock: lockDead,
+    decide: (dead, deliveryIds) => {
+      const left = new Set(dead)
+      return deliveryIds.map((deliveryId) =>
+        left.delete(deliveryId)
+          ? Result.succeed({ output: { deliveryId } })
+          : Result.fail(new DeadLetterNotFound({ deliveryId }))
+      )
+    },
+    write: (revived) => Effect.asVoid(revive(revived.map(({ output }) => output.deliveryId)))
+  }
 })

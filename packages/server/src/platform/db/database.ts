@@ -1,6 +1,6 @@
 import { Context, Effect, Layer, Redacted, Semaphore } from "effect"
 import { ServiceUnavailable } from "@holdfast/domain"
-import { type AbortableQueryOptions, CompiledQuery, Kysely, MysqlDialect } from "kysely"
+import { type AbortableQueryOptions, CompiledQuery, Kysely, MysqlDialect, type QueryResult } from "kysely"
 import { createConnection, type PoolOptions } from "mysql2"
 import { PlatformConfig, type PlatformSettings } from "../config.ts"
 import { guardedPool } from "./pool.ts"
@@ -113,14 +113,30 @@ class UnexpectedSqlError {
   }
 }
 
-/** A read outside of any transaction. */
-export const read = <A>(
-  run: (db: Kysely<DB>, options: StatementOptions) => Promise<A>
-): Effect.Effect<A, ServiceUnavailable, Database> =>
-  Effect.gen(function* () {
-    const { connected, kysely } = yield* Database
-    return yield* connected(statement((options) => run(kysely, options))).pipe(unavailableOrBug)
-  })
+/** A query that Kysely has built, or a `sql` template. */
+export interface Query<Row> {
+  readonly compile: (executor: Kysely<DB>) => CompiledQuery<Row>
+}
+
+const runOnPool = <Row>(
+  build: (db: Kysely<DB>) => Query<Row>
+): Effect.Effect<QueryResult<Row>, ServiceUnavailable, Database> =>
+  Effect.flatMap(Database, ({ connected, kysely }) =>
+    connected(statement((options) => kysely.executeQuery(build(kysely).compile(kysely), options))).pipe(
+      unavailableOrBug
+    )
+  )
+
+/** Statements outside of any transaction, each on a connection of its own. All fail with `ServiceUnavailable`. */
+export const db = {
+  /** Every row. */
+  rows: <Row>(build: (db: Kysely<DB>) => Query<Row>) => Effect.map(runOnPool(build), ({ rows }) => rows),
+  /** The first row, or `undefined`. */
+  first: <Row>(
+    build: (db: Kysely<DB>) => Query<Row>
+  ): Effect.Effect<Row | undefined, ServiceUnavailable, Database> =>
+    Effect.map(runOnPool(build), ({ rows }) => rows[0])
+}
 
 /** Outside of a transaction a unique violation is a bug, and a conflict only means that the database is busy. */
 const unavailableOrBug = <A, R>(

@@ -4,7 +4,7 @@ import { CompiledQuery } from "kysely"
 import { PlatformConfig } from "../config.ts"
 import { asLeader } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
-import { write } from "./transaction.ts"
+import { tx } from "./transaction.ts"
 
 /** Far longer than a lease, a request and the difference between the clocks of Redis and the database can last. */
 const LEAST_RETENTION_MS = 86_400_000
@@ -24,11 +24,11 @@ export const fenceCleaner = {
       const { retentionMs } = yield* PlatformConfig
       const deleted = yield* pruneFences(
         (text, parameters) =>
-          write((tx, options) => tx.executeQuery(CompiledQuery.raw(text, [...parameters]), options)),
+          tx.affected(() => ({ compile: () => CompiledQuery.raw(text, [...parameters]) })),
         Math.max(retentionMs, LEAST_RETENTION_MS),
         BATCH
       )
-      return Number(deleted.numAffectedRows ?? 0) === BATCH ? BATCH : 0
+      return deleted === BATCH ? BATCH : 0
     })
   )
 } satisfies Job<unknown>

@@ -1,10 +1,10 @@
 import type { ServiceUnavailable } from "@holdfast/domain"
 import { Context, Effect, Layer } from "effect"
-import { Database, read } from "./database.ts"
+import { Database, db } from "./database.ts"
 
 /**
- * The name of this database in Redis: part of every key, so that two databases may share one Redis, and that a new
- * database never finds what an old one left there.
+ * The name of this database in Redis, part of every key: two databases can share one Redis, and a new database never
+ * finds the keys of an old one.
  */
 export class KeyNamespace extends Context.Service<
   KeyNamespace,
@@ -26,7 +26,7 @@ export class KeyNamespace extends Context.Service<
   )
 }
 
-/** The random half of the id: its first half is the time at which the database was made. */
-const readName = read((db, options) =>
-  db.selectFrom("installation").select("id").executeTakeFirstOrThrow(options)
-).pipe(Effect.map(({ id }) => id.subarray(8).toString("hex")))
+/** The random half of the id: the first half is the time at which the database was created. */
+const readName = db
+  .rows((q) => q.selectFrom("installation").select("id"))
+  .pipe(Effect.map(([row]) => row!.id.subarray(8).toString("hex")))

@@ -1,29 +1,45 @@
-import { InvalidInput } from "@holdfast/domain"
+import { InvalidInput, PAGE_SIZE } from "@holdfast/domain"
 import { Effect, Result, Schema } from "effect"
 
-/**
- * A cursor names the last entry of a page, so that the next page starts behind it whatever was added meanwhile.
- * It is opaque to callers: base64url of the entry's key as JSON. Everything in it is checked, for anybody can send one.
- */
-export const makeCursor = <T, E>(key: Schema.Codec<T, E>) => {
-  const decode = Schema.decodeUnknownResult(Schema.fromJsonString(key))
-  const encode = Schema.encodeSync(Schema.fromJsonString(key))
-  return {
-    encode: (value: T): string => Buffer.from(encode(value)).toString("base64url"),
-    decode: (cursor: string): Effect.Effect<T, InvalidInput> => {
-      const decoded = decode(Buffer.from(cursor, "base64url").toString("utf8"))
-      return Result.isSuccess(decoded)
-        ? Effect.succeed(decoded.success)
-        : Effect.fail(
-            new InvalidInput({ issues: [{ path: "cursor", message: "is not a cursor of this list" }] })
-          )
-    }
-  }
+interface PageInput {
+  readonly cursor?: string
+  readonly limit?: number
 }
 
-/** Cuts what was read with one entry too many into a page; that entry only says that there is a next page. */
-export const toPage = <T>(rows: ReadonlyArray<T>, limit: number, cursorOf: (last: T) => string) => {
-  const items = rows.slice(0, limit)
-  const last = items.at(-1)
-  return rows.length > limit && last !== undefined ? { items, nextCursor: cursorOf(last) } : { items }
+/**
+ * Reads pages of a list that is ordered by a key. A cursor is the key of a page's last row as base64url JSON, so the
+ * next page starts behind that row whatever was inserted meanwhile. Cursors come from callers and are validated.
+ * Fails with `InvalidInput` when a cursor is not one of this list.
+ */
+export const makePages = <Key, Encoded>(key: Schema.Codec<Key, Encoded>) => {
+  const decode = Schema.decodeUnknownResult(Schema.fromJsonString(key))
+  const encode = Schema.encodeSync(Schema.fromJsonString(key))
+
+  const keyBehind = (cursor: string | undefined): Result.Result<Key | undefined, InvalidInput> =>
+    cursor === undefined
+      ? Result.succeed(undefined)
+      : Result.mapError(
+          decode(Buffer.from(cursor, "base64url").toString("utf8")),
+          () => new InvalidInput({ issues: [{ path: "cursor", message: "is not a cursor of this list" }] })
+        )
+
+  /**
+   * @param list reads up to `limit` rows behind the key
+   * @param keyOf the key of a row
+   */
+  return <Row, E, R>(
+    input: PageInput,
+    list: (behind: Key | undefined, limit: number) => Effect.Effect<ReadonlyArray<Row>, E, R>,
+    keyOf: (row: Row) => Key
+  ) =>
+    Effect.gen(function* () {
+      const behind = yield* Effect.fromResult(keyBehind(input.cursor))
+      const limit = input.limit ?? PAGE_SIZE.default
+      // The row beyond the page only tells that there is a next page.
+      const rows = yield* list(behind, limit + 1)
+      const items = rows.slice(0, limit)
+      const last = items.at(-1)
+      if (rows.length <= limit || last === undefined) return { items }
+      return { items, nextCursor: Buffer.from(encode(keyOf(last))).toString("base64url") }
+    })
 }

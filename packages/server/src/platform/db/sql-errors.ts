@@ -19,7 +19,7 @@ export type SqlError = UniqueViolation | WriteConflict | DatabaseUnavailable
  * (https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html,
  * https://mariadb.com/kb/en/mariadb-error-code-reference/).
  */
-const DUPLICATE_ENTRY = 1062
+export const DUPLICATE_ENTRY = 1062
 const WRITE_CONFLICTS = new Set([
   1213, // deadlock: everything was rolled back
   1205, // lock wait timeout: only the statement was rolled back

@@ -6,9 +6,9 @@ import type { RowDataPacket } from "mysql2"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { App } from "../../app.ts"
 import { Shop } from "../../../test/shop.ts"
-import { read, statement } from "./database.ts"
+import { db } from "./database.ts"
 import { UniqueViolation } from "./sql-errors.ts"
-import { inTransaction, Tx, write, writeUnique } from "./transaction.ts"
+import { inTransaction, tx } from "./transaction.ts"
 
 describe("transactions", () => {
   let shop: Shop
@@ -26,8 +26,7 @@ describe("transactions", () => {
 
   const run = <A, E>(effect: Effect.Effect<A, E, App>) => shop.servers[0].runtime.runPromise(effect)
   const runExit = <A, E>(effect: Effect.Effect<A, E, App>) => shop.servers[0].runtime.runPromiseExit(effect)
-  const increment = (id: number) =>
-    write((tx, options) => sql`update counters set n = n + 1 where id = ${id}`.execute(tx, options))
+  const increment = (id: number) => tx.affected(() => sql`update counters set n = n + 1 where id = ${id}`)
   const counters = async () => {
     const [rows] = await shop.sql.query<Array<RowDataPacket>>("SELECT n FROM counters ORDER BY id")
     return rows.map((row) => row["n"] as number)
@@ -93,7 +92,7 @@ describe("transactions", () => {
   }
 
   test("a unique violation names the key, and the rest of the transaction can go on or roll back", async () => {
-    const insert = writeUnique((tx, options) => sql`insert into counters values (1, 5)`.execute(tx, options))
+    const insert = tx.insert(() => sql`insert into counters values (1, 5)`)
     const error = await run(Effect.flip(inTransaction(insert)))
     expect(error).toBeInstanceOf(UniqueViolation)
     expect((error as UniqueViolation).constraint).toBe("PRIMARY")
@@ -104,7 +103,7 @@ describe("transactions", () => {
       inTransaction(
         Effect.andThen(
           increment(2),
-          write((tx, options) => sql`update counters set n = -1 where id = 1`.execute(tx, options))
+          tx.affected(() => sql`update counters set n = -1 where id = 1`)
         )
       )
     )
@@ -136,11 +135,8 @@ describe("transactions", () => {
         inTransaction(
           Effect.gen(function* () {
             yield* increment(1)
-            const tx = yield* Tx
-            const { rows } = yield* statement(() =>
-              sql<{ id: number }>`select connection_id() as id`.execute(tx)
-            )
-            yield* Effect.promise(() => shop.sql.query(`KILL ${rows[0]!.id}`))
+            const connection = yield* tx.first(() => sql<{ id: number }>`select connection_id() as id`)
+            yield* Effect.promise(() => shop.sql.query(`KILL ${connection!.id}`))
             yield* increment(1)
           })
         )
@@ -152,20 +148,18 @@ describe("transactions", () => {
   })
 
   test("sessions are READ COMMITTED, strict and in UTC", async () => {
-    const [session] = await run(
-      read((db, options) =>
-        sql<Record<string, string>>`select @@session.sql_mode as mode, @@session.time_zone as zone,
-          @@session.innodb_lock_wait_timeout as wait`.execute(db, options)
+    const session = await run(
+      db.first(
+        () => sql<Record<string, string>>`select @@session.sql_mode as mode, @@session.time_zone as zone,
+          @@session.innodb_lock_wait_timeout as wait`
       )
-    ).then(({ rows }) => rows)
+    )
     expect(session).toMatchObject({ zone: "+00:00", mode: expect.stringContaining("STRICT_ALL_TABLES") })
     const variable = (await isMariaDb()) ? "tx_isolation" : "transaction_isolation"
     const isolation = await run(
-      read((db, options) =>
-        sql<{ v: string }>`select ${sql.raw(`@@session.${variable}`)} as v`.execute(db, options)
-      )
+      db.first(() => sql<{ v: string }>`select ${sql.raw(`@@session.${variable}`)} as v`)
     )
-    expect(isolation.rows[0]?.v).toBe("READ-COMMITTED")
+    expect(isolation?.v).toBe("READ-COMMITTED")
   })
 
   const isMariaDb = async () => {

@@ -1,11 +1,17 @@
 import { ServiceUnavailable } from "@holdfast/domain"
 import { Context, Effect, Layer, Schedule } from "effect"
-import { CompiledQuery, type ControlledTransaction } from "kysely"
+import { CompiledQuery, type ControlledTransaction, type QueryResult } from "kysely"
 import type { LockFree } from "@holdfast/locks"
 import { makeInTransaction, type TransactionBackend } from "@holdfast/locks"
-import { BUSY_RETRY_AFTER_MS, Database, statement, type StatementOptions, unavailable } from "./database.ts"
+import { BUSY_RETRY_AFTER_MS, Database, type Query, statement, unavailable } from "./database.ts"
 import type { DB } from "./tables.ts"
-import { DatabaseUnavailable, type SqlError, UniqueViolation, WriteConflict } from "./sql-errors.ts"
+import {
+  DatabaseUnavailable,
+  DUPLICATE_ENTRY,
+  type SqlError,
+  type UniqueViolation,
+  WriteConflict
+} from "./sql-errors.ts"
 
 /** The open transaction. Only {@link inTransaction} provides it, so a query that needs one cannot run without. */
 export class Tx extends Context.Service<Tx, ControlledTransaction<DB>>()("@holdfast/server/Tx") {}
@@ -113,13 +119,36 @@ const fenceStatement =
       Effect.catchTag("UniqueViolation", Effect.die)
     )
 
-/** A statement of the open transaction. A unique violation here is a bug; see {@link writeUnique}. */
-export const write = <A>(
-  run: (tx: ControlledTransaction<DB>, options: StatementOptions) => Promise<A>
-): Effect.Effect<A, WriteConflict | DatabaseUnavailable, Tx> =>
-  writeUnique(run).pipe(Effect.catchTag("UniqueViolation", (error: UniqueViolation) => Effect.die(error)))
+const runInTransaction = <Row>(
+  build: (tx: ControlledTransaction<DB>) => Query<Row>
+): Effect.Effect<QueryResult<Row>, SqlError, Tx> =>
+  Effect.flatMap(Tx, (open) => statement((options) => open.executeQuery(build(open).compile(open), options)))
 
-/** A statement that a unique key may refuse: the feature says what that means. */
-export const writeUnique = <A>(
-  run: (tx: ControlledTransaction<DB>, options: StatementOptions) => Promise<A>
-): Effect.Effect<A, SqlError, Tx> => Effect.flatMap(Tx, (tx) => statement((options) => run(tx, options)))
+/** A unique violation of a statement that no unique key should refuse is a bug. */
+const dieOnUniqueViolation = <A, R>(effect: Effect.Effect<A, SqlError, R>) =>
+  Effect.catchTag(effect, "UniqueViolation", (error: UniqueViolation) => Effect.die(error))
+
+/** Statements of the open transaction. They fail with `WriteConflict` and `DatabaseUnavailable` only. */
+export const tx = {
+  /** Every row. */
+  rows: <Row>(build: (tx: ControlledTransaction<DB>) => Query<Row>) =>
+    Effect.map(dieOnUniqueViolation(runInTransaction(build)), ({ rows }) => rows),
+  /** The first row, or `undefined`. */
+  first: <Row>(
+    build: (tx: ControlledTransaction<DB>) => Query<Row>
+  ): Effect.Effect<Row | undefined, WriteConflict | DatabaseUnavailable, Tx> =>
+    Effect.map(dieOnUniqueViolation(runInTransaction(build)), ({ rows }) => rows[0]),
+  /** How many rows an INSERT, UPDATE or DELETE affected. */
+  affected: (build: (tx: ControlledTransaction<DB>) => Query<unknown>) =>
+    Effect.map(dieOnUniqueViolation(runInTransaction(build)), ({ numAffectedRows }) =>
+      Number(numAffectedRows ?? 0n)
+    ),
+  /** An INSERT that a concurrent transaction may have preceded: the transaction starts over and finds that row. */
+  insertOrRestart: (build: (tx: ControlledTransaction<DB>) => Query<unknown>) =>
+    runInTransaction(build).pipe(
+      Effect.catchTag("UniqueViolation", () => Effect.fail(new WriteConflict({ errno: DUPLICATE_ENTRY }))),
+      Effect.asVoid
+    ),
+  /** An INSERT whose caller handles the `UniqueViolation`. */
+  insert: (build: (tx: ControlledTransaction<DB>) => Query<unknown>) => Effect.asVoid(runInTransaction(build))
+}

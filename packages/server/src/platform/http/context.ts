@@ -1,7 +1,7 @@
 import { InvalidInput, Unauthenticated } from "@holdfast/domain"
 import type { FastifyRequest } from "fastify"
 import { Effect, type ManagedRuntime, Result } from "effect"
-import type { Caller } from "../trpc/request.ts"
+import type { Caller } from "../trpc/handler.ts"
 import type { RpcContext } from "../trpc/trpc.ts"
 
 /** Finds out whose access token it is. */

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { sql } from "kysely"
 import { PlatformConfig } from "../config.ts"
-import { write } from "../db/transaction.ts"
+import { tx } from "../db/transaction.ts"
 import { asLeader } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
 
@@ -15,13 +15,12 @@ export const idempotencyKeyCleaner = {
   run: asLeader("idempotency key cleaner", 30_000, () =>
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
-      yield* write((tx, options) =>
-        tx
+      yield* tx.affected((q) =>
+        q
           .deleteFrom("idempotency_keys")
           .where("created_at", "<", sql<Date>`utc_timestamp(3) - interval ${retentionMs * 1_000} microsecond`)
           .orderBy("created_at")
           .limit(BATCH)
-          .execute(options)
       )
       return 0
     })

@@ -1,220 +1,150 @@
 import {
-  contract,
   type DomainError,
   type ErrorOf,
   IdempotencyKeyReused,
   type OutputOf,
-  pathsOf,
   type Procedure,
-  RequestInProgress,
   ServiceUnavailable
 } from "@holdfast/domain"
-import { Effect, Redacted, Schema } from "effect"
+import type { LockFree } from "@holdfast/locks"
+import { Effect, Redacted, Result, Schema } from "effect"
 import { createHmac } from "node:crypto"
 import { PlatformConfig } from "../config.ts"
-import type { LockFree } from "@holdfast/locks"
-import { failpoint } from "../failpoints.ts"
-import type { RequestInfo } from "../trpc/request.ts"
-import { BUSY_RETRY_AFTER_MS, type Database, read } from "../db/database.ts"
+import { BUSY_RETRY_AFTER_MS, type Database, db } from "../db/database.ts"
 import { bytesOf } from "../db/ids.ts"
 import type { DatabaseUnavailable, WriteConflict } from "../db/sql-errors.ts"
-import { inTransaction, type Transactions, type Tx, writeUnique } from "../db/transaction.ts"
+import { inTransaction, type Transactions, tx, type Tx } from "../db/transaction.ts"
+import { failpoint } from "../failpoints.ts"
+import type { Call } from "../trpc/handler.ts"
 
-/** One mutation, asked for once or many times. */
-export interface Mutation<P extends Procedure> {
-  readonly procedure: P
-  /** Whose keys these are: two users may use the same key. */
-  readonly userId: string
-  readonly request: RequestInfo
-  readonly input: P["input"]["Type"]
-}
+/** The owner of the keys of callers without an account. */
+const ANONYMOUS = "00000000-0000-0000-0000-000000000000"
 
-/** The owner of the keys of callers who have no account yet. */
-export const ANONYMOUS = "00000000-0000-0000-0000-000000000000"
+/** What one call of a mutation ends in: its output, or a declared error. */
+export type Outcome<P extends Procedure> = Result.Result<OutputOf<P>, Refusal<P>>
 
-/** What asking for a mutation ends in, besides its output. */
-type Refusal<P extends Procedure> = ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused
+/** Every error that a mutation may answer with. */
+export type Refusal<P extends Procedure> = ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused
 
-/** The row of a key exists already: this request was answered before. */
-class AnsweredBefore {
-  readonly _tag = "AnsweredBefore"
-}
-
-type StoredAnswer = { readonly success: unknown } | { readonly failure: unknown }
-
-/**
- * Runs a mutation's body in a transaction so that its effect happens at most once per idempotency key, and every
- * request with that key gets the same answer.
- *
- * The effect comes first and the answer's row last, in the same transaction: a request that finds the row taken rolls
- * back all it did and gives the stored answer. The unique key alone decides, under any interleaving: of two requests
- * at once one commits, and the other waits for its row, fails on it, and repeats the answer. That costs the common
- * case one INSERT. A declared failure that is not retryable is an answer too, stored after the rollback; whichever
- * answer is stored first is the one that all get (see https://brandur.org/idempotency-keys for the idea).
- */
-export const withIdempotency = <P extends Procedure, R>(
-  mutation: Mutation<P>,
-  body: Effect.Effect<OutputOf<P>, ErrorOf<P> | WriteConflict | DatabaseUnavailable, R> &
-    LockFree<R, Transactions>
-): Effect.Effect<OutputOf<P>, Refusal<P>, Exclude<R, Tx> | Database | Transactions | PlatformConfig> =>
-  Effect.gen(function* () {
-    const { idempotencyKey } = mutation.request
-    if (idempotencyKey === undefined) return yield* inTransaction(body)
-    const key = yield* keyOf(mutation, idempotencyKey)
-    const encode = Schema.encodeEffect(mutation.procedure.output)
-    const effectThenAnswer = Effect.gen(function* () {
-      const output = yield* body
-      yield* storeAnswer(key, { success: yield* encode(output).pipe(Effect.orDie) })
-      yield* failpoint("answer stored")
-      return output
-    })
-    // What the answer adds to the body is a statement: what was checked of the body holds for both.
-    type Checked = typeof effectThenAnswer & LockFree<R | Tx, Transactions>
-    return yield* inTransaction(effectThenAnswer as Checked).pipe(
-      Effect.catch((error) => {
-        if (error instanceof AnsweredBefore) return replay(mutation, key)
-        const refusal = error as Refusal<P> & DomainError
-        return refusal.retryable ? Effect.fail(refusal) : storeRefusal(mutation, key, refusal)
-      })
-    )
-  })
-
-/**
- * Answers a mutation with a refusal that was found without any transaction. It is stored like any other answer, so that
- * a retry is told the same; and when the key was answered before, that answer is given instead.
- */
-export const refuseOnce = <P extends Procedure>(
-  mutation: Mutation<P>,
-  refusal: ErrorOf<P>
-): Effect.Effect<OutputOf<P>, Refusal<P>, Database | Transactions | PlatformConfig> =>
-  Effect.gen(function* () {
-    const { idempotencyKey } = mutation.request
-    if (idempotencyKey === undefined) return yield* Effect.fail(refusal)
-    return yield* storeRefusal(mutation, yield* keyOf(mutation, idempotencyKey), refusal)
-  })
-
-/**
- * For a mutation under an optimistic lock: a caller who finds the lock taken gets the stored answer, when the request
- * that holds the lock has stored it by now, and is told to come back otherwise.
- */
-export const orAnsweredBefore =
-  <P extends Procedure>(mutation: Mutation<P>) =>
-  <E, R>(
-    locked: Effect.Effect<OutputOf<P>, E | RequestInProgress, R>
-  ): Effect.Effect<OutputOf<P>, E | RequestInProgress | Refusal<P>, R | Database | PlatformConfig> =>
-    Effect.matchEffect(locked, {
-      onSuccess: (output) => Effect.succeed(output),
-      onFailure: (
-        error
-      ): Effect.Effect<OutputOf<P>, E | RequestInProgress | Refusal<P>, Database | PlatformConfig> =>
-        error instanceof RequestInProgress ? answeredOr(mutation, error) : Effect.fail(error)
-    })
-
-const answeredOr = <P extends Procedure>(mutation: Mutation<P>, inProgress: RequestInProgress) =>
-  Effect.gen(function* () {
-    const { idempotencyKey } = mutation.request
-    if (idempotencyKey === undefined) return yield* inProgress
-    const key = yield* keyOf(mutation, idempotencyKey)
-    const row = yield* findAnswer(key)
-    return row === undefined ? yield* inProgress : yield* repeatAnswer(mutation, key, row)
-  })
-
-const findAnswer = (key: Key) =>
-  read((db, options) =>
-    db
-      .selectFrom("idempotency_keys")
-      .select(["fingerprint", "answer"])
-      .where("user_id", "=", key.user_id)
-      .where("procedure_path", "=", key.procedure_path)
-      .where("idempotency_key", "=", key.idempotency_key)
-      .executeTakeFirst(options)
-  )
-
-const paths = pathsOf(contract)
-
-interface Key {
+/** The row of `idempotency_keys` that one call's answer goes into. */
+export interface IdempotencyKey {
   readonly user_id: Buffer
   readonly procedure_path: string
   readonly idempotency_key: string
   readonly fingerprint: Buffer
 }
 
-/** The fingerprint is keyed with the server's secret, because an input may hold a password. */
-const keyOf = <P extends Procedure>(
-  mutation: Mutation<P>,
-  idempotencyKey: string
-): Effect.Effect<Key, never, PlatformConfig> =>
-  Effect.gen(function* () {
-    const { secret } = yield* PlatformConfig
-    const path =
-      paths.get(mutation.procedure) ??
-      (yield* Effect.die(new Error("the procedure is not part of the contract")))
-    const input = JSON.stringify(Schema.encodeUnknownSync(mutation.procedure.input)(mutation.input))
-    return {
-      user_id: bytesOf(mutation.userId),
-      procedure_path: path,
-      idempotency_key: idempotencyKey,
-      fingerprint: createHmac("sha256", Redacted.value(secret)).update(`${path}\n${input}`).digest()
-    }
-  })
-
-const storeAnswer = (
-  key: Key,
-  answer: StoredAnswer
-): Effect.Effect<void, AnsweredBefore | WriteConflict | DatabaseUnavailable, Tx> =>
-  writeUnique((tx, options) =>
-    tx
-      .insertInto("idempotency_keys")
-      .values({ ...key, answer: JSON.stringify(answer) })
-      .execute(options)
-  ).pipe(
-    Effect.catchTag("UniqueViolation", () => Effect.fail(new AnsweredBefore())),
-    Effect.asVoid
-  )
-
-/** The body failed and was rolled back. Its refusal is the answer, unless a request beside us stored one first. */
-const storeRefusal = <P extends Procedure>(
-  mutation: Mutation<P>,
-  key: Key,
-  refusal: Refusal<P>
-): Effect.Effect<OutputOf<P>, Refusal<P>, Database | Transactions> => {
-  const errorClass = mutation.procedure.errors.find((candidate) => refusal instanceof candidate)
-  if (errorClass === undefined) return Effect.fail(refusal)
-  const failure: unknown = Schema.encodeUnknownSync(errorClass)(refusal)
-  return inTransaction(storeAnswer(key, { failure })).pipe(
-    Effect.matchEffect({
-      onSuccess: () => Effect.fail(refusal),
-      onFailure: (problem) =>
-        problem instanceof AnsweredBefore ? replay(mutation, key) : Effect.fail(problem)
-    })
-  )
+/** The row of this key exists: an earlier request has committed its answer. */
+class AlreadyAnswered {
+  readonly _tag = "AlreadyAnswered"
 }
 
-/** The answer that was stored for this key. Without one, the request that had stored it is not visible yet. */
-const replay = <P extends Procedure>(
-  mutation: Mutation<P>,
-  key: Key
-): Effect.Effect<OutputOf<P>, Refusal<P>, Database> =>
-  Effect.gen(function* () {
-    const row = yield* findAnswer(key)
-    if (row === undefined) return yield* new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS })
-    return yield* repeatAnswer(mutation, key, row)
-  })
+type StoredAnswer = { readonly success: unknown } | { readonly failure: unknown }
 
-/** Gives a stored answer again, when it was the same input; a stored refusal refuses again, as the same error. */
-const repeatAnswer = <P extends Procedure>(
-  mutation: Mutation<P>,
-  key: Key,
-  row: { readonly fingerprint: Buffer; readonly answer: string }
-): Effect.Effect<OutputOf<P>, Refusal<P>> =>
-  Effect.gen(function* () {
-    if (!row.fingerprint.equals(key.fingerprint))
-      return yield* new IdempotencyKeyReused({ idempotencyKey: key.idempotency_key })
-    const answer = JSON.parse(row.answer) as StoredAnswer
-    if ("success" in answer)
-      return yield* Schema.decodeUnknownEffect(mutation.procedure.output)(answer.success).pipe(Effect.orDie)
-    return yield* Effect.fail(decodeRefusal(mutation.procedure, answer.failure))
+/**
+ * The key of a call, `undefined` when its caller sent none. The fingerprint of the input is keyed with the server's
+ * secret, because an input may hold a password.
+ */
+export const idempotencyKeyOf = Effect.fnUntraced(function* <P extends Procedure>(
+  procedure: P,
+  path: string,
+  { caller, input, request }: Call<P>
+) {
+  if (request.idempotencyKey === undefined) return undefined
+  const { secret } = yield* PlatformConfig
+  const encoded = JSON.stringify(Schema.encodeUnknownSync(procedure.input)(input))
+  const key: IdempotencyKey = {
+    user_id: bytesOf(caller?.userId ?? ANONYMOUS),
+    procedure_path: path,
+    idempotency_key: request.idempotencyKey,
+    fingerprint: createHmac("sha256", Redacted.value(secret)).update(`${path}\n${encoded}`).digest()
+  }
+  return key
+})
+
+/**
+ * Runs the body of a mutation in a transaction so that it takes effect at most once per key, and every request with
+ * that key gets the same answer.
+ *
+ * The answer's row is the last statement of the transaction. A request that finds the row taken rolls back and repeats
+ * the stored answer, so the unique key alone decides under any interleaving, for the price of one INSERT. Refusals
+ * that are not retryable are answers, too. See https://brandur.org/idempotency-keys for the idea and
+ * docs/adr/0002-the-answer-last.md for the order of the statements.
+ */
+export const withIdempotency = <P extends Procedure, R>(
+  procedure: P,
+  key: IdempotencyKey | undefined,
+  body: Effect.Effect<Outcome<P>, WriteConflict | DatabaseUnavailable, R> & LockFree<R, Transactions>
+): Effect.Effect<Outcome<P>, ServiceUnavailable, Exclude<R, Tx> | Database | Transactions> => {
+  if (key === undefined) return inTransaction(body)
+  const bodyThenAnswer = Effect.gen(function* () {
+    const outcome = yield* body
+    const answer = storedAnswerOf(procedure, outcome)
+    if (answer !== undefined) yield* insertAnswer(key, answer)
+    yield* failpoint("answer stored")
+    return outcome
   })
+  // The answer adds a statement to the body, so what was checked of the body holds for both.
+  return inTransaction(bodyThenAnswer as typeof bodyThenAnswer & LockFree<R | Tx, Transactions>).pipe(
+    Effect.catchIf(
+      (error) => error instanceof AlreadyAnswered,
+      () => replayAnswer(procedure, key)
+    )
+  ) as Effect.Effect<Outcome<P>, ServiceUnavailable, Exclude<R, Tx> | Database | Transactions>
+}
+
+/** The answer that was stored under this key, or `undefined` when there is none yet. */
+export const findAnswer = <P extends Procedure>(
+  procedure: P,
+  key: IdempotencyKey
+): Effect.Effect<Outcome<P> | undefined, ServiceUnavailable, Database> =>
+  db
+    .first((q) =>
+      q
+        .selectFrom("idempotency_keys")
+        .select(["fingerprint", "answer"])
+        .where("user_id", "=", key.user_id)
+        .where("procedure_path", "=", key.procedure_path)
+        .where("idempotency_key", "=", key.idempotency_key)
+    )
+    .pipe(Effect.map((row) => (row === undefined ? undefined : repeatAnswer(procedure, key, row))))
+
+/** A key whose row is taken but not visible yet is answered with `ServiceUnavailable`; the retry finds it. */
+const replayAnswer = Effect.fnUntraced(function* <P extends Procedure>(procedure: P, key: IdempotencyKey) {
+  return (
+    (yield* findAnswer(procedure, key)) ??
+    (yield* new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS }))
+  )
+})
+
+const insertAnswer = (key: IdempotencyKey, answer: StoredAnswer) =>
+  tx
+    .insert((q) => q.insertInto("idempotency_keys").values({ ...key, answer: JSON.stringify(answer) }))
+    .pipe(Effect.catchTag("UniqueViolation", () => Effect.fail(new AlreadyAnswered())))
+
+/** Retryable refusals are not stored: the same request may succeed a moment later. */
+const storedAnswerOf = <P extends Procedure>(procedure: P, outcome: Outcome<P>): StoredAnswer | undefined => {
+  if (Result.isSuccess(outcome))
+    return { success: Schema.encodeUnknownSync(procedure.output)(outcome.success) }
+  const refusal = outcome.failure as DomainError
+  const errorClass = procedure.errors.find((candidate) => refusal instanceof candidate)
+  if (refusal.retryable || errorClass === undefined) return undefined
+  return { failure: Schema.encodeUnknownSync(errorClass)(refusal) }
+}
+
+/** The same input gets the stored output, or the stored refusal as an instance of the same error class. */
+const repeatAnswer = <P extends Procedure>(
+  procedure: P,
+  key: IdempotencyKey,
+  row: { readonly fingerprint: Buffer; readonly answer: string }
+): Outcome<P> => {
+  if (!row.fingerprint.equals(key.fingerprint))
+    return Result.fail(new IdempotencyKeyReused({ idempotencyKey: key.idempotency_key }))
+  const answer = JSON.parse(row.answer) as StoredAnswer
+  return "success" in answer
+    ? Result.succeed(Schema.decodeUnknownSync(procedure.output)(answer.success) as OutputOf<P>)
+    : Result.fail(decodeRefusal(procedure, answer.failure))
+}
 
 const decodeRefusal = <P extends Procedure>(procedure: P, encoded: unknown): ErrorOf<P> => {
   const tag = (encoded as { readonly _tag: string })._tag

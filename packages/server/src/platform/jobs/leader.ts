@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { sql } from "kysely"
 import type { Database } from "../db/database.ts"
 import type { DatabaseUnavailable, WriteConflict } from "../db/sql-errors.ts"
-import { inTransaction, type Transactions, type Tx, write } from "../db/transaction.ts"
+import { inTransaction, type Transactions, tx, type Tx } from "../db/transaction.ts"
 import type { LockFree } from "@holdfast/locks"
 
 /** Held by the process that leads a job, for one run. */
@@ -52,8 +52,8 @@ const acquireLease = (job: string, intervalMs: number) =>
   })
 
 const lockLease = (job: string, intervalMs: number) =>
-  write((tx, options) =>
-    tx
+  tx.first((q) =>
+    q
       .selectFrom("worker_turns")
       .select([
         "state",
@@ -64,28 +64,27 @@ const lockLease = (job: string, intervalMs: number) =>
       .where("worker", "=", job)
       .forUpdate()
       .skipLocked()
-      .executeTakeFirst(options)
   )
 
 /** Inserts nothing, and waits for no lock, when the row exists because another process holds it. */
 const insertLease = (job: string) =>
-  write((tx, options) =>
-    sql`insert ignore into worker_turns (worker) select ${job} from dual
-      where not exists (select 1 from worker_turns where worker = ${job})`.execute(tx, options)
-  ).pipe(Effect.map((result) => result.numAffectedRows === 1n))
+  tx
+    .affected(
+      () =>
+        sql`insert ignore into worker_turns (worker) select ${job} from dual
+      where not exists (select 1 from worker_turns where worker = ${job})`
+    )
+    .pipe(Effect.map((inserted) => inserted === 1))
 
 /** Idle runs, several a second, write at most once a second. */
 const stampLease = (job: string) =>
-  write((tx, options) =>
-    tx
+  tx.affected((q) =>
+    q
       .updateTable("worker_turns")
       .set({ last_round_at: sql<Date>`utc_timestamp(3)` })
       .where("worker", "=", job)
       .where(sql<boolean>`coalesce(last_round_at <= utc_timestamp(3) - interval 1 second, 1)`)
-      .execute(options)
   )
 
 const setState = (job: string, state: string) =>
-  write((tx, options) =>
-    tx.updateTable("worker_turns").set({ state }).where("worker", "=", job).execute(options)
-  )
+  tx.affected((q) => q.updateTable("worker_turns").set({ state }).where("worker", "=", job))

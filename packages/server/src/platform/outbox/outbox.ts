@@ -1,4 +1,11 @@
-import { write } from "../db/transaction.ts"
+import { Effect } from "effect"
+import { tx } from "../db/transaction.ts"
+
+/** An event to publish. Its payload travels as JSON. */
+export interface NewEvent {
+  readonly topic: string
+  readonly payload: object
+}
 
 /** An event as consumers receive it: at least once, in the order in which events were inserted under one row lock. */
 export interface OutboxEvent {
@@ -8,14 +15,15 @@ export interface OutboxEvent {
   readonly payload: Readonly<Record<string, unknown>>
 }
 
-/** Inserts an event, which is published once the surrounding transaction has committed. */
-export const insertOutbox = (topic: string, payload: object) =>
-  write((tx, options) =>
-    tx
-      .insertInto("outbox")
-      .values({ topic, payload: JSON.stringify(payload) })
-      .execute(options)
-  )
+/** Inserts events, which are published once the open transaction has committed. */
+export const insertEvents = (events: ReadonlyArray<NewEvent>) =>
+  events.length === 0
+    ? Effect.succeed(0)
+    : tx.affected((q) =>
+        q
+          .insertInto("outbox")
+          .values(events.map(({ payload, topic }) => ({ topic, payload: JSON.stringify(payload) })))
+      )
 
 /** The Redis stream of all events of a key namespace. */
 export const streamKey = (prefix: string): string => `${prefix}events`

@@ -2,7 +2,7 @@ import { askRedis, type RedisClient } from "@holdfast/locks"
 import { Effect, Metric } from "effect"
 import { sql } from "kysely"
 import { KeyNamespace } from "../db/key-namespace.ts"
-import { write } from "../db/transaction.ts"
+import { tx } from "../db/transaction.ts"
 import { failpoint } from "../failpoints.ts"
 import { asLeader, type LeaderLease } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
@@ -56,41 +56,37 @@ export const outboxRelay = {
   )
 } satisfies Job<unknown>
 
-const unpublished = write((tx, options) =>
-  tx
+const unpublished = tx.rows((q) =>
+  q
     .selectFrom("outbox")
     .select(["id", "topic", "payload"])
     .where("published_at", "is", null)
     .orderBy("id")
     .limit(BATCH)
-    .execute(options)
 )
 
 const markPublished = (ids: ReadonlyArray<number>, streamIds: ReadonlyArray<string>) => {
   const cases = ids.map((id, index) => sql`when ${id} then ${streamIds[index]}`)
-  return write((tx, options) =>
-    tx
+  return tx.affected((q) =>
+    q
       .updateTable("outbox")
       .set({
         published_at: sql<Date>`utc_timestamp(3)`,
         stream_id: sql<string>`case id ${sql.join(cases, sql` `)} end`
       })
       .where("id", "in", ids)
-      .execute(options)
   )
 }
 
 /** Unpublishes the events after the surviving head, with a margin; consumers recognise duplicates by their ids. */
 const publishAgain = Effect.fnUntraced(function* (lease: LeaderLease, head: string) {
   const sinceMs = Math.max(0, Number(head.split("-")[0]) - SUSPECT_MS)
-  const unpublishedRows = yield* write((tx, options) =>
-    tx
+  const count = yield* tx.affected((q) =>
+    q
       .updateTable("outbox")
       .set({ published_at: null, stream_id: null })
       .where("published_at", ">=", new Date(sinceMs))
-      .executeTakeFirst(options)
   )
-  const count = Number(unpublishedRows.numUpdatedRows)
   yield* lease.remember(head)
   yield* Metric.update(republished, count)
   yield* Effect.logWarning("Redis has lost events; they are published again", { head, count })

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { sql } from "kysely"
 import { PlatformConfig } from "../config.ts"
 import { KeyNamespace } from "../db/key-namespace.ts"
-import { write } from "../db/transaction.ts"
+import { tx } from "../db/transaction.ts"
 import { asLeader } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
 import { streamKey } from "./outbox.ts"
@@ -74,19 +74,11 @@ export const outboxTrimmer = {
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
       const before = sql<Date>`utc_timestamp(3) - interval ${retentionMs * 1_000} microsecond`
-      const deleted = yield* write((tx, options) =>
-        tx
-          .deleteFrom("outbox")
-          .where("published_at", "<", before)
-          .orderBy("id")
-          .limit(BATCH)
-          .executeTakeFirst(options)
+      const count = yield* tx.affected((q) =>
+        q.deleteFrom("outbox").where("published_at", "<", before).orderBy("id").limit(BATCH)
       )
-      const count = Number(deleted.numDeletedRows)
       if (count > 0)
-        yield* write((tx, options) =>
-          tx.updateTable("installation").set({ outbox_trimmed_before: before }).execute(options)
-        )
+        yield* tx.affected((q) => q.updateTable("installation").set({ outbox_trimmed_before: before }))
       return 0
     })
   )

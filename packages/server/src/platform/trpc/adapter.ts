@@ -1,6 +1,6 @@
 import {
   type Access,
-  type DecodedInputOf,
+  type Contract,
   type DomainError,
   type ErrorOf,
   Forbidden,
@@ -18,27 +18,9 @@ import {
   type TRPCSubscriptionProcedure
 } from "@trpc/server"
 import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema, Stream } from "effect"
-import type { SubscriptionEvent } from "./events.ts"
-import type { Caller, RequestInfo } from "./request.ts"
+import type { Call, Caller, Handler, Handlers, SubscriptionEvent } from "./handler.ts"
 import { type RpcContext, trpc } from "./trpc.ts"
 import { classOf, Declared, invalidInputOf, type WireError } from "./errors.ts"
-
-/** What a handler gets: the decoded input, the caller where the procedure asks for one, the request. */
-export interface Call<P extends Procedure> {
-  readonly input: DecodedInputOf<P>
-  readonly caller: P["access"] extends "public" ? undefined : Caller
-  readonly request: RequestInfo
-}
-
-/**
- * The business of one procedure: an answer, or a subscription's answers. A failure that the contract does not declare
- * does not compile.
- */
-export type Handler<P extends Procedure, R> = (
-  call: Call<P>
-) => P["kind"] extends "subscription"
-  ? Stream.Stream<SubscriptionEvent<OutputOf<P>>, ErrorOf<P>, R>
-  : Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
 
 /** The tRPC procedure that a contract's procedure becomes. */
 export type Implemented<P extends Procedure> = P["kind"] extends "subscription"
@@ -159,6 +141,36 @@ export const makeImplement =
     }
     return builtAs[procedure.kind]() as unknown as Implemented<P>
   }
+
+/** The tRPC procedures of a contract, in its own shape. */
+type Routers<C extends Contract> = {
+  readonly [Group in keyof C]: { readonly [Name in keyof C[Group]]: Implemented<C[Group][Name]> }
+}
+
+/** The tRPC router of a contract. */
+export type RouterOf<C extends Contract> = ReturnType<typeof trpc.router<Routers<C>>>
+
+/** Makes the router of a contract from its handlers. */
+export const makeRouter = <C extends Contract, R>(
+  contract: C,
+  handlers: Handlers<C, R>,
+  runtime: ManagedRuntime.ManagedRuntime<R, never>,
+  callers: Callers<NoInfer<R>>
+): RouterOf<C> => {
+  const implement = makeImplement(runtime, callers)
+  const routers = Object.fromEntries(
+    Object.entries(contract).map(([group, procedures]) => [
+      group,
+      Object.fromEntries(
+        Object.entries(procedures).map(([name, procedure]) => {
+          const handler = handlers[group]![name] as unknown as Handler<Procedure, R>
+          return [name, implement(procedure, handler)]
+        })
+      )
+    ])
+  )
+  return trpc.router(routers as Routers<C>)
+}
 
 /** What is known of those whose tokens are good. */
 export interface Callers<R> {

@@ -1,7 +1,7 @@
 import type { InvalidInput, Unauthenticated } from "@holdfast/domain"
 import { initTRPC } from "@trpc/server"
 import type { Result } from "effect"
-import type { Caller } from "./request.ts"
+import type { Caller } from "./handler.ts"
 
 /** What the HTTP layer read from the headers. What is wrong with one matters only to procedures that need it. */
 export interface RpcContext {

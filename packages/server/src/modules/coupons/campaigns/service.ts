@@ -4,139 +4,185 @@ import {
   CouponId,
   CouponNotFound,
   CouponQuantityExceeded,
-  MAXIMUM_COUPONS,
-  PAGE_SIZE
+  MAXIMUM_COUPONS
 } from "@holdfast/domain"
-import { Clock, Effect, Schema } from "effect"
-import { makeCursor, toPage } from "../../../platform/db/pagination.ts"
-import { withIdempotency } from "../../../platform/idempotency/idempotency.ts"
+import { Clock, Effect, Result, Schema } from "effect"
+import { command } from "../../../platform/command/command.ts"
 import { newCouponId } from "../../../platform/db/ids.ts"
-import { insertOutbox } from "../../../platform/outbox/outbox.ts"
-import type { Call } from "../../../platform/trpc/adapter.ts"
+import { makePages } from "../../../platform/db/pagination.ts"
+import { insertEvents } from "../../../platform/outbox/outbox.ts"
+import { query } from "../../../platform/trpc/handler.ts"
 import { CouponAdmission } from "../issuing/admission.ts"
 import { CouponGate } from "../issuing/gate.ts"
+import { insertCouponMovements } from "../repository.ts"
 import {
   addQuantity,
   countUses,
   findCoupon,
-  insertCoupon,
-  insertCouponMovements,
+  insertCoupons,
   listCoupons,
-  lockCoupon,
+  lockCoupons,
   updatePaused
 } from "./repository.ts"
 
-export const createCoupon = Effect.fn("createCoupon")(function* (
-  call: Call<typeof contract.admin.createCoupon>
-) {
-  const { caller, input, request } = call
-  const createdAt = new Date(yield* Clock.currentTimeMillis)
-  const coupon: Coupon = { id: newCouponId(), ...input, issued: 0, paused: false, createdAt }
-  const body = Effect.gen(function* () {
-    yield* insertCoupon(coupon)
-    yield* insertCouponMovements([{ couponId: coupon.id, delta: coupon.quantity, kind: "initial" }])
-    yield* insertOutbox("coupon.created", { couponId: coupon.id })
-    return coupon
+export const createCoupon = command(contract.admin.createCoupon, {
+  prepare: ({ input }) =>
+    Effect.map(Clock.currentTimeMillis, (now): Coupon => ({
+      id: newCouponId(),
+      ...input,
+      issued: 0,
+      paused: false,
+      createdAt: new Date(now)
+    })),
+  transaction: {
+    lock: () => Effect.void,
+    decide: (_nothing, coupons) => coupons.map((coupon) => Result.succeed({ output: coupon })),
+    write: (created) => insertCreated(created.map(({ output }) => output))
+  }
+})
+
+const insertCreated = Effect.fnUntraced(function* (coupons: ReadonlyArray<Coupon>) {
+  yield* insertCoupons(coupons)
+  yield* insertCouponMovements(
+    coupons.map(({ id, quantity }) => ({ couponId: id, delta: quantity, kind: "initial" }))
+  )
+  yield* insertEvents(coupons.map(({ id }) => ({ topic: "coupon.created", payload: { couponId: id } })))
+})
+
+/** Once the pause is committed, no coupon is being issued any more: both hold the campaign's row lock. */
+export const pauseCoupon = command(contract.admin.pauseCoupon, {
+  prepare: ({ input }) => Effect.succeed(input.couponId),
+  transaction: {
+    lock: lockCoupons,
+    decide: (coupons, couponIds) => setPaused(coupons, couponIds, true),
+    write: (decided) => writePaused(decided, true)
+  }
+})
+
+export const resumeCoupon = command(contract.admin.resumeCoupon, {
+  prepare: ({ input }) => Effect.succeed(input.couponId),
+  transaction: {
+    lock: lockCoupons,
+    decide: (coupons, couponIds) => setPaused(coupons, couponIds, false),
+    write: (decided) => writePaused(decided, false)
+  }
+})
+
+interface Paused {
+  readonly output: Coupon
+  readonly isChanged: boolean
+}
+
+const setPaused = (
+  coupons: ReadonlyMap<CouponId, Coupon>,
+  couponIds: ReadonlyArray<CouponId>,
+  paused: boolean
+): ReadonlyArray<Result.Result<Paused, CouponNotFound>> =>
+  couponIds.map((couponId) => {
+    const coupon = coupons.get(couponId)
+    return coupon === undefined
+      ? Result.fail(new CouponNotFound({ couponId }))
+      : Result.succeed({ output: { ...coupon, paused }, isChanged: coupon.paused !== paused })
   })
-  return yield* withIdempotency(
-    { procedure: contract.admin.createCoupon, userId: caller.userId, request, input },
-    body
-  )
+
+const writePaused = Effect.fnUntraced(function* (decided: ReadonlyArray<Paused>, paused: boolean) {
+  const changed = decided.flatMap(({ isChanged, output }) => (isChanged ? [output.id] : []))
+  if (changed.length === 0) return
+  yield* updatePaused(changed, paused)
+  yield* insertEvents(changed.map((couponId) => ({ topic: "coupon.changed", payload: { couponId } })))
 })
 
-export const pauseCoupon = Effect.fn("pauseCoupon")(function* (
-  call: Call<typeof contract.admin.pauseCoupon>
-) {
-  const { caller, input, request } = call
-  return yield* withIdempotency(
-    { procedure: contract.admin.pauseCoupon, userId: caller.userId, request, input },
-    setPaused(input.couponId, true)
-  )
+/** The gate follows after the commit. A gate that does not follow refuses no one: the database has coupons left. */
+export const raiseCouponQuantity = command(contract.admin.raiseCouponQuantity, {
+  prepare: ({ input }) => Effect.succeed(input),
+  transaction: {
+    lock: (raises) => lockCoupons(raises.map(({ couponId }) => couponId)),
+    decide: raiseQuantities,
+    write: writeRaised
+  },
+  afterCommit: (coupons) =>
+    CouponAdmission.use(({ rebuild }) =>
+      Effect.forEach(coupons, ({ id }) => Effect.ignore(rebuild(id)), { discard: true })
+    )
 })
 
-export const resumeCoupon = Effect.fn("resumeCoupon")(function* (
-  call: Call<typeof contract.admin.resumeCoupon>
-) {
-  const { caller, input, request } = call
-  return yield* withIdempotency(
-    { procedure: contract.admin.resumeCoupon, userId: caller.userId, request, input },
-    setPaused(input.couponId, false)
-  )
-})
+interface Raise {
+  readonly couponId: CouponId
+  readonly additional: number
+}
 
-/** The campaign's row lock: once the pause is committed, nobody is in the middle of getting a coupon any more. */
-const setPaused = Effect.fnUntraced(function* (couponId: CouponId, paused: boolean) {
-  const coupon = yield* lockCoupon(couponId)
-  if (coupon === undefined) return yield* new CouponNotFound({ couponId })
-  if (coupon.paused === paused) return coupon
-  yield* updatePaused(couponId, paused)
-  yield* insertOutbox("coupon.changed", { couponId })
-  return { ...coupon, paused }
-})
+interface RaisedCoupon {
+  readonly output: Coupon
+  readonly additional: number
+}
 
-/** The gate follows after the commit. Should that fail, it refuses nobody: the database has coupons left. */
-export const raiseCouponQuantity = Effect.fn("raiseCouponQuantity")(function* (
-  call: Call<typeof contract.admin.raiseCouponQuantity>
-) {
-  const { caller, input, request } = call
-  const { rebuild } = yield* CouponAdmission
-  const raised = yield* withIdempotency(
-    { procedure: contract.admin.raiseCouponQuantity, userId: caller.userId, request, input },
-    raise(input.couponId, input.additional)
-  )
-  yield* Effect.ignore(rebuild(input.couponId))
-  return raised
-})
-
-const raise = Effect.fnUntraced(function* (couponId: CouponId, additional: number) {
-  const coupon = yield* lockCoupon(couponId)
-  if (coupon === undefined) return yield* new CouponNotFound({ couponId })
-  const { quantity } = coupon
-  if (quantity + additional > MAXIMUM_COUPONS)
-    return yield* new CouponQuantityExceeded({ couponId, quantity, maximum: MAXIMUM_COUPONS })
-  yield* addQuantity(couponId, additional)
-  yield* insertCouponMovements([{ couponId, delta: additional, kind: "raise" }])
-  yield* insertOutbox("coupon.changed", { couponId })
-  return { ...coupon, quantity: quantity + additional }
-})
-
-export const couponById = Effect.fn("couponById")(function* ({ input }: Call<typeof contract.coupons.byId>) {
-  const coupon = yield* findCoupon(input.couponId)
-  if (coupon === undefined) return yield* new CouponNotFound({ couponId: input.couponId })
-  return coupon
-})
-
-const cursor = makeCursor(Schema.Struct({ couponId: CouponId }))
-
-export const couponPage = Effect.fn("couponPage")(function* ({ input }: Call<typeof contract.coupons.page>) {
-  const before = input.cursor === undefined ? undefined : (yield* cursor.decode(input.cursor)).couponId
-  const limit = input.limit ?? PAGE_SIZE.default
-  const now = new Date(yield* Clock.currentTimeMillis)
-  const coupons = yield* listCoupons(before, limit + 1, now)
-  return toPage(coupons, limit, ({ id }) => cursor.encode({ couponId: id }))
-})
-
-export const couponCounts = Effect.fn("couponCounts")(function* ({
-  input
-}: Call<typeof contract.admin.couponCounts>) {
-  const before = input.cursor === undefined ? undefined : (yield* cursor.decode(input.cursor)).couponId
-  const limit = input.limit ?? PAGE_SIZE.default
-  const page = toPage(yield* listCoupons(before, limit + 1), limit, ({ id }) =>
-    cursor.encode({ couponId: id })
-  )
-  const uses = yield* countUses(page.items.map(({ id }) => id))
-  const gates = yield* Effect.forEach(page.items, ({ id }) => gateCounts(id), { concurrency: 10 })
-  const items = page.items.map((coupon, index) => {
-    const { used, waiting } = uses.get(coupon.id) ?? { used: 0, waiting: 0 }
-    const gate = gates[index]
-    return { coupon, used, waiting, ...(gate === undefined ? {} : { gate }) }
+export function raiseQuantities(
+  coupons: ReadonlyMap<CouponId, Coupon>,
+  raises: ReadonlyArray<Raise>
+): ReadonlyArray<Result.Result<RaisedCoupon, CouponNotFound | CouponQuantityExceeded>> {
+  const current = new Map(coupons)
+  return raises.map(({ additional, couponId }) => {
+    const coupon = current.get(couponId)
+    if (coupon === undefined) return Result.fail(new CouponNotFound({ couponId }))
+    const { quantity } = coupon
+    if (quantity + additional > MAXIMUM_COUPONS)
+      return Result.fail(new CouponQuantityExceeded({ couponId, quantity, maximum: MAXIMUM_COUPONS }))
+    const output = { ...coupon, quantity: quantity + additional }
+    current.set(couponId, output)
+    return Result.succeed({ output, additional })
   })
-  return { ...page, items }
-})
+}
+
+function writeRaised(raised: ReadonlyArray<RaisedCoupon>) {
+  return Effect.gen(function* () {
+    for (const { additional, output } of raised) yield* addQuantity(output.id, additional)
+    yield* insertCouponMovements(
+      raised.map(({ additional, output }) => ({ couponId: output.id, delta: additional, kind: "raise" }))
+    )
+    yield* insertEvents(
+      raised.map(({ output }) => ({ topic: "coupon.changed", payload: { couponId: output.id } }))
+    )
+  })
+}
+
+export const couponById = query(
+  contract.coupons.byId,
+  Effect.fnUntraced(function* ({ input: { couponId } }) {
+    return (yield* findCoupon(couponId)) ?? (yield* new CouponNotFound({ couponId }))
+  })
+)
+
+const pages = makePages(Schema.Struct({ couponId: CouponId }))
+const keyOf = ({ id }: Coupon) => ({ couponId: id })
+
+export const couponPage = query(
+  contract.coupons.page,
+  Effect.fnUntraced(function* ({ input }) {
+    const now = new Date(yield* Clock.currentTimeMillis)
+    return yield* pages(input, (before, limit) => listCoupons(before?.couponId, limit, now), keyOf)
+  })
+)
+
+export const couponCounts = query(
+  contract.admin.couponCounts,
+  Effect.fnUntraced(function* ({ input }) {
+    const page = yield* pages(input, (before, limit) => listCoupons(before?.couponId, limit), keyOf)
+    const uses = yield* countUses(page.items.map(({ id }) => id))
+    const gates = yield* Effect.forEach(page.items, ({ id }) => gateCounts(id), { concurrency: 10 })
+    const items = page.items.map((coupon, index) => {
+      const { used, waiting } = uses.get(coupon.id) ?? { used: 0, waiting: 0 }
+      const gate = gates[index]
+      return { coupon, used, waiting, ...(gate === undefined ? {} : { gate }) }
+    })
+    return { ...page, items }
+  })
+)
 
 const gateCounts = Effect.fnUntraced(function* (couponId: CouponId) {
   const gate = yield* CouponGate
-  const state = yield* gate.look(couponId).pipe(Effect.catchTag("GateAway", () => Effect.succeed(undefined)))
+  const state = yield* gate
+    .look(couponId)
+    .pipe(Effect.catchTag("RedisUnavailable", () => Effect.succeed(undefined)))
   if (state === undefined) return undefined
   const { holders, quantity, reserved } = state
   return { free: Math.max(0, quantity - holders - reserved), reserved }

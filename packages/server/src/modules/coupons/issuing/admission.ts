@@ -9,59 +9,65 @@ import {
   type ServiceUnavailable,
   type UserId
 } from "@holdfast/domain"
-import { Clock, Context, Effect, Exit, Layer, Semaphore } from "effect"
+import type { RedisUnavailable } from "@holdfast/locks"
+import { Clock, Context, Effect, Exit, Layer } from "effect"
+import type { Admission } from "../../../platform/command/command.ts"
 import { makeCoalesced } from "../../../platform/db/coalesce.ts"
 import type { Database } from "../../../platform/db/database.ts"
-import { CouponGate, type GateAway, RESERVATION_MS, type Verdict } from "./gate.ts"
-import { findCoupon, holdersAmong, listHolders } from "../campaigns/repository.ts"
+import { failpoint } from "../../../platform/failpoints.ts"
+import { findCoupon } from "../campaigns/repository.ts"
+import { holdersAmong, listHolders } from "../repository.ts"
+import { CouponGate, RESERVATION_MS, type Verdict } from "./gate.ts"
 
-/** Why nobody gets a coupon of this campaign now. */
+declare module "../../../platform/failpoints.ts" {
+  interface Failpoints {
+    "issue: slot reserved": true
+  }
+}
+
+/** Why a campaign issues no coupon now. */
 export type Closed = CouponNotFound | CouponNotStarted | CouponEnded | CouponPaused | CouponSoldOut
 
-/** What is in the way of issuing a coupon at this moment; `undefined`: nothing. */
-export const closedBecause = (coupon: Coupon, nowMs: number): Exclude<Closed, CouponNotFound> | undefined => {
+/** What keeps a campaign from issuing a coupon at this moment; `undefined`: nothing. */
+export const closedBecause = (coupon: Coupon, now: Date): Exclude<Closed, CouponNotFound> | undefined => {
   const { endsAt, id: couponId, issued, paused, quantity, startsAt } = coupon
-  if (nowMs < startsAt.getTime()) return new CouponNotStarted({ couponId, startsAt })
-  if (nowMs >= endsAt.getTime()) return new CouponEnded({ couponId, endedAt: endsAt })
+  if (now < startsAt) return new CouponNotStarted({ couponId, startsAt })
+  if (now >= endsAt) return new CouponEnded({ couponId, endedAt: endsAt })
   if (paused) return new CouponPaused({ couponId })
   return issued >= quantity ? new CouponSoldOut({ couponId, quantity }) : undefined
 }
 
 /**
- * How a user stands before the issuing transaction: refused for good, or let through, with a slot of the gate reserved
- * or without (the gate is away, or knows the user already, or took too long).
+ * What a user gets before the issuing transaction: a refusal for good, or admission, with or without a reserved slot
+ * (the gate is away, knows the user already, or took too long).
  */
-export type Admission =
+type Slot =
   | { readonly _tag: "refused"; readonly error: Closed }
   | { readonly _tag: "admitted"; readonly reserved: boolean }
 
-/** How long a caller waits for slots that others have reserved; by then each of them is issued or back. */
+/** How long a caller waits for slots that others have reserved. By then each of those is issued or free again. */
 const WAIT_MS = RESERVATION_MS + 1_000
 const FIRST_PAUSE_MS = 10
 const LONGEST_PAUSE_MS = 200
 
-/** Holders are read and written in portions of this size. */
-const PORTION = 5_000
+/** Holders are read and written in batches of this size. */
+const BATCH = 5_000
 const BUILD_ATTEMPTS = 3
 
 /**
- * The way to the issuing transaction. Redis admits: without a free slot nobody gets through to the campaign's row. The
- * database refuses: whatever the gate says, "sold out" is answered only after a look at the row that is younger than
- * the request. That look is shared by everybody who waits for one, so that it costs the same for ten as for ten
- * thousand. So a gate that is wrong, whichever way, never costs anybody a coupon.
+ * Admission to the issuing transaction. Redis admits: without a free slot a call does not reach the campaign's row. The
+ * database refuses: whatever the gate says, "sold out" is answered only after a read of the row that is younger than
+ * the request. Concurrent requests share that read, so it costs the same for ten as for ten thousand. A wrong gate
+ * therefore never costs anyone a coupon.
  */
 export class CouponAdmission extends Context.Service<
   CouponAdmission,
   {
-    readonly admit: (couponId: CouponId, userId: UserId) => Effect.Effect<Admission, ServiceUnavailable>
-    /** Runs the issuing transaction when it is this campaign's turn in this process. */
-    readonly inLine: (
-      couponId: CouponId
-    ) => <A, E, R>(transaction: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-    /** The campaign as it is now, at the earliest when it was asked for. */
+    readonly admit: (couponId: CouponId, userId: UserId) => Effect.Effect<Slot, ServiceUnavailable>
+    /** The campaign as it is when this is called, or later. */
     readonly current: (couponId: CouponId) => Effect.Effect<Coupon | undefined, ServiceUnavailable>
-    /** Makes the gate say what the database says. Harmless at any moment. */
-    readonly rebuild: (couponId: CouponId) => Effect.Effect<void, GateAway | ServiceUnavailable>
+    /** Makes the gate agree with the database. Safe at any moment. */
+    readonly rebuild: (couponId: CouponId) => Effect.Effect<void, RedisUnavailable | ServiceUnavailable>
   }
 >()("@holdfast/server/CouponAdmission") {
   static readonly layer: Layer.Layer<CouponAdmission, never, CouponGate | Database> = Layer.effect(
@@ -70,38 +76,25 @@ export class CouponAdmission extends Context.Service<
       const gate = yield* CouponGate
       const current = yield* makeCoalesced(findCoupon)
       const rebuild = yield* makeCoalesced(rebuildGate)
-      const admit = makeAdmit({ gate, current, rebuild, hasCoupon: yield* holderCheck })
-      return { admit, current, inLine: makeLines(), rebuild }
+      return { admit: makeAdmit({ gate, current, rebuild, hasCoupon: yield* holderCheck }), current, rebuild }
     })
   )
 }
 
-/**
- * The transactions of a campaign follow one another anyway, at its row. Those that wait there hold a connection each,
- * so no more than a few of a process may: the others wait here, and the rest of the shop has connections left.
- */
-const TRANSACTIONS_AT_ONCE = 4
-
-const makeLines = (): CouponAdmission["Service"]["inLine"] => {
-  const lines = new Map<CouponId, { readonly permits: Semaphore.Semaphore; callers: number }>()
-  const enter = (couponId: CouponId) =>
-    Effect.sync(() => {
-      const line = lines.get(couponId) ?? { permits: Semaphore.makeUnsafe(TRANSACTIONS_AT_ONCE), callers: 0 }
-      line.callers += 1
-      lines.set(couponId, line)
-      return line
-    })
-  return (couponId) => (transaction) =>
-    Effect.acquireUseRelease(
-      enter(couponId),
-      ({ permits }) => permits.withPermits(1)(transaction),
-      (line) =>
-        Effect.sync(() => {
-          line.callers -= 1
-          if (line.callers === 0) lines.delete(couponId)
-        })
-    )
-}
+/** The `admit` step of the command: reserves a slot, and settles it by the way the call ends. */
+export const admitToCampaign = Effect.fnUntraced(function* ({
+  couponId,
+  userId
+}: {
+  readonly couponId: CouponId
+  readonly userId: UserId
+}): Effect.fn.Return<Admission<Closed, CouponGate | Database>, ServiceUnavailable, CouponAdmission> {
+  const { admit } = yield* CouponAdmission
+  const slot = yield* admit(couponId, userId)
+  if (slot._tag === "refused") return { _tag: "Refused", error: slot.error }
+  yield* failpoint("issue: slot reserved")
+  return { _tag: "Admitted", settle: (exit) => settleSlot(couponId, userId, slot, exit) }
+})
 
 const holderCheck = Effect.map(
   Effect.context<Database>(),
@@ -118,45 +111,42 @@ interface AdmitParts {
   readonly hasCoupon: (couponId: CouponId, userId: UserId) => Effect.Effect<boolean, ServiceUnavailable>
 }
 
-const letThrough: Admission = { _tag: "admitted", reserved: false }
+const withoutSlot: Slot = { _tag: "admitted", reserved: false }
 
 const makeAdmit = ({ current, gate, hasCoupon, rebuild }: AdmitParts): CouponAdmission["Service"]["admit"] =>
   Effect.fnUntraced(function* (couponId, userId) {
     const deadlineMs = (yield* Clock.currentTimeMillis) + WAIT_MS
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-      const verdict = yield* ask(gate.reserve(couponId, userId))
+      const verdict = yield* orAway(gate.reserve(couponId, userId))
       if (verdict === "reserved") return { _tag: "admitted", reserved: true }
-      if (verdict === "known") return letThrough
+      if (verdict === "known") return withoutSlot
       const coupon = yield* current(couponId)
-      const nowMs = yield* Clock.currentTimeMillis
-      if (
-        verdict === "missing" &&
-        coupon !== undefined &&
-        nowMs < Math.min(deadlineMs, coupon.endsAt.getTime())
-      ) {
+      const now = new Date(yield* Clock.currentTimeMillis)
+      const isOpen = coupon !== undefined && now < coupon.endsAt
+      if (verdict === "missing" && isOpen && now.getTime() < deadlineMs) {
         yield* rebuild(couponId).pipe(Effect.catch(() => Effect.sleep(pauseMs)))
         continue
       }
-      const error = coupon === undefined ? new CouponNotFound({ couponId }) : closedBecause(coupon, nowMs)
+      const error = coupon === undefined ? new CouponNotFound({ couponId }) : closedBecause(coupon, now)
       if (error !== undefined) {
-        // Without a gate that knows the user, the transaction says what they have, or what they were answered before.
+        // A gate that does not know the user leaves it to the transaction to find their coupon or earlier answer.
         const isUnknown = verdict === "away" || verdict === "missing"
         const isHolder = isUnknown && (yield* hasCoupon(couponId, userId))
-        return isHolder ? letThrough : { _tag: "refused", error }
+        return isHolder ? withoutSlot : { _tag: "refused", error }
       }
-      // Closed for the gate and open for the database: their clocks differ, and the database's side is the one that counts.
-      if (verdict !== "full" || nowMs >= deadlineMs) return letThrough
+      // Closed for the gate and open for the database: their clocks differ, and the database decides.
+      if (verdict !== "full" || now.getTime() >= deadlineMs) return withoutSlot
       if (yield* isWrong(gate, couponId, coupon!)) yield* Effect.ignore(rebuild(couponId))
       else yield* Effect.sleep(pauseMs * (0.5 + Math.random() / 2))
     }
   })
 
-const ask = (verdict: Effect.Effect<Verdict, GateAway>): Effect.Effect<Verdict | "away"> =>
-  Effect.catchTag(verdict, "GateAway", () => Effect.succeed("away" as const))
+const orAway = (verdict: Effect.Effect<Verdict, RedisUnavailable>): Effect.Effect<Verdict | "away"> =>
+  Effect.catchTag(verdict, "RedisUnavailable", () => Effect.succeed("away" as const))
 
 /**
- * The database has coupons left and the gate let nobody in. That is right while the rest is reserved; it is wrong when
- * the gate counts another quantity, or has more holders than the database had a moment before.
+ * The database has coupons left and the gate admitted no one. That is right while the rest is reserved; it is wrong
+ * when the gate has another quantity, or more holders than the database had a moment before.
  */
 const isWrong = (gate: CouponGate["Service"], couponId: CouponId, coupon: Coupon): Effect.Effect<boolean> =>
   gate.look(couponId).pipe(
@@ -165,37 +155,37 @@ const isWrong = (gate: CouponGate["Service"], couponId: CouponId, coupon: Coupon
   )
 
 /**
- * Writes into the gate what the database says. The order of the looks makes it safe in the middle of a sale. Who is a
- * holder in the gate was committed before, so the database, asked afterwards, knows them: whom it does not know never
- * was one. Who is a holder in the database stays one, so adding them is right however long ago it was read. And the
- * reservations of requests in flight are left alone: each ends by itself, or is reaped.
+ * Writes into the gate what the database says. The order of the reads makes it safe during a sale. A holder in the gate
+ * was committed before, so the database, read afterwards, knows them: a holder it does not know never was one. A holder
+ * in the database stays one, so adding them is right however old the read is. Reservations of requests in flight are
+ * left alone: each of them ends by itself or is reaped.
  */
 const rebuildGate = Effect.fn("rebuildGate")(function* (couponId: CouponId) {
   const gate = yield* CouponGate
   for (let attempt = 0; attempt < BUILD_ATTEMPTS; attempt += 1) {
-    const supposed = new Set<UserId>((yield* gate.members(couponId)).holders)
+    const unconfirmed = new Set<UserId>((yield* gate.members(couponId)).holders)
     const coupon = yield* findCoupon(couponId)
     if (coupon === undefined) return
     let holders = 0
     let after: UserId | undefined
     do {
-      const portion: ReadonlyArray<UserId> = yield* listHolders(couponId, after, PORTION)
-      yield* gate.addHolders(couponId, portion)
-      for (const userId of portion) supposed.delete(userId)
-      holders += portion.length
-      after = portion.length === PORTION ? portion.at(-1) : undefined
+      const batch: ReadonlyArray<UserId> = yield* listHolders(couponId, after, BATCH)
+      yield* gate.addHolders(couponId, batch)
+      for (const userId of batch) unconfirmed.delete(userId)
+      holders += batch.length
+      after = batch.length === BATCH ? batch.at(-1) : undefined
     } while (after !== undefined)
-    yield* gate.removeHolders(couponId, [...supposed])
+    yield* gate.removeHolders(couponId, [...unconfirmed])
     if ((yield* gate.open(coupon, holders)) === "open") return
   }
-  yield* Effect.logWarning("coupons: a gate was flushed again and again while it was built")
+  yield* Effect.logWarning("coupons: a gate was flushed repeatedly while it was rebuilt")
 })
 
 /**
- * Ends an admission the way the issuing ended. A definitive refusal gives the slot back at once. Where nobody knows
- * what became of the transaction, the database is asked first; where it does not answer, the keeper asks it later.
+ * Ends a reservation the way the issuing ended. A definitive refusal frees the slot at once. If the outcome of the
+ * transaction is unknown, the database is asked first; if it does not answer, the reconciler asks it later.
  */
-export const settleAdmission = Effect.fnUntraced(
+const settleSlot = Effect.fnUntraced(
   function* (
     couponId: CouponId,
     userId: UserId,
@@ -204,7 +194,7 @@ export const settleAdmission = Effect.fnUntraced(
   ) {
     const gate = yield* CouponGate
     const outcome = Exit.isSuccess(exit) ? "issued" : outcomeOf(exit)
-    // Without a slot of its own it has none to give back: the one that the gate knows is another request's.
+    // A call without a slot has none to free: the one that the gate knows is another call's.
     if (!reserved && outcome !== "issued") return
     if (outcome === "refused") return yield* gate.release(couponId, [userId])
     const isHolder = outcome === "issued" || (yield* holdersAmong(couponId, [userId])).has(userId)

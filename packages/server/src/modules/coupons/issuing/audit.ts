@@ -1,8 +1,9 @@
 import type { Coupon, CouponId, UserId } from "@holdfast/domain"
 import { Clock, Effect, Option } from "effect"
-import { CouponGate, RESERVATION_MS } from "./gate.ts"
 import type { Findings } from "../../../platform/audit/report.ts"
-import { listCoupons, listHolders } from "../campaigns/repository.ts"
+import { CouponGate, RESERVATION_MS } from "./gate.ts"
+import { listCoupons } from "../campaigns/repository.ts"
+import { listHolders } from "../repository.ts"
 
 /** In this time whatever may differ in the middle of a sale has been confirmed, given back or repaired. */
 const REPAIRED_WITHIN_MS = RESERVATION_MS + 2_000
@@ -51,7 +52,7 @@ const untilItFits = Effect.fnUntraced(function* (
 ) {
   for (;;) {
     const found: Found = yield* compare(gate, couponId).pipe(
-      Effect.catchTag("GateAway", ({ cause }) => Effect.succeed(outOfReach(couponId, cause)))
+      Effect.catchTag("RedisUnavailable", ({ cause }) => Effect.succeed(outOfReach(couponId, cause)))
     )
     if (found.problems.length === 0 || (yield* Clock.currentTimeMillis) >= deadlineMs) return found
     yield* Effect.sleep(LOOK_AGAIN_MS)

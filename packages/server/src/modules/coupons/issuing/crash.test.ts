@@ -17,12 +17,12 @@ const issueSteps: ReadonlyArray<readonly [step: string, again: "at once" | "when
   ["issue: counted", "at once"],
   ["issue: rows written", "at once"],
   ["answer stored", "when the slot is settled"],
-  ["issue: committed", "when the slot is settled"],
+  ["coupons.issue: committed", "when the slot is settled"],
   ["issue: confirmed", "at once"]
 ]
 
 /** From this step on the coupon is issued, whatever becomes of the process. */
-const COMMITTED = ["issue: committed", "issue: confirmed"]
+const COMMITTED = ["coupons.issue: committed", "issue: confirmed"]
 
 describe("a process that is killed while it issues coupons", () => {
   let shop: Shop

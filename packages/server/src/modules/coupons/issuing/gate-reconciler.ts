@@ -2,7 +2,8 @@ import type { Coupon, CouponId } from "@holdfast/domain"
 import { Clock, Effect } from "effect"
 import { CouponAdmission } from "./admission.ts"
 import { CouponGate, type GateState, RESERVATION_MS } from "./gate.ts"
-import { findCoupon, holdersAmong, listCoupons } from "../campaigns/repository.ts"
+import { findCoupon, listCoupons } from "../campaigns/repository.ts"
+import { holdersAmong } from "../repository.ts"
 
 /** Reservations last a while, so the gate of a campaign that has just ended is still looked after. */
 const AFTER_END_MS = 20 * RESERVATION_MS

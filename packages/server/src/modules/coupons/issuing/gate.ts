@@ -1,7 +1,6 @@
 import { type Coupon, type CouponId, UserId } from "@holdfast/domain"
-import { Context, Data, Effect, Layer } from "effect"
-import type { RedisClient } from "@holdfast/locks"
-import { RedisStore } from "@holdfast/locks"
+import { Context, Effect, Layer } from "effect"
+import { askRedis, RedisStore, type RedisUnavailable } from "@holdfast/locks"
 import { type GateScript, gateScripts } from "./gate-scripts.ts"
 
 /**
@@ -9,9 +8,6 @@ import { type GateScript, gateScripts } from "./gate-scripts.ts"
  * round of the keeper (see keeper.ts) stay below the 5 seconds in which a slot comes back after a crash.
  */
 export const RESERVATION_MS = 2_000
-
-/** After Redis failed, nobody asks it again for this long: each caller would wait for its own timeout. */
-const AWAY_MS = 250
 
 /** A set of holders without a gate is the trace of a flush; it is forgotten after this. */
 const ORPHAN_MS = 3_600_000
@@ -39,45 +35,48 @@ export interface GateState {
   readonly overdue: ReadonlyArray<UserId>
 }
 
-/** Redis is out of reach. The database decides alone until it is back. */
-export class GateAway extends Data.TaggedError("GateAway")<{ readonly cause: unknown }> {}
-
 /** Admission to a campaign, in Redis. It knows nothing of the database and decides nothing: see admission.ts. */
 export class CouponGate extends Context.Service<
   CouponGate,
   {
-    readonly reserve: (couponId: CouponId, userId: UserId) => Effect.Effect<Verdict, GateAway>
+    readonly reserve: (couponId: CouponId, userId: UserId) => Effect.Effect<Verdict, RedisUnavailable>
     /** These users have their coupon: that is committed. */
-    readonly confirm: (couponId: CouponId, userIds: ReadonlyArray<UserId>) => Effect.Effect<void, GateAway>
+    readonly confirm: (
+      couponId: CouponId,
+      userIds: ReadonlyArray<UserId>
+    ) => Effect.Effect<void, RedisUnavailable>
     /** Gives slots back: any, or only those whose deadline is over. */
     readonly release: (
       couponId: CouponId,
       userIds: ReadonlyArray<UserId>,
       which?: "overdue"
-    ) => Effect.Effect<void, GateAway>
+    ) => Effect.Effect<void, RedisUnavailable>
     /** Writes holders into a gate that may not be there yet. */
-    readonly addHolders: (couponId: CouponId, userIds: ReadonlyArray<UserId>) => Effect.Effect<void, GateAway>
+    readonly addHolders: (
+      couponId: CouponId,
+      userIds: ReadonlyArray<UserId>
+    ) => Effect.Effect<void, RedisUnavailable>
     /** Takes out users who never had a coupon. */
     readonly removeHolders: (
       couponId: CouponId,
       userIds: ReadonlyArray<UserId>
-    ) => Effect.Effect<void, GateAway>
+    ) => Effect.Effect<void, RedisUnavailable>
     /** Opens the gate when it has that many holders at least. `again`: some were lost on the way. */
-    readonly open: (coupon: Coupon, holders: number) => Effect.Effect<"open" | "again", GateAway>
+    readonly open: (coupon: Coupon, holders: number) => Effect.Effect<"open" | "again", RedisUnavailable>
     /** `undefined`: there is no gate. */
-    readonly look: (couponId: CouponId) => Effect.Effect<GateState | undefined, GateAway>
+    readonly look: (couponId: CouponId) => Effect.Effect<GateState | undefined, RedisUnavailable>
     /** Everybody whom the gate takes for a holder, and everybody with a reservation. */
     readonly members: (
       couponId: CouponId
     ) => Effect.Effect<
       { readonly holders: ReadonlyArray<UserId>; readonly reserved: ReadonlyArray<UserId> },
-      GateAway
+      RedisUnavailable
     >
   }
 >()("@holdfast/server/CouponGate") {
   static readonly layer: Layer.Layer<CouponGate, never, RedisStore> = Layer.effect(
     CouponGate,
-    Effect.map(RedisStore, ({ client }) => makeGate(client))
+    Effect.map(RedisStore, (store) => makeGate(store))
   )
 }
 
@@ -87,13 +86,14 @@ const keysOf = (couponId: CouponId) => {
   return [`${tag}:gate`, `${tag}:holders`, `${tag}:reserved`] as const
 }
 
-const makeGate = (client: RedisClient): CouponGate["Service"] => {
-  const ask = makeAsk()
+const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
+  const { client } = store
+  const ask = <A>(command: () => Promise<A>) => Effect.provideService(askRedis(command), RedisStore, store)
   const { confirm, look, open, release, reserve } = gateScripts(client)
   const run = (script: GateScript, couponId: CouponId, ...args: ReadonlyArray<string | number>) =>
     ask(() => script(keysOf(couponId), ...args)).pipe(
       Effect.catchIf(isOfWrongType, () =>
-        // Somebody wrote something else under the gate's keys. It is rebuilt like one that was never there.
+        // Foreign data under the gate's keys: it is removed, and the gate rebuilt like one that never existed.
         Effect.as(
           ask(() => client.unlink(...keysOf(couponId))),
           "missing"
@@ -160,22 +160,5 @@ const stateOf = ([quantity, holders, reserved, overdue]: LookReply): GateState |
     ? undefined
     : { quantity: Number(quantity), holders, reserved, overdue: overdue.map((id) => UserId.make(id)) }
 
-const isOfWrongType = ({ cause }: GateAway): boolean =>
+const isOfWrongType = ({ cause }: RedisUnavailable): boolean =>
   cause instanceof Error && /^(ERR .*)?WRONGTYPE/.test(cause.message)
-
-/** Asks Redis; while it is away, says so at once. */
-const makeAsk = () => {
-  let awayUntilMs = 0
-  return <A>(command: () => Promise<A>): Effect.Effect<A, GateAway> =>
-    Effect.suspend(() => {
-      if (performance.now() < awayUntilMs)
-        return Effect.fail(new GateAway({ cause: new Error("Redis was away a moment ago") }))
-      return Effect.tryPromise({ try: command, catch: (cause) => new GateAway({ cause }) }).pipe(
-        Effect.tapError((away) => {
-          if (isOfWrongType(away)) return Effect.void
-          awayUntilMs = performance.now() + AWAY_MS
-          return Effect.logWarning("coupons: Redis is away; the database admits alone", away.cause)
-        })
-      )
-    })
-}

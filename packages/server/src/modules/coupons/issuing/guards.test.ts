@@ -6,7 +6,7 @@ import { Shop, type TestUser } from "../../../../test/shop.ts"
 import { CouponAdmission } from "./admission.ts"
 import { addIssued, findCoupon } from "../campaigns/repository.ts"
 import { gateOf, issue, manyUsers, newCoupon, withGate } from "../../../../test/sale.ts"
-import { unuseUserCoupon, useUserCoupon } from "../repository.ts"
+import { unuseUserCoupons, useUserCoupons } from "../repository.ts"
 
 // Locks keep everybody away from these; they hold also when a lock is forgotten.
 describe("the last lines", () => {
@@ -58,9 +58,9 @@ describe("the last lines", () => {
     const order = OrderId.make(orderId)
     const other = OrderId.make("01890000-0000-7000-8000-000000000000")
     const { runPromise } = shop.servers[0].runtime
-    expect(await runPromise(inTransaction(addIssued(couponId, 1)))).toBe(false)
-    expect(await runPromise(inTransaction(useUserCoupon(used, order)))).toBe(false)
-    expect(await runPromise(inTransaction(unuseUserCoupon(used, other)))).toBe(false)
+    expect(await runPromise(inTransaction(addIssued(couponId, 1)))).toBe(0)
+    expect(await runPromise(inTransaction(useUserCoupons([{ id: used, orderId: order }])))).toBe(0)
+    expect(await runPromise(inTransaction(unuseUserCoupons([{ id: used, orderId: other }])))).toBe(0)
     const [rows] = await shop.sql.query("SELECT issued FROM coupons WHERE id = ?", [bytesOf(couponId)])
     expect(rows).toEqual([{ issued: 1 }])
   })

@@ -7,28 +7,21 @@ import {
   type UserId
 } from "@holdfast/domain"
 import { Effect, Schema } from "effect"
-import { read } from "../../../platform/db/database.ts"
+import type { Selectable } from "kysely"
+import { db } from "../../../platform/db/database.ts"
 import { bytesOf, couponIdOf, ticketIdOf, userIdOf } from "../../../platform/db/ids.ts"
-import { write, writeUnique } from "../../../platform/db/transaction.ts"
+import type { DB } from "../../../platform/db/tables.ts"
+import { tx } from "../../../platform/db/transaction.ts"
 
 /** Why a ticket was refused, as its row keeps it. */
 const Refusal = Schema.fromJsonString(Schema.Union(couponRefusals))
 export type Refusal = typeof Refusal.Type
-const encodeRefusal = Schema.encodeSync(Refusal)
+export const encodeRefusal = Schema.encodeSync(Refusal)
 const decodeRefusal = Schema.decodeSync(Refusal)
 
-const ticketColumns = ["id", "coupon_id", "user_id", "status", "refusal", "requested_at"] as const
+export type TicketRow = Selectable<DB["coupon_tickets"]>
 
-export interface TicketRow {
-  readonly id: Buffer
-  readonly coupon_id: Buffer
-  readonly user_id: Buffer
-  readonly status: "waiting" | "issued" | "refused"
-  readonly refusal: string | null
-  readonly requested_at: Date
-}
-
-/** `coupon` is the user's coupon of that campaign, which an issued ticket has for certain. */
+/** @param coupon the user's coupon of that campaign; an issued ticket always has one */
 export const ticketOf = (row: TicketRow, coupon: UserCoupon | undefined): CouponTicket => ({
   id: ticketIdOf(row.id),
   couponId: couponIdOf(row.coupon_id),
@@ -42,95 +35,107 @@ const resultOf = ({ refusal, status }: TicketRow, coupon: UserCoupon | undefined
   return { status: "waiting" }
 }
 
-/** One waiting ticket a user and campaign: the unique key decides. */
-export const insertTicket = (ticketId: TicketId, couponId: CouponId, userId: UserId, requestedAt: Date) =>
-  writeUnique((tx, options) =>
-    tx
-      .insertInto("coupon_tickets")
-      .values({
-        id: bytesOf(ticketId),
+/** A ticket that a user asks for. */
+export interface RequestedTicket {
+  readonly id: TicketId
+  readonly couponId: CouponId
+  readonly userId: UserId
+}
+
+/** One waiting ticket for each user and campaign: a transaction that comes second starts over and finds the first. */
+export const insertTickets = (tickets: ReadonlyArray<RequestedTicket>, requestedAt: Date) =>
+  tx.insertOrRestart((q) =>
+    q.insertInto("coupon_tickets").values(
+      tickets.map(({ couponId, id, userId }) => ({
+        id: bytesOf(id),
         coupon_id: bytesOf(couponId),
         user_id: bytesOf(userId),
         waiting_user: bytesOf(userId),
         requested_at: requestedAt
-      })
-      .execute(options)
+      }))
+    )
   )
 
-/** The ticket with which this user waits for a coupon of this campaign. */
-export const waitingTicketOf = (couponId: CouponId, userId: UserId) =>
-  write((tx, options) =>
-    tx
+/** The waiting tickets of these users for these campaigns. */
+export const waitingTicketsOf = (tickets: ReadonlyArray<RequestedTicket>) =>
+  tx.rows((q) =>
+    q
       .selectFrom("coupon_tickets")
-      .select(ticketColumns)
-      .where("coupon_id", "=", bytesOf(couponId))
-      .where("waiting_user", "=", bytesOf(userId))
-      .executeTakeFirst(options)
+      .selectAll()
+      .where((eb) =>
+        eb.or(
+          tickets.map(({ couponId, userId }) =>
+            eb.and({ coupon_id: bytesOf(couponId), waiting_user: bytesOf(userId) })
+          )
+        )
+      )
   )
 
-/** One ticket of this user: another user's is not found, however right its id is. */
+/** One of this user's tickets, or `undefined`: another user's ticket is not found. */
 export const findTicket = (userId: UserId, ticketId: TicketId) =>
-  read((db, options) =>
-    db
+  db.first((q) =>
+    q
       .selectFrom("coupon_tickets")
-      .select(ticketColumns)
+      .selectAll()
       .where("id", "=", bytesOf(ticketId))
       .where("user_id", "=", bytesOf(userId))
-      .executeTakeFirst(options)
   )
 
 /** How many tickets wait for a coupon of this campaign; counts no further than `limit`. */
 export const countWaiting = (couponId: CouponId, limit: number) =>
-  read((db, options) =>
-    db
-      .selectFrom(
-        db
-          .selectFrom("coupon_tickets")
-          .select("place")
-          .where("status", "=", "waiting")
-          .where("coupon_id", "=", bytesOf(couponId))
-          .limit(limit)
-          .as("line")
-      )
-      .select((eb) => eb.fn.countAll<number>().as("n"))
-      .executeTakeFirstOrThrow(options)
-  ).pipe(Effect.map(({ n }) => n))
+  db
+    .first((q) =>
+      q
+        .selectFrom(
+          q
+            .selectFrom("coupon_tickets")
+            .select("place")
+            .where("status", "=", "waiting")
+            .where("coupon_id", "=", bytesOf(couponId))
+            .limit(limit)
+            .as("queue")
+        )
+        .select((eb) => eb.fn.countAll<number>().as("n"))
+    )
+    .pipe(Effect.map((row) => row?.n ?? 0))
 
-/** Campaigns that somebody waits for. */
-export const campaignsWaitedFor = (limit: number) =>
-  read((db, options) =>
-    db
-      .selectFrom("coupon_tickets")
-      .select("coupon_id")
-      .distinct()
-      .where("status", "=", "waiting")
-      .limit(limit)
-      .execute(options)
-  ).pipe(Effect.map((rows) => rows.map((row) => couponIdOf(row.coupon_id))))
+/** Campaigns with waiting tickets. */
+export const campaignsWithWaiting = (limit: number) =>
+  db
+    .rows((q) =>
+      q
+        .selectFrom("coupon_tickets")
+        .select("coupon_id")
+        .distinct()
+        .where("status", "=", "waiting")
+        .limit(limit)
+    )
+    .pipe(Effect.map((rows) => rows.map((row) => couponIdOf(row.coupon_id))))
 
 export interface WaitingTicket {
   readonly id: Buffer
   readonly userId: UserId
 }
 
-/** The first of the line. The campaign is locked, so nobody else serves it meanwhile. */
-export const firstInLine = (couponId: CouponId, limit: number) =>
-  write((tx, options) =>
-    tx
-      .selectFrom("coupon_tickets")
-      .select(["id", "user_id"])
-      .where("status", "=", "waiting")
-      .where("coupon_id", "=", bytesOf(couponId))
-      .orderBy("place")
-      .limit(limit)
-      .execute(options)
-  ).pipe(
-    Effect.map((rows) => rows.map((row): WaitingTicket => ({ id: row.id, userId: userIdOf(row.user_id) })))
-  )
+/** The head of the queue. The campaign is locked, so no other process serves it. */
+export const headOfQueue = (couponId: CouponId, limit: number) =>
+  tx
+    .rows((q) =>
+      q
+        .selectFrom("coupon_tickets")
+        .select(["id", "user_id"])
+        .where("status", "=", "waiting")
+        .where("coupon_id", "=", bytesOf(couponId))
+        .orderBy("place")
+        .limit(limit)
+    )
+    .pipe(
+      Effect.map((rows) => rows.map((row): WaitingTicket => ({ id: row.id, userId: userIdOf(row.user_id) })))
+    )
 
 export const settleIssued = (tickets: ReadonlyArray<WaitingTicket>, settledAt: Date) =>
-  write((tx, options) =>
-    tx
+  tx.affected((q) =>
+    q
       .updateTable("coupon_tickets")
       .set({ status: "issued", waiting_user: null, settled_at: settledAt })
       .where(
@@ -138,29 +143,25 @@ export const settleIssued = (tickets: ReadonlyArray<WaitingTicket>, settledAt: D
         "in",
         tickets.map(({ id }) => id)
       )
-      .execute(options)
   )
 
-/** Every ticket of the list is refused for the same reason. */
-export const settleRefused = (tickets: ReadonlyArray<WaitingTicket>, refusal: Refusal, settledAt: Date) =>
-  write((tx, options) =>
-    tx
+/** @param refusal the encoded error, the same for all of them */
+export const settleRefused = (tickets: ReadonlyArray<WaitingTicket>, refusal: string, settledAt: Date) =>
+  tx.affected((q) =>
+    q
       .updateTable("coupon_tickets")
-      .set({ status: "refused", waiting_user: null, settled_at: settledAt, refusal: encodeRefusal(refusal) })
+      .set({ status: "refused", waiting_user: null, settled_at: settledAt, refusal })
       .where(
         "id",
         "in",
         tickets.map(({ id }) => id)
       )
-      .execute(options)
   )
 
-/** What has become of these tickets. */
+/** The statuses of these tickets. */
 export const ticketStatuses = (ticketIds: ReadonlyArray<TicketId>) =>
-  read((db, options) =>
-    db
-      .selectFrom("coupon_tickets")
-      .select(["id", "status"])
-      .where("id", "in", ticketIds.map(bytesOf))
-      .execute(options)
-  ).pipe(Effect.map((rows) => new Map(rows.map(({ id, status }) => [ticketIdOf(id), status]))))
+  db
+    .rows((q) =>
+      q.selectFrom("coupon_tickets").select(["id", "status"]).where("id", "in", ticketIds.map(bytesOf))
+    )
+    .pipe(Effect.map((rows) => new Map(rows.map(({ id, status }) => [ticketIdOf(id), status]))))

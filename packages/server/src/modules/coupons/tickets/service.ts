@@ -1,96 +1,137 @@
 import {
   contract,
-  type Coupon,
   CouponAlreadyIssued,
   type CouponId,
   CouponNotFound,
-  CouponSoldOut,
+  type CouponTicket,
   ServiceUnavailable,
   type TicketId,
   TicketNotFound,
-  type UserCoupon,
   type UserId
 } from "@holdfast/domain"
-import { Clock, Effect, Stream } from "effect"
-import { withIdempotency, refuseOnce } from "../../../platform/idempotency/idempotency.ts"
-import { newTicketId, ticketIdOf } from "../../../platform/db/ids.ts"
-import { WriteConflict } from "../../../platform/db/sql-errors.ts"
+import { Clock, Effect, Result, Stream } from "effect"
+import { type Admission, command } from "../../../platform/command/command.ts"
+import type { Database } from "../../../platform/db/database.ts"
+import { newTicketId, newUserCouponId, textOf, ticketIdOf } from "../../../platform/db/ids.ts"
 import { inTransaction } from "../../../platform/db/transaction.ts"
 import { failpoint } from "../../../platform/failpoints.ts"
-import { asEvents } from "../../../platform/trpc/events.ts"
-import type { Call } from "../../../platform/trpc/adapter.ts"
-import { closedBecause, CouponAdmission } from "../issuing/admission.ts"
+import { query, subscription } from "../../../platform/trpc/handler.ts"
+import { type Closed, closedBecause, CouponAdmission } from "../issuing/admission.ts"
 import { CouponGate } from "../issuing/gate.ts"
-import { lockCoupon } from "../campaigns/repository.ts"
-import { issueTo } from "../service.ts"
-import { LiveTickets } from "./ticket-live.ts"
+import { lockCoupons } from "../campaigns/repository.ts"
+import { insertIssued, issueCoupons } from "../issuing/issue-coupon.ts"
+import { couponsOfUsers, findUserCoupon } from "../repository.ts"
+import { LiveTickets } from "./live-tickets.ts"
 import {
-  campaignsWaitedFor,
+  campaignsWithWaiting,
+  encodeRefusal,
   findTicket,
-  firstInLine,
-  insertTicket,
-  type Refusal,
+  headOfQueue,
+  insertTickets,
+  type RequestedTicket,
   settleIssued,
   settleRefused,
   ticketOf,
-  waitingTicketOf,
-  type WaitingTicket
+  type TicketRow,
+  type WaitingTicket,
+  waitingTicketsOf
 } from "./repository.ts"
-import { couponsOfUsers, findUserCoupon } from "../repository.ts"
 
-/** What callers are told to wait when the line is full. */
-const LINE_RETRY_AFTER_MS = 1_000
-
-/** How many tickets one transaction serves, and how many campaigns one round. */
-const BATCH = 200
-const CAMPAIGNS_A_ROUND = 100
-
-/**
- * Takes a place in the line. A row is all it takes, and no lock that others hold, so it answers at once however many
- * come. Who cannot get a coupon anyway is refused here.
- */
-export const requestIssue = Effect.fn("requestIssue")(function* (
-  call: Call<typeof contract.coupons.requestIssue>
-) {
-  const { caller, input, request } = call
-  const { couponId } = input
-  const mutation = { procedure: contract.coupons.requestIssue, userId: caller.userId, request, input }
-  const { current } = yield* CouponAdmission
-  const board = yield* LiveTickets
-  const coupon = yield* current(couponId)
-  if (coupon === undefined) return yield* refuseOnce(mutation, new CouponNotFound({ couponId }))
-  const closed = closedBecause(coupon, yield* Clock.currentTimeMillis)
-  if (closed !== undefined) {
-    const earlier = yield* findUserCoupon(couponId, caller.userId)
-    const refusal = earlier === undefined ? closed : new CouponAlreadyIssued({ coupon: earlier })
-    return yield* refuseOnce(mutation, refusal)
+declare module "../../../platform/failpoints.ts" {
+  interface Failpoints {
+    "tickets: settled": true
+    "tickets: committed": true
   }
-  if (yield* board.isLineFull(couponId))
-    return yield* new ServiceUnavailable({ retryAfterMs: LINE_RETRY_AFTER_MS })
-  return yield* withIdempotency(mutation, takePlace(couponId, caller.userId))
+}
+
+/** What callers are told to wait when the queue of a campaign is full. */
+const QUEUE_FULL_RETRY_AFTER_MS = 1_000
+
+/** Tickets that one transaction serves, and campaigns that one run serves. */
+const BATCH = 200
+const CAMPAIGNS_PER_RUN = 100
+
+/** Queues for a coupon. One INSERT without a contended lock, so it answers at once however many callers come. */
+export const requestIssue = command(contract.coupons.requestIssue, {
+  prepare: ({ caller, input }) =>
+    Effect.sync((): RequestedTicket => ({
+      id: newTicketId(),
+      couponId: input.couponId,
+      userId: caller.userId
+    })),
+  admit: admitToQueue,
+  transaction: {
+    lock: waitingTicketsOf,
+    decide: issueTickets,
+    write: (issued, now) => insertNew(issued, now)
+  }
 })
 
-/** Who is in line already keeps that place. */
-const takePlace = Effect.fnUntraced(function* (couponId: CouponId, userId: UserId) {
-  const id = newTicketId()
-  const requestedAt = new Date(yield* Clock.currentTimeMillis)
-  const isNew = yield* insertTicket(id, couponId, userId, requestedAt).pipe(
-    Effect.as(true),
-    Effect.catchTag("UniqueViolation", () => Effect.succeed(false))
+/** Refuses callers who cannot get a coupon anyway. */
+function admitToQueue({
+  couponId,
+  userId
+}: RequestedTicket): Effect.Effect<
+  Admission<Closed | CouponAlreadyIssued, never>,
+  ServiceUnavailable,
+  CouponAdmission | LiveTickets | Database
+> {
+  return Effect.gen(function* () {
+    const { current } = yield* CouponAdmission
+    const coupon = yield* current(couponId)
+    const now = new Date(yield* Clock.currentTimeMillis)
+    const closed = coupon === undefined ? new CouponNotFound({ couponId }) : closedBecause(coupon, now)
+    if (closed !== undefined) {
+      const existing = coupon === undefined ? undefined : yield* findUserCoupon(couponId, userId)
+      const error = existing === undefined ? closed : new CouponAlreadyIssued({ coupon: existing })
+      return { _tag: "Refused", error }
+    }
+    const live = yield* LiveTickets
+    if (yield* live.isQueueFull(couponId))
+      return yield* new ServiceUnavailable({ retryAfterMs: QUEUE_FULL_RETRY_AFTER_MS })
+    return { _tag: "Admitted", settle: () => Effect.void }
+  })
+}
+
+interface DecidedTicket {
+  readonly output: CouponTicket
+  /** Absent when the user is in the queue already and keeps that place. */
+  readonly request?: RequestedTicket
+}
+
+/** One waiting ticket for each user and campaign. */
+export function issueTickets(
+  waiting: ReadonlyArray<TicketRow>,
+  requests: ReadonlyArray<RequestedTicket>,
+  now: Date
+): ReadonlyArray<Result.Result<DecidedTicket, never>> {
+  const placeOf = ({ couponId, userId }: Pick<RequestedTicket, "couponId" | "userId">) =>
+    `${couponId}/${userId}`
+  const tickets = new Map(
+    waiting.map((row): [string, DecidedTicket] => {
+      const output = ticketOf(row, undefined)
+      return [`${output.couponId}/${textOf(row.user_id)}`, { output }]
+    })
   )
-  if (isNew) return { id, couponId, requestedAt, result: { status: "waiting" as const } }
-  const earlier = yield* waitingTicketOf(couponId, userId)
-  // It was settled in between: the transaction starts over and takes a new place.
-  if (earlier === undefined) return yield* new WriteConflict({ errno: 0 })
-  return ticketOf(earlier, undefined)
-})
+  return requests.map((request) => {
+    const existing = tickets.get(placeOf(request))
+    if (existing !== undefined) return Result.succeed({ output: existing.output })
+    const { couponId, id } = request
+    const output: CouponTicket = { id, couponId, requestedAt: now, result: { status: "waiting" } }
+    const decided = { output, request }
+    tickets.set(placeOf(request), decided)
+    return Result.succeed(decided)
+  })
+}
 
-export const ticket = Effect.fn("ticket")(function* ({
-  caller,
-  input
-}: Call<typeof contract.coupons.ticket>) {
-  return yield* readTicket(caller.userId, input.ticketId)
-})
+const insertNew = (decided: ReadonlyArray<DecidedTicket>, now: Date) => {
+  const requests = decided.flatMap(({ request }) => (request === undefined ? [] : [request]))
+  return requests.length === 0 ? Effect.void : insertTickets(requests, now)
+}
+
+export const ticket = query(contract.coupons.ticket, ({ caller, input }) =>
+  readTicket(caller.userId, input.ticketId)
+)
 
 const readTicket = Effect.fnUntraced(function* (userId: UserId, ticketId: TicketId) {
   const row = yield* findTicket(userId, ticketId)
@@ -99,90 +140,80 @@ const readTicket = Effect.fnUntraced(function* (userId: UserId, ticketId: Ticket
   return row.status === "issued" ? ticketOf(row, yield* findUserCoupon(bare.couponId, userId)) : bare
 })
 
-/** The ticket as it is, and once more when it is settled. */
-export const watchTicket = ({ caller, input, request }: Call<typeof contract.coupons.watchTicket>) =>
-  Stream.unwrap(Effect.map(LiveTickets, (board) => board.watch(input.ticketId))).pipe(
+/** The ticket now, and once more when it is settled. */
+export const watchTicket = subscription(contract.coupons.watchTicket, ({ caller, input }) =>
+  Stream.unwrap(Effect.map(LiveTickets, (live) => live.watch(input.ticketId))).pipe(
     Stream.mapEffect(() => readTicket(caller.userId, input.ticketId)),
     Stream.takeUntil(({ result }) => result.status !== "waiting"),
-    asEvents(({ result }) => result.status, request.lastEventId)
+    Stream.map((data) => ({ id: data.result.status, data }))
   )
+)
 
 /**
- * Serves the lines of all campaigns, each from its front. The lock on the campaign's row keeps several processes, and
- * those who ask for a coupon without a ticket, one after another.
+ * Serves the queues of all campaigns, each from its head. The campaign's row lock serialises processes, and callers who
+ * ask for a coupon without a ticket.
  *
- * @returns how many tickets were settled.
+ * @returns how many tickets were settled
  */
 const serveTickets = Effect.gen(function* () {
-  const couponIds = yield* campaignsWaitedFor(CAMPAIGNS_A_ROUND)
-  const counts = yield* Effect.forEach(couponIds, serveLine)
+  const couponIds = yield* campaignsWithWaiting(CAMPAIGNS_PER_RUN)
+  const counts = yield* Effect.forEach(couponIds, serveQueue)
   return counts.reduce((sum, count) => sum + count, 0)
 })
 
-/** An idle line is looked at so often that its first one hardly waits. */
+/** Runs so often that the first ticket of an idle queue hardly waits. */
 export const ticketServer = { name: "coupon tickets", intervalMs: 50, run: serveTickets }
 
-const serveLine = Effect.fnUntraced(function* (couponId: CouponId) {
+const serveQueue = Effect.fnUntraced(function* (couponId: CouponId) {
   const gate = yield* CouponGate
-  const board = yield* LiveTickets
-  const served = yield* inTransaction(serveFront(couponId))
+  const live = yield* LiveTickets
+  const { holders, settled } = yield* inTransaction(settleHead(couponId))
   yield* failpoint("tickets: committed")
-  if (served.issued.length > 0)
-    yield* Effect.ignore(
-      gate.confirm(
-        couponId,
-        served.issued.map(({ userId }) => userId)
-      )
-    )
-  yield* board.announce(served.settled)
-  return served.count
+  if (holders.length > 0) yield* Effect.ignore(gate.confirm(couponId, holders))
+  yield* live.announce(settled)
+  return settled.length
 })
 
-const serveFront = Effect.fnUntraced(function* (couponId: CouponId) {
-  const coupon = yield* lockCoupon(couponId)
-  const line = yield* firstInLine(couponId, BATCH)
-  if (line.length === 0) return { issued: [], settled: [], count: 0 }
-  const now = yield* Clock.currentTimeMillis
+/** The campaign comes first: while its row is locked, no other process serves the queue. */
+const settleHead = Effect.fnUntraced(function* (couponId: CouponId) {
+  const campaigns = yield* lockCoupons([couponId])
+  const tickets = yield* headOfQueue(couponId, BATCH)
+  if (tickets.length === 0) return { holders: [], settled: [] }
+  const requests = tickets.map(({ userId }) => ({ id: newUserCouponId(), couponId, userId }))
   const earlier = yield* couponsOfUsers(
     couponId,
-    line.map(({ userId }) => userId)
+    tickets.map(({ userId }) => userId)
   )
-  const { issue, refuse } = decide(couponId, coupon, line, earlier, now)
-  const issued =
-    coupon === undefined || issue.length === 0
-      ? []
-      : yield* issueTo(
-          coupon,
-          issue.map(({ userId }) => userId),
-          now
-        )
-  if (issue.length > 0) yield* settleIssued(issue, new Date(now))
-  yield* Effect.forEach(refuse, ({ refusal, tickets }) => settleRefused(tickets, refusal, new Date(now)))
+  const now = new Date(yield* Clock.currentTimeMillis)
+  const outcomes = issueCoupons({ campaigns, earlier: new Map([[couponId, earlier]]) }, requests, now)
+  const holders = yield* writeOutcomes(tickets, outcomes, now)
   yield* failpoint("tickets: settled")
-  return { issued, settled: line.map(({ id }) => ticketIdOf(id)), count: line.length }
+  return { holders, settled: tickets.map(({ id }) => ticketIdOf(id)) }
 })
 
-/** Who of the line gets a coupon, and who is told what instead. */
-const decide = (
-  couponId: CouponId,
-  coupon: Coupon | undefined,
-  line: ReadonlyArray<WaitingTicket>,
-  earlier: ReadonlyMap<UserId, UserCoupon>,
-  nowMs: number
-) => {
-  const refuse: Array<{ readonly refusal: Refusal; readonly tickets: ReadonlyArray<WaitingTicket> }> = []
-  const fresh: Array<WaitingTicket> = []
-  for (const waiting of line) {
-    const has = earlier.get(waiting.userId)
-    if (has === undefined) fresh.push(waiting)
-    else refuse.push({ refusal: new CouponAlreadyIssued({ coupon: has }), tickets: [waiting] })
+/** Writes the coupons, and what became of each ticket. Returns the users who got one. */
+const writeOutcomes = Effect.fnUntraced(function* (
+  tickets: ReadonlyArray<WaitingTicket>,
+  outcomes: ReturnType<typeof issueCoupons>,
+  now: Date
+) {
+  const issued = outcomes.flatMap((outcome) => (Result.isSuccess(outcome) ? [outcome.success] : []))
+  if (issued.length > 0) {
+    yield* insertIssued(issued)
+    yield* settleIssued(
+      tickets.filter((_, index) => Result.isSuccess(outcomes[index]!)),
+      now
+    )
   }
-  const closed = coupon === undefined ? new CouponNotFound({ couponId }) : closedBecause(coupon, nowMs)
-  const left = coupon === undefined || closed !== undefined ? 0 : coupon.quantity - coupon.issued
-  const tooLate = fresh.slice(left)
-  if (tooLate.length > 0) {
-    const refusal = closed ?? new CouponSoldOut({ couponId, quantity: coupon?.quantity ?? 0 })
-    refuse.push({ refusal, tickets: tooLate })
-  }
-  return { issue: fresh.slice(0, left), refuse }
-}
+  const refused = tickets.flatMap((waiting, index) => {
+    const outcome = outcomes[index]!
+    return Result.isFailure(outcome) ? [{ waiting, refusal: encodeRefusal(outcome.failure) }] : []
+  })
+  for (const [refusal, group] of Map.groupBy(refused, (one) => one.refusal))
+    yield* settleRefused(
+      group.map(({ waiting }) => waiting),
+      refusal,
+      now
+    )
+  return issued.map(({ output }) => output.userId)
+})

@@ -1,0 +1,126 @@
+import { Schema } from "effect"
+import { domainError } from "../kernel/error.ts"
+import { CouponId, OrderId, UserCouponId } from "../kernel/ids.ts"
+import { UserCoupon } from "./schema.ts"
+
+/** No campaign has this id. */
+export class CouponNotFound extends domainError<CouponNotFound>()(
+  "CouponNotFound",
+  { couponId: Schema.String },
+  { code: "NOT_FOUND", message: ({ couponId }) => `there is no coupon ${couponId}` }
+) {}
+
+/** The campaign has not started. */
+export class CouponNotStarted extends domainError<CouponNotStarted>()(
+  "CouponNotStarted",
+  { couponId: CouponId, startsAt: Schema.DateFromString },
+  {
+    code: "PRECONDITION_FAILED",
+    message: ({ couponId, startsAt }) => `coupon ${couponId} is issued from ${startsAt.toISOString()} on`
+  }
+) {}
+
+/** The campaign has ended. */
+export class CouponEnded extends domainError<CouponEnded>()(
+  "CouponEnded",
+  { couponId: CouponId, endedAt: Schema.DateFromString },
+  {
+    code: "PRECONDITION_FAILED",
+    message: ({ couponId, endedAt }) => `coupon ${couponId} was issued until ${endedAt.toISOString()}`
+  }
+) {}
+
+/** An administrator has paused the campaign. */
+export class CouponPaused extends domainError<CouponPaused>()(
+  "CouponPaused",
+  { couponId: CouponId },
+  { code: "PRECONDITION_FAILED", message: ({ couponId }) => `coupon ${couponId} is paused` }
+) {}
+
+/** The campaign has issued its whole quantity. */
+export class CouponSoldOut extends domainError<CouponSoldOut>()(
+  "CouponSoldOut",
+  { couponId: CouponId, quantity: Schema.Int },
+  {
+    code: "CONFLICT",
+    message: ({ couponId, quantity }) => `all ${quantity} of coupon ${couponId} are issued`
+  }
+) {}
+
+/** The campaign has already issued a user coupon to this user. The error carries it. */
+export class CouponAlreadyIssued extends domainError<CouponAlreadyIssued>()(
+  "CouponAlreadyIssued",
+  { coupon: UserCoupon },
+  {
+    code: "CONFLICT",
+    message: ({ coupon }) =>
+      `coupon ${coupon.couponId} was issued to this user at ${coupon.issuedAt.toISOString()}`
+  }
+) {}
+
+/** The new quantity would exceed what a campaign may issue. */
+export class CouponQuantityExceeded extends domainError<CouponQuantityExceeded>()(
+  "CouponQuantityExceeded",
+  { couponId: CouponId, quantity: Schema.Int, maximum: Schema.Int },
+  {
+    code: "UNPROCESSABLE_CONTENT",
+    message: ({ couponId, maximum, quantity }) =>
+      `coupon ${couponId} has ${quantity}; a campaign has at most ${maximum}`
+  }
+) {}
+
+/** The caller has no user coupon with this id. Another user's gives the same answer, so that its existence stays hidden. */
+export class UserCouponNotFound extends domainError<UserCouponNotFound>()(
+  "UserCouponNotFound",
+  { userCouponId: Schema.String },
+  { code: "NOT_FOUND", message: ({ userCouponId }) => `the caller has no coupon ${userCouponId}` }
+) {}
+
+/** Another order uses the user coupon. Cancelling that order makes it available again. */
+export class CouponAlreadyUsed extends domainError<CouponAlreadyUsed>()(
+  "CouponAlreadyUsed",
+  { userCouponId: UserCouponId, orderId: OrderId },
+  {
+    code: "CONFLICT",
+    message: ({ orderId, userCouponId }) => `coupon ${userCouponId} is used for order ${orderId}`
+  }
+) {}
+
+/** The user coupon is no longer valid. */
+export class CouponExpired extends domainError<CouponExpired>()(
+  "CouponExpired",
+  { userCouponId: UserCouponId, expiredAt: Schema.DateFromString },
+  {
+    code: "PRECONDITION_FAILED",
+    message: ({ expiredAt, userCouponId }) => `coupon ${userCouponId} expired at ${expiredAt.toISOString()}`
+  }
+) {}
+
+/** The goods cost less than the user coupon requires. */
+export class CouponMinimumNotMet extends domainError<CouponMinimumNotMet>()(
+  "CouponMinimumNotMet",
+  { userCouponId: UserCouponId, priceMinor: Schema.Int, minimumMinor: Schema.Int },
+  {
+    code: "UNPROCESSABLE_CONTENT",
+    message: ({ minimumMinor, priceMinor, userCouponId }) =>
+      `the goods cost ${priceMinor}; coupon ${userCouponId} needs ${minimumMinor}`
+  }
+) {}
+
+/** The user coupon would take off more than half of the goods' price. */
+export class CouponDiscountTooLarge extends domainError<CouponDiscountTooLarge>()(
+  "CouponDiscountTooLarge",
+  { userCouponId: UserCouponId, discountMinor: Schema.Int, maximumMinor: Schema.Int },
+  {
+    code: "UNPROCESSABLE_CONTENT",
+    message: ({ discountMinor, maximumMinor, userCouponId }) =>
+      `coupon ${userCouponId} takes ${discountMinor} off; half of these goods is ${maximumMinor}`
+  }
+) {}
+
+/** The caller has no ticket with this id. */
+export class TicketNotFound extends domainError<TicketNotFound>()(
+  "TicketNotFound",
+  { ticketId: Schema.String },
+  { code: "NOT_FOUND", message: ({ ticketId }) => `the caller has no ticket ${ticketId}` }
+) {}

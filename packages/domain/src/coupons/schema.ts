@@ -1,0 +1,91 @@
+import { Schema } from "effect"
+import { CouponId, OrderId, UserCouponId, UserId } from "../kernel/ids.ts"
+import { AmountMinor } from "../kernel/money.ts"
+
+/** The most user coupons that one campaign may issue. */
+export const MAXIMUM_COUPONS = 1_000_000_000
+
+/** The highest percentage that a user coupon may take off: half of the order's price. */
+export const MAXIMUM_PERCENT = 50
+
+/** What a user coupon takes off: a percentage of the price, rounded down to the minor unit, or a fixed amount. */
+export const Discount = Schema.Union([
+  Schema.Struct({
+    kind: Schema.Literal("percent"),
+    percent: Schema.Int.check(
+      Schema.isBetween(
+        { minimum: 1, maximum: MAXIMUM_PERCENT },
+        {
+          message: `must be a whole number from 1 to ${MAXIMUM_PERCENT}: a coupon pays half of an order at most`
+        }
+      )
+    )
+  }),
+  Schema.Struct({
+    kind: Schema.Literal("fixed"),
+    amountMinor: AmountMinor.check(
+      Schema.makeFilter((amount: number) => amount >= 1, { message: "must be 1 minor unit or more" })
+    )
+  })
+])
+export type Discount = typeof Discount.Type
+
+/** The terms of a campaign. They never change, so that issued user coupons keep their worth. */
+const terms = {
+  discount: Discount,
+  /** The least that the goods of an order must cost. */
+  minimumOrderMinor: AmountMinor
+}
+
+/** A campaign: a limited quantity of user coupons, issued first come, first served. */
+export const Coupon = Schema.Struct({
+  id: CouponId,
+  name: Schema.String,
+  ...terms,
+  /** How many user coupons the campaign may issue; `issued` counts those that it has. */
+  quantity: Schema.Int,
+  issued: Schema.Int,
+  /** The campaign issues from `startsAt` (inclusive) to `endsAt` (exclusive). */
+  startsAt: Schema.DateFromString,
+  endsAt: Schema.DateFromString,
+  /** How many days of 24 hours a user coupon is valid after it is issued. */
+  validDays: Schema.Int,
+  paused: Schema.Boolean,
+  createdAt: Schema.DateFromString
+})
+export type Coupon = typeof Coupon.Type
+
+/** A user coupon: what a campaign issued to one user. */
+export const UserCoupon = Schema.Struct({
+  id: UserCouponId,
+  couponId: CouponId,
+  userId: UserId,
+  name: Schema.String,
+  ...terms,
+  issuedAt: Schema.DateFromString,
+  /** The user coupon is valid before this time. */
+  expiresAt: Schema.DateFromString,
+  /** The order that uses it; absent while it is unused. */
+  orderId: Schema.optionalKey(OrderId)
+})
+export type UserCoupon = typeof UserCoupon.Type
+
+/** Returns what a discount takes off goods of this price, without checking whether it may be used for them. */
+export const discountOf = (discount: Discount, priceMinor: AmountMinor): AmountMinor =>
+  discount.kind === "fixed"
+    ? discount.amountMinor
+    : // BigInt, because the product may exceed the safe integers.
+      AmountMinor.make(Number((BigInt(priceMinor) * BigInt(discount.percent)) / 100n))
+
+/** Returns the most that may be taken off goods of this price: half, rounded down. */
+export const maximumDiscountOf = (priceMinor: AmountMinor): AmountMinor =>
+  AmountMinor.make(Math.floor(priceMinor / 2))
+
+/** Returns the lowest price of goods that a user coupon applies to: its minimum, and enough for 1 minor unit off. */
+export const minimumPriceOf = ({
+  discount,
+  minimumOrderMinor
+}: Pick<UserCoupon, "discount" | "minimumOrderMinor">): AmountMinor =>
+  discount.kind === "fixed"
+    ? minimumOrderMinor
+    : AmountMinor.make(Math.max(minimumOrderMinor, Math.ceil(100 / discount.percent)))

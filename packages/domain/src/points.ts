@@ -1,0 +1,135 @@
+import { Schema } from "effect"
+import { domainError } from "./kernel/error.ts"
+import { OrderId, UserId } from "./kernel/ids.ts"
+import { Points } from "./kernel/money.ts"
+import { pageInput, pageOf } from "./kernel/page.ts"
+import { mutation, query } from "./kernel/procedure.ts"
+import { plainText } from "./kernel/text.ts"
+
+/** The most points that one grant or top-up may add. */
+export const MAXIMUM_GRANT = 1_000_000_000_000
+
+const addedPoints = Schema.Int.check(
+  Schema.isBetween(
+    { minimum: 1, maximum: MAXIMUM_GRANT },
+    { message: `must be a whole number from 1 to ${MAXIMUM_GRANT}` }
+  )
+)
+
+/** An account's balance in points. */
+export const Balance = Schema.Struct({ balance: Points })
+
+/** Why points moved: a `grant` or a top-up (`charge`) adds, a `payment` debits, a `refund` returns a payment's points. */
+export const PointMovementKind = Schema.Literals(["grant", "charge", "payment", "refund"])
+export type PointMovementKind = typeof PointMovementKind.Type
+
+/** One entry of an account's ledger. */
+export const PointMovement = Schema.Struct({
+  kind: PointMovementKind,
+  /** The change of the balance; negative for a debit. */
+  delta: Schema.Int,
+  balanceAfter: Points,
+  /** The order that was paid or refunded. */
+  orderId: Schema.optionalKey(OrderId),
+  /** The reason that the administrator gave for a grant. */
+  reason: Schema.optionalKey(Schema.String),
+  createdAt: Schema.DateFromString
+})
+export type PointMovement = typeof PointMovement.Type
+
+/** The balance is lower than the payment requires. Nothing was debited. */
+export class InsufficientPoints extends domainError<InsufficientPoints>()(
+  "InsufficientPoints",
+  { required: Schema.Int, available: Schema.Int },
+  {
+    code: "CONFLICT",
+    message: ({ available, required }) => `${required} points needed, ${available} there`
+  }
+) {}
+
+/** No user has this id. */
+export class UserNotFound extends domainError<UserNotFound>()(
+  "UserNotFound",
+  { userId: Schema.String },
+  { code: "NOT_FOUND", message: ({ userId }) => `there is no user ${userId}` }
+) {}
+
+/** The grant or top-up would raise the balance above the safe integers. Nothing was added. */
+export class BalanceLimitExceeded extends domainError<BalanceLimitExceeded>()(
+  "BalanceLimitExceeded",
+  { balance: Schema.Int, maximum: Schema.Int },
+  {
+    code: "UNPROCESSABLE_CONTENT",
+    message: ({ balance, maximum }) => `the balance is ${balance} points; an account holds at most ${maximum}`
+  }
+) {}
+
+/** The shop's policy does not allow a top-up of this amount: too low, too high, or not a multiple of the step. */
+export class ChargeAmountNotAllowed extends domainError<ChargeAmountNotAllowed>()(
+  "ChargeAmountNotAllowed",
+  {
+    amount: Schema.Int,
+    limit: Schema.Literals(["minimum", "maximum", "step"]),
+    minimum: Schema.Int,
+    maximum: Schema.Int,
+    step: Schema.Int
+  },
+  {
+    code: "UNPROCESSABLE_CONTENT",
+    message: ({ amount, maximum, minimum, step }) =>
+      `${amount} points; a charge is ${minimum} to ${maximum} in steps of ${step}`
+  }
+) {}
+
+/** The account has been topped up as often as the shop allows for this day or month (UTC). Nothing was added. */
+export class ChargeLimitExceeded extends domainError<ChargeLimitExceeded>()(
+  "ChargeLimitExceeded",
+  {
+    limit: Schema.Literals(["day", "month"]),
+    maximum: Schema.Int,
+    /** The earliest time of the next top-up. */
+    resetsAt: Schema.DateFromString
+  },
+  {
+    code: "TOO_MANY_REQUESTS",
+    message: ({ limit, maximum, resetsAt }) =>
+      `an account is charged at most ${maximum} times a ${limit}; again from ${resetsAt.toISOString()}`
+  }
+) {}
+
+/** The procedures of the group `points`. */
+export const points = {
+  balance: query({
+    access: "user",
+    summary: "Returns the caller's balance.",
+    input: Schema.Struct({}),
+    output: Balance,
+    errors: []
+  }),
+  charge: mutation({
+    access: "user",
+    summary:
+      "Tops up the caller's balance within the shop's policy, which limits the amount and the number of top-ups per day and month.",
+    input: Schema.Struct({ amount: addedPoints }),
+    output: Balance,
+    errors: [ChargeAmountNotAllowed, ChargeLimitExceeded, BalanceLimitExceeded]
+  }),
+  history: query({
+    access: "user",
+    summary: "Returns a page of the caller's ledger, newest movement first.",
+    input: Schema.Struct(pageInput),
+    output: pageOf(PointMovement),
+    errors: []
+  })
+}
+
+/** The procedures on points in the group `admin`. */
+export const pointsAdmin = {
+  grantPoints: mutation({
+    access: "admin",
+    summary: "Grants points to a user, with a reason that the ledger records.",
+    input: Schema.Struct({ userId: UserId, amount: addedPoints, reason: plainText(200) }),
+    output: Balance,
+    errors: [UserNotFound, BalanceLimitExceeded]
+  })
+}

@@ -1,0 +1,44 @@
+import { Schema } from "effect"
+import { domainError } from "./kernel/error.ts"
+import { pageInput, pageOf } from "./kernel/page.ts"
+import { mutation, query } from "./kernel/procedure.ts"
+
+/** A delivery that was given up after its last allowed attempt failed. */
+export const DeadLetter = Schema.Struct({
+  deliveryId: Schema.Int,
+  /** The event's number, which the receiver sees in every attempt. */
+  eventId: Schema.Int,
+  topic: Schema.String,
+  /** The JSON body as it was sent. */
+  body: Schema.String,
+  attempts: Schema.Int,
+  /** Why the last attempt failed: `answered 500`, for instance. */
+  lastError: Schema.String,
+  lastAttemptAt: Schema.DateFromString
+})
+export type DeadLetter = typeof DeadLetter.Type
+
+/** No dead letter has this delivery id: it is unknown, has been delivered since, or is being retried. */
+export class DeadLetterNotFound extends domainError<DeadLetterNotFound>()(
+  "DeadLetterNotFound",
+  { deliveryId: Schema.Int },
+  { code: "NOT_FOUND", message: ({ deliveryId }) => `there is no dead letter ${deliveryId}` }
+) {}
+
+/** The procedures on webhooks in the group `admin`. */
+export const webhooksAdmin = {
+  deadLetters: query({
+    access: "admin",
+    summary: "Returns a page of the deliveries that were given up, newest first.",
+    input: Schema.Struct(pageInput),
+    output: pageOf(DeadLetter),
+    errors: []
+  }),
+  retryDelivery: mutation({
+    access: "admin",
+    summary: "Retries a dead letter with a full set of new attempts.",
+    input: Schema.Struct({ deliveryId: Schema.Int.check(Schema.isGreaterThan(0)) }),
+    output: Schema.Struct({ deliveryId: Schema.Int }),
+    errors: [DeadLetterNotFound]
+  })
+}

@@ -1,0 +1,30 @@
+import { invalidate } from "./platform/cache/cache.ts"
+import { consumerOf } from "./platform/outbox/consumer.ts"
+import type { OutboxEvent } from "./platform/outbox/outbox.ts"
+import { CATALOGUE_TAG, productTag } from "./modules/catalog/service.ts"
+import { balanceTag } from "./modules/points/service.ts"
+
+/** What an event says has changed. */
+const tagsOf = ({ payload, topic }: OutboxEvent): ReadonlyArray<string> => [
+  ...(topic === "product.created" ? [CATALOGUE_TAG] : []),
+  ...(Array.isArray(payload["skus"]) ? payload["skus"].map((sku) => productTag(String(sku))) : []),
+  ...(typeof payload["userId"] === "string" ? [balanceTag(payload["userId"])] : [])
+]
+
+/**
+ * Invalidates a second time what each request invalidates itself before it answers: for the request whose process died
+ * between its commit and that, and for the one that could not reach Redis at that moment.
+ */
+export const cacheInvalidator = consumerOf({
+  group: "cache",
+  topics: [
+    "product.created",
+    "stock.adjusted",
+    "order.created",
+    "order.cancelled",
+    "order.paid",
+    "order.refunded",
+    "points.credited"
+  ],
+  handle: (events) => invalidate([...new Set(events.flatMap(tagsOf))])
+})

@@ -1,0 +1,138 @@
+import {
+  contract,
+  type Coupon,
+  CouponAlreadyIssued,
+  type CouponId,
+  CouponIssueLock,
+  CouponNotFound,
+  type UserCoupon,
+  type UserCouponId,
+  type UserId
+} from "@holdfast/domain"
+import { Effect, Result } from "effect"
+import { command } from "../../../platform/command/command.ts"
+import { newUserCouponId } from "../../../platform/db/ids.ts"
+import { failpoint } from "../../../platform/failpoints.ts"
+import { insertEvents } from "../../../platform/outbox/outbox.ts"
+import { addIssued, lockCoupons } from "../campaigns/repository.ts"
+import { couponsOfUsers, insertCouponMovements, insertUserCoupons } from "../repository.ts"
+import { admitToCampaign, type Closed, closedBecause } from "./admission.ts"
+
+declare module "../../../platform/failpoints.ts" {
+  interface Failpoints {
+    "issue: campaign locked": true
+    "issue: coupon inserted": true
+    "issue: counted": true
+    "issue: rows written": true
+    "issue: confirmed": true
+  }
+}
+
+/**
+ * First come, first served: a slot of the gate, the user's own calls one after the other, the transaction, the slot's
+ * confirmation. The transaction alone is exact without any of the others.
+ */
+export const issueCoupon = command(contract.coupons.issue, {
+  prepare: ({ caller, input }) =>
+    Effect.sync((): RequestedCoupon => ({
+      id: newUserCouponId(),
+      couponId: input.couponId,
+      userId: caller.userId
+    })),
+  admit: admitToCampaign,
+  lock: ({ userId }) => CouponIssueLock.of(userId),
+  bulkhead: ({ couponId }) => couponId,
+  transaction: { lock: lockCampaigns, decide: issueCoupons, write: insertIssued },
+  afterCommit: () => failpoint("issue: confirmed")
+})
+
+export interface RequestedCoupon {
+  /** The id of the coupon, if it is issued. */
+  readonly id: UserCouponId
+  readonly couponId: CouponId
+  readonly userId: UserId
+}
+
+/** The campaigns come first: whoever holds one sees every coupon that was issued before. */
+function lockCampaigns(requests: ReadonlyArray<RequestedCoupon>) {
+  return Effect.gen(function* () {
+    const campaigns = yield* lockCoupons(requests.map(({ couponId }) => couponId))
+    yield* failpoint("issue: campaign locked")
+    const earlier = new Map<CouponId, ReadonlyMap<UserId, UserCoupon>>()
+    for (const [couponId, users] of Map.groupBy(requests, ({ couponId }) => couponId))
+      earlier.set(
+        couponId,
+        yield* couponsOfUsers(
+          couponId,
+          users.map(({ userId }) => userId)
+        )
+      )
+    return { campaigns, earlier }
+  })
+}
+
+export interface LockedCampaigns {
+  readonly campaigns: ReadonlyMap<CouponId, Coupon>
+  /** The coupons that the callers have already, by campaign and user. */
+  readonly earlier: ReadonlyMap<CouponId, ReadonlyMap<UserId, UserCoupon>>
+}
+
+interface IssuedCoupon {
+  readonly output: UserCoupon
+}
+
+const DAY_MS = 86_400_000
+
+/** At most the campaign's quantity, one a user, in order of arrival. */
+export function issueCoupons(
+  { campaigns, earlier }: LockedCampaigns,
+  requests: ReadonlyArray<RequestedCoupon>,
+  now: Date
+): ReadonlyArray<Result.Result<IssuedCoupon, Closed | CouponAlreadyIssued>> {
+  const current = new Map(campaigns)
+  const held = new Map([...earlier].map(([couponId, coupons]) => [couponId, new Map(coupons)]))
+  return requests.map(({ couponId, id, userId }) => {
+    const campaign = current.get(couponId)
+    if (campaign === undefined) return Result.fail(new CouponNotFound({ couponId }))
+    const existing = held.get(couponId)?.get(userId)
+    if (existing !== undefined) return Result.fail(new CouponAlreadyIssued({ coupon: existing }))
+    const closed = closedBecause(campaign, now)
+    if (closed !== undefined) return Result.fail(closed)
+    const output: UserCoupon = {
+      id,
+      couponId,
+      userId,
+      name: campaign.name,
+      discount: campaign.discount,
+      minimumOrderMinor: campaign.minimumOrderMinor,
+      issuedAt: now,
+      expiresAt: new Date(now.getTime() + campaign.validDays * DAY_MS)
+    }
+    current.set(couponId, { ...campaign, issued: campaign.issued + 1 })
+    held.get(couponId)?.set(userId, output)
+    return Result.succeed({ output })
+  })
+}
+
+/** The guards can only refuse what the row lock failed to protect, so a refusal is a bug. */
+export function insertIssued(decided: ReadonlyArray<IssuedCoupon>) {
+  return Effect.gen(function* () {
+    const issued = decided.map(({ output }) => output)
+    yield* insertUserCoupons(issued)
+    yield* failpoint("issue: coupon inserted")
+    for (const [couponId, { length }] of Map.groupBy(issued, (coupon) => coupon.couponId))
+      if ((yield* addIssued(couponId, length)) !== 1)
+        return yield* Effect.die(new Error(`coupon ${couponId} has no ${length} left under its lock`))
+    yield* failpoint("issue: counted")
+    yield* insertCouponMovements(
+      issued.map(({ couponId, id }) => ({ couponId, delta: -1, kind: "issue", userCouponId: id }))
+    )
+    yield* insertEvents(
+      issued.map(({ couponId, id, userId }) => ({
+        topic: "coupon.issued",
+        payload: { userCouponId: id, couponId, userId }
+      }))
+    )
+    yield* failpoint("issue: rows written")
+  })
+}
