@@ -144,7 +144,6 @@ describe("what slips past the compiler", () => {
   }
   /** What the lint rules forbid: the requirements are gone, and with them the marks. */
   const cast = (effect: Effect.Effect<unknown, unknown, TestLocks | Transactions | Tx>) =>
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- that is what is tested
     effect as Effect.Effect<unknown, unknown>
 
   it("dies at run time: a lower rank, an equal one, a lock in a transaction, a transaction in a transaction", async () => {

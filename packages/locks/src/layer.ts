@@ -87,7 +87,6 @@ const contextOf = <Definitions extends ReadonlyArray<LockScopeDefinition>>(
   locks: Locks["Service"]
 ): Context.Context<Locks | TakesAll<Definitions>> => {
   const marks = order.names.map((name) => Context.make(takes(name), locks.engine))
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one mark for each name of the order
   return Context.mergeAll(Context.make(Locks, locks), ...marks) as Context.Context<
     Locks | TakesAll<Definitions>
   >

@@ -100,7 +100,6 @@ const makeClient = (runtime: Runtime): LocksClient => {
         scope,
         subject,
         (signal, lock) => {
-          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the service behind the handle
           taken = lock as HeldLock
           signal.addEventListener("abort", () => lost.abort(signal.reason), { once: true })
           const released = new Promise<void>((done) => (letGo = done))

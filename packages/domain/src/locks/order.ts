@@ -41,7 +41,6 @@ export const lockScope = <
   definition: LockScopeDefinition<Name, Subject, Mode, Fenced>
 ): LockScopeDefinition<Name, Subject, Mode, Fenced> & { readonly fenced: Fenced } => ({
   ...definition,
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- absent means `false`, which is the default of `Fenced`
   fenced: (definition.fenced ?? false) as Fenced
 })
 
@@ -58,9 +57,7 @@ export const defineLockOrder = <const Definitions extends ReadonlyArray<LockScop
   assertDistinct(definitions)
   return {
     definitions,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `map` forgets that a tuple stays a tuple
     names: names as unknown as NamesOf<Definitions>,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one entry for each definition, under its name
     scopes: Object.fromEntries(
       definitions.map((definition) => [definition.name, placeScope(definition, names)])
     ) as ScopesOf<Definitions>

@@ -44,7 +44,6 @@ export class SqlObserver {
     const work = this.#connection.query<Array<RowDataPacket>>(sql, [...values])
     const [rows] = await withDeadline(work, ANSWER_DEADLINE_MS, "the SQL server did not tell about its locks")
     // What mysql2 gives for several statements is known to the caller alone.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
     return rows as ReadonlyArray<unknown> as Rows
   }
 

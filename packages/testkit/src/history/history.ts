@@ -108,7 +108,6 @@ export class History<Input, Output> {
       else operation.returned(meaning.output)
       throw error
     }
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the overloads demand `output` unless it is one
     operation.returned(options.output ? options.output(result) : (result as unknown as Output))
     return result
   }

@@ -60,7 +60,6 @@ export async function faultsFixture(
   const opened = [sql, redis].filter((each) => each !== undefined)
   return {
     // What createTest was told not to have is missing in the type that the test sees.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
     faults: { seed, sql: sql?.faults, redis: redis?.faults } as Faults<Store>,
     conclude: async (testFailed) => {
       const overdue = opened.flatMap(({ store, faults }) => faults.overdue.map((rule) => `${store}: ${rule}`))

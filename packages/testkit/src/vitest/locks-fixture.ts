@@ -66,7 +66,6 @@ export async function locksFixture(
   }
   return {
     // What createTest was told not to have is missing in the type that the test sees.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
     locks: { client, graph: watch.graph, expectOneOrder: () => expectOneOrder(false) } as LocksFixture<Store>,
     conclude: async (testFailed) => {
       await watch.close()

@@ -140,7 +140,6 @@ export const lockScripts = (client: RedisClient): LockScripts => {
   const common = prelude(client instanceof Cluster)
   const bind = (name: string, lua: string): Script => {
     client.defineCommand(name, { numberOfKeys: 3, lua })
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- ioredis adds the method under this name
     const command = (client as unknown as Record<string, Command>)[name]?.bind(client) as Command
     return (keys, ...parameters) => command(keys.mutex, keys.queue, keys.token, ...parameters)
   }

@@ -161,6 +161,5 @@ const listen = async (upstream: Address | undefined): Promise<Server | undefined
 const portOf = (server: Server | undefined): number => {
   if (server === undefined) return 0
   // A server that listens on TCP has an address of this form.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
   return (server.address() as AddressInfo).port
 }
