@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { extname, join, normalize } from "node:path"
 import { ConfigProvider, Effect } from "effect"
-import { afterAll, beforeAll, expect, it } from "vitest"
+import { afterAll, beforeAll, expect, test } from "vitest"
 import { createClient } from "../packages/client-sdk/src/index.ts"
 import { findChromium, openInChromium } from "../packages/client-sdk/src/testing/chromium.ts"
 import { ensureAdmin } from "../packages/server/src/modules/auth/service.ts"
@@ -75,7 +75,7 @@ const withExample = async (name: string, use: (directory: string) => Promise<voi
   }
 }
 
-it("node-script buys, with promises and with Effect", { timeout: 300_000 }, () =>
+test("node-script buys, with promises and with Effect", { timeout: 300_000 }, () =>
   withExample("node-script", async (directory) => {
     const printed = await runNode(directory, "dist/main.js")
     expect(printed).toMatch(/^signed up as ann-/)
@@ -86,7 +86,7 @@ it("node-script buys, with promises and with Effect", { timeout: 300_000 }, () =
   })
 )
 
-it("embedded-server serves and audits", { timeout: 300_000 }, () =>
+test("embedded-server serves and audits", { timeout: 300_000 }, () =>
   withExample("embedded-server", async (directory) => {
     const printed = await runNode(directory, "dist/main.js")
     expect(printed).toMatch(/^3 products on the first page$/m)
@@ -94,7 +94,7 @@ it("embedded-server serves and audits", { timeout: 300_000 }, () =>
   })
 )
 
-it("testkit-elsewhere finds its bug and draws it", { timeout: 300_000 }, () =>
+test("testkit-elsewhere finds its bug and draws it", { timeout: 300_000 }, () =>
   withExample("testkit-elsewhere", async (directory) => {
     // On servers that it finds itself: it knows nothing of the shop.
     const vitest = ["node_modules/vitest/vitest.mjs", "run", "--no-color"]
@@ -121,7 +121,7 @@ const buyInPage = `(async () => {
   return document.querySelectorAll("button[data-sku]").length + " products; " + status()
 })()`
 
-it.skipIf(executable === undefined && !isNeeded).each(["browser-page", "react-query"])(
+test.skipIf(executable === undefined && !isNeeded).each(["browser-page", "react-query"])(
   "%s shows the catalogue and buys in a real browser",
   { timeout: 300_000 },
   (name) =>
@@ -157,7 +157,7 @@ const guideProgram = (): string => {
 }
 
 // The last one: it adds a product to the catalogue that the others count.
-it("the guide to the client does what it says", { timeout: 300_000 }, () =>
+test("the guide to the client does what it says", { timeout: 300_000 }, () =>
   withExample("node-script", async (directory) => {
     const reader = { email: "reader@example.com", password: "a password to read" }
     const keeper = createClient({ url: shop.url, auth: admin })

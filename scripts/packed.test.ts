@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { node24 } from "./bootstrap.mjs"
 import { copyExample, install, packPackages, runProgram } from "./consumer.mjs"
 
@@ -56,7 +56,7 @@ server.closeAllConnections()
 describe.each(["npm", "pnpm"] as const)(
   "the packed packages, installed with %s outside of the workspace",
   (manager) => {
-    it(
+    test(
       "compile under strict with the libraries' own types checked, and run",
       { timeout: 300_000 },
       async () => {
@@ -88,7 +88,7 @@ describe.each(["npm", "pnpm"] as const)(
   }
 )
 
-it("the client's types name nothing of the server, its stores or tRPC", async () => {
+test("the client's types name nothing of the server, its stores or tRPC", async () => {
   await runProgram("tar", ["-xzf", tarballs["@holdfast/client-sdk"]!.replace("file:", ""), "-C", packed])
   const types = join(packed, "package", "dist")
   const files = readdirSync(types, { recursive: true, encoding: "utf8" }).filter((file) =>
