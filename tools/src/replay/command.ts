@@ -22,7 +22,7 @@ const stockFactor = Flag.String("stock-factor").pipe(
 )
 
 /** The replay's argument and flags. */
-export const replayOptions = {
+const replayOptions = {
   file: Argument.String("FILE").pipe(
     Argument.withMetavar("csv or csv.gz"),
     Argument.withDescription("invoices in the Online Retail format")
@@ -37,8 +37,6 @@ export const replayOptions = {
   json,
   fresh: toggle("fresh", "starts over; without it an interrupted replay continues")
 }
-
-export type ReplayOptions = Command.Command.Config.Infer<typeof replayOptions>
 
 export const replay = Command.make(
   "replay",

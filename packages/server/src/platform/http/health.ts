@@ -6,7 +6,7 @@ import { RedisStore } from "@holdfast/locks"
 /** How long a store may take to answer before it counts as down. */
 const ANSWER_WITHIN_MS = 1_000
 
-export interface Health {
+interface Health {
   readonly ready: boolean
   readonly stores: { readonly [store: string]: "up" | "down" }
 }

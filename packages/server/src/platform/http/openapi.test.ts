@@ -2,7 +2,7 @@ import { contract, type Procedure } from "@holdfast/domain"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import { Arbitrary, Effect, Schema } from "effect"
 import Fastify from "fastify"
-import { afterAll, beforeAll, expect, it } from "vitest"
+import { afterAll, beforeAll, expect, test } from "vitest"
 import { Shop } from "../../../test/shop.ts"
 import { addApiReference } from "./api-reference.ts"
 import { type JsonObject, openApiOf } from "./openapi.ts"
@@ -90,13 +90,13 @@ beforeAll(async () => {
 })
 afterAll(() => shop.stop())
 
-it("has an operation for every procedure", () => {
+test("has an operation for every procedure", () => {
   expect(operations.map(({ path }) => path).toSorted()).toEqual([...procedures.keys()].toSorted())
 })
 
 const answeredOnce = operations.filter(({ procedure }) => procedure.kind !== "subscription")
 
-it.each(answeredOnce.map((operation) => [operation.path, operation] as const))(
+test.each(answeredOnce.map((operation) => [operation.path, operation] as const))(
   "%s answers as the document says",
   async (path, operation) => {
     const response = await request(shop.servers[0].url, operation, sampleInput(operation), shop.admin.token)
@@ -134,7 +134,7 @@ const firstEvent = async (path: string, input: unknown) => {
   throw new Error(`no event in ${text}`)
 }
 
-it("the subscriptions tell what the document says, also of failures", async () => {
+test("the subscriptions tell what the document says, also of failures", async () => {
   const sku = await shop.newProduct("DOCUMENTED", 3)
   const { id: orderId } = await shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, shop.admin)
   const item = (path: string) => [
@@ -170,7 +170,7 @@ it("the subscriptions tell what the document says, also of failures", async () =
   expect(operations.filter(({ procedure }) => procedure.kind === "subscription")).toHaveLength(3)
 })
 
-it("tells a good answer from a bad one", () => {
+test("tells a good answer from a bad one", () => {
   const pointer = [
     "paths",
     "/trpc/points.balance",
@@ -186,7 +186,7 @@ it("tells a good answer from a bad one", () => {
   expect(faults(pointer, { result: {} })).toBeDefined()
 })
 
-it("describes the failures of a wrong input and of a missing token", async () => {
+test("describes the failures of a wrong input and of a missing token", async () => {
   const create = operations.find(({ path }) => path === "/trpc/orders.create")!
   const pointer = (status: string) => [
     "paths",
@@ -206,7 +206,7 @@ it("describes the failures of a wrong input and of a missing token", async () =>
   expect(faults(pointer("401"), await nobody.json())).toBeUndefined()
 })
 
-it("is served, with a page to read it that loads nothing from elsewhere", async () => {
+test("is served, with a page to read it that loads nothing from elsewhere", async () => {
   const app = Fastify()
   await addApiReference(app, "1.2.3")
   const served = await app.inject("/openapi.json")

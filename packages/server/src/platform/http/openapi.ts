@@ -2,7 +2,7 @@ import { type Contract, type DomainErrorClass, HTTP_STATUS, type Procedure } fro
 import { Schema } from "effect"
 
 /** Any JSON: the parts of a document that are schemas are as deep as the contract's. */
-export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
+type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
 export type JsonObject = { readonly [key: string]: Json }
 
 export interface OpenApiDocument {

@@ -29,11 +29,11 @@ export type Implemented<P extends Procedure> = P["kind"] extends "subscription"
     ? TRPCQueryProcedure<Definition<P>>
     : TRPCMutationProcedure<Definition<P>>
 
-export interface StreamDefinition<P extends Procedure> extends Omit<Definition<P>, "output"> {
+interface StreamDefinition<P extends Procedure> extends Omit<Definition<P>, "output"> {
   readonly output: AsyncIterable<ReturnType<typeof tracked<P["output"]["Encoded"]>>, void, unknown>
 }
 
-export interface Definition<P extends Procedure> {
+interface Definition<P extends Procedure> {
   readonly input: InputOf<P>
   readonly output: P["output"]["Encoded"]
   readonly meta: object
@@ -46,101 +46,120 @@ const LATE_RETRY_AFTER_MS = 1_000
 
 /**
  * The only place where Effect and tRPC meet. Decodes the input, checks the access, runs the handler as a fiber that
- * the request's abort signal interrupts, encodes the output. Declared failures travel as data; anything else is
- * masked as an internal error and logged with the request's id. What a subscription fails with travels in its stream,
- * because a browser's event source cannot read the body of an error response.
+ * the request's abort signal interrupts, encodes the output. Declared failures travel as data; everything else is
+ * masked as an internal error and logged with the request's id. A subscription's failure travels in its stream, because
+ * a browser's event source cannot read the body of an error response.
  */
 export const makeImplement =
   <R>(runtime: ManagedRuntime.ManagedRuntime<R, never>, callers: Callers<NoInfer<R>>) =>
   <P extends Procedure>(procedure: P, handler: Handler<P, R>): Implemented<P> => {
-    const decode = Schema.decodeUnknownEffect(procedure.input, { errors: "all" })
-    const encode = Schema.encodeEffect(procedure.output)
-
-    const callOf = Effect.fnUntraced(function* (input: unknown, ctx: RpcContext) {
-      const caller = yield* authorise(procedure.access, ctx)
-      const decoded = yield* decode(input ?? {}).pipe(Effect.mapError(invalidInputOf))
-      const request = {
-        requestId: ctx.requestId,
-        idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
-        lastEventId: lastEventIdOf(input)
-      }
-      return { input: decoded, caller: caller as never, request } satisfies Call<P>
-    })
-
-    const answer = (input: unknown, ctx: RpcContext) =>
-      Effect.gen(function* () {
-        const call = yield* callOf(input, ctx)
-        const output = yield* (handler as AnswerHandler<P, R>)(call).pipe(
-          Effect.catchCause((cause) => deletedOr(callers, call.caller, cause))
-        )
-        return yield* encode(output).pipe(Effect.orDie)
-      }).pipe(
-        Effect.timeoutOrElse({
-          duration: REQUEST_DEADLINE_MS,
-          orElse: () =>
-            Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`).pipe(
-              Effect.andThen(Effect.fail(new ServiceUnavailable({ retryAfterMs: LATE_RETRY_AFTER_MS })))
-            )
-        })
-      )
-
-    const resolve = async ({ ctx, input, path, signal }: ResolverOptions) => {
-      const traced = answer(input, ctx).pipe(
-        Effect.tapCause((cause) => logUnexpected(procedure, cause)),
-        Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
-      )
-      const exit = await runtime.runPromiseExit(traced, { signal })
-      if (Exit.isSuccess(exit)) return exit.value
-      throw toTrpcError(procedure, exit.cause)
-    }
-
-    async function* subscribe({ ctx, input, path, signal }: ResolverOptions) {
-      const answers = Stream.unwrap(Effect.map(callOf(input, ctx), handler as StreamHandler<P, R>)).pipe(
-        Stream.mapEffect(({ data, id }) =>
-          encode(data).pipe(
-            Effect.orDie,
-            Effect.map((encoded) => tracked(id, encoded))
-          )
-        ),
-        Stream.interruptWhen(abortOf([signal, ctx.closing])),
-        Stream.tapCause((cause) =>
-          logUnexpected(procedure, cause).pipe(
-            Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
-          )
-        ),
-        Stream.catchCause((cause) => Stream.die(toTrpcError(procedure, cause)))
-      )
-      yield* Stream.toAsyncIterableWith(answers, await runtime.context())
-    }
-
-    const builder = trpc.procedure.errors(({ ctx, error, shape }) => {
-      if (!(error.cause instanceof Declared)) return undefined
-      const declared = error.cause.error
-      const errorClass = classOf(procedure.errors, declared)
-      if (errorClass === undefined) return undefined
-      const { retryAfterMs } = declared
-      return {
-        ...shape,
-        data: {
-          code: shape.data.code,
-          httpStatus: shape.data.httpStatus,
-          ...(shape.data.path === undefined ? {} : { path: shape.data.path }),
-          requestId: ctx?.requestId,
-          retryable: declared.retryable,
-          ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-          domain: Schema.encodeUnknownSync(errorClass)(declared)
+    const builder = trpc.procedure
+      .errors(({ ctx, error, shape }) => {
+        if (!(error.cause instanceof Declared)) return undefined
+        const declared = error.cause.error
+        const errorClass = classOf(procedure.errors, declared)
+        if (errorClass === undefined) return undefined
+        const { retryable, retryAfterMs } = declared
+        const { code, httpStatus, path } = shape.data
+        return {
+          ...shape,
+          data: {
+            code,
+            httpStatus,
+            ...(path === undefined ? {} : { path }),
+            requestId: ctx?.requestId,
+            retryable,
+            ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+            domain: Schema.encodeUnknownSync(errorClass)(declared)
+          }
         }
-      }
-    })
-    const withInput = builder.input((raw: unknown) => raw)
+      })
+      .input((raw: unknown) => raw)
+    const resolve = makeResolve(runtime, callers, procedure, handler as AnswerHandler<P, R>)
     const builtAs = {
-      query: () => withInput.query(resolve),
-      mutation: () => withInput.mutation(resolve),
-      action: () => withInput.mutation(resolve),
-      subscription: () => withInput.subscription(subscribe)
+      query: () => builder.query(resolve),
+      mutation: () => builder.mutation(resolve),
+      action: () => builder.mutation(resolve),
+      subscription: () =>
+        builder.subscription(makeSubscribe(runtime, procedure, handler as StreamHandler<P, R>))
     }
     return builtAs[procedure.kind]() as unknown as Implemented<P>
   }
+
+/** Makes the call that a handler gets. Fails with the errors of access and input. */
+const makeCallOf = <P extends Procedure>(procedure: P) => {
+  const decode = Schema.decodeUnknownEffect(procedure.input, { errors: "all" })
+  return Effect.fnUntraced(function* (input: unknown, ctx: RpcContext) {
+    const caller = yield* authorise(procedure.access, ctx)
+    const decoded = yield* decode(input ?? {}).pipe(Effect.mapError(invalidInputOf))
+    const request = {
+      requestId: ctx.requestId,
+      idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
+      lastEventId: lastEventIdOf(input)
+    }
+    return { input: decoded, caller: caller as never, request } satisfies Call<P>
+  })
+}
+
+/** The resolver of everything but a subscription: one answer. */
+const makeResolve = <P extends Procedure, R>(
+  runtime: ManagedRuntime.ManagedRuntime<R, never>,
+  callers: Callers<R>,
+  procedure: P,
+  handler: AnswerHandler<P, R>
+) => {
+  const callOf = makeCallOf(procedure)
+  const encode = Schema.encodeEffect(procedure.output)
+  const late = Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`).pipe(
+    Effect.andThen(Effect.fail(new ServiceUnavailable({ retryAfterMs: LATE_RETRY_AFTER_MS })))
+  )
+  const answer = (input: unknown, ctx: RpcContext) =>
+    Effect.gen(function* () {
+      const call = yield* callOf(input, ctx)
+      const output = yield* handler(call).pipe(
+        Effect.catchCause((cause) => deletedOr(callers, call.caller, cause))
+      )
+      return yield* encode(output).pipe(Effect.orDie)
+    }).pipe(Effect.timeoutOrElse({ duration: REQUEST_DEADLINE_MS, orElse: () => late }))
+
+  return async ({ ctx, input, path, signal }: ResolverOptions) => {
+    const traced = answer(input, ctx).pipe(
+      Effect.tapCause((cause) => logUnexpected(procedure, cause)),
+      Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
+    )
+    const exit = await runtime.runPromiseExit(traced, { signal })
+    if (Exit.isSuccess(exit)) return exit.value
+    throw toTrpcError(procedure, exit.cause)
+  }
+}
+
+/** The resolver of a subscription: a stream of answers, each under its id. */
+const makeSubscribe = <P extends Procedure, R>(
+  runtime: ManagedRuntime.ManagedRuntime<R, never>,
+  procedure: P,
+  handler: StreamHandler<P, R>
+) => {
+  const callOf = makeCallOf(procedure)
+  const encode = Schema.encodeEffect(procedure.output)
+  return async function* ({ ctx, input, path, signal }: ResolverOptions) {
+    const answers = Stream.unwrap(Effect.map(callOf(input, ctx), handler)).pipe(
+      Stream.mapEffect(({ data, id }) =>
+        encode(data).pipe(
+          Effect.orDie,
+          Effect.map((encoded) => tracked(id, encoded))
+        )
+      ),
+      Stream.interruptWhen(abortOf([signal, ctx.closing])),
+      Stream.tapCause((cause) =>
+        logUnexpected(procedure, cause).pipe(
+          Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
+        )
+      ),
+      Stream.catchCause((cause) => Stream.die(toTrpcError(procedure, cause)))
+    )
+    yield* Stream.toAsyncIterableWith(answers, await runtime.context())
+  }
+}
 
 /** The tRPC procedures of a contract, in its own shape. */
 type Routers<C extends Contract> = {
