@@ -170,7 +170,7 @@ const serveQueue = Effect.fnUntraced(function* (couponId: CouponId) {
   const { holders, settled } = yield* inTransaction(settleHead(couponId))
   yield* failpoint("tickets: committed")
   if (holders.length > 0) yield* Effect.ignore(gate.confirm(couponId, holders))
-  yield* live.announce(settled)
+  yield* live.notify(settled)
   return settled.length
 })
 
