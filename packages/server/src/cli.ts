@@ -7,8 +7,7 @@ import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { migrations } from "./migrations/index.ts"
 import { migrate } from "./platform/db/migrate.ts"
 import { CouponGate } from "./modules/coupons/issuing/gate.ts"
-import { connect } from "@holdfast/locks"
-import { RedisStore } from "@holdfast/locks"
+import { connect, RedisStore } from "@holdfast/locks"
 import { startServer } from "./server.ts"
 import { verifyText } from "./platform/audit/report.ts"
 import { verify } from "./verify.ts"
@@ -21,7 +20,7 @@ const usage = `holdfast: a commerce core that stays exact under any concurrency
 
 Settings come from the environment: HOLDFAST_MYSQL_URL, HOLDFAST_REDIS_URL, HOLDFAST_SECRET, HOST, PORT.`
 
-/** Ends with 0 when all is well, 1 when the answer is bad, 2 when the question was. */
+/** Returns the exit code: 0 for success, 1 for an audit that found problems, 2 for wrong usage. */
 const main = async (args: ReadonlyArray<string>): Promise<number> => {
   const { positionals, values } = parseArgs({
     args: [...args],
@@ -62,7 +61,7 @@ const serve = async (serverSettings: ServerSettings): Promise<number> => {
   return 0
 }
 
-/** The database alone: auditing or migrating needs neither Redis nor a port. */
+/** Runs with the database alone: migrating, and auditing without Redis. */
 const withDatabase = async <A, E>(
   serverSettings: ServerSettings,
   effect: Effect.Effect<A, E, Database>
@@ -75,7 +74,7 @@ const withDatabase = async <A, E>(
   }
 }
 
-/** The database with its Redis: what the auditors find in there is held against the books. */
+/** Runs with both stores: the audit compares Redis with the database. */
 const withBothStores = async <A, E>(
   serverSettings: ServerSettings,
   effect: Effect.Effect<A, E, Database>
@@ -116,7 +115,7 @@ const audit = async (serverSettings: ServerSettings, json: boolean): Promise<num
   return say(json ? JSON.stringify(report) : verifyText(report), report.ok ? 0 : 1)
 }
 
-/** MySQL's numbers for a table and for a column that is not there. */
+/** MySQL's error numbers of a missing table and a missing column. */
 const NOT_MIGRATED_ERRNOS: ReadonlySet<unknown> = new Set([1146, 1054])
 
 const explain = (error: unknown): string => {

@@ -3,7 +3,7 @@ import { Cause, Effect, Queue, type Scope, Stream } from "effect"
 import { makeSubscribers } from "./subscribers.ts"
 
 export interface LiveQueryDefinition<K extends string, S, R> {
-  /** Distinguishes the live queries of a server, `order` for instance. */
+  /** Distinguishes the live queries of a server. */
   readonly kind: string
   /** Reads the committed states in one statement; keys that do not exist are left out. */
   readonly read: (keys: ReadonlyArray<K>) => Effect.Effect<ReadonlyMap<K, S>, ServiceUnavailable, R>
