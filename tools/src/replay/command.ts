@@ -22,7 +22,7 @@ const stockFactor = Flag.String("stock-factor").pipe(
 )
 
 /** The replay's argument and flags. */
-const replayOptions = {
+export const replayOptions = {
   file: Argument.String("FILE").pipe(
     Argument.withMetavar("csv or csv.gz"),
     Argument.withDescription("invoices in the Online Retail format")

@@ -11,8 +11,8 @@ export class LiveStock extends Context.Service<LiveStock, LiveQuery<Sku, StockRo
 ) {
   static readonly layer: Layer.Layer<LiveStock, never, LiveQueries | Database> = Layer.effect(
     LiveStock,
-    LiveQueries.use((watching) =>
-      watching.board({
+    LiveQueries.use((liveQueries) =>
+      liveQueries.make({
         kind: "stock",
         read: (skus: ReadonlyArray<Sku>) =>
           Effect.map(findStocks(skus), (rows) => new Map(rows.map((row) => [Sku.make(row.sku), row]))),

@@ -167,7 +167,7 @@ export const productTag = (sku: string): string => `product:${sku}`
 export const productsChanged = (lines: ReadonlyArray<{ readonly sku: Sku }>) => {
   const skus = [...new Set(lines.map(({ sku }) => sku))]
   return Effect.andThen(
-    LiveStock.use((live) => live.announce(skus)),
+    LiveStock.use((live) => live.notify(skus)),
     invalidate(skus.map(productTag))
   )
 }

@@ -11,8 +11,8 @@ export class LiveOrders extends Context.Service<LiveOrders, LiveQuery<OrderId, O
 ) {
   static readonly layer: Layer.Layer<LiveOrders, never, LiveQueries | Database> = Layer.effect(
     LiveOrders,
-    LiveQueries.use((watching) =>
-      watching.board({
+    LiveQueries.use((liveQueries) =>
+      liveQueries.make({
         kind: "order",
         read: (orderIds: ReadonlyArray<OrderId>) =>
           Effect.map(findOrderStates(orderIds), (found) => new Map(found.map((one) => [one.state.id, one]))),

@@ -5,7 +5,7 @@ import { KeyNamespace } from "../db/key-namespace.ts"
 
 export interface CacheKey {
   readonly name: string
-  /** What the value is made of, `product:tea` for instance. A process that changes it invalidates the tag. */
+  /** Names what the value is made of. A process that changes that invalidates the tag. */
   readonly tag: string
 }
 

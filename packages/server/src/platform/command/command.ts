@@ -101,7 +101,7 @@ const execute = <P extends Procedure, Item, Locked, Decided extends Decision<P>,
     const locked = yield* lock([item])
     const now = new Date(yield* Clock.currentTimeMillis)
     const outcome = decide(locked, [item], now)[0]!
-    if (Result.isFailure(outcome)) return outcome as Outcome<P>
+    if (Result.isFailure(outcome)) return outcome
     yield* write([outcome.success], now)
     return Result.succeed(outcome.success.output) as Outcome<P>
   })
@@ -136,13 +136,15 @@ const LOCK_RETRY_AFTER_MS = 100
 const mapLockErrors = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, Exclude<E, LockTrouble> | ServiceUnavailable, R> =>
-  Effect.catch(effect, (error): Effect.Effect<never, Exclude<E, LockTrouble> | ServiceUnavailable> =>
-    isLockTrouble(error)
-      ? Effect.andThen(
-          Effect.logWarning("a lock failed", error.message),
-          Effect.fail(new ServiceUnavailable({ retryAfterMs: LOCK_RETRY_AFTER_MS }))
-        )
-      : Effect.fail(error as Exclude<E, LockTrouble>)
+  effect.pipe(
+    Effect.catch((error): Effect.Effect<never, Exclude<E, LockTrouble> | ServiceUnavailable> =>
+      isLockTrouble(error)
+        ? Effect.andThen(
+            Effect.logWarning("a lock failed", error.message),
+            Effect.fail(new ServiceUnavailable({ retryAfterMs: LOCK_RETRY_AFTER_MS }))
+          )
+        : Effect.fail(error as Exclude<E, LockTrouble>)
+    )
   )
 
 const isLockTrouble = (error: unknown): error is LockTrouble =>

@@ -3,7 +3,7 @@ import type { ColumnType, Generated } from "kysely"
 /**
  * The tables as Kysely sees them, written by hand and compared with the migrated database by a test. Here are the
  * platform's own tables; each module adds its tables by declaration merging in its `tables.ts`.
- * Ids are UUIDv7 in BINARY(16), see ids.ts; money and points are BIGINT and come back as checked safe integers.
+ * Ids are UUIDv7 in BINARY(16), see ids.ts; BIGINT values come back as checked safe integers.
  */
 export interface DB {
   idempotency_keys: IdempotencyKeysTable

@@ -5,6 +5,7 @@ import {
   type ErrorOf,
   Forbidden,
   type InputOf,
+  type InvalidInput,
   type OutputOf,
   type Procedure,
   ServiceUnavailable,
@@ -89,7 +90,10 @@ export const makeImplement =
 /** Makes the call that a handler gets. Fails with the errors of access and input. */
 const makeCallOf = <P extends Procedure>(procedure: P) => {
   const decode = Schema.decodeUnknownEffect(procedure.input, { errors: "all" })
-  return Effect.fnUntraced(function* (input: unknown, ctx: RpcContext) {
+  return Effect.fnUntraced(function* (
+    input: unknown,
+    ctx: RpcContext
+  ): Effect.fn.Return<Call<P>, InvalidInput | Unauthenticated | Forbidden> {
     const caller = yield* authorise(procedure.access, ctx)
     const decoded = yield* decode(input ?? {}).pipe(Effect.mapError(invalidInputOf))
     const request = {
@@ -97,7 +101,7 @@ const makeCallOf = <P extends Procedure>(procedure: P) => {
       idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
       lastEventId: lastEventIdOf(input)
     }
-    return { input: decoded, caller: caller as never, request } satisfies Call<P>
+    return { input: decoded, caller: caller as never, request }
   })
 }
 
