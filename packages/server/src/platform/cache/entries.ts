@@ -1,4 +1,5 @@
-import { askRedis, type RedisClient, RedisStore } from "@holdfast/locks"
+import type { ServiceUnavailable } from "@holdfast/domain"
+import { askRedis, type RedisClient, RedisStore, type RedisUnavailable } from "@holdfast/locks"
 import { Clock, Effect } from "effect"
 import { randomUUID } from "node:crypto"
 import { KeyNamespace } from "../db/key-namespace.ts"
@@ -36,7 +37,7 @@ export const makeEntries = ({ freshMs, staleMs }: { readonly freshMs: number; re
   Effect.gen(function* () {
     const store = yield* RedisStore
     const { prefix } = yield* KeyNamespace
-    const ask = <A>(call: (client: RedisClient, at: string) => Promise<A>) =>
+    const ask: Ask = (call) =>
       Effect.flatMap(prefix, (name) =>
         Effect.provideService(
           askRedis((client) => call(client, `${name}cache:1:`)),
@@ -83,23 +84,33 @@ export const makeEntries = ({ freshMs, staleMs }: { readonly freshMs: number; re
         Promise.all(tags.map((tag) => client.set(`${at}v:${tag}`, randomUUID(), "PX", VERSION_LIFETIME_MS)))
       )
 
-    const flightKey = (at: string, name: string, versions: Versions) => `${at}l:${name}@${versions.get(name)}`
-
-    /** Returns the names that this process is to load; other processes are loading the rest. */
-    const takeFlights = (versions: Versions) =>
-      ask(async (client, at) => {
-        const names = [...versions.keys()]
-        const taken = await Promise.all(
-          names.map((name) => client.set(flightKey(at, name, versions), "1", "PX", FLIGHT_MS, "NX"))
-        )
-        return names.filter((_, index) => taken[index] === "OK")
-      })
-
-    const endFlights = (names: ReadonlyArray<string>, versions: Versions) =>
-      ask((client, at) => client.del(names.map((name) => flightKey(at, name, versions))))
-
-    return { lookUp, read, write, invalidate, takeFlights, endFlights }
+    return { lookUp, read, write, invalidate, ...makeFlights(ask) }
   })
+
+/** Asks Redis, with the prefix of the cache's keys. */
+type Ask = <A>(
+  call: (client: RedisClient, at: string) => Promise<A>
+) => Effect.Effect<A, RedisUnavailable | ServiceUnavailable>
+
+/** Flights keep several processes from loading the same entry at once. */
+const makeFlights = (ask: Ask) => {
+  const flightKey = (at: string, name: string, versions: Versions) => `${at}l:${name}@${versions.get(name)}`
+
+  /** Returns the names that this process is to load; other processes are loading the rest. */
+  const takeFlights = (versions: Versions) =>
+    ask(async (client, at) => {
+      const names = [...versions.keys()]
+      const taken = await Promise.all(
+        names.map((name) => client.set(flightKey(at, name, versions), "1", "PX", FLIGHT_MS, "NX"))
+      )
+      return names.filter((_, index) => taken[index] === "OK")
+    })
+
+  const endFlights = (names: ReadonlyArray<string>, versions: Versions) =>
+    ask((client, at) => client.del(names.map((name) => flightKey(at, name, versions))))
+
+  return { takeFlights, endFlights }
+}
 
 export type Entries = Effect.Success<ReturnType<typeof makeEntries>>
 

@@ -32,7 +32,7 @@ export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottl
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const byKey = new Map<K, Set<Subscriber<S>>>()
-    const throttles = new Map<K, { hasUpdate: boolean }>()
+    const throttles = makeThrottles(scope, onThrottleEnd)
 
     const join = (key: K) =>
       Effect.map(Queue.sliding<S | undefined, ServiceUnavailable>(1), (queue) => {
@@ -57,16 +57,6 @@ export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottl
       return true
     }
 
-    const startThrottle = (key: K, throttleMs: number) => {
-      const throttle = { hasUpdate: false }
-      throttles.set(key, throttle)
-      const end = Effect.sync(() => {
-        throttles.delete(key)
-        if (throttle.hasUpdate) onThrottleEnd(key)
-      })
-      return Effect.forkIn(Effect.andThen(Effect.sleep(throttleMs), end), scope)
-    }
-
     return {
       keys: () => byKey.keys(),
       has: (key: K) => byKey.has(key),
@@ -78,13 +68,13 @@ export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottl
 
       /** Offers a state. While the key is throttled, only subscribers without any state receive it. */
       publish: ({ key, subscribers }: Audience<K, S>, state: S | undefined): Effect.Effect<void> => {
-        const throttle = throttles.get(key)
-        if (throttle !== undefined) throttle.hasUpdate = true
-        const receivers =
-          throttle === undefined ? subscribers : subscribers.filter(({ version }) => version === NO_VERSION)
+        const isThrottled = throttles.holdBack(key)
+        const receivers = isThrottled
+          ? subscribers.filter(({ version }) => version === NO_VERSION)
+          : subscribers
         const updated = receivers.filter((subscriber) => offer(subscriber, state)).length
-        return throttle === undefined && updated > 0
-          ? startThrottle(key, updated * THROTTLE_PER_SUBSCRIBER_MS)
+        return !isThrottled && updated > 0
+          ? throttles.start(key, updated * THROTTLE_PER_SUBSCRIBER_MS)
           : Effect.void
       },
 
@@ -95,3 +85,25 @@ export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottl
       }
     }
   })
+
+const makeThrottles = <K>(scope: Scope.Scope, onThrottleEnd: (key: K) => void) => {
+  const throttles = new Map<K, { hasUpdate: boolean }>()
+  return {
+    /** Returns whether the key is throttled, and remembers that an update was held back. */
+    holdBack: (key: K): boolean => {
+      const throttle = throttles.get(key)
+      if (throttle !== undefined) throttle.hasUpdate = true
+      return throttle !== undefined
+    },
+
+    start: (key: K, throttleMs: number): Effect.Effect<void> => {
+      const throttle = { hasUpdate: false }
+      throttles.set(key, throttle)
+      const end = Effect.sync(() => {
+        throttles.delete(key)
+        if (throttle.hasUpdate) onThrottleEnd(key)
+      })
+      return Effect.asVoid(Effect.forkIn(Effect.andThen(Effect.sleep(throttleMs), end), scope))
+    }
+  }
+}
