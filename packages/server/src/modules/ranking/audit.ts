@@ -3,9 +3,8 @@ import { Clock, Effect, Option } from "effect"
 import type { Findings } from "../../platform/audit/report.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { RedisStore } from "@holdfast/locks"
-import { IS_COMPLETE } from "./counting.ts"
-import { endOf, lastDays, rankingKeys, startOf } from "./keys.ts"
 import { type Sale, salesBetween } from "./repository.ts"
+import { endOf, IS_COMPLETE, lastDays, rankingKeys, startOf } from "./ranking-store.ts"
 
 /** How long an event may take from its commit into the ranking before its absence is a fault. */
 const ARRIVES_WITHIN_MS = 60_000
