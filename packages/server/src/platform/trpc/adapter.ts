@@ -23,7 +23,7 @@ import type { Call, Caller, Handler, Handlers, SubscriptionEvent } from "./handl
 import { type RpcContext, trpc } from "./trpc.ts"
 import { classOf, Declared, invalidInputOf, type WireError } from "./errors.ts"
 
-/** The tRPC procedure that a contract's procedure becomes. */
+/** The tRPC procedure of a contract's procedure. */
 export type Implemented<P extends Procedure> = P["kind"] extends "subscription"
   ? TRPCSubscriptionProcedure<StreamDefinition<P>>
   : P["kind"] extends "query"
@@ -41,7 +41,7 @@ interface Definition<P extends Procedure> {
   readonly errorShape: WireError<P>
 }
 
-/** A request that takes longer than this is interrupted and told to come back; its transaction rolls back. */
+/** A request that takes longer is interrupted, rolled back and answered with `ServiceUnavailable`. */
 const REQUEST_DEADLINE_MS = 30_000
 const LATE_RETRY_AFTER_MS = 1_000
 
@@ -195,13 +195,13 @@ export const makeRouter = <C extends Contract, R>(
   return trpc.router(routers as Routers<C>)
 }
 
-/** What is known of those whose tokens are good. */
+/** Looks up the callers that tokens name. */
 export interface Callers<R> {
-  /** Whether the caller's account is still there: it may have been deleted since the token was made. */
+  /** Whether the caller still exists: a user may have been deleted since the token was issued. */
   readonly exists: (caller: Caller) => Effect.Effect<boolean, ServiceUnavailable, R>
 }
 
-/** The database refuses whatever a deleted user wants to have or to do; that is no defect, but a token out of date. */
+/** Foreign keys refuse the rows of a deleted user. That is no defect but an outdated token. */
 const deletedOr = <E, R>(
   callers: Callers<R>,
   caller: Caller | undefined,
@@ -225,7 +225,7 @@ interface ResolverOptions {
   readonly signal: AbortSignal | undefined
 }
 
-/** Ends when one of the signals is aborted. */
+/** Completes when one of the signals is aborted. */
 const abortOf = (signals: ReadonlyArray<AbortSignal | undefined>): Effect.Effect<void> => {
   const any = AbortSignal.any(signals.filter((signal) => signal !== undefined))
   return Effect.callback((resume) => {
@@ -243,11 +243,11 @@ const authorise = Effect.fnUntraced(function* (access: Access, { caller }: RpcCo
   return known
 })
 
-/** Only mutations have a key: a bad header does not disturb the others. */
+/** Only mutations have a key, so a bad header fails no other procedure. */
 const idempotencyKeyOf = (procedure: Procedure, ctx: RpcContext) =>
   procedure.kind === "mutation" ? Effect.fromResult(ctx.idempotencyKey) : Effect.succeed(undefined)
 
-/** Declared failures are answers, not incidents; an interruption is the caller's own wish. */
+/** Declared failures are answers, and interruptions are the caller's choice; neither is logged. */
 const logUnexpected = (procedure: Procedure, cause: Cause.Cause<unknown>) => {
   const failure = Cause.findError(cause)
   if (Result.isSuccess(failure) && classOf(procedure.errors, failure.success) !== undefined)
@@ -255,7 +255,7 @@ const logUnexpected = (procedure: Procedure, cause: Cause.Cause<unknown>) => {
   return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("the procedure died", cause)
 }
 
-/** tRPC puts the `last-event-id` of a subscriber's request among its input. */
+/** tRPC passes a subscriber's `last-event-id` in the input. */
 const lastEventIdOf = (input: unknown): string | undefined => {
   const id = (input as { readonly lastEventId?: unknown } | undefined | null)?.lastEventId
   return typeof id === "string" ? id : undefined
