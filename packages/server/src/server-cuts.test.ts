@@ -1,7 +1,7 @@
 import { createClient, isHoldfastError } from "@holdfast/client-sdk"
 import { randomStream } from "@holdfast/testkit"
 import { randomUUID } from "node:crypto"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { type Cut, startCuttingProxy } from "../test/cutting-proxy.ts"
 import { Shop } from "../test/shop.ts"
 
@@ -9,7 +9,7 @@ const ORDERS = 200
 const AT_ONCE = 8
 const FATES: ReadonlyArray<Cut> = ["before", "during", "after", "never", "never"]
 
-it("makes one order a call, however the connections break", { timeout: 120_000 }, async () => {
+test("makes one order a call, however the connections break", { timeout: 120_000 }, async () => {
   await using shop = await Shop.open()
   const sku = await shop.newProduct(`CUT-${randomUUID()}`, ORDERS * 2)
   const user = await shop.newUser()

@@ -1,5 +1,5 @@
 /** What is wrong: the rows or keys concerned, with the numbers that do not fit. */
-export type Problem = Readonly<Record<string, unknown>>
+type Problem = Readonly<Record<string, unknown>>
 
 /** The result of one check. */
 export interface CheckReport {

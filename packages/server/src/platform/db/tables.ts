@@ -16,7 +16,7 @@ export interface DB {
 /** Set by the database when a row is inserted. */
 export type CreatedAt = ColumnType<Date, Date | undefined, never>
 
-export interface IdempotencyKeysTable {
+interface IdempotencyKeysTable {
   user_id: Buffer
   procedure_path: string
   idempotency_key: string
@@ -27,7 +27,7 @@ export interface IdempotencyKeysTable {
   created_at: CreatedAt
 }
 
-export interface OutboxTable {
+interface OutboxTable {
   id: Generated<number>
   topic: string
   /** JSON. */
@@ -38,20 +38,20 @@ export interface OutboxTable {
   stream_id: string | null
 }
 
-export interface LockFencesTable {
+interface LockFencesTable {
   lock_key: string
   token: number
 }
 
 /** One row a job: the process that leads the job keeps its row locked. */
-export interface WorkerTurnsTable {
+interface WorkerTurnsTable {
   worker: string
   last_round_at: Date | null
   /** What the job remembers from run to run. */
   state: string | null
 }
 
-export interface InstallationTable {
+interface InstallationTable {
   only_row: number
   /** The key namespace of this database in Redis, so that several databases may share one Redis. */
   id: Buffer

@@ -3,7 +3,7 @@ import scalar from "@scalar/fastify-api-reference"
 import { Schema } from "effect"
 import type { FastifyInstance } from "fastify"
 
-export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
+type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
 export type JsonObject = { readonly [key: string]: Json }
 
 export interface OpenApiDocument {

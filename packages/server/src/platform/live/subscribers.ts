@@ -29,8 +29,7 @@ const THROTTLE_PER_SUBSCRIBER_MS = 0.5
  * @param onThrottleEnd called after a throttle during which an update was held back.
  */
 export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottleEnd: (key: K) => void) =>
-  Effect.gen(function* () {
-    const scope = yield* Effect.scope
+  Effect.map(Effect.scope, (scope) => {
     const byKey = new Map<K, Set<Subscriber<S>>>()
     const throttles = new Map<K, { hasUpdate: boolean }>()
 
@@ -47,15 +46,6 @@ export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottl
         all?.delete(subscriber)
         if (all?.size === 0) byKey.delete(key)
       })
-
-    /** Returns whether the state is newer than the subscriber's last one. */
-    const offer = (subscriber: Subscriber<S>, state: S | undefined): boolean => {
-      const version = state === undefined ? NO_VERSION : versionOf(state)
-      if (state !== undefined && version <= subscriber.version) return false
-      subscriber.version = version
-      Queue.offerUnsafe(subscriber.queue, state)
-      return true
-    }
 
     const startThrottle = (key: K, throttleMs: number) => {
       const throttle = { hasUpdate: false }
@@ -80,18 +70,30 @@ export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottl
       publish: ({ key, subscribers }: Audience<K, S>, state: S | undefined): Effect.Effect<void> => {
         const throttle = throttles.get(key)
         if (throttle !== undefined) throttle.hasUpdate = true
-        const receivers =
-          throttle === undefined ? subscribers : subscribers.filter(({ version }) => version === NO_VERSION)
-        const updated = receivers.filter((subscriber) => offer(subscriber, state)).length
+        const receivers = throttle === undefined ? subscribers : subscribers.filter(isWithoutState)
+        const version = state === undefined ? NO_VERSION : versionOf(state)
+        const updated = receivers.filter((subscriber) => offer(subscriber, state, version)).length
         return throttle === undefined && updated > 0
           ? startThrottle(key, updated * THROTTLE_PER_SUBSCRIBER_MS)
           : Effect.void
-      },
-
-      /** Fails the subscribers without any state; the others wait for the next refresh. */
-      fail: ({ subscribers }: Audience<K, S>, cause: Cause.Cause<ServiceUnavailable>): void => {
-        for (const { queue, version } of subscribers)
-          if (version === NO_VERSION) Queue.failCauseUnsafe(queue, cause)
       }
     }
   })
+
+const isWithoutState = <S>({ version }: Subscriber<S>): boolean => version === NO_VERSION
+
+/** Returns whether the state is newer than the subscriber's last one. */
+const offer = <S>(subscriber: Subscriber<S>, state: S | undefined, version: number): boolean => {
+  if (state !== undefined && version <= subscriber.version) return false
+  subscriber.version = version
+  Queue.offerUnsafe(subscriber.queue, state)
+  return true
+}
+
+/** Fails the subscribers without any state; the others wait for the next refresh. */
+export const failAudience = <K, S>(
+  { subscribers }: Audience<K, S>,
+  cause: Cause.Cause<ServiceUnavailable>
+): void => {
+  for (const { queue } of subscribers.filter(isWithoutState)) Queue.failCauseUnsafe(queue, cause)
+}
