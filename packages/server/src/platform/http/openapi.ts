@@ -3,7 +3,6 @@ import scalar from "@scalar/fastify-api-reference"
 import { Schema } from "effect"
 import type { FastifyInstance } from "fastify"
 
-/** Any JSON: the parts of a document that are schemas are as deep as the contract's. */
 type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
 export type JsonObject = { readonly [key: string]: Json }
 

@@ -1,6 +1,6 @@
 import type { ServiceUnavailable } from "@holdfast/domain"
 import { Cause, Effect, Queue, type Scope, Stream } from "effect"
-import { makeSubscribers } from "./subscribers.ts"
+import { failAudience, makeSubscribers } from "./subscribers.ts"
 
 export interface LiveQueryDefinition<K extends string, S, R> {
   /** Distinguishes the live queries of a server. */
@@ -68,7 +68,7 @@ export const makeLiveQuery = <K extends string, S, R>({
         onFailure: (cause) =>
           Effect.andThen(
             reportDefect(cause),
-            Effect.sync(() => audiences.forEach((audience) => subscribers.fail(audience, cause)))
+            Effect.sync(() => audiences.forEach((audience) => failAudience(audience, cause)))
           )
       })
     })

@@ -29,10 +29,9 @@ const THROTTLE_PER_SUBSCRIBER_MS = 0.5
  * @param onThrottleEnd called after a throttle during which an update was held back.
  */
 export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottleEnd: (key: K) => void) =>
-  Effect.gen(function* () {
-    const scope = yield* Effect.scope
+  Effect.map(Effect.scope, (scope) => {
     const byKey = new Map<K, Set<Subscriber<S>>>()
-    const throttles = makeThrottles(scope, onThrottleEnd)
+    const throttles = new Map<K, { hasUpdate: boolean }>()
 
     const join = (key: K) =>
       Effect.map(Queue.sliding<S | undefined, ServiceUnavailable>(1), (queue) => {
@@ -48,13 +47,14 @@ export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottl
         if (all?.size === 0) byKey.delete(key)
       })
 
-    /** Returns whether the state is newer than the subscriber's last one. */
-    const offer = (subscriber: Subscriber<S>, state: S | undefined): boolean => {
-      const version = state === undefined ? NO_VERSION : versionOf(state)
-      if (state !== undefined && version <= subscriber.version) return false
-      subscriber.version = version
-      Queue.offerUnsafe(subscriber.queue, state)
-      return true
+    const startThrottle = (key: K, throttleMs: number) => {
+      const throttle = { hasUpdate: false }
+      throttles.set(key, throttle)
+      const end = Effect.sync(() => {
+        throttles.delete(key)
+        if (throttle.hasUpdate) onThrottleEnd(key)
+      })
+      return Effect.forkIn(Effect.andThen(Effect.sleep(throttleMs), end), scope)
     }
 
     return {
@@ -68,42 +68,32 @@ export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottl
 
       /** Offers a state. While the key is throttled, only subscribers without any state receive it. */
       publish: ({ key, subscribers }: Audience<K, S>, state: S | undefined): Effect.Effect<void> => {
-        const isThrottled = throttles.holdBack(key)
-        const receivers = isThrottled
-          ? subscribers.filter(({ version }) => version === NO_VERSION)
-          : subscribers
-        const updated = receivers.filter((subscriber) => offer(subscriber, state)).length
-        return !isThrottled && updated > 0
-          ? throttles.start(key, updated * THROTTLE_PER_SUBSCRIBER_MS)
+        const throttle = throttles.get(key)
+        if (throttle !== undefined) throttle.hasUpdate = true
+        const receivers = throttle === undefined ? subscribers : subscribers.filter(isWithoutState)
+        const version = state === undefined ? NO_VERSION : versionOf(state)
+        const updated = receivers.filter((subscriber) => offer(subscriber, state, version)).length
+        return throttle === undefined && updated > 0
+          ? startThrottle(key, updated * THROTTLE_PER_SUBSCRIBER_MS)
           : Effect.void
-      },
-
-      /** Fails the subscribers without any state; the others wait for the next refresh. */
-      fail: ({ subscribers }: Audience<K, S>, cause: Cause.Cause<ServiceUnavailable>): void => {
-        for (const { queue, version } of subscribers)
-          if (version === NO_VERSION) Queue.failCauseUnsafe(queue, cause)
       }
     }
   })
 
-const makeThrottles = <K>(scope: Scope.Scope, onThrottleEnd: (key: K) => void) => {
-  const throttles = new Map<K, { hasUpdate: boolean }>()
-  return {
-    /** Returns whether the key is throttled, and remembers that an update was held back. */
-    holdBack: (key: K): boolean => {
-      const throttle = throttles.get(key)
-      if (throttle !== undefined) throttle.hasUpdate = true
-      return throttle !== undefined
-    },
+const isWithoutState = <S>({ version }: Subscriber<S>): boolean => version === NO_VERSION
 
-    start: (key: K, throttleMs: number): Effect.Effect<void> => {
-      const throttle = { hasUpdate: false }
-      throttles.set(key, throttle)
-      const end = Effect.sync(() => {
-        throttles.delete(key)
-        if (throttle.hasUpdate) onThrottleEnd(key)
-      })
-      return Effect.asVoid(Effect.forkIn(Effect.andThen(Effect.sleep(throttleMs), end), scope))
-    }
-  }
+/** Returns whether the state is newer than the subscriber's last one. */
+const offer = <S>(subscriber: Subscriber<S>, state: S | undefined, version: number): boolean => {
+  if (state !== undefined && version <= subscriber.version) return false
+  subscriber.version = version
+  Queue.offerUnsafe(subscriber.queue, state)
+  return true
+}
+
+/** Fails the subscribers without any state; the others wait for the next refresh. */
+export const failAudience = <K, S>(
+  { subscribers }: Audience<K, S>,
+  cause: Cause.Cause<ServiceUnavailable>
+): void => {
+  for (const { queue } of subscribers.filter(isWithoutState)) Queue.failCauseUnsafe(queue, cause)
 }
