@@ -78,7 +78,7 @@ describe("issuing coupons", () => {
           const first = accepted(outcomes.slice(0, index)).find(
             ({ output }) => output.couponId === campaignId && output.userId === user
           )
-          expect(outcome.failure.coupon).toBe(first?.output)
+          expect(outcome.failure.coupon).toEqual(first?.output)
         })
       })
     )
