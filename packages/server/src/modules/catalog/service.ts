@@ -72,7 +72,7 @@ export const adjustStock = command(contract.admin.adjustStock, {
 export function adjustStocks(
   products: ReadonlyMap<Sku, Product>,
   adjustments: ReadonlyArray<DecodedInputOf<typeof contract.admin.adjustStock>>
-) {
+): ReadonlyArray<Result.Result<AdjustedStock, ProductNotFound | OutOfStock | StockLimitExceeded>> {
   const current = new Map(products)
   return adjustments.map(({ delta, reason, sku }) => {
     const product = current.get(sku)
