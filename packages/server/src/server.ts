@@ -30,6 +30,7 @@ export class ListenFailed extends Data.TaggedError("ListenFailed")<{
   }
 }
 
+/** A server that serves. */
 export interface RunningServer {
   /** `http://host:port`, without a trailing slash. */
   readonly url: string
@@ -39,6 +40,7 @@ export interface RunningServer {
   readonly stop: () => Promise<void>
 }
 
+/** How a server starts, beside its settings. */
 export interface StartOptions {
   /** The least level of the JSON log lines on stdout. Default "Info". */
   readonly logLevel?: "Debug" | "Info" | "Warn" | "Error" | "None"

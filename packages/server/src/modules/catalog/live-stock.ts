@@ -5,7 +5,7 @@ import type { LiveQuery } from "../../platform/live/live-query.ts"
 import { LiveQueries } from "../../platform/live/live-queries.ts"
 import { findStocks, type StockRow } from "./repository.ts"
 
-/** The stocks of products, for those who watch them. The ledger's numbers tell which of two is the later one. */
+/** The stocks of products, for their subscribers. The number of the last movement orders two states. */
 export class LiveStock extends Context.Service<LiveStock, LiveQuery<Sku, StockRow>>()(
   "@holdfast/server/LiveStock"
 ) {

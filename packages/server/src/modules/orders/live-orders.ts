@@ -5,7 +5,7 @@ import type { LiveQuery } from "../../platform/live/live-query.ts"
 import { LiveQueries } from "../../platform/live/live-queries.ts"
 import { findOrderStates, type OwnedState } from "./repository.ts"
 
-/** The states of orders, for those who watch them. */
+/** The states of orders, for their subscribers. */
 export class LiveOrders extends Context.Service<LiveOrders, LiveQuery<OrderId, OwnedState>>()(
   "@holdfast/server/LiveOrders"
 ) {

@@ -15,6 +15,7 @@ export interface CheckReport {
   readonly problems: ReadonlyArray<Problem>
 }
 
+/** The result of an audit: `ok` when no check found a problem. */
 export interface VerifyReport {
   readonly ok: boolean
   readonly checks: ReadonlyArray<CheckReport>

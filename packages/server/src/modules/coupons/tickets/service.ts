@@ -104,7 +104,7 @@ export function issueTickets(
   waiting: ReadonlyArray<TicketRow>,
   requests: ReadonlyArray<RequestedTicket>,
   now: Date
-): ReadonlyArray<Result.Result<DecidedTicket, never>> {
+): ReadonlyArray<Result.Result<DecidedTicket>> {
   const placeOf = ({ couponId, userId }: Pick<RequestedTicket, "couponId" | "userId">) =>
     `${couponId}/${userId}`
   const tickets = new Map(
