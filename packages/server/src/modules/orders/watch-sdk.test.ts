@@ -1,19 +1,14 @@
 import { createClient, OrderNotFound, type OrderStatus, ProductNotFound } from "@holdfast/client-sdk"
 import { eventually } from "@holdfast/testkit"
 import { Effect, Stream } from "effect"
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { expect, test } from "vitest"
 import { startCuttingProxy } from "../../../test/cutting-proxy.ts"
-import { Shop, type TestUser } from "../../../test/shop.ts"
+import type { Shop, TestUser } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 
 const retry = { maxAttempts: 100, baseDelayMs: 1, maxDelayMs: 10 }
 let shop: Shop
-beforeAll(async () => {
-  shop = await Shop.open({ servers: 2 })
-})
-afterAll(async () => {
-  await shop.expectRightBooks()
-  await shop.stop()
-})
+useShop({ servers: 2 }, (opened) => (shop = opened))
 
 test("follows orders to their end over connections that are cut at every step", async () => {
   await using proxy = await startCuttingProxy(shop.servers[1]!.url, () => "never")
