@@ -1,5 +1,5 @@
 import { AmountMinor, MAXIMUM_STOCK, type Product } from "@holdfast/domain"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { accepted, expectFairDecision, NOW, sku } from "../../../test/decisions.ts"
 import { adjustStocks } from "./service.ts"

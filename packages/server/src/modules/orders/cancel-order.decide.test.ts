@@ -1,5 +1,5 @@
 import { AmountMinor, type Order, OrderStatus } from "@holdfast/domain"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { accepted, expectFairDecision, NOW, orderId, userId } from "../../../test/decisions.ts"
 import { cancelOrders } from "./cancel-order.ts"

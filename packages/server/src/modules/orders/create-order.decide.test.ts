@@ -1,5 +1,5 @@
 import { AmountMinor, mergeLines, type Product, type UserCoupon, CouponId } from "@holdfast/domain"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import {
   accepted,

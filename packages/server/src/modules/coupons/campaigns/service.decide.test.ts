@@ -1,5 +1,5 @@
 import { AmountMinor, type Coupon, CouponId, MAXIMUM_COUPONS } from "@holdfast/domain"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { expect, test } from "vitest"
 import { accepted, expectFairDecision, NOW } from "../../../../test/decisions.ts"
 import { raiseQuantities } from "./service.ts"

@@ -1,6 +1,6 @@
 import { AmountMinor, type Coupon, CouponId } from "@holdfast/domain"
 import { Result } from "effect"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { accepted, expectFairDecision, NOW, userCouponId, userId } from "../../../../test/decisions.ts"
 import { issueCoupons } from "./issue-coupon.ts"

@@ -1,5 +1,5 @@
 import { CouponId, TicketId } from "@holdfast/domain"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { expect, test } from "vitest"
 import { accepted, NOW, userId } from "../../../../test/decisions.ts"
 import { bytesOf } from "../../../platform/db/ids.ts"
