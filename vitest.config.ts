@@ -8,7 +8,7 @@ const source = (path: string) => fileURLToPath(new URL(`packages/${path}/index.t
 /** Global setups are resolved without the conditions, so every package is named: tests never run a stale build. */
 const alias = [
   { find: /^@holdfast\/([\w-]+)$/, replacement: source("$1/src") },
-  { find: /^@holdfast\/([\w-]+)\/(\w+)$/, replacement: source("$1/src/$2") }
+  { find: /^@holdfast\/([\w-]+)\/([\w-]+)$/, replacement: source("$1/src/$2") }
 ]
 
 /**

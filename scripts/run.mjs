@@ -3,22 +3,27 @@
 import { join } from "node:path"
 import { bootstrap, node24, root, run } from "./bootstrap.mjs"
 
-/** TypeScript sources run as they are: Node 24 strips the types, the condition finds the packages' sources. */
-const source = (file) => [
+/** Node 24 strips the types of the sources, and the condition resolves the packages to theirs. */
+const command = (name) => [
   node24(),
-  ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning", join(root, file)]
+  [
+    "--conditions=holdfast-source",
+    "--disable-warning=ExperimentalWarning",
+    join(root, "tools/src/main.ts"),
+    name
+  ]
 ]
 const tool = (file, ...args) => [node24(), [join(root, "node_modules", file), ...args]]
 const script = (file) => [node24(), [join(root, "scripts", file)]]
 
 /** The steps of every command, after the installation; the last one takes the caller's arguments. */
 const commands = {
-  start: [source("tools/src/start.ts")],
-  demo: [source("tools/src/demo.ts")],
-  replay: [source("tools/src/replay/main.ts")],
-  verify: [source("tools/src/verify.ts")],
-  bench: [source("tools/src/bench.ts")],
-  soak: [source("tools/src/soak.ts")],
+  start: [command("start")],
+  demo: [command("demo")],
+  replay: [command("replay")],
+  verify: [command("verify")],
+  bench: [command("bench")],
+  soak: [command("soak")],
   test: [script("check.mjs"), tool("vitest/vitest.mjs", "run")],
   vitest: [tool("vitest/vitest.mjs", "run")],
   install: [],

@@ -1,18 +1,18 @@
 import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { afterAll, beforeAll, expect, it } from "vitest"
+import { afterAll, beforeAll, expect, test } from "vitest"
 import { node24, root } from "./bootstrap.mjs"
 import { copyExample, install, packPackages, runProgram } from "./consumer.mjs"
 
-// Every file of docs/testkit.md, in a project of its own with the packed testkit.
+// Runs every file of docs/testkit.md in a separate project with the packed testkit.
 const text = readFileSync(join(root, "docs/testkit.md"), "utf8")
 
-/** The page's files, by the path in their first line. */
+/** The files of the page, by the path in their first line. */
 const files = new Map(
   [...text.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)].map(([, path = "", code = ""]) => [path, code])
 )
-/** What the page says that a failure says. */
+/** The failures that the page quotes. */
 const failures = [...text.matchAll(/^```text\n([\s\S]*?)\n```$/gm)].map(([, line]) => line)
 
 const packed = mkdtempSync(join(tmpdir(), "holdfast-packed-"))
@@ -43,27 +43,27 @@ const runNode = (...args: Array<string>): Promise<string> =>
 const runTests = (...only: Array<string>) =>
   runNode("node_modules/vitest/vitest.mjs", "run", "--no-color", ...only)
 
-it("has nothing but whole files, and they compile", { timeout: 120_000 }, async () => {
+test("all code blocks are complete files that compile", { timeout: 120_000 }, async () => {
   expect(files.size).toBeGreaterThan(15)
   expect([...text.matchAll(/^```ts$/gm)]).toHaveLength(files.size)
   await runNode("node_modules/typescript/bin/tsc", "-p", ".")
 })
 
-it("has tests that pass under vitest", { timeout: 300_000 }, async () => {
+test("all tests pass under vitest", { timeout: 300_000 }, async () => {
   const printed = await runTests()
   const tests = [...files.keys()].filter((path) => path.endsWith(".test.ts"))
   expect(printed).toContain(`Test Files  ${tests.length} passed (${tests.length})`)
 })
 
-it("has a test that passes under node:test", { timeout: 120_000 }, async () => {
+test("the test for node:test passes", { timeout: 120_000 }, async () => {
   expect(await runNode("--test", "--test-reporter=spec", "test/sale.node.ts")).toMatch(/pass 1\n.*fail 0/)
 })
 
 const withoutGuard: ReadonlyArray<Edit> = [[" AND stock > 0", ""]]
 
-/** Mistakes in the page's files, in the order in which it quotes what the tests then say. */
-const mistakes: ReadonlyArray<{ file: string; edits: ReadonlyArray<Edit>; test: string }> = [
-  { file: "src/shop.ts", edits: withoutGuard, test: "test/sale.test.ts" },
+/** Mistakes in the page's files, in the order of the quoted failures. */
+const mistakes: ReadonlyArray<{ file: string; edits: ReadonlyArray<Edit>; run: string }> = [
+  { file: "src/shop.ts", edits: withoutGuard, run: "test/sale.test.ts" },
   {
     file: "test/faults.test.ts",
     edits: [
@@ -71,25 +71,25 @@ const mistakes: ReadonlyArray<{ file: string; edits: ReadonlyArray<Edit>; test: 
       ["await lostReply.fired", "void lostReply"],
       ['expect(await shop.stockOf("lantern")).toBe(8)', ""]
     ],
-    test: "test/faults.test.ts"
+    run: "test/faults.test.ts"
   },
-  { file: "src/shop.ts", edits: withoutGuard, test: "test/history.test.ts" },
+  { file: "src/shop.ts", edits: withoutGuard, run: "test/history.test.ts" },
   {
     file: "test/locks.test.ts",
     edits: [['sellBoth(bob.sql, ["lamp", "lantern"])', 'sellBoth(bob.sql, ["lantern", "lamp"])']],
-    test: "test/locks.test.ts"
+    run: "test/locks.test.ts"
   }
 ]
 
-it.each(mistakes.map((mistake, index) => ({ ...mistake, says: failures[index] ?? "" })))(
-  "says what it says when $test fails: $says",
+test.each(mistakes.map((mistake, index) => ({ ...mistake, says: failures[index] ?? "" })))(
+  "a mistake in $file fails $run with: $says",
   { timeout: 300_000 },
-  async ({ file, edits, test, says }) => {
+  async ({ file, edits, run, says }) => {
     expect(failures).toHaveLength(mistakes.length)
     const code = files.get(file) ?? ""
     write(file, edits.reduce(edited, code))
     try {
-      await expect(runTests(test)).rejects.toThrow(says)
+      await expect(runTests(run)).rejects.toThrow(says)
     } finally {
       write(file, code)
     }

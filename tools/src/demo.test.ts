@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import type { Fact } from "./demo/proof.ts"
 import { type Command, runCommand } from "./testing/command.ts"
 
@@ -13,12 +13,12 @@ const environment = {
   HOLDFAST_ARGON2_MEMORY_KIB: "8",
   HOLDFAST_ARGON2_ITERATIONS: "1"
 }
-const demo = (...args: ReadonlyArray<string>) => runCommand("demo.ts", args, environment).ended
+const demo = (...args: ReadonlyArray<string>) => runCommand("demo", args, environment).ended
 
 describe("npm run demo", { timeout: 180_000 }, () => {
   let shop: Command
   beforeAll(async () => {
-    shop = runCommand("start.ts", [], environment)
+    shop = runCommand("start", [], environment)
     await shop.line(/serving on http/)
   }, 180_000)
   afterAll(async () => {
@@ -27,7 +27,7 @@ describe("npm run demo", { timeout: 180_000 }, () => {
     rmSync(directory, { recursive: true })
   })
 
-  it("sells exactly what there is, proves it, and can be run again", async () => {
+  test("sells exactly the available coupons and units, proves it, and can run again", async () => {
     for (const coupons of [5, 40]) {
       const ended = await demo("--users", "30", "--coupons", String(coupons), "--units", "7", "--json")
       expect(ended.code, ended.stderr + ended.stdout).toBe(0)
@@ -46,7 +46,7 @@ describe("npm run demo", { timeout: 180_000 }, () => {
     }
   })
 
-  it("ends in the proof, for people", async () => {
+  test("prints the proof as text", async () => {
     const ended = await demo("--users", "2", "--coupons", "1", "--units", "1")
     expect(ended.stdout).toContain("The books are right.")
     expect(ended.stdout).toContain("Exactly N, proven.")
@@ -55,23 +55,24 @@ describe("npm run demo", { timeout: 180_000 }, () => {
     expect(ended.stdout).toMatch(/ok {2}\s+1 {2}users who got a coupon/)
   })
 
-  it.each([
-    [["--users", "1"], "--users must be a whole number from 2 to 5000, not 1"],
-    [["--units", "x"], "--units must be a whole number"],
+  test.each([
+    [["--users", "1"], '--users: "1". Expected: a whole number from 2 to 5000'],
+    [["--units", "x"], '--units: "x". Expected: a whole number'],
     [["--nonsense"], "--nonsense"]
-  ])("%j is not understood, and the command says how it is used", async (args, message) => {
+  ])("%j is refused with a message and the usage", async (args, message) => {
     const ended = await demo(...args)
     expect(ended.code).toBe(2)
     expect(ended.stderr).toContain(message)
     expect(ended.stderr).toContain("npm run demo -- ")
+    expect(ended.stdout).toBe("")
   })
 
-  it("says what is missing when no shop runs, or its administrator is not known", async () => {
+  test("reports that no shop runs, or that the administrator is not known", async () => {
     const elsewhere = mkdtempSync(join(tmpdir(), "holdfast-no-shop-"))
     const alone = { ...environment, HOLDFAST_DATA: elsewhere }
-    const none = await runCommand("demo.ts", [], alone).ended
+    const none = await runCommand("demo", [], alone).ended
     expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining("npm start runs one") })
-    const foreign = await runCommand("demo.ts", [], { ...alone, HOLDFAST_URL: "http://127.0.0.1:1" }).ended
+    const foreign = await runCommand("demo", [], { ...alone, HOLDFAST_URL: "http://127.0.0.1:1" }).ended
     expect(foreign).toMatchObject({ code: 2, stderr: expect.stringContaining("HOLDFAST_ADMIN_EMAIL") })
     rmSync(elsewhere, { recursive: true })
   })

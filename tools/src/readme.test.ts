@@ -4,12 +4,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { type Command, runCommand } from "./testing/command.ts"
+import { type Command, runCommand, runProgram } from "./testing/command.ts"
 
 const repository = fileURLToPath(new URL("../..", import.meta.url))
 const readme = readFileSync(join(repository, "README.md"), "utf8")
 
-/** The README's programs, in the order in which they stand there. */
+/** The README's programs, in order. */
 const programs = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code ?? "")
 
 describe("the README", { timeout: 180_000 }, () => {
@@ -21,7 +21,7 @@ describe("the README", { timeout: 180_000 }, () => {
   beforeAll(async () => {
     mkdirSync(extracted, { recursive: true })
     for (const [index, code] of programs.entries()) writeFileSync(join(extracted, `program${index}.ts`), code)
-    shop = runCommand("start.ts", [], { HOLDFAST_DATA: data, HOST: "127.0.0.1", PORT: "0" })
+    shop = runCommand("start", [], { HOLDFAST_DATA: data, HOST: "127.0.0.1", PORT: "0" })
     const [, url = ""] = await shop.line(/serving on (http\S+)/)
     const password = /user\s+\S+\s+(\S+)/.exec(await printed(shop, /user\s+\S+\s+\S+/))?.[1] ?? ""
     environment = { HOLDFAST_URL: url, SHOP_PASSWORD: password }
@@ -48,15 +48,15 @@ describe("the README", { timeout: 180_000 }, () => {
   })
 
   test("the SDK's program buys and pays in a shop that `npm start` serves", async () => {
-    const { code, stderr, stdout } = await runCommand(".readme/program0.ts", [], environment).ended
+    const { code, stderr, stdout } = await runProgram(".readme/program0.ts", [], environment).ended
     expect(stderr).toBe("")
     expect(stdout).toContain("MUG-BLUE: 100 left, 12 each")
     expect(stdout).toMatch(/^paid 2400 points at 20\d\d-/m)
     expect(code).toBe(0)
   })
 
-  test("the testkit's program sells ten of ten lanterns to fifty buyers", async () => {
-    const { code, stderr, stdout } = await runCommand(".readme/program1.ts", [], environment).ended
+  test("the testkit's program sells exactly ten lanterns to fifty buyers", async () => {
+    const { code, stderr, stdout } = await runProgram(".readme/program1.ts", [], environment).ended
     expect(stderr).toBe("")
     expect(stdout).toBe("10 sold, 40 sent away\n")
     expect(code).toBe(0)
@@ -66,13 +66,13 @@ describe("the README", { timeout: 180_000 }, () => {
     const unguarded = programs[1]?.replace(" AND stock > 0", "") ?? ""
     expect(unguarded).not.toBe(programs[1])
     writeFileSync(join(extracted, "unguarded.ts"), unguarded)
-    const { code, stderr } = await runCommand(".readme/unguarded.ts", [], environment).ended
+    const { code, stderr } = await runProgram(".readme/unguarded.ts", [], environment).ended
     expect(stderr).toContain("expected exactly 10 winners of 50 callers, got 50")
     expect(code).not.toBe(0)
   })
 })
 
-/** What a command has printed, once it contains what is looked for. */
+/** Resolves with the output of a command as soon as it matches. */
 const printed = async (command: Command, pattern: RegExp): Promise<string> => {
   while (!pattern.test(command.stdout()))
     await new Promise((resolve) => command.child.stdout?.once("data", resolve))

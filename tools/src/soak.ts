@@ -1,55 +1,47 @@
-// npm run soak -- NAME [--rounds N] [--seed N] [--json]: runs a soak of one of the packages and prints what it found.
-import { existsSync, readdirSync } from "node:fs"
-import { join } from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
-import { parseArgs } from "node:util"
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { measure } from "./bench/command.ts"
+import { json, wholeNumber } from "./cli.ts"
 
-/** What a soak exports: it throws when something was off. */
-interface Soak {
-  readonly run: (options: Readonly<Record<string, unknown>>) => Promise<unknown>
-}
+const rounds = (description: string) =>
+  wholeNumber("rounds", description, { maximum: 100_000_000, defaultTo: 10_000 })
 
-const packages = fileURLToPath(new URL("../../packages/", import.meta.url))
+const MAXIMUM_SEED = Number.MAX_SAFE_INTEGER
 
-/** Every `bench/NAME/soak.ts` of the packages, by name. */
-const soaks = (): ReadonlyMap<string, string> =>
-  new Map(
-    readdirSync(packages)
-      .map((name) => join(packages, name, "bench"))
-      .filter((directory) => existsSync(directory))
-      .flatMap((directory) =>
-        readdirSync(directory).map((name) => [name, join(directory, name, "soak.ts")] as const)
-      )
-      .filter(([, file]) => existsSync(file))
-  )
+const locks = Command.make(
+  "locks",
+  {
+    rounds: rounds("rounds of faults"),
+    seed: wholeNumber("seed", "seed of the faults and their order", {
+      minimum: 0,
+      maximum: MAXIMUM_SEED,
+      defaultTo: Effect.sync(() => Date.now())
+    }),
+    json
+  },
+  measure("soak", () => import("@holdfast/locks/bench/soak"))
+).pipe(
+  Command.withDescription("Books under a fenced lock, through faults of Redis, the network and the processes")
+)
 
-const main = async (): Promise<number> => {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: { rounds: { type: "string" }, seed: { type: "string" }, json: { type: "boolean" } }
-  })
-  const known = soaks()
-  const file = known.get(positionals[0] ?? "")
-  if (file === undefined) {
-    console.error(
-      `npm run soak -- NAME [--rounds N] [--seed N] [--json]; soaks: ${[...known.keys()].join(", ")}`
-    )
-    return 2
-  }
-  const { run } = (await import(pathToFileURL(file).href)) as Soak
-  const report = await run({
-    ...(values.rounds === undefined ? {} : { rounds: Number(values.rounds) }),
-    ...(values.seed === undefined ? {} : { seed: Number(values.seed) }),
-    onProgress: (line: string) => console.error(line)
-  })
-  if (values.json === true) console.log(JSON.stringify(report))
-  else console.dir(report, { depth: null })
-  return 0
-}
+const explore = Command.make(
+  "explore",
+  {
+    rounds: rounds("schedules of each scenario"),
+    seed: wholeNumber("seed", "seed of the first random schedule", {
+      minimum: 0,
+      maximum: MAXIMUM_SEED,
+      defaultTo: 1
+    }),
+    json
+  },
+  measure("soak", () => import("@holdfast/testkit/bench/explore/soak"))
+).pipe(Command.withDescription("Scenarios without a bug, under thousands of schedules each"))
 
-try {
-  process.exitCode = await main()
-} catch (error) {
-  console.error(`soak: ${error instanceof Error ? error.message : String(error)}`)
-  process.exitCode = 1
-}
+export const soak = Command.make("soak").pipe(
+  Command.withDescription(
+    "Runs a long campaign and prints what it found. The exit code is 1 when it found a fault"
+  ),
+  Command.withSubcommands([locks, explore]),
+  Command.withExamples([{ command: "npm run soak -- locks --rounds 1000" }])
+)

@@ -3,15 +3,15 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, describe, expect, it } from "vitest"
+import { afterAll, describe, expect, test } from "vitest"
 import { type Command, runCommand } from "./testing/command.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-start-"))
 afterAll(() => rmSync(directory, { recursive: true }))
-/** Every test has data of its own, so that none can disturb the next one. */
+/** Each test has its own data directory. */
 const newEnvironment = () => ({ HOLDFAST_DATA: mkdtempSync(join(directory, "data-")), HOST: "127.0.0.1" })
 
-/** A port that nobody listened on a moment ago. */
+/** A port that was free a moment ago. */
 const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const probe = createServer()
@@ -23,14 +23,14 @@ const freePort = (): Promise<number> =>
   })
 
 const start = (port: number, environment: Readonly<Record<string, string>> = newEnvironment()): Command =>
-  runCommand("start.ts", [], { ...environment, PORT: String(port) })
+  runCommand("start", [], { ...environment, PORT: String(port) })
 const interrupt = async ({ child, ended }: Command) => {
   child.kill("SIGINT")
   return ended
 }
 
 describe("npm start", { timeout: 400_000 }, () => {
-  it("serves a seeded shop, stops in good order, and has its data again the next time", async () => {
+  test("serves a seeded shop, stops cleanly, and keeps its data for the next start", async () => {
     const environment = newEnvironment()
     const port = await freePort()
     const url = `http://127.0.0.1:${port}`
@@ -59,26 +59,26 @@ describe("npm start", { timeout: 400_000 }, () => {
     const order = await client.orders.create({ lines: [{ sku: "KETTLE", quantity: 1 }] })
     await client.payments.process({ orderId: order.id })
 
-    const audited = await runCommand("verify.ts", ["--json"], environment).ended
+    const audited = await runCommand("verify", ["--json"], environment).ended
     expect(audited.stderr).toBe("")
     expect(JSON.parse(audited.stdout)).toMatchObject({ ok: true })
     expect((await interrupt(second)).code).toBe(0)
 
-    const auditedLater = await runCommand("verify.ts", [], environment).ended
+    const auditedLater = await runCommand("verify", [], environment).ended
     expect(auditedLater.stdout).toContain("The books are right.")
     expect(auditedLater.code).toBe(0)
   })
 
-  it("stops when npm above it is killed", async () => {
+  test("stops when its npm parent process is killed", async () => {
     const underneath = { ...newEnvironment(), PORT: "0", npm_lifecycle_event: "start" }
-    const { child, ended, line } = runCommand("start.ts", [], underneath, { underShell: true })
+    const { child, ended, line } = runCommand("start", [], underneath, { underShell: true })
     await line(/serving on http/)
     child.kill("SIGKILL")
-    // The shell is dead at once; the pipes close when the shop is gone too.
+    // The shell dies at once. The pipes close when the shop has ended, too.
     expect((await ended).stderr).toContain("stopped; the data stay in .holdfast/")
   })
 
-  it("says which port is taken, before it starts anything", async () => {
+  test("reports a taken port before it starts anything", async () => {
     const taken = createServer()
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve))
     const address = taken.address()
@@ -91,19 +91,19 @@ describe("npm start", { timeout: 400_000 }, () => {
     )
   })
 
-  it.each([
-    ["a port that is none", { PORT: "http" }, /PORT/],
-    ["a URL that is none", { HOLDFAST_MYSQL_URL: "nowhere" }, /HOLDFAST_MYSQL_URL=nowhere: not a URL/],
+  test.each([
+    ["an invalid port", { PORT: "http" }, /PORT/],
+    ["an invalid URL", { HOLDFAST_MYSQL_URL: "nowhere" }, /HOLDFAST_MYSQL_URL=nowhere: not a URL/],
     [
-      "a server that is not there",
+      "an unreachable server",
       { HOLDFAST_MYSQL_URL: "mysql://127.0.0.1:1/x" },
       /HOLDFAST_MYSQL_URL=mysql:.*: no usable server there/
     ]
-  ])("says what is wrong with %s", async (_case, changes, message) => {
+  ])("reports %s", async (_case, changes, message) => {
     const port = String(await freePort())
-    // Also where a run is forced to one source: another one would never look at the URL.
+    // A source that the test run forces would ignore the URL.
     const environment = { ...newEnvironment(), HOLDFAST_SOURCE: "", PORT: port, ...changes }
-    const { code, stderr } = await runCommand("start.ts", [], environment).ended
+    const { code, stderr } = await runCommand("start", [], environment).ended
     expect(code).toBe(1)
     expect(stderr).toMatch(message)
     expect(stderr).not.toMatch(/^\s+at \S+ \(/m)
@@ -111,12 +111,12 @@ describe("npm start", { timeout: 400_000 }, () => {
 })
 
 describe("npm run verify", { timeout: 120_000 }, () => {
-  it.each([
-    ["a database that cannot be reached", ["--database", "mysql://127.0.0.1:1/x"]],
-    ["a URL that is none", ["--database", "nowhere"]],
-    ["an option that it does not have", ["--fast"]]
-  ])("ends with 2, and says why, for %s", async (_case, args) => {
-    const { code, stderr, stdout } = await runCommand("verify.ts", args, newEnvironment()).ended
+  test.each([
+    ["an unreachable database", ["--database", "mysql://127.0.0.1:1/x"]],
+    ["an invalid URL", ["--database", "nowhere"]],
+    ["an unknown option", ["--fast"]]
+  ])("exits with 2 and the reason for %s", async (_case, args) => {
+    const { code, stderr, stdout } = await runCommand("verify", args, newEnvironment()).ended
     expect(code).toBe(2)
     expect(stdout).toBe("")
     expect(stderr).toMatch(/^verify: \S/)
@@ -124,9 +124,10 @@ describe("npm run verify", { timeout: 120_000 }, () => {
 })
 
 describe("npm run bench", { timeout: 120_000 }, () => {
-  it("names the benchmarks when it does not know the one asked for", async () => {
-    const { code, stderr } = await runCommand("bench.ts", ["nothing-of-the-kind"], newEnvironment()).ended
+  test("lists the benchmarks when the name is unknown", async () => {
+    const { code, stderr } = await runCommand("bench", ["nothing-of-the-kind"], newEnvironment()).ended
     expect(code).toBe(2)
-    expect(stderr).toMatch(/benchmarks: .*locks/)
+    expect(stderr).toContain('bench: Unknown subcommand "nothing-of-the-kind"')
+    expect(stderr).toMatch(/^SUBCOMMANDS\n(?: .*\n)* {2}locks /m)
   })
 })

@@ -2,7 +2,7 @@ import type { Redis } from "ioredis"
 import type { Connection, RowDataPacket } from "mysql2/promise"
 import type { Lock } from "./lock.ts"
 
-/** Hands out the next number of the counter; undefined while somebody else is being served. */
+/** Hands out the next number of the counter; undefined while another visitor is being served. */
 export async function takeNumber(sql: Connection, redis: Redis, lock: Lock): Promise<number | undefined> {
   if (!(await lock.acquire(redis))) return undefined
   try {

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto"
 import type { Redis } from "ioredis"
 
-/** A lock with a lease, in one key of Redis. */
+/** A lock with a lease, stored in one Redis key. */
 export interface Lock {
-  /** Answers whether it was free and is now ours. */
+  /** Resolves with whether the lock was acquired. */
   acquire(redis: Redis): Promise<boolean>
   release(redis: Redis): Promise<void>
 }
@@ -11,7 +11,7 @@ export interface Lock {
 const KEY = "counter:lock"
 const LEASE_MS = 5_000
 
-/** As it was first: whoever is done deletes the key. */
+/** The wrong version: release deletes the key, regardless of its owner. */
 export const deletingLock = (): Lock => ({
   acquire: async (redis) => (await redis.set(KEY, "taken", "PX", LEASE_MS, "NX")) === "OK",
   release: async (redis) => {
@@ -23,7 +23,7 @@ const DELETE_IF_MINE = `
 if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end
 return 0`
 
-/** As it is now: whoever is done deletes the key if it is still theirs. */
+/** The correct version: release deletes the key only if it still contains the owner's name. */
 export const owningLock = (): Lock => {
   const me = randomUUID()
   return {

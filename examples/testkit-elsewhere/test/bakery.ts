@@ -7,7 +7,7 @@ export interface Visitor {
   readonly redis: Redis
 }
 
-/** One visitor's connections, as the application makes them. */
+/** Opens one visitor's connections, as the application does. */
 export async function enter(sqlUrl: string, redisUrl: string): Promise<Visitor> {
   const redis = new Redis(redisUrl, { lazyConnect: true })
   redis.on("error", () => {})

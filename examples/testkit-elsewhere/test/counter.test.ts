@@ -5,14 +5,14 @@ import { takeNumber } from "../src/counter.ts"
 import { owningLock } from "../src/lock.ts"
 import { enter, leave, test } from "./bakery.ts"
 
-/** What a ticket machine promises: the numbers in order, each once. */
+/** A ticket machine hands out each number once, in order. */
 const ticketMachine: Model<number, "take", number> = {
   name: "ticket machine",
   initial: () => 0,
   step: (last, _take, number) => (typeof number === "symbol" || number === last + 1 ? last + 1 : undefined)
 }
 
-test("thirty visitors at once get the numbers 1 to 30, in an order that exists", async ({
+test("thirty concurrent visitors get the numbers 1 to 30, in a legal order", async ({
   sql,
   redis,
   race,

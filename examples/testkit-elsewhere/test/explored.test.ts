@@ -12,11 +12,11 @@ const through = (url: string, port: number) => {
   return moved.href
 }
 
-/** The first visitor's steps before which its lease may end. */
+/** The lease may end before the first visitor's release. */
 const whenDone = /^(DEL|EVAL)/
 const atAnyStep = /^/
 
-/** Three visitors, and a lease that ends while the first one is about to make such a step. */
+/** Three visitors, and a lease that may end before a matching step of the first one. */
 async function threeVisitors(sql: SqlFixture, redis: RedisFixture, lock: () => Lock, leaseEnds = whenDone) {
   const admin = await enter(sql.url, redis.url)
   const scenario: Scenario<Visitor, number | undefined> = {
@@ -47,7 +47,7 @@ async function threeVisitors(sql: SqlFixture, redis: RedisFixture, lock: () => L
 }
 
 describe("under every order of its commands", () => {
-  test("the counter as it was hands out a number twice", async ({ sql, redis }) => {
+  test("the counter with the wrong lock hands out a number twice", async ({ sql, redis }) => {
     using visitors = await threeVisitors(sql, redis, deletingLock)
     const found = await explore(visitors.scenario, { schedules: 5_000 })
     const judge = () => expectExploration(found).safe({ timelineDirectory: "timelines" })
@@ -56,12 +56,12 @@ describe("under every order of its commands", () => {
     console.log(`found after ${found.failure?.foundAfter} schedules, repeats as ${found.failure?.code}`)
   })
 
-  test("the counter as it is does not", async ({ sql, redis }) => {
+  test("the counter with the correct lock does not", async ({ sql, redis }) => {
     using visitors = await threeVisitors(sql, redis, owningLock)
     expectExploration(await explore(visitors.scenario, { schedules: 500 })).safe()
   })
 
-  test("yet no release helps a visitor who works on after its lease", async ({ sql, redis }) => {
+  test("no lock protects a visitor who continues after the end of its lease", async ({ sql, redis }) => {
     using visitors = await threeVisitors(sql, redis, owningLock, atAnyStep)
     const found = await explore(visitors.scenario, { schedules: 5_000 })
     expect(found.failure?.message).toMatch(/number \d was handed out twice/)

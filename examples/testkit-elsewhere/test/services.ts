@@ -1,4 +1,4 @@
 import { serviceSetup } from "@holdfast/testkit/vitest"
 
-// One MySQL or MariaDB and one Redis or Valkey for the whole run, from wherever this machine has them.
+// One SQL and one Redis server for the whole run, from the first source that this machine has.
 export default serviceSetup()

@@ -44,7 +44,10 @@ export const mintAtFence = <A>(run: FenceStatement<A>, key: string): A =>
 
 /**
  * Removes the fences that no transaction has advanced for `olderThanMs`, which must be far longer than any lease and any
- * transaction can last.
+ * transaction can last. At most `limit` rows go in one statement.
  */
-export const pruneFences = <A>(run: FenceStatement<A>, olderThanMs: number): A =>
-  run(`DELETE FROM lock_fences WHERE token < ${DATABASE_MICROSECONDS} - ?`, [olderThanMs * 1000])
+export const pruneFences = <A>(run: FenceStatement<A>, olderThanMs: number, limit: number): A =>
+  run(`DELETE FROM lock_fences WHERE token < ${DATABASE_MICROSECONDS} - ? LIMIT ?`, [
+    olderThanMs * 1000,
+    limit
+  ])

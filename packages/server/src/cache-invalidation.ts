@@ -1,6 +1,6 @@
 import { invalidate } from "./platform/cache/cache.ts"
 import { consumerOf } from "./platform/outbox/consumer.ts"
-import type { OutboxEvent } from "./platform/outbox/stream.ts"
+import type { OutboxEvent } from "./platform/outbox/outbox.ts"
 import { CATALOGUE_TAG, productTag } from "./modules/catalog/service.ts"
 import { balanceTag } from "./modules/points/service.ts"
 

@@ -34,7 +34,7 @@ describe("the holdfast command", () => {
   })
   afterAll(() => shop.stop())
 
-  test("verify says that the books are right and ends with 0; wrong books end with 1", async () => {
+  test("verify ends with 0 when the books are right and with 1 when they are wrong", async () => {
     const right = await holdfast(["verify"], env)
     expect(right).toMatchObject({ code: 0, stdout: expect.stringContaining("The books are right.") })
     await shop.sql.query("UPDATE products SET stock = 6")
@@ -44,7 +44,7 @@ describe("the holdfast command", () => {
     await shop.sql.query("UPDATE products SET stock = 5")
   })
 
-  test("migrate on a database that is up to date says so", async () => {
+  test("migrate reports a database that is up to date", async () => {
     expect(await holdfast(["migrate"], env)).toMatchObject({
       code: 0,
       stdout: "the database is up to date\n"
@@ -71,7 +71,7 @@ describe("the holdfast command", () => {
     }
   )
 
-  test("a database that cannot be reached is said in one line, without the password", async () => {
+  test("an unreachable database is reported on one line, without the password", async () => {
     const result = await holdfast(["verify"], {
       ...env,
       HOLDFAST_MYSQL_URL: "mysql://root:hunter2@127.0.0.1:1/x"
@@ -81,7 +81,7 @@ describe("the holdfast command", () => {
     expect(result.stderr).not.toContain("hunter2")
   })
 
-  test("a database without tables is said to need a migration", async () => {
+  test("a database without tables is reported to need a migration", async () => {
     const mysqlUrl = new URL(env["HOLDFAST_MYSQL_URL"]!)
     mysqlUrl.pathname = `/${shop.database}_empty`
     await shop.sql.query(`CREATE DATABASE ${shop.database}_empty`)
@@ -96,14 +96,32 @@ describe("the holdfast command", () => {
     }
   })
 
-  test("no command and an unknown one show the usage", async () => {
+  test("no command and an unknown one show the usage and end with 2", async () => {
     expect(await holdfast([], env)).toMatchObject({
       code: 2,
       stdout: expect.stringContaining("holdfast serve")
     })
     expect(await holdfast(["frobnicate"], env)).toMatchObject({
       code: 2,
-      stdout: expect.stringContaining("unknown command frobnicate")
+      stdout: expect.stringContaining("holdfast serve"),
+      stderr: expect.stringContaining('Unknown subcommand "frobnicate"')
     })
+  })
+
+  test("an option that a command does not have is named and ends it with 2", async () => {
+    expect(await holdfast(["verify", "--fast"], env)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--fast")
+    })
+  })
+
+  test("--help and --version need no settings", async () => {
+    expect(await holdfast(["verify", "--help"], {})).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("--json")
+    })
+    const { code, stdout } = await holdfast(["--version"], {})
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^holdfast v\d+\.\d+\.\d+\n$/)
   })
 })

@@ -1,135 +1,85 @@
 #!/usr/bin/env node
-import { Cause, Effect, Exit, Layer, ManagedRuntime, Redacted, Result } from "effect"
-import { parseArgs } from "node:util"
-import { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./config.ts"
-import { Database } from "./platform/db/database.ts"
-import { KeyNamespace } from "./platform/db/key-namespace.ts"
-import { migrations } from "./migrations/index.ts"
-import { migrate } from "./platform/db/migrate.ts"
-import { CouponGate } from "./modules/coupons/issuing/gate.ts"
-import { connect } from "@holdfast/locks"
-import { RedisStore } from "@holdfast/locks"
-import { startServer } from "./server.ts"
-import { verifyText } from "./platform/audit/report.ts"
-import { verify } from "./verify.ts"
+import * as NodeChildProcessSpawner from "@effect/platform-node-shared/NodeChildProcessSpawner"
+import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
+import * as NodePath from "@effect/platform-node-shared/NodePath"
+import * as NodeStdio from "@effect/platform-node-shared/NodeStdio"
+import * as NodeTerminal from "@effect/platform-node-shared/NodeTerminal"
+import { Effect, Layer, ManagedRuntime } from "effect"
+import { CliConfig, CliError, Command, Flag, GlobalFlag } from "effect/cli"
+import { readFileSync } from "node:fs"
 
-const usage = `holdfast: a commerce core that stays exact under any concurrency
+/** The exit code when a command cannot do its work: a wrong command line or setting, or stores out of reach. */
+const FAILED = 2
 
-  holdfast serve             migrates the database and serves
-  holdfast migrate           migrates the database and ends
-  holdfast verify [--json]   audits the database, and its Redis when that answers; ends with 1 when anything is off
+type Operations = typeof import("./operations.ts")
 
-Settings come from the environment: HOLDFAST_MYSQL_URL, HOLDFAST_REDIS_URL, HOLDFAST_SECRET, HOST, PORT.`
+/** A handler. It loads the server when the command runs, so that help does not wait for it. */
+const run =
+  <Options>(operation: (operations: Operations, options: Options) => Promise<number>) =>
+  (options: Options): Effect.Effect<void> =>
+    Effect.promise(async () => {
+      const operations = await import("./operations.ts")
+      try {
+        process.exitCode = await operation(operations, options)
+      } catch (error) {
+        console.error(`holdfast: ${operations.explain(error)}`)
+        process.exitCode = FAILED
+      }
+    })
 
-/** Ends with 0 when all is well, 1 when the answer is bad, 2 when the question was. */
-const main = async (args: ReadonlyArray<string>): Promise<number> => {
-  const { positionals, values } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false }
-    }
-  })
-  const [command] = positionals
-  if (values.help || command === undefined) return say(usage, values.help ? 0 : 2)
-  if (command === "serve") return serve(await settings())
-  if (command === "migrate") return runMigrations(await settings())
-  if (command === "verify") return audit(await settings(), values.json)
-  return say(`holdfast: unknown command ${command}\n\n${usage}`, 2)
-}
+const serve = Command.make(
+  "serve",
+  {},
+  run(({ serve }) => serve())
+).pipe(Command.withDescription("Migrates the database and serves until SIGINT or SIGTERM"))
 
-const say = (text: string, code: number): number => {
-  console.log(text)
-  return code
-}
+const migrate = Command.make(
+  "migrate",
+  {},
+  run(({ runMigrations }) => runMigrations())
+).pipe(Command.withDescription("Migrates the database"))
 
-const settings = async (): Promise<ServerSettings> => {
-  const exit = await Effect.runPromiseExit(settingsFromEnvironment)
-  if (Exit.isSuccess(exit)) return exit.value
-  const failure = Cause.findError(exit.cause)
-  throw new Error(Result.isSuccess(failure) ? failure.success.message : "the settings cannot be read")
-}
+const json = Flag.Boolean("json").pipe(
+  Flag.withDescription("prints the report as JSON"),
+  Flag.withoutNegation,
+  Flag.withDefault(false)
+)
 
-const serve = async (serverSettings: ServerSettings): Promise<number> => {
-  const server = await startServer(serverSettings)
-  console.log(JSON.stringify({ message: "serving", url: server.url }))
-  await new Promise<void>((resolve) => {
-    process.once("SIGINT", () => resolve())
-    process.once("SIGTERM", () => resolve())
-  })
-  await server.stop()
-  return 0
-}
-
-/** The database alone: auditing or migrating needs neither Redis nor a port. */
-const withDatabase = async <A, E>(
-  serverSettings: ServerSettings,
-  effect: Effect.Effect<A, E, Database>
-): Promise<A> => {
-  const runtime = ManagedRuntime.make(Database.layer.pipe(Layer.provide(ServerConfig.layer(serverSettings))))
-  try {
-    return await runtime.runPromise(effect)
-  } finally {
-    await runtime.dispose()
-  }
-}
-
-/** The database with its Redis: what the auditors find in there is held against the books. */
-const withBothStores = async <A, E>(
-  serverSettings: ServerSettings,
-  effect: Effect.Effect<A, E, Database>
-): Promise<A> => {
-  const stores = Layer.mergeAll(
-    RedisStore.layer(redisOf(serverSettings)),
-    KeyNamespace.layer.pipe(Layer.provideMerge(Database.layer))
+const verify = Command.make(
+  "verify",
+  { json },
+  run(({ audit }, options) => audit(options.json))
+).pipe(
+  Command.withDescription(
+    "Audits the database, and its Redis when that answers. The exit code is 1 when a check fails"
   )
-  const runtime = ManagedRuntime.make(
-    CouponGate.layer.pipe(Layer.provideMerge(stores), Layer.provideMerge(ServerConfig.layer(serverSettings)))
+)
+
+const holdfast = Command.make("holdfast").pipe(
+  Command.withDescription(`A commerce core that stays exact under any concurrency.
+
+  Settings come from the environment: HOLDFAST_MYSQL_URL, HOLDFAST_REDIS_URL, HOLDFAST_SECRET, HOST, PORT.`),
+  Command.withSubcommands([serve, migrate, verify]),
+  Command.withExamples([{ command: "holdfast serve" }, { command: "holdfast verify --json" }])
+)
+
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  readonly version: string
+}
+
+const services = NodeChildProcessSpawner.layer.pipe(
+  Layer.provideMerge(
+    Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeStdio.layer, NodeTerminal.layer)
+  ),
+  Layer.merge(CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }))
+)
+
+await using runtime = ManagedRuntime.make(services)
+await runtime.runPromise(
+  Command.runWith(holdfast, { version })(process.argv.slice(2)).pipe(
+    Effect.catchIf(
+      (error) => error instanceof CliError.ShowHelp,
+      () => Effect.sync(() => void (process.exitCode = FAILED))
+    )
   )
-  try {
-    return await runtime.runPromise(effect)
-  } finally {
-    await runtime.dispose()
-  }
-}
-
-const redisOf = ({ redisUrl }: ServerSettings) => ({ url: Redacted.value(redisUrl) })
-
-const redisAnswers = (serverSettings: ServerSettings): Promise<boolean> =>
-  connect(redisOf(serverSettings), { connectTimeoutMs: 1_000 }).pipe(
-    Effect.flatMap((client) => Effect.tryPromise(() => client.ping())),
-    Effect.scoped,
-    Effect.match({ onSuccess: () => true, onFailure: () => false }),
-    Effect.runPromise
-  )
-
-const runMigrations = async (serverSettings: ServerSettings): Promise<number> => {
-  const names = await withDatabase(serverSettings, migrate(migrations))
-  return say(names.length === 0 ? "the database is up to date" : `migrated: ${names.join(", ")}`, 0)
-}
-
-const audit = async (serverSettings: ServerSettings, json: boolean): Promise<number> => {
-  const report = (await redisAnswers(serverSettings))
-    ? await withBothStores(serverSettings, verify)
-    : await withDatabase(serverSettings, verify)
-  return say(json ? JSON.stringify(report) : verifyText(report), report.ok ? 0 : 1)
-}
-
-/** MySQL's numbers for a table and for a column that is not there. */
-const NOT_MIGRATED_ERRNOS: ReadonlySet<unknown> = new Set([1146, 1054])
-
-const explain = (error: unknown): string => {
-  if (!(error instanceof Error)) return String(error)
-  const isNotMigrated = "errno" in error && NOT_MIGRATED_ERRNOS.has(error.errno)
-  return isNotMigrated
-    ? `the database lacks tables of this version; run \`holdfast migrate\` first (${error.message})`
-    : error.message
-}
-
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  console.error(`holdfast: ${explain(error)}`)
-  process.exitCode = 2
-}
+)

@@ -1,10 +1,10 @@
 import { Effect } from "effect"
 import { ServerConfig, type ServerSettings } from "./config.ts"
+import { fenceCleaner } from "./platform/db/fence-cleaner.ts"
 import { idempotencyKeyCleaner } from "./platform/idempotency/cleanup.ts"
 import { outboxRelay } from "./platform/outbox/relay.ts"
 import { outboxTrimmer, streamTrimmer } from "./platform/outbox/retention.ts"
-import { runJobs } from "./platform/jobs/runner.ts"
-import type { Job } from "./platform/jobs/job.ts"
+import { type Job, runJobs } from "./platform/jobs/runner.ts"
 import type { App } from "./app.ts"
 import { cacheInvalidator } from "./cache-invalidation.ts"
 import { gateReconciler } from "./modules/coupons/issuing/gate-reconciler.ts"
@@ -14,7 +14,7 @@ import { rankingProjector } from "./modules/ranking/projector.ts"
 import { rankingReconciler } from "./modules/ranking/rebuild.ts"
 import { webhookJobs } from "./modules/webhooks/workers.ts"
 
-/** All that happens in the background. */
+/** All background jobs. */
 export const jobsOf = (settings: ServerSettings): ReadonlyArray<Job<App>> => [
   gateReconciler,
   ticketServer,
@@ -26,10 +26,11 @@ export const jobsOf = (settings: ServerSettings): ReadonlyArray<Job<App>> => [
   ...webhookJobs(settings),
   streamTrimmer,
   outboxTrimmer,
-  idempotencyKeyCleaner
+  idempotencyKeyCleaner,
+  fenceCleaner
 ]
 
-/** Starts it, where this process is to do background work. */
+/** Starts the jobs, unless the settings turn them off in this process. */
 export const startJobs = Effect.gen(function* () {
   const settings = yield* ServerConfig
   return yield* runJobs(settings.workers ? jobsOf(settings) : [])

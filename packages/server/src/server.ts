@@ -71,8 +71,8 @@ export const startServer = async (
     await listen(app, settings)
     const address = app.server.address()
     const port = typeof address === "object" && address !== null ? address.port : settings.port
-    const workers = await runtime.runPromise(startJobs)
-    const stop = once(() => shutDown(app, workers, runtime, settings.shutdownMs))
+    const jobs = await runtime.runPromise(startJobs)
+    const stop = once(() => shutDown(app, jobs, runtime, settings.shutdownMs))
     return { url: `http://${settings.host}:${port}`, port, runtime, stop }
   } catch (error) {
     await runtime.dispose()
@@ -107,14 +107,14 @@ const IDLE_SWEEP_MS = 20
 /** Requests and rounds that still run when the time is up are cut off: their transactions roll back. */
 const shutDown = async (
   app: FastifyInstance,
-  workers: RunningJobs,
+  jobs: RunningJobs,
   runtime: ManagedRuntime.ManagedRuntime<App, never>,
   shutdownMs: number
 ): Promise<void> => {
   const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS)
   const deadline = setTimeout(() => app.server.closeAllConnections(), shutdownMs)
   try {
-    await Promise.all([app.close(), runtime.runPromise(workers.stop(shutdownMs))])
+    await Promise.all([app.close(), runtime.runPromise(jobs.stop(shutdownMs))])
   } finally {
     clearInterval(sweep)
     clearTimeout(deadline)

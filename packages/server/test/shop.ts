@@ -13,7 +13,6 @@ import { type Answer, type CallOptions, makeRawClient, type RawClient } from "./
 
 export { testSettings } from "./settings.ts"
 
-/** The parts of a user that tests need. */
 export interface TestUser {
   readonly id: string
   readonly email: string
@@ -22,25 +21,25 @@ export interface TestUser {
 
 export interface ShopOptions {
   /**
-   * How many servers share the database; calls go to them in turn. The first one is in the test's own process, the
-   * others are in another one. Default 1.
+   * How many servers share the database; calls go to them in turn. The first runs in the test's own process, the others
+   * in a second one. Default 1.
    */
   readonly servers?: number
   readonly settings?: Partial<ServerSettings>
-  /** Other stores than the run's shared ones: a test that freezes or kills its own. */
+  /** Stores of the test's own, which it may freeze or kill. Default: those shared by the test run. */
   readonly mysqlUrl?: string
   readonly redisUrl?: string
 }
 
-/** `HOLDFAST_TEST_LOG=Error` shows what a server says about the defect behind a masked answer. */
+/** `HOLDFAST_TEST_LOG=Error` shows the defect behind a masked error. */
 const LOG_LEVEL = (process.env["HOLDFAST_TEST_LOG"] ?? "None") as "None" | "Error" | "Info"
 
 type Servers = readonly [RunningServer, ...ReadonlyArray<RemoteServer>]
 
-/** How long a test's caller goes on asking for the answer of a request that is in progress. */
+/** How long `ok` repeats a call that is answered with `RequestInProgress`. */
 const IN_PROGRESS_DEADLINE_MS = 20_000
 
-/** A refusal as an exception, for races that count outcomes by their tag. */
+/** An error response as an exception; races count outcomes by `_tag`. */
 export class Refused extends Error {
   readonly _tag: string
   readonly status: number
@@ -51,11 +50,11 @@ export class Refused extends Error {
   }
 }
 
-/** A fresh database with servers in front of it. `stop` drops it. */
+/** A new database with servers on it. `stop` drops it. */
 export class Shop {
   readonly database: string
   readonly servers: Servers
-  /** Plain SQL, to look at the rows and to break things. */
+  /** Plain SQL, to inspect and to damage rows. */
   readonly sql: Pool
   readonly admin: TestUser
   private readonly clients: ReadonlyArray<RawClient>
@@ -100,22 +99,22 @@ export class Shop {
     return new Shop(database, settings, [first, ...others], pool, admin)
   }
 
-  /** One more server in the test's own process, for tests that look into two of them. No call goes to it. */
-  async openBeside(): Promise<RunningServer> {
-    const server = await startServer(this.settings, { logLevel: LOG_LEVEL })
+  /** Starts another server in the test's own process. `call` does not use it. */
+  async openBeside(overrides: Partial<ServerSettings> = {}): Promise<RunningServer> {
+    const server = await startServer({ ...this.settings, ...overrides }, { logLevel: LOG_LEVEL })
     this.beside.push(server)
     return server
   }
 
-  /** One call, by the servers in turn. */
+  /** Calls the next server in turn. */
   call<P extends Procedure>(procedure: P, input: InputOf<P>, options?: CallOptions): Promise<Answer<P>> {
     const client = this.clients[this.nextClient++ % this.clients.length]!
     return client(procedure, input, options)
   }
 
   /**
-   * A call that must succeed; what the server refuses is thrown with the tag that it answered. Like the SDK it asks
-   * again, with the same key, while an earlier request is in progress.
+   * A call that must succeed: an error response is thrown as {@link Refused}. Like the SDK it repeats the call, with the
+   * same idempotency key, while an earlier request is in progress.
    */
   async ok<P extends Procedure>(
     procedure: P,
@@ -158,12 +157,11 @@ export class Shop {
     return (await this.ok(contract.products.bySku, { sku })).stock
   }
 
-  /** What the auditors find. */
   verify() {
     return this.servers[0].runtime.runPromise(verify)
   }
 
-  /** Every test ends with right books, unless it broke them itself. */
+  /** Expects that no audit check finds a problem. */
   async expectRightBooks(): Promise<void> {
     const report = await this.verify()
     expect(report.checks.filter((check) => !check.ok)).toEqual([])

@@ -1,6 +1,6 @@
 /**
- * How much an open loop sees of a stall that a closed loop hides: the same Redis, frozen for a while by the fault
- * proxy, measured both ways in one run.
+ * Shows a stall that a closed loop hides and an open loop measures: the same Redis, frozen by the fault proxy, measured
+ * both ways in one run.
  *
  *   npm run bench -- load [--json] [--svg FILE]
  */
@@ -8,7 +8,7 @@ import { writeFileSync } from "node:fs"
 import { Redis } from "ioredis"
 import { faultProxy, load, startServices } from "../src/index.ts"
 import { Latencies } from "../src/load/latencies.ts"
-import { pause } from "../src/race/deadline.ts"
+import { pause } from "../src/internal/promises.ts"
 
 const durationMs = 5_000
 const rate = 500
@@ -29,7 +29,7 @@ const withStall = async <A>(
   return measured
 }
 
-/** What most tools do: the next call starts when the last one has ended. */
+/** As most tools measure: the next call starts after the previous one has ended. */
 const closedLoop = async (fn: () => Promise<unknown>) => {
   const latencies = new Latencies()
   const endsAt = performance.now() + durationMs
@@ -42,7 +42,7 @@ const closedLoop = async (fn: () => Promise<unknown>) => {
   return latencies.summary()
 }
 
-/** Latencies by both ways of measuring; `svg` names a file for the plot of the open loop. */
+/** Returns the latencies of both measurements. `svg` names a file for the plot of the open loop. */
 export const run = async ({ svg }: { readonly svg?: unknown } = {}) => {
   await using services = await startServices({ sql: false })
   await using proxy = await faultProxy({ upstream: services.redis, protocol: "redis" })

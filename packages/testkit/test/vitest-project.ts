@@ -4,7 +4,7 @@ import { dirname, join } from "node:path"
 
 const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs")
 
-/** Runs a project's tests in a vitest of its own. */
+/** Runs a project's tests in a separate vitest. */
 export const runVitest = (root: string, env: NodeJS.ProcessEnv, ...args: ReadonlyArray<string>) =>
   new Promise<{ readonly code: number | null; readonly output: string }>((resolve, reject) => {
     const child = spawn(process.execPath, [vitest, "run", "--root", root, "--no-color", ...args], {

@@ -2,11 +2,11 @@ import { Verrou } from "@verrou/core"
 import { redisStore } from "@verrou/core/drivers/redis"
 import type { Redis } from "ioredis"
 import Redlock from "redlock"
-import { type Contestant, promising } from "../../../packages/locks/bench/locks/contestants.ts"
+import { type Contestant, promising } from "../locks/contestants.ts"
 
 const LEASE_MS = 10_000
 
-/** With its own defaults, but for how long it tries: for ever. */
+/** With its own defaults, except that it retries without a limit. */
 export const redlock = (client: Redis): Contestant => {
   const locks = new Redlock([client], { retryCount: -1 })
   return promising("redlock", ["eval", "evalsha"], async (key) => {
@@ -15,7 +15,7 @@ export const redlock = (client: Redis): Contestant => {
   })
 }
 
-/** With its own defaults; it tries for ever. */
+/** With its own defaults, which retry without a limit. */
 export const verrou = (client: Redis): Contestant => {
   const locks = new Verrou({
     default: "redis",

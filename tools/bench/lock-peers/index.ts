@@ -1,24 +1,24 @@
-/** `npm run bench -- lock-peers`: Holdfast's locks and those of other libraries, in turns, on one Redis of their own. */
+/** `npm run bench -- lock-peers`: Holdfast's locks and those of other libraries, alternately, on a Redis of their own. */
 import { startServices } from "@holdfast/testkit"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
-import { type Contestant, holdfast, redisSemaphore } from "../../../packages/locks/bench/locks/contestants.ts"
-import { summary, takeTurns, type TurnOptions } from "../../../packages/locks/bench/locks/measure.ts"
+import { type Contestant, holdfast, redisSemaphore } from "../locks/contestants.ts"
+import { summary, takeTurns, type TurnOptions } from "../locks/measure.ts"
 import { redlock, verrou } from "./contestants.ts"
+import type { Reporting } from "../../src/progress.ts"
 
 export interface LockPeersOptions {
-  /** Turns of each contestant in each measurement. Default 5. */
-  readonly turns?: number
-  /** Default 2,000. Whoever waits at its end is waited for. */
-  readonly turnMs?: number
-  /** Callers that loop over one key, where it is contended. Default 50. */
-  readonly waiters?: number
-  readonly onProgress?: (line: string) => void
+  /** Turns of each contestant in each measurement. */
+  readonly turns: number
+  /** The length of a turn, which ends when the last waiter has had its section. */
+  readonly turnMs: number
+  /** Callers that loop over the contended key. */
+  readonly waiters: number
 }
 
 type Figures = ReturnType<typeof summary>
 
-/** The figures of each contestant by itself, and Holdfast's throughput and 99th percentile divided by theirs. */
+/** The figures of each contestant, and Holdfast's throughput and 99th percentile divided by the contestant's. */
 export interface LockPeersResult {
   readonly [measurement: string]: {
     readonly [contestant: string]: Figures & { readonly throughputRatio: number; readonly p99Ratio: number }
@@ -27,8 +27,8 @@ export interface LockPeersResult {
 
 const SECTION_MS = 2
 
-export const run = async (options: LockPeersOptions = {}): Promise<LockPeersResult> => {
-  const { onProgress = () => {}, turnMs = 2_000, turns = 5, waiters = 50 } = options
+export const run = async (options: LockPeersOptions & Reporting): Promise<LockPeersResult> => {
+  const { onProgress, turnMs, turns, waiters } = options
   await using services = await startServices({ sql: false, onProgress })
   const clients: Array<Redis> = []
   const connected = (): Redis => {
@@ -41,7 +41,7 @@ export const run = async (options: LockPeersOptions = {}): Promise<LockPeersResu
     const observer = connected()
     const inTurns = async (turnOptions: TurnOptions) =>
       compared(contestants, (await takeTurns(contestants, observer, turnOptions)).map(summary))
-    // One caller alone tells a microsecond apart, so many short turns are better than few long ones.
+    // Many short turns resolve a lone caller's microseconds better than a few long ones.
     const alone = { waiters: 1, turns: turns * 8, turnMs: turnMs / 16 }
     return {
       warmUp: () => inTurns({ turns: 1, turnMs: 300, waiters, sectionMs: SECTION_MS }),

@@ -1,4 +1,4 @@
-/** The package has types, but hides them from those who read its `exports`. This is as much of it as is used here. */
+/** The package's `exports` hide its types. These are the ones that the benchmark uses. */
 declare module "redlock" {
   interface Lock {
     release(): Promise<unknown>

@@ -1,6 +1,8 @@
 import { type Client, createClient, EmailTaken } from "@holdfast/client-sdk"
+import { Effect, Semaphore } from "effect"
+import type { Progress } from "../progress.ts"
 import { passwordOf } from "../shop/accounts.ts"
-import type { ShownProgress } from "../replay/progress.ts"
+import { forEachOf } from "../workers.ts"
 import type { Target } from "./target.ts"
 
 /** One of the users who race. */
@@ -9,59 +11,48 @@ export interface Racer {
   readonly client: Client
 }
 
-/** How many sign up at once. The server computes passwords' hashes meanwhile, one a core. */
-const SIGN_UPS_AT_ONCE = 16
+/** More would not be faster: the server hashes one password per core at a time. */
+const CONCURRENT_SIGN_UPS = 16
 
-/** How many requests of the whole crowd are under way at once; the others stand in line for a connection. */
+/** Requests of the whole crowd in flight at once. */
 const CONNECTIONS = 400
 
-/** Users of earlier demos log in, new ones sign up first. They all share the crowd's connections. */
+/** Registers the users that no earlier demo registered, and logs all of them in. They share one set of connections. */
 export const gatherCrowd = async (
   target: Target,
   count: number,
-  progress: ShownProgress
+  progress: Progress
 ): Promise<ReadonlyArray<Racer>> => {
   progress.phase("sign-up", count)
   const fetch = limitedFetch(CONNECTIONS)
   const racers: Array<Racer> = []
-  let next = 0
-  const signUp = async (): Promise<void> => {
-    for (let index = next++; index < count; index = next++) {
-      racers[index] = await enter(target, fetch, index)
-      progress.step()
-    }
-  }
-  await Promise.all(Array.from({ length: SIGN_UPS_AT_ONCE }, signUp))
+  await forEachOf([...Array(count).keys()], CONCURRENT_SIGN_UPS, async (index) => {
+    racers[index] = await enter(target, fetch, index)
+    progress.step()
+  })
   return racers
 }
 
 const enter = async (target: Target, fetch: typeof globalThis.fetch, index: number): Promise<Racer> => {
   const email = `racer-${index}@demo.example`
   const credentials = { email, password: passwordOf(target.secret, email) }
-  const door = createClient({ url: target.url, fetch, timeoutMs: 120_000 })
+  const anonymous = createClient({ url: target.url, fetch, timeoutMs: 120_000 })
   try {
-    await door.auth.register(credentials)
+    await anonymous.auth.register(credentials)
   } catch (error) {
     if (!(error instanceof EmailTaken)) throw error
   }
-  const session = await door.auth.login(credentials)
+  const session = await anonymous.auth.login(credentials)
   const client = createClient({ url: target.url, fetch, token: session.accessToken, timeoutMs: 120_000 })
   return { userId: session.user.id, client }
 }
 
-/** A `fetch` of which so many run at once; whoever comes later waits in line. */
+/** A `fetch` with a bounded number of requests in flight; further ones wait in a queue. */
 const limitedFetch = (limit: number): typeof globalThis.fetch => {
-  let running = 0
-  const line: Array<() => void> = []
-  return async (...args) => {
-    if (running >= limit) await new Promise<void>((resolve) => line.push(resolve))
-    else running += 1
-    try {
-      return await globalThis.fetch(...args)
-    } finally {
-      const next = line.shift()
-      if (next === undefined) running -= 1
-      else next()
-    }
-  }
+  const permits = Semaphore.makeUnsafe(limit)
+  return (...args) =>
+    Effect.tryPromise({ try: () => globalThis.fetch(...args), catch: (error) => error }).pipe(
+      permits.withPermits(1),
+      Effect.runPromise
+    )
 }

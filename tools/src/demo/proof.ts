@@ -1,22 +1,21 @@
 import type { Client } from "@holdfast/client-sdk"
-import type { DemoOptions } from "./arguments.ts"
-import type { Outcome, Sale } from "./sale.ts"
+import type { Outcome, Sale, SaleSize } from "./sale.ts"
 
-/** A number that must be what it is, and what it was. */
+/** A number that the sale must come to, and what it came to. */
 export interface Fact {
   readonly what: string
   readonly expected: number
   readonly found: number
 }
 
-/** How long the ranking may take to hear of the last payment. */
+/** The ranking counts a payment a moment after its commit. */
 const RANKED_WITHIN_MS = 15_000
-const LOOK_AGAIN_MS = 100
+const POLL_MS = 100
 
-/** What the answers to the users add up to, and what the shop says now. */
+/** Compares what the answers to the users add up to, and what the shop says afterwards, with what must be. */
 export const proveSale = async (
-  { coupons, units, users }: DemoOptions,
-  keeper: Client,
+  { coupons, units, users }: SaleSize,
+  admin: Client,
   sale: Sale,
   outcomes: ReadonlyArray<Outcome>,
   paid: number
@@ -24,9 +23,9 @@ export const proveSale = async (
   const couponWinners = Math.min(coupons, users)
   const unitWinners = Math.min(units, users)
   const count = (is: (outcome: Outcome) => boolean) => outcomes.filter(is).length
-  const { items: campaigns } = await keeper.admin.couponCounts({ limit: 100 })
+  const { items: campaigns } = await admin.admin.couponCounts({ limit: 100 })
   const campaign = campaigns.find(({ coupon }) => coupon.id === sale.couponId)
-  const product = await keeper.products.bySku({ sku: sale.sku })
+  const product = await admin.products.bySku({ sku: sale.sku })
   return [
     {
       what: "users who got a coupon",
@@ -59,23 +58,23 @@ export const proveSale = async (
     {
       what: "units sold in the ranking of top sellers",
       expected: unitWinners,
-      found: await rankedUnits(keeper, sale.sku, unitWinners)
+      found: await rankedUnits(admin, sale.sku, unitWinners)
     }
   ]
 }
 
-/** The ranking hears of payments a moment later; a product of few units may be beyond its first hundred. */
-const rankedUnits = async (keeper: Client, sku: string, expected: number): Promise<number> => {
+/** Polls the ranking until it has the units, or until it has had enough time. */
+const rankedUnits = async (admin: Client, sku: string, expected: number): Promise<number> => {
   const until = performance.now() + RANKED_WITHIN_MS
   for (;;) {
-    const { products } = await keeper.products.topSellers({ limit: 100 })
+    const { products } = await admin.products.topSellers({ limit: 100 })
     const units = products.find((product) => product.sku === sku)?.unitsSold ?? 0
     if (units === expected || performance.now() > until) return units
-    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }
 
-/** The facts as people read them, a line each. */
+/** The facts as text, one per line. */
 export const factsText = (facts: ReadonlyArray<Fact>): string =>
   facts
     .map(({ expected, found, what }) => {

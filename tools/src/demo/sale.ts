@@ -1,37 +1,43 @@
 import type { Client } from "@holdfast/client-sdk"
 import { randomUUID } from "node:crypto"
-import type { ShownProgress } from "../replay/progress.ts"
+import type { Progress } from "../progress.ts"
 import type { Racer } from "./crowd.ts"
-import type { DemoOptions } from "./arguments.ts"
 
 const PRICE_MINOR = 1_999
 
-/** How often each user asks for the coupon: people press a button more than once. */
+/** Requests of each user for the coupon: people press a button more than once. */
 const ASKS = 3
 
-/** What is raced for. */
+/** How many users race, and for how much. */
+export interface SaleSize {
+  readonly users: number
+  readonly coupons: number
+  readonly units: number
+}
+
+/** The campaign and the product of a sale. */
 export interface Sale {
   readonly couponId: string
   readonly sku: string
 }
 
-/** What one user got out of it. */
+/** What one user got. */
 export interface Outcome {
   readonly userId: string
-  /** The coupons that the answers named; two of them would be one too many. */
+  /** The coupons that the answers named; more than one is a fault. */
   readonly couponIds: ReadonlySet<string>
-  /** The answers to the three questions, by tag: `issued`, `CouponSoldOut` and so on. */
+  /** The answers to the user's requests for the coupon: `issued`, or the tag of the error. */
   readonly couponAnswers: ReadonlyArray<string>
-  /** `ordered`, or the tag of the refusal. */
+  /** `ordered`, or the tag of the error. */
   readonly orderAnswer: string
   readonly orderId: string | undefined
 }
 
-/** A new campaign and a new product, so that every demo is a sale of its own. */
-export const openSale = async (keeper: Client, { coupons, units }: DemoOptions): Promise<Sale> => {
+/** Creates a campaign and a product, so that no demo depends on an earlier one. */
+export const openSale = async (admin: Client, { coupons, units }: SaleSize): Promise<Sale> => {
   const name = `DEMO-${randomUUID().slice(0, 8)}`
   const now = Date.now()
-  const campaign = await keeper.admin.createCoupon({
+  const campaign = await admin.admin.createCoupon({
     name,
     discount: { kind: "percent", percent: 10 },
     minimumOrderMinor: 0,
@@ -40,7 +46,7 @@ export const openSale = async (keeper: Client, { coupons, units }: DemoOptions):
     endsAt: new Date(now + 3_600_000).toISOString(),
     validDays: 7
   })
-  const product = await keeper.admin.createProduct({
+  const product = await admin.admin.createProduct({
     sku: name,
     name: `Flash sale ${name}`,
     category: "Demo",
@@ -50,17 +56,17 @@ export const openSale = async (keeper: Client, { coupons, units }: DemoOptions):
   return { couponId: campaign.id, sku: product.sku }
 }
 
-/** Everybody at once: three questions for the coupon and an order, none waiting for another. */
+/** Sends all requests of all users at once: three for the coupon and one order each. */
 export const race = async (
   racers: ReadonlyArray<Racer>,
   sale: Sale,
-  progress: ShownProgress
+  progress: Progress
 ): Promise<ReadonlyArray<Outcome>> => {
   progress.phase("the race", racers.length * (ASKS + 1))
-  const told = new Map<string, number>()
+  const tally = new Map<string, number>()
   const answered = (answer: string): void => {
-    told.set(answer, (told.get(answer) ?? 0) + 1)
-    progress.tally(tallyText(told))
+    tally.set(answer, (tally.get(answer) ?? 0) + 1)
+    progress.tally(tallyText(tally))
     progress.step()
   }
   return Promise.all(
@@ -84,19 +90,22 @@ export const race = async (
   )
 }
 
-/** `coupons 100, CouponSoldOut 512, ...`: the answers so far, in an order that does not jump. */
-const tallyText = (told: ReadonlyMap<string, number>): string =>
-  [...told]
+/** `coupons 100, CouponSoldOut 512, ...`: the answers so far, in a stable order. */
+const tallyText = (tally: ReadonlyMap<string, number>): string =>
+  [...tally]
     .toSorted(([a], [b]) => (a < b ? 1 : -1))
     .map(([answer, times]) => `${answer} ${times}`)
     .join(", ")
 
-/** The winners of a unit are given points and pay. @returns how many payments there are. */
+/**
+ * Grants points to the users who got a unit and has them pay.
+ * @returns the number of distinct payments
+ */
 export const payAll = async (
-  keeper: Client,
+  admin: Client,
   racers: ReadonlyArray<Racer>,
   outcomes: ReadonlyArray<Outcome>,
-  progress: ShownProgress
+  progress: Progress
 ): Promise<number> => {
   const winners = outcomes.flatMap(({ orderId }, index) =>
     orderId === undefined ? [] : [{ racer: racers[index]!, orderId }]
@@ -104,7 +113,7 @@ export const payAll = async (
   progress.phase("payments", winners.length)
   const payments = await Promise.all(
     winners.map(async ({ orderId, racer }) => {
-      await keeper.admin.grantPoints({ userId: racer.userId, amount: PRICE_MINOR, reason: "flash sale" })
+      await admin.admin.grantPoints({ userId: racer.userId, amount: PRICE_MINOR, reason: "flash sale" })
       const payment = await racer.client.payments.process({ orderId })
       progress.step()
       return payment.id

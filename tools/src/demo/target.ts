@@ -3,13 +3,13 @@ import { type Account, adminOf } from "../shop/accounts.ts"
 import { dataDirectory, keptSecret } from "../shop/data-directory.ts"
 import { runningShop } from "../shop/running.ts"
 
-/** The server that the sale is held on, and what is known of it. */
+/** The server that the sale is held on. */
 export interface Target {
   readonly url: string
   readonly admin: Account
-  /** Makes the passwords of the demo's users: the same every time, so that they sign up once. */
+  /** The passwords of the demo's users derive from it, so that a later demo can log them in again. */
   readonly secret: string
-  /** Where its books can be audited; absent: only by its answers. */
+  /** The stores to audit; absent when they are not known. */
   readonly stores: { readonly mysqlUrl: string; readonly redisUrl: string | undefined } | undefined
 }
 
@@ -28,7 +28,7 @@ export const findTarget = (environment: NodeJS.ProcessEnv): Target => {
   const running = runningShop(directory)
   if (url !== undefined && url !== running?.url)
     throw new Error(
-      `who is the administrator of ${url}? HOLDFAST_ADMIN_EMAIL and HOLDFAST_ADMIN_PASSWORD say it`
+      `the demo needs the administrator of ${url}: set HOLDFAST_ADMIN_EMAIL and HOLDFAST_ADMIN_PASSWORD`
     )
   if (running === undefined) throw new Error("no shop is running; npm start runs one, in another terminal")
   const secret = keptSecret(directory)

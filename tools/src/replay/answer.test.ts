@@ -1,5 +1,5 @@
 import { OutOfStock, RemoteDefect, ServiceUnavailable, TransportError } from "@holdfast/client-sdk"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { definitive, NoAnswer, Refusal, required } from "./answer.ts"
 
 const unreachable = new TransportError({
@@ -17,7 +17,7 @@ const defect = new RemoteDefect({
 })
 const outOfStock = new OutOfStock({ sku: "A", requested: 2, available: 1 })
 
-/** A call that fails with these errors in turn, then succeeds. */
+/** A call that fails with these errors one after another, then succeeds. */
 const failing = <E>(...errors: ReadonlyArray<E>) => {
   const left = [...errors]
   let calls = 0
@@ -32,7 +32,7 @@ const failing = <E>(...errors: ReadonlyArray<E>) => {
 }
 
 describe("a definitive answer", () => {
-  it("comes after any number of temporary failures", async () => {
+  test("follows any number of temporary failures", async () => {
     const { call, calls } = failing<TransportError | ServiceUnavailable>(
       unreachable,
       new ServiceUnavailable({ retryAfterMs: 1 })
@@ -41,25 +41,25 @@ describe("a definitive answer", () => {
     expect(calls()).toBe(3)
   })
 
-  it("may be a refusal, which is not asked for again", async () => {
+  test("may be a refusal, which is not retried", async () => {
     const { call, calls } = failing(outOfStock)
     expect(await definitive(call)).toEqual({ ok: false, error: outOfStock })
     expect(calls()).toBe(1)
   })
 
-  it("is not waited for any longer than one has patience", async () => {
+  test("is awaited no longer than the given patience", async () => {
     const { call, calls } = failing(unreachable)
     await expect(definitive(call, undefined, 0)).rejects.toThrow(NoAnswer)
     expect(calls()).toBe(1)
   })
 
-  it("is not waited for where the server is broken", async () => {
+  test("is not awaited from a broken server", async () => {
     const { call, calls } = failing(defect)
     await expect(definitive(call)).rejects.toThrow(/no answer: orders.create: internal error/)
     expect(calls()).toBe(1)
   })
 
-  it("is not waited for after the signal", async () => {
+  test("is not awaited after an abort", async () => {
     const { call } = failing(unreachable, unreachable)
     const stop = new AbortController()
     const waiting = definitive(call, stop.signal)
@@ -67,7 +67,7 @@ describe("a definitive answer", () => {
     await expect(waiting).rejects.toThrow(/abort/)
   })
 
-  it("that must be a value says what was refused, and why", async () => {
+  test("that must be a value reports what was refused and why", async () => {
     expect(await required("the tea", failing<TransportError>(unreachable).call)).toBe("done")
     await expect(required("the tea", failing(outOfStock).call)).rejects.toThrow(Refusal)
     await expect(required("the tea", failing(outOfStock).call)).rejects.toThrow(

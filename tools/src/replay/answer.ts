@@ -1,12 +1,12 @@
 import { RemoteDefect, type Result, TransportError } from "@holdfast/client-sdk"
 import { setTimeout as sleep } from "node:timers/promises"
 
-/** The server gave no definitive answer for so long that going on makes no sense. A later run goes on from here. */
+/** The server gave no definitive answer for too long. A later run continues from here. */
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer"
 }
 
-/** For how long a call is repeated without an answer: a server that crashed has that long to come back. */
+/** A server that crashed has this long to come back. */
 const PATIENCE_MS = 120_000
 const PAUSE_MS = 500
 
@@ -17,9 +17,10 @@ interface Failure {
 }
 
 /**
- * Repeats a call until its answer is definitive: a value or a refusal that the server stands by. The client repeats
- * by itself for a while; this goes on where it gives up, so that a server may crash and start again meanwhile. The
- * call must be one that may be repeated: a query, or a mutation under one idempotency key.
+ * Repeats a call until its answer is definitive: a value, or an error that is not retryable. The client's own retries
+ * are too short for a server that crashes and restarts.
+ * @param call a query, or a mutation with an idempotency key, because it may run several times
+ * @throws NoAnswer after `patienceMs`
  */
 export const definitive = async <A, E extends Failure>(
   call: () => Promise<Result<A, E>>,
@@ -40,7 +41,7 @@ export const definitive = async <A, E extends Failure>(
   }
 }
 
-/** The value of a call that nothing but a broken premise refuses. */
+/** The value of a call that a suitable shop always accepts; throws `Refusal` when this one does not. */
 export const required = async <A, E extends Failure>(
   what: string,
   call: () => Promise<Result<A, E>>,
@@ -53,7 +54,7 @@ export const required = async <A, E extends Failure>(
   })
 }
 
-/** The server refuses what every shop that is fit for the replay accepts. */
+/** The server refused a call that a suitable shop accepts. */
 export class Refusal extends Error {
   override readonly name = "Refusal"
 }

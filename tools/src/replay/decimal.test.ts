@@ -1,15 +1,26 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { isBelow, minorOf, parseDecimal, shareOf, textOf, wholeOf } from "./decimal.ts"
 
 const decimal = (text: string) => parseDecimal(text)!
 
 describe("decimals", () => {
-  it.each(["", " 1", "1 ", "1e3", "+1", ".5", "1.", "--1", "NaN", "Infinity", "1,5", "0x10", "9".repeat(19)])(
-    "do not include %j",
-    (text) => expect(parseDecimal(text)).toBeUndefined()
-  )
+  test.each([
+    "",
+    " 1",
+    "1 ",
+    "1e3",
+    "+1",
+    ".5",
+    "1.",
+    "--1",
+    "NaN",
+    "Infinity",
+    "1,5",
+    "0x10",
+    "9".repeat(19)
+  ])("reject %j", (text) => expect(parseDecimal(text)).toBeUndefined())
 
-  it.each([
+  test.each([
     ["2.55", 255n],
     ["2.5", 250n],
     ["2", 200n],
@@ -22,19 +33,21 @@ describe("decimals", () => {
     ["13541.33", 1_354_133n],
     ["-1.005", -100n],
     ["-11062.06", -1_106_206n]
-  ])("of pounds are pence, half a pence rounded up: %s", (text, minor) => {
+  ])("in pounds convert to pence, half a pence rounded up: %s", (text, minor) => {
     expect(minorOf(decimal(text))).toBe(minor)
   })
 
-  it.each([
+  test.each([
     ["17850.0", 17_850n],
     ["6", 6n],
     ["-6.00", -6n],
     ["1.5", undefined],
     ["0.1", undefined]
-  ])("are whole or not: %s", (text, whole) => expect(wholeOf(decimal(text))).toBe(whole))
+  ])("convert to a whole number unless they have a fraction: %s", (text, whole) =>
+    expect(wholeOf(decimal(text))).toBe(whole)
+  )
 
-  it.each([
+  test.each([
     ["0.29", 100, 29],
     ["0.5", 7, 3],
     ["1", 80_995, 80_995],
@@ -42,11 +55,11 @@ describe("decimals", () => {
     ["0.1", 30, 3],
     ["1.5", 3, 4],
     ["0.999999999", 1_000_000_000, 999_999_999]
-  ])("take their share of whole units, rounded down, without floats: %s of %i", (factor, units, share) => {
+  ])("multiply whole units exactly, rounded down: %s of %i", (factor, units, share) => {
     expect(shareOf(decimal(factor), units)).toBe(share)
   })
 
-  it("compare with whole numbers", () => {
+  test("compare with whole numbers", () => {
     expect(["0.999999999999999999", "0", "-1"].map((text) => isBelow(decimal(text), 1))).toEqual([
       true,
       true,
@@ -59,7 +72,7 @@ describe("decimals", () => {
     ])
   })
 
-  it("are written in one way", () => {
+  test("have one canonical text", () => {
     expect(["1", "1.0", "0.50", "0.5", "10", "0", "-0.250"].map((text) => textOf(decimal(text)))).toEqual([
       "1",
       "1",

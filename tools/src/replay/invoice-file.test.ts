@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { afterAll, describe, expect, it } from "vitest"
+import { afterAll, describe, expect, test } from "vitest"
 import { readInvoiceFile } from "./invoice-file.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-invoices-"))
@@ -33,7 +33,7 @@ const line = (
 const read = (...lines: ReadonlyArray<string>) => readInvoiceFile(written([HEADER, ...lines].join("\n")))
 
 describe("an invoice file", () => {
-  it("is read row by row", async () => {
+  test("is read line by line", async () => {
     const { malformed, rows } = await read(line(), line({ quantity: "-2", customer: "", price: "0" }))
     expect(malformed).toEqual(new Map())
     expect(rows).toEqual([
@@ -58,7 +58,7 @@ describe("an invoice file", () => {
     ])
   })
 
-  it("may be gzipped, with CRLF, with a byte order mark: the rows and the hash are the same", async () => {
+  test("has the same rows and hash when it is gzipped, has CRLF or has a byte order mark", async () => {
     const text = `${HEADER}\n${line()}\n`
     const plain = await readInvoiceFile(written(text))
     const zipped = await readInvoiceFile(written(gzipSync(text)))
@@ -72,7 +72,7 @@ describe("an invoice file", () => {
     expect((await readInvoiceFile(written(text.replace("6", "7")))).hash).not.toBe(plain.hash)
   })
 
-  it("may have its columns in another order, and more of them", async () => {
+  test("may have more columns, in any order", async () => {
     const path = written(
       "Country,CustomerID,Note,UnitPrice,InvoiceDate,Quantity,Description,StockCode,InvoiceNo\nUK,1.0,x,1,2010-12-01 08:26,3,A,B,536365"
     )
@@ -81,12 +81,12 @@ describe("an invoice file", () => {
     ])
   })
 
-  it("quotes fields with commas and quotes in them", async () => {
+  test("may quote fields that contain commas and quotes", async () => {
     const { rows } = await read(line({ name: `"TRAY, 7"" SINGLE"` }), line({ name: '""' }))
     expect(rows.map(({ description }) => description)).toEqual([`TRAY, 7" SINGLE`, ""])
   })
 
-  it("loses outer blanks of fields", async () => {
+  test("has the outer blanks of its fields removed", async () => {
     const { rows } = await read(
       line({
         invoice: " 536365 ",
@@ -101,7 +101,7 @@ describe("an invoice file", () => {
     ])
   })
 
-  it.each([
+  test.each([
     ["malformed columns", "536365,85123A,LANTERN,6"],
     ["malformed columns", `${line()},one more`],
     ["malformed columns", "nonsense"],
@@ -126,25 +126,25 @@ describe("an invoice file", () => {
     ["malformed price", line({ price: "999999999999999999" })],
     ["malformed customer", line({ customer: "somebody" })],
     ["malformed customer", line({ customer: "-1" })]
-  ])("may have a row with %s, which costs that row alone (%#)", async (reason, bad) => {
+  ])("loses only the row with %s (%#)", async (reason, bad) => {
     const { malformed, rows } = await read(line({ sku: "FIRST" }), bad, line({ sku: "LAST" }))
     expect(malformed).toEqual(new Map([[reason, 1]]))
     expect(rows.map(({ sku }) => sku)).toEqual(["FIRST", "LAST"])
   })
 
-  it("may have several rows with stray quotes, each of which costs itself alone", async () => {
+  test("loses only the rows with stray quotes", async () => {
     const stray = line({ name: '"OPEN' })
     const { malformed, rows } = await read(stray, line(), stray, line(), line({ name: 'a"b,"c' }), line())
     expect(malformed).toEqual(new Map([["malformed quoting", 3]]))
     expect(rows).toHaveLength(3)
   })
 
-  it("accepts the dates of spreadsheets", async () => {
+  test("may have dates as spreadsheets export them", async () => {
     const { rows } = await read(line({ date: "12/1/2010 8:26" }), line({ date: "13/1/2010 8:26" }))
     expect(rows).toHaveLength(1)
   })
 
-  it.each([
+  test.each([
     ["is not there", () => join(directory, "gone.csv"), /there is no file .*gone\.csv/],
     ["is a directory", () => directory, /is a directory/],
     ["is empty", () => written(""), /is empty/],
@@ -159,11 +159,11 @@ describe("an invoice file", () => {
       () => written(Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 3])),
       /not in the Online Retail format/
     ]
-  ])("that %s is refused in a sentence", async (_case, path, message) => {
+  ])("that %s is rejected with a clear message", async (_case, path, message) => {
     await expect(readInvoiceFile(path())).rejects.toThrow(message)
   })
 
-  it("with nothing but a header has no rows", async () => {
+  test("with nothing but a header has no rows", async () => {
     expect((await read()).rows).toEqual([])
   })
 })

@@ -7,25 +7,25 @@ import { pipeline } from "node:stream/promises"
 import { createGunzip } from "node:zlib"
 import { type Column, COLUMNS, type MalformedReason, parseRow, type Row } from "./row.ts"
 
-/** The file cannot be read, or it is no invoice file at all. The message says what to do. */
+/** The file cannot be read, or is not in the Online Retail format. */
 export class InvoiceFileError extends Error {
   override readonly name = "InvoiceFileError"
 }
 
 export interface InvoiceFile {
   readonly rows: ReadonlyArray<Row>
-  /** How many rows are malformed, by reason. */
+  /** The number of malformed rows, by reason. */
   readonly malformed: ReadonlyMap<MalformedReason, number>
-  /** SHA-256 of the text, in hex: the same for a file and its compressed twin. */
+  /** SHA-256 of the text in hex, the same whether or not the file is compressed. */
   readonly hash: string
 }
 
-/** A line longer than this is not a line of an invoice. */
 const MAXIMUM_LINE_LENGTH = 65_536
 
 /**
- * Reads a file of the Online Retail format, plain or gzipped, as a stream. One line of text is one row: the format
- * has no line breaks within fields, so that a stray quote costs its own line and not the rest of the file.
+ * Reads a file of the Online Retail format, plain or gzipped. Fields have no line breaks, so that a stray quote spoils
+ * only its own line.
+ * @throws InvoiceFileError
  */
 export const readInvoiceFile = async (path: string): Promise<InvoiceFile> => {
   const text = await open(path)
@@ -57,13 +57,13 @@ export const readInvoiceFile = async (path: string): Promise<InvoiceFile> => {
   return { rows, malformed, hash: hash.digest("hex") }
 }
 
-/** Fields with commas between them, each without quotes or quoted as a whole, with inner quotes doubled. */
+/** Fields between commas, each without quotes, or quoted as a whole with inner quotes doubled. */
 const WELL_QUOTED = /^(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*$/
 
 const isWellQuoted = (line: string): boolean =>
   line.length <= MAXIMUM_LINE_LENGTH && (!line.includes('"') || WELL_QUOTED.test(line))
 
-/** A line with a quote that nothing closes is dropped before it can swallow the ones after it. */
+/** Drops lines with stray quotes, because the parser would take the following lines for a part of the field. */
 async function* wholeLines(
   text: Readable,
   hash: { update: (line: string) => unknown },
@@ -104,7 +104,7 @@ const fieldsOf = (
   return fields as Record<Column, string>
 }
 
-/** The text of the file, unpacked when its first bytes say that it is gzipped, whatever its name says. */
+/** The text of the file. Its first bytes, not its name, decide whether it is gzipped. */
 const open = async (path: string): Promise<Readable> => {
   const file = createReadStream(path)
   try {

@@ -1,10 +1,10 @@
 import type { Sku } from "@holdfast/domain"
 import { Arbitrary, Effect, Schema } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { parseDecimal } from "./decimal.ts"
 import { makePlan, type Plan, PlanError } from "./plan.ts"
 import type { Row } from "./row.ts"
-import { shuffled } from "./shuffle.ts"
+import { shuffled } from "./run.ts"
 
 const row = (changes: Partial<Omit<Row, "sku">> & { readonly sku?: string } = {}): Row => ({
   invoice: "1",
@@ -22,7 +22,7 @@ const plan = (rows: ReadonlyArray<Row>, factor = "1"): Plan =>
 const reasons = ({ skippedLines }: Plan) => Object.fromEntries(skippedLines)
 
 describe("products", () => {
-  it("are all stock codes of the file, also those of cancellations and skipped rows, case by case", () => {
+  test("include every stock code of the file, also of cancellations and skipped rows; case matters", () => {
     const { products } = plan([
       row({ sku: "a" }),
       row({ sku: "A" }),
@@ -32,7 +32,7 @@ describe("products", () => {
     expect(products.map(({ sku }) => sku)).toEqual(["a", "A", "M", "Z"])
   })
 
-  it("cost the first positive price of the file, whatever invoice it is on", () => {
+  test("have the first positive price of the file, on whichever invoice", () => {
     const { products } = plan([
       row({ priceMinor: 0, hasPositivePrice: false }),
       row({ priceMinor: -300, hasPositivePrice: false }),
@@ -46,13 +46,13 @@ describe("products", () => {
     ])
   })
 
-  it("cost 0 when their first positive price rounds to 0", () => {
+  test("cost 0 when their first positive price rounds to 0", () => {
     const result = plan([row({ priceMinor: 0, hasPositivePrice: true }), row({ priceMinor: 100 })])
     expect(result.products).toMatchObject([{ priceMinor: 0 }])
     expect(reasons(result)).toEqual({ "product of price 0": 2 })
   })
 
-  it("are named by their first description, or by their code", () => {
+  test("are named by their first non-empty description, else by their code", () => {
     const { products } = plan([
       row({ description: "" }),
       row({ description: "FIRST" }),
@@ -63,7 +63,7 @@ describe("products", () => {
     expect(products.map(({ name }) => name)).toEqual(["FIRST", "B", `tab here ${"x".repeat(191)}`])
   })
 
-  it("start with the factor's share of what the orders ask for, rounded down", () => {
+  test("start with the factor's share of the ordered units, rounded down", () => {
     const rows = [row({ quantity: 5 }), row({ invoice: "2", quantity: 6 }), row({ sku: "B", quantity: 1 })]
     const stock = (factor: string) => plan(rows, factor).products.map(({ initialStock }) => initialStock)
     expect([stock("1"), stock("0.5"), stock("0"), stock("0.29")]).toEqual([
@@ -74,7 +74,7 @@ describe("products", () => {
     ])
   })
 
-  it("that a shop cannot hold are refused in a sentence", () => {
+  test("with more stock than a shop can hold are rejected with a clear message", () => {
     const rows = [row({ quantity: 900_000_000 }), row({ invoice: "2", quantity: 900_000_000 })]
     expect(() => plan(rows)).toThrow(PlanError)
     expect(() => plan(rows)).toThrow(/A needs 1800000000 units in stock/)
@@ -82,7 +82,7 @@ describe("products", () => {
 })
 
 describe("orders", () => {
-  it("are the invoices, lines of one product merged", () => {
+  test("are the invoices, with the lines of a product merged", () => {
     const { orders } = plan([
       row({ sku: "B", quantity: 2, priceMinor: 10 }),
       row({ sku: "A", quantity: 1, priceMinor: 250 }),
@@ -104,7 +104,7 @@ describe("orders", () => {
     ])
   })
 
-  it("leave out what cannot be sold, and count it by reason", () => {
+  test("leave out rows that cannot be sold, and count them by reason", () => {
     const result = plan([
       row({ quantity: 0 }),
       row({ quantity: -3 }),
@@ -117,31 +117,31 @@ describe("orders", () => {
     expect(result.orderedLines).toBe(1)
   })
 
-  it("are not made of an invoice with no line left, which is counted", () => {
+  test("do not include an invoice without a line, which is counted", () => {
     const result = plan([row({ quantity: -1 }), row({ invoice: "2" })])
     expect(result.orders.map(({ invoice }) => invoice)).toEqual(["2"])
     expect(result.invoicesWithoutLines).toBe(1)
     expect(result.invoices).toBe(2)
   })
 
-  it("belong to the customer that any row of the invoice names", () => {
+  test("belong to the customer that any row of the invoice names", () => {
     expect(plan([row({ customer: undefined }), row({ customer: "9" })]).orders).toMatchObject([
       { user: "customer-9" }
     ])
   })
 
-  it("of other letters than C are orders too", () => {
+  test("include invoices whose number begins with a letter other than C", () => {
     expect(plan([row({ invoice: "A563185" })]).orders).toHaveLength(1)
   })
 
-  it("that cost more than is exact are refused in a sentence", () => {
+  test("with a total beyond the safe integers are rejected with a clear message", () => {
     const rows = [row({ quantity: 1_000_000_000, priceMinor: 10_000_000 })]
     expect(() => plan(rows)).toThrow(/prices and quantities are too large/)
   })
 })
 
 describe("users", () => {
-  it("are all customers and a guest an invoice without one, each with the points for all their orders", () => {
+  test("are all customers, and a guest for each invoice without one, with the points for their orders", () => {
     const { users } = plan([
       row({ invoice: "1", quantity: 2 }),
       row({ invoice: "2", quantity: 3 }),
@@ -170,7 +170,7 @@ describe("returns", () => {
     row({ invoice: "C3", sku: "B", quantity: -1, priceMinor: 0, hasPositivePrice: false })
   ]
 
-  it("are the negative lines of cancellations, each for itself, of free products too", () => {
+  test("are the negative lines of cancellations, also of free products", () => {
     const result = plan(rows)
     expect(result.returns).toEqual([
       { invoice: "C2", position: 1, sku: "A", quantity: 2 },
@@ -180,7 +180,7 @@ describe("returns", () => {
     expect(reasons(result)).toEqual({ "cancellation without negative quantity": 2 })
   })
 
-  it("are left out and counted when stock is scarce", () => {
+  test("are left out and counted when stock is scarce", () => {
     const result = plan(rows, "0.999")
     expect(result.returns).toEqual([])
     expect(reasons(result)).toEqual({
@@ -218,13 +218,13 @@ describe("any file", () => {
   }
   const sum = (numbers: Iterable<number>) => [...numbers].reduce((total, number) => total + number, 0)
 
-  it("has every row in exactly one place", () =>
+  test("counts every row exactly once", () =>
     holds(
       ({ orderedLines, returns, skippedLines }, rows) =>
         orderedLines + returns.length + sum(skippedLines.values()) === rows.length
     ))
 
-  it("has every invoice in exactly one place", () =>
+  test("counts every invoice exactly once", () =>
     holds(({ invoices, invoicesWithoutLines, orders }, rows) => {
       const cancellations = new Set(
         rows.map(({ invoice }) => invoice).filter((invoice) => invoice.startsWith("C"))
@@ -232,7 +232,7 @@ describe("any file", () => {
       return orders.length + invoicesWithoutLines + cancellations === invoices
     }))
 
-  it("demands of each product what its orders' lines sum up to, and stocks no more than the factor's share", () =>
+  test("demands the sum of the order lines of each product, and stocks at most the factor's share", () =>
     holds(({ orders, products }, _rows, factor) =>
       products.every(({ demanded, initialStock, sku }) => {
         const asked = sum(
@@ -246,14 +246,14 @@ describe("any file", () => {
       })
     ))
 
-  it("gives all users together what all orders cost together", () =>
+  test("gives all users together the total of all orders", () =>
     holds(
       ({ orders, users }) =>
         sum(users.map(({ points }) => points)) === sum(orders.map(({ totalMinor }) => totalMinor)) &&
         orders.every(({ user }) => users.some(({ name }) => name === user))
     ))
 
-  it("gives the same orders whatever the order of its rows, prices aside", () =>
+  test("gives the same orders for any order of its rows, prices aside", () =>
     holds((result, rows) => {
       const priced = rows.map((one) =>
         row({ ...one, priceMinor: 1, hasPositivePrice: true, customer: undefined })
@@ -269,18 +269,18 @@ describe("any file", () => {
 describe("the order of work", () => {
   const items = Array.from({ length: 1000 }, (_, index) => index)
 
-  it("is the seed's", () => {
+  test("is decided by the seed", () => {
     expect(shuffled(items, 1)).toEqual(shuffled(items, 1))
     expect(shuffled(items, 1)).not.toEqual(shuffled(items, 2))
   })
 
-  it("keeps every item once, and the input as it was", () => {
+  test("keeps every item once and does not change the input", () => {
     expect(new Set(shuffled(items, 5))).toEqual(new Set(items))
     expect(items[0]).toBe(0)
     expect(shuffled([], 5)).toEqual([])
   })
 
-  it("brings every item everywhere", () => {
+  test("puts each item first about equally often", () => {
     const firsts = Array.from({ length: 2000 }, (_, seed) => shuffled([0, 1, 2, 3], seed)[0]!)
     for (const item of [0, 1, 2, 3]) {
       const share = firsts.filter((first) => first === item).length / firsts.length

@@ -8,22 +8,23 @@ import {
   type Sku,
   sumMinor
 } from "@holdfast/domain"
-import { type Decimal, isBelow, shareOf } from "./decimal.ts"
+import type { BigDecimal } from "effect"
+import { isBelow, shareOf } from "./decimal.ts"
 import type { MalformedReason, Row } from "./row.ts"
 
 export interface PlannedProduct {
   readonly sku: Sku
   readonly name: string
   readonly priceMinor: AmountMinor
-  /** Units that the orders ask for, all together. */
+  /** Units that all orders ask for together. */
   readonly demanded: number
   readonly initialStock: number
 }
 
 export interface PlannedUser {
-  /** `customer-17850`, or `guest-536365` for the invoice of somebody without an account. */
+  /** `customer-17850`, or `guest-536365` for an invoice without a customer. */
   readonly name: string
-  /** What all orders of the user cost together. */
+  /** The total of all orders of the user. */
   readonly points: AmountMinor
 }
 
@@ -38,7 +39,7 @@ export interface PlannedOrder {
 
 export interface PlannedReturn {
   readonly invoice: string
-  /** The row's place among the returned rows of its invoice, from 1. */
+  /** The position among the returned rows of the invoice, from 1. */
   readonly position: number
   readonly sku: Sku
   readonly quantity: number
@@ -51,7 +52,7 @@ export type SkipReason =
   | "cancellation without negative quantity"
   | "return with stock below demand"
 
-/** Everything that a file makes the shop do; nothing in it depends on the order of the work. */
+/** What a file makes the shop do. It does not depend on the order of the work. */
 export interface Plan {
   readonly products: ReadonlyArray<PlannedProduct>
   readonly users: ReadonlyArray<PlannedUser>
@@ -61,7 +62,7 @@ export interface Plan {
   readonly invoices: number
   /** Invoices without a line that could be ordered. */
   readonly invoicesWithoutLines: number
-  /** Rows that became part of an order. Every row is in exactly one of these, `skippedLines` or `returns`. */
+  /** Rows in orders. Each row counts once: here, in `skippedLines` or in `returns`. */
   readonly orderedLines: number
   readonly skippedLines: ReadonlyMap<SkipReason, number>
 }
@@ -71,7 +72,7 @@ export class PlanError extends Error {
   override readonly name = "PlanError"
 }
 
-/** What `makePlan` needs of an invoice file. */
+/** The part of an invoice file that a plan is made from. */
 export interface InvoiceRows {
   readonly rows: ReadonlyArray<Row>
   readonly malformed: ReadonlyMap<MalformedReason, number>
@@ -79,10 +80,10 @@ export interface InvoiceRows {
 
 /**
  * Plans the replay of a file.
- * @param stockFactor how much of the demanded units there is at the beginning; below 1 returns are left out, so that
- * scarcity stays what it is
+ * @param stockFactor the initial stock as a share of the demanded units; below 1 the plan has no returns, because they
+ * would make up for the missing stock
  */
-export const makePlan = ({ malformed, rows }: InvoiceRows, stockFactor: Decimal): Plan => {
+export const makePlan = ({ malformed, rows }: InvoiceRows, stockFactor: BigDecimal.BigDecimal): Plan => {
   const prices = pricesOf(rows)
   const skippedLines = new Map<SkipReason, number>(malformed)
   const skip = (reason: SkipReason) => void skippedLines.set(reason, (skippedLines.get(reason) ?? 0) + 1)
@@ -117,7 +118,7 @@ export const makePlan = ({ malformed, rows }: InvoiceRows, stockFactor: Decimal)
   }
 }
 
-/** The price of every product: the first positive one of the file, in pence; 0 where there is none. */
+/** The price of each product: its first positive one in the file, in pence. */
 const pricesOf = (rows: ReadonlyArray<Row>): ReadonlyMap<Sku, AmountMinor> => {
   const prices = new Map<Sku, AmountMinor>()
   for (const row of rows)
@@ -128,7 +129,7 @@ const pricesOf = (rows: ReadonlyArray<Row>): ReadonlyMap<Sku, AmountMinor> => {
 const priceOf = (prices: ReadonlyMap<Sku, AmountMinor>, sku: Sku): AmountMinor =>
   prices.get(sku) ?? Amount.make(0)
 
-/** A filter that counts what it drops. */
+/** A filter that counts the rows that it drops, by reason. */
 const keepOr =
   (skip: (reason: SkipReason) => void, whyNot: (row: Row) => SkipReason | undefined) =>
   (row: Row): boolean => {
@@ -172,7 +173,7 @@ const plannedOrder = (
   }
 }
 
-/** The first customer that an invoice names; an invoice of this format names one or none. */
+/** The first customer that the rows of an invoice name. */
 const buyerOf = (rows: ReadonlyArray<Row>): string =>
   userNameOf(rows.find(({ customer }) => customer !== undefined) ?? rows[0]!)
 
@@ -186,12 +187,12 @@ const demandOf = (orders: ReadonlyArray<PlannedOrder>): ReadonlyMap<Sku, number>
   return demanded
 }
 
-/** Every stock code of the file, also one that nobody orders: a return may name it. */
+/** Every stock code of the file, because a return may name a product that no order names. */
 const productsOf = (
   rows: ReadonlyArray<Row>,
   prices: ReadonlyMap<Sku, AmountMinor>,
   demanded: ReadonlyMap<Sku, number>,
-  stockFactor: Decimal
+  stockFactor: BigDecimal.BigDecimal
 ): ReadonlyArray<PlannedProduct> => {
   const names = new Map<Sku, string>()
   for (const { description, sku } of rows) {
@@ -217,7 +218,7 @@ const productsOf = (
 
 const MAXIMUM_NAME_LENGTH = 200
 
-/** A description as a product's name may be: no control characters, not too long, no outer blanks. */
+/** Makes a description a valid product name: no control characters, no outer blanks, bounded length. */
 const productNameOf = (description: string): string =>
   description
     .replaceAll(/\p{Cc}+/gu, " ")
@@ -226,7 +227,7 @@ const productNameOf = (description: string): string =>
     .trimEnd()
     .toWellFormed()
 
-/** Every customer of the file, and a guest for every invoice with rows that name none. */
+/** Every customer of the file, and a guest for every invoice with rows without a customer. */
 const usersOf = (
   rows: ReadonlyArray<Row>,
   orders: ReadonlyArray<PlannedOrder>
@@ -238,7 +239,7 @@ const usersOf = (
   }))
 }
 
-/** A sum past what is exact is a fault of the file, not of this program. */
+/** Reports a sum beyond the safe integers as an error of the file. */
 const exactly = (sum: () => AmountMinor): AmountMinor => {
   try {
     return sum()

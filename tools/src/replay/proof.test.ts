@@ -1,10 +1,10 @@
 import type { Sku } from "@holdfast/domain"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { parseDecimal } from "./decimal.ts"
 import { makePlan, type Plan, type PlannedOrder } from "./plan.ts"
 import { type Account, type Books, proveReplay } from "./proof.ts"
 import type { Row } from "./row.ts"
-import type { OrderOutcome } from "./run.ts"
+import type { OrderOutcome } from "./calls.ts"
 
 const row = (invoice: string, sku: string, quantity: number, customer: string): Row => ({
   invoice,
@@ -16,7 +16,7 @@ const row = (invoice: string, sku: string, quantity: number, customer: string): 
   customer
 })
 
-/** Two customers who want more tea than there is at a factor of 0.5, and a mug. */
+/** Two customers who order tea and mugs, more than there are at a factor of 0.5. */
 const rows = [
   row("1", "TEA", 4, "7"),
   row("2", "TEA", 6, "8"),
@@ -25,7 +25,7 @@ const rows = [
 ]
 const planWith = (factor: string): Plan => makePlan({ rows, malformed: new Map() }, parseDecimal(factor)!)
 
-/** What a right shop says: invoice 2 finds too little tea, and invoice 3 too few mugs, when there is half of it. */
+/** The answers and books of a correct shop. With half the stock, it refuses invoices 2 and 3. */
 const rightStory = (plan: Plan) => {
   const isScarce = plan.returns.length === 0
   const outcomes = new Map<PlannedOrder, OrderOutcome>(
@@ -71,7 +71,7 @@ const badChecks = (plan: Plan, outcomes: ReadonlyMap<PlannedOrder, OrderOutcome>
   proveReplay(plan, outcomes, books).flatMap(({ name, ok }) => (ok ? [] : [name]))
 
 describe("the replay's proof", () => {
-  it.each(["1", "0.5"])("holds for a right shop at factor %s", (factor) => {
+  test.each(["1", "0.5"])("holds for a correct shop at factor %s", (factor) => {
     const plan = planWith(factor)
     const { books, outcomes } = rightStory(plan)
     const checks = proveReplay(plan, outcomes, books)
@@ -104,11 +104,11 @@ describe("the replay's proof", () => {
     orders: orders.map((order) => ({ ...order, items: [{ sku: "TEA", quantity: 3 }] }))
   })
 
-  it.each<[string, string, ReadonlyMap<PlannedOrder, OrderOutcome>, Books]>([
+  test.each<[string, string, ReadonlyMap<PlannedOrder, OrderOutcome>, Books]>([
     ["a unit too many", "replay: stock", outcomes, withStock("TEA", 2)],
     ["a unit too few", "replay: stock", outcomes, withStock("TEA", 0)],
-    ["a product that is not there", "replay: stock", outcomes, { ...books, stock: new Map([["TEA", 1]]) }],
-    ["enough for somebody who was refused", "replay: refusals", outcomes, withStock("TEA", 6)],
+    ["a missing product", "replay: stock", outcomes, { ...books, stock: new Map([["TEA", 1]]) }],
+    ["enough stock for an order that was refused", "replay: refusals", outcomes, withStock("TEA", 6)],
     [
       "a refusal for another reason",
       "replay: refusals",
@@ -122,10 +122,10 @@ describe("the replay's proof", () => {
       outcomes,
       withAccount("customer-7", ({ balance }) => ({ balance, orders: [] }))
     ],
-    ["an order that is not paid in the books", "replay: orders", outcomes, withAccount("customer-7", unpaid)],
+    ["an unpaid order in the books", "replay: orders", outcomes, withAccount("customer-7", unpaid)],
     ["an order with other lines", "replay: orders", outcomes, withAccount("customer-7", otherLines)],
     [
-      "an order that nobody answered",
+      "an order without an answer",
       "replay: answers",
       new Map([...outcomes].filter(([order]) => order !== first)),
       books
@@ -146,7 +146,7 @@ describe("the replay's proof", () => {
     expect(badChecks(plan, damagedOutcomes, damagedBooks)).toContain(name)
   })
 
-  it("finds stock below 0 even where the sum is right", () => {
+  test("finds negative stock even when the sum is correct", () => {
     const full = planWith("1")
     const story = rightStory(full)
     const impossible = {
@@ -163,7 +163,7 @@ describe("the replay's proof", () => {
     expect(stockCheck).toMatchObject({ ok: false, problems: [{ sku: "TEA", actual: -5 }] })
   })
 
-  it("refuses nobody at factor 1", () => {
+  test("finds any refusal at factor 1", () => {
     const full = planWith("1")
     const story = rightStory(full)
     const refused = new Map(story.outcomes).set(full.orders[0]!, { kind: "refused", reason: "OutOfStock" })

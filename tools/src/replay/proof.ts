@@ -1,14 +1,16 @@
 import type { CheckReport } from "@holdfast/server"
+import type { Progress } from "../progress.ts"
+import { forEachOf } from "../workers.ts"
 import { required } from "./answer.ts"
 import type { Plan, PlannedOrder } from "./plan.ts"
-import type { Clients, OrderOutcome, Progress, Work } from "./run.ts"
-import { forEachOf } from "./workers.ts"
+import type { Clients, OrderOutcome } from "./calls.ts"
+import type { Work } from "./run.ts"
 
-/** What the shop says at the end, read through the client like everything else. */
+/** The state of the shop at the end, read through the client. */
 export interface Books {
-  /** Units left, by SKU; a product that the shop does not have is absent. */
+  /** Units left, by SKU. */
   readonly stock: ReadonlyMap<string, number>
-  /** By user name. */
+  /** By the name of the user. */
   readonly accounts: ReadonlyMap<string, Account>
 }
 
@@ -17,7 +19,7 @@ export interface Account {
   readonly orders: ReadonlyArray<BookedOrder>
 }
 
-/** An order as the shop has it. */
+/** An order in the shop. */
 export interface BookedOrder {
   readonly id: string
   readonly status: string
@@ -33,13 +35,13 @@ export interface ReadOptions {
 
 const PAGE = { limit: 100 } as const
 
-/** Reads all products, and the orders and the balance of every user. */
+/** Reads all products, and the orders and balance of each user. */
 export const readBooks = async (plan: Plan, clients: Clients, options: ReadOptions): Promise<Books> => {
   const { progress, signal, workers } = options
   const stock = new Map<string, number>()
   const accounts = new Map<string, Account>()
   progress.phase("reading back", plan.users.length)
-  for await (const product of clients.keeper.products.items(PAGE, { signal }))
+  for await (const product of clients.admin.products.items(PAGE, { signal }))
     stock.set(product.sku, product.stock)
   const readAccount = async ({ name }: { readonly name: string }) => {
     const client = clients.of(name)
@@ -58,8 +60,8 @@ export const readBooks = async (plan: Plan, clients: Clients, options: ReadOptio
 }
 
 /**
- * What only the replay can prove, because only it knows what was asked for: that the books are those of this file, and
- * that nobody was refused while there was enough.
+ * The checks that need the file: the books must be exactly those of its invoices, and no order may have been refused
+ * while there was enough stock.
  */
 export const proveReplay = (plan: Plan, orders: Work["orders"], books: Books): ReadonlyArray<CheckReport> => {
   const outcomes = plan.orders.map((order) => ({ order, outcome: orders.get(order) }))
@@ -98,7 +100,7 @@ type Problem = Readonly<Record<string, unknown>>
 
 const SHOWN_PROBLEMS = 20
 
-/** A check in the shape of the audit's: `problemOf` says what is wrong with one thing. */
+/** A check in the form of the audit's. `problemOf` returns what is wrong with one item, if anything. */
 const check = <A>(
   name: string,
   promise: string,
@@ -150,7 +152,7 @@ const checkRefusals = (
 ): CheckReport =>
   check(
     "replay: refusals",
-    "nobody was refused while there was enough: every refused order has a line of more units than are left",
+    "no order was refused while there was enough: each refused order has a line of more units than are left",
     refused,
     ({ order, outcome }) => {
       const isShort = order.lines.some(({ quantity, sku }) => (stock.get(sku) ?? 0) < quantity)
@@ -165,7 +167,7 @@ interface Placed {
   readonly outcome: OrderOutcome & { readonly orderId: string }
 }
 
-/** Compares what each user has with what the replay placed: an order placed twice is one too many here. */
+/** Compares the orders of each user with those that the replay placed, so it also finds an order placed twice. */
 const checkOrders = (plan: Plan, placed: ReadonlyArray<Placed>, { accounts }: Books): CheckReport => {
   const expectedOf = Map.groupBy(placed, ({ order }) => order.user)
   return check(
@@ -201,7 +203,7 @@ const checkBalances = (plan: Plan, placed: ReadonlyArray<PlannedOrder>, { accoun
   )
   return check(
     "replay: balances",
-    "every user has the points that the placed orders did not cost",
+    "every user has the granted points minus the total of the placed orders",
     plan.users,
     ({ name, points }) => {
       const expected = points - (spent.get(name) ?? 0)

@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { afterAll, describe, expect, it } from "vitest"
+import { afterAll, describe, expect, test } from "vitest"
 import { type Ended, runCommand } from "../testing/command.ts"
 import type { ReplayReport } from "./report.ts"
-import { seededRandom } from "./shuffle.ts"
+import { randomStream } from "@holdfast/testkit"
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-replay-"))
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -14,11 +14,11 @@ afterAll(() => rmSync(directory, { recursive: true }))
 const HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 
 /**
- * Invoices in which many want the same few products, with everything odd that the real data set has: repeated stock
- * codes, write-offs, free products, cancellations, rows without a customer, and a malformed line.
+ * Invoices that compete for a few products, with the peculiarities of the real data set: repeated stock codes,
+ * write-offs, free products, cancellations, rows without a customer, and a malformed line.
  */
 const invoices = (count: number): string => {
-  const random = seededRandom(42)
+  const random = randomStream(42, "invoices")
   const pick = (below: number) => Math.floor(random() * below)
   const lines = [HEADER]
   const add = (invoice: string, sku: string, quantity: number, price: string, customer: string) =>
@@ -44,7 +44,7 @@ const text = invoices(ORDERS)
 writeFileSync(FILE, gzipSync(text))
 const rowCount = text.split("\n").length - 1
 
-/** Every test has data of its own, so that none can disturb the next one. */
+/** Each test has its own data directory. */
 const newEnvironment = () => ({
   HOLDFAST_DATA: mkdtempSync(join(directory, "data-")),
   HOLDFAST_PROGRESS_MS: "20"
@@ -52,7 +52,7 @@ const newEnvironment = () => ({
 const replayIn =
   (environment: Readonly<Record<string, string>>) =>
   (...args: ReadonlyArray<string>) =>
-    runCommand("replay/main.ts", [FILE, "--json", ...args], environment)
+    runCommand("replay", [FILE, "--json", ...args], environment)
 
 const reportOf = ({ stderr, stdout }: Ended): ReplayReport => {
   if (stdout === "") throw new Error(`there is no report:\n${stderr}`)
@@ -62,13 +62,13 @@ const reportOf = ({ stderr, stdout }: Ended): ReplayReport => {
 const sum = (counts: Readonly<Record<string, number>>) =>
   Object.values(counts).reduce((total, count) => total + count, 0)
 
-/** What does not depend on the clock. */
+/** The part of a report that does not depend on the clock. */
 const timeless = ({ ordersPerSecond: _rate, seconds: _seconds, ...rest }: ReplayReport) => rest
 
 const brokenChecks = ({ verify }: ReplayReport) => verify.checks.filter(({ ok }) => !ok)
 
 describe("the replay", { timeout: 400_000 }, () => {
-  it("sells everything to everybody at factor 1, proves it, and repeats it without doubling anything", async () => {
+  test("sells everything at factor 1, proves it, and doubles nothing when it is repeated", async () => {
     const environment = newEnvironment()
     const replay = replayIn(environment)
     const first = await replay("--workers", "16").ended
@@ -90,20 +90,20 @@ describe("the replay", { timeout: 400_000 }, () => {
     )
 
     const again = await replay("--workers", "16").ended
-    expect(again.stderr).toContain("going on in database")
+    expect(again.stderr).toContain("continuing in database")
     expect(timeless(reportOf(again))).toEqual(timeless(report))
 
     const fresh = await replay("--workers", "16", "--fresh").ended
     expect(fresh.stderr).toContain("made database")
     expect(reportOf(fresh)).toMatchObject({ orders: report.orders, revenueMinor: report.revenueMinor })
 
-    // What it keeps is its owner's alone.
+    // Only its owner may read the secret.
     const secret = join(environment.HOLDFAST_DATA, "replay", "secret")
     expect(readFileSync(secret, "utf8")).toMatch(/^[0-9a-f]{64}$/)
     expect(statSync(secret).mode & 0o077).toBe(0)
   })
 
-  it("refuses below factor 1 only those for whom there was not enough", async () => {
+  test("refuses below factor 1 only orders for which the stock is too small", async () => {
     const ended = await replayIn(newEnvironment())("--stock-factor", "0.5").ended
     const report = reportOf(ended)
     expect(brokenChecks(report)).toEqual([])
@@ -115,7 +115,7 @@ describe("the replay", { timeout: 400_000 }, () => {
     expect(report.lines.skipped).toMatchObject({ "return with stock below demand": expect.any(Number) })
   })
 
-  it("goes on after it was killed in the middle, also when its server is, and places nothing twice", async () => {
+  test("continues after it or its server is killed, and places no order twice", async () => {
     const replay = replayIn(newEnvironment())
     const options = ["--stock-factor", "0.8", "--seed", "9", "--workers", "4"] as const
     const killed = replay(...options)
@@ -135,19 +135,19 @@ describe("the replay", { timeout: 400_000 }, () => {
     expect(report.orders.placed + sum(report.orders.refused)).toBe(ORDERS)
   })
 
-  it("stops in good order when it is asked to, and says how to go on", async () => {
+  test("stops cleanly on request, and says how to continue", async () => {
     const stopped = replayIn(newEnvironment())("--seed", "5", "--workers", "2")
     await stopped.line(/^orders: [1-9]\d*\//)
     stopped.child.kill("SIGINT")
     const ended = await stopped.ended
     expect(ended.code).toBe(130)
-    expect(ended.stderr).toContain("the same command goes on from here")
+    expect(ended.stderr).toContain("the same command continues from here")
     expect(ended.stdout).toBe("")
   })
 
-  it("uses a running server, audits its database, and ends with 1 when the books are not those of the file", async () => {
+  test("uses a running server, audits its database, and exits with 1 when the books differ from the file", async () => {
     const environment = newEnvironment()
-    const shop = runCommand("start.ts", [], { ...environment, PORT: "0" })
+    const shop = runCommand("start", [], { ...environment, PORT: "0" })
     const [, url = ""] = await shop.line(/serving on (http\S+)/)
     const { mysqlUrl } = JSON.parse(
       readFileSync(join(environment.HOLDFAST_DATA, "shop", "running.json"), "utf8")
@@ -160,15 +160,15 @@ describe("the replay", { timeout: 400_000 }, () => {
       HOLDFAST_ADMIN_PASSWORD: password,
       HOLDFAST_MYSQL_URL: mysqlUrl
     }
-    const replayThere = () => runCommand("replay/main.ts", [FILE, "--json"], foreign).ended
+    const replayThere = () => runCommand("replay", [FILE, "--json"], foreign).ended
 
     const right = await replayThere()
     expect(brokenChecks(reportOf(right))).toEqual([])
     expect(right.code).toBe(0)
     expect(reportOf(right)).toMatchObject({ orders: { placed: ORDERS, paid: ORDERS } })
 
-    const keeper = createClient({ url, auth: { email, password } })
-    await keeper.admin.adjustStock({ sku: "SKU 1", delta: 1, reason: "found behind the shelf" })
+    const admin = createClient({ url, auth: { email, password } })
+    await admin.admin.adjustStock({ sku: "SKU 1", delta: 1, reason: "found behind the shelf" })
     const wrong = await replayThere()
     expect(wrong.code).toBe(1)
     expect(reportOf(wrong).verify.ok).toBe(false)
@@ -180,23 +180,11 @@ describe("the replay", { timeout: 400_000 }, () => {
     expect((await shop.ended).code).toBe(0)
   })
 
-  it.each<[string, ReadonlyArray<string>, Readonly<Record<string, string>>, number, RegExp]>([
-    ["no file", [], {}, 2, /which file\?/],
-    [
-      "a file that is not there",
-      [join(directory, "gone.csv")],
-      {},
-      1,
-      /^replay: there is no file .*gone\.csv$/m
-    ],
-    ["a worker count that is none", [FILE, "--workers", "x"], {}, 2, /--workers x: must be a whole number/],
-    [
-      "a server's URL that is none",
-      [FILE],
-      { HOLDFAST_URL: "nowhere" },
-      1,
-      /HOLDFAST_URL=nowhere is not a URL/
-    ],
+  test.each<[string, ReadonlyArray<string>, Readonly<Record<string, string>>, number, RegExp]>([
+    ["no file argument", [], {}, 2, /^replay: Missing required argument: FILE$/m],
+    ["a missing file", [join(directory, "gone.csv")], {}, 1, /^replay: there is no file .*gone\.csv$/m],
+    ["an invalid worker count", [FILE, "--workers", "x"], {}, 2, /--workers: "x"\. Expected: a whole number/],
+    ["an invalid server URL", [FILE], { HOLDFAST_URL: "nowhere" }, 1, /HOLDFAST_URL=nowhere is not a URL/],
     [
       "a server without an administrator",
       [FILE],
@@ -204,8 +192,8 @@ describe("the replay", { timeout: 400_000 }, () => {
       1,
       /needs HOLDFAST_ADMIN_EMAIL/
     ]
-  ])("says what is wrong with %s", async (_case, args, changes, code, message) => {
-    const ended = await runCommand("replay/main.ts", args, { ...newEnvironment(), ...changes }).ended
+  ])("reports %s", async (_case, args, changes, code, message) => {
+    const ended = await runCommand("replay", args, { ...newEnvironment(), ...changes }).ended
     expect(ended.code).toBe(code)
     expect(ended.stderr).toMatch(message)
     expect(ended.stderr).not.toMatch(/^\s+at /m)

@@ -9,24 +9,24 @@ export interface ReplayReport {
   readonly orders: {
     readonly placed: number
     readonly paid: number
-    /** By the tag of the refusal. */
+    /** By the tag of the error. */
     readonly refused: Readonly<Record<string, number>>
-    /** Invoices that are no order, by reason. */
+    /** Invoices that became no order, by reason. */
     readonly skipped: Readonly<Record<string, number>>
   }
-  /** Rows of the file; with `returns`, every row is counted once. */
+  /** Rows of the file. Each row counts once, here or in `returns`. */
   readonly lines: { readonly ordered: number; readonly skipped: Readonly<Record<string, number>> }
-  /** Stock adjustments that were made of cancelled lines. */
+  /** Stock adjustments for cancelled lines. */
   readonly returns: number
   /** Units of paid orders. */
   readonly unitsSold: number
-  /** What was paid, in pence. */
+  /** The sum of all payments, in pence. */
   readonly revenueMinor: number
   readonly products: number
   readonly users: number
   /** From the first request to the end of the last check. */
   readonly seconds: number
-  /** Orders that got their definitive answer, payment included, per second of the time that they took. */
+  /** Orders with a definitive answer, payment included, a second. */
   readonly ordersPerSecond: number
   readonly verify: VerifyReport
 }
@@ -67,7 +67,7 @@ const tally = (reasons: ReadonlyArray<string>): Readonly<Record<string, number>>
 
 const round = (value: number): number => Math.round(value * 10) / 10
 
-/** The report as people read it; the checks are written by the audit's own words. */
+/** The report as text. `checksText` is the text of its checks. */
 export const reportText = (report: ReplayReport, checksText: string): string => {
   const { lines, orders } = report
   const reasons = (counts: Readonly<Record<string, number>>) =>

@@ -1,5 +1,5 @@
 import { ORDER_BOUNDS, Sku } from "@holdfast/domain"
-import { Schema } from "effect"
+import { BigDecimal, Schema } from "effect"
 import { minorOf, parseDecimal, wholeOf } from "./decimal.ts"
 
 /** The columns of the Online Retail format. A file may have more, and in another order. */
@@ -22,14 +22,15 @@ export interface Row {
   /** May be empty. */
   readonly description: string
   readonly quantity: number
-  /** The price as this row states it, in pence rounded half up, and whether it is above 0 before the rounding. */
+  /** The price that this row states, in pence, half a pence rounded up. */
   readonly priceMinor: number
+  /** Whether the price is above 0 before it is rounded. */
   readonly hasPositivePrice: boolean
-  /** `17850`; absent on sales to people without an account. */
+  /** For example `17850`; absent on sales to people without an account. */
   readonly customer: string | undefined
 }
 
-/** What makes a row malformed, named by the column at fault. */
+/** Why a row is malformed: the column at fault. */
 export type MalformedReason =
   | "malformed columns"
   | "malformed quoting"
@@ -42,7 +43,7 @@ export type MalformedReason =
 
 const isSku = Schema.is(Sku)
 
-/** Reads one record. Outer blanks of a field are not part of it. */
+/** Reads one record; blanks around a field are ignored. */
 export const parseRow = (fields: Readonly<Record<Column, string>>): Row | MalformedReason => {
   const invoice = fields.InvoiceNo.trim()
   if (!/^[A-Za-z0-9_-]{1,32}$/.test(invoice)) return "malformed invoice"
@@ -57,7 +58,15 @@ export const parseRow = (fields: Readonly<Record<Column, string>>): Row | Malfor
   const customer = customerOf(fields.CustomerID.trim())
   if (customer === null) return "malformed customer"
   const description = fields.Description.trim()
-  return { invoice, sku, description, quantity, priceMinor, hasPositivePrice: price.digits > 0n, customer }
+  return {
+    invoice,
+    sku,
+    description,
+    quantity,
+    priceMinor,
+    hasPositivePrice: BigDecimal.isPositive(price),
+    customer
+  }
 }
 
 /** A whole number that an order line or a stock adjustment can have. */
@@ -73,25 +82,25 @@ const ISO_DATE =
 /** How spreadsheets export the same data set. */
 const US_DATE = /^(?<month>\d{1,2})\/(?<day>\d{1,2})\/(?<year>\d{4}) (?<hour>\d{1,2}):(?<minute>\d{2})$/
 
-/** `2010-12-01 08:26:00` or `12/1/2010 8:26`. The 31st of February is no date. */
+const DATE_PARTS = ["year", "month", "day", "hour", "minute", "second"] as const
+
+/** Accepts `2010-12-01 08:26:00` and `12/1/2010 8:26`, and no 31st of February. */
 const isDate = (text: string): boolean => {
   const groups = (ISO_DATE.exec(text) ?? US_DATE.exec(text))?.groups
   if (groups === undefined) return false
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = [
-    groups["year"],
-    groups["month"],
-    groups["day"],
-    groups["hour"],
-    groups["minute"],
-    groups["second"]
-  ].map((part) => Number(part ?? 0))
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = DATE_PARTS.map((part) =>
+    Number(groups[part] ?? 0)
+  )
   const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second))
   return (
     date.getUTCMonth() === month - 1 && date.getUTCDate() === day && hour < 24 && minute < 60 && second < 60
   )
 }
 
-/** The number of a customer, `null` when it is none; the data set writes it as a float. */
+/**
+ * Reads a customer's number, which the data set writes as a float.
+ * @returns `undefined` for an empty field, `null` for text that is no such number
+ */
 const customerOf = (text: string): string | undefined | null => {
   if (text === "") return undefined
   const decimal = parseDecimal(text)

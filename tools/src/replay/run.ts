@@ -1,18 +1,17 @@
-import { type Client, createClient, type Credentials } from "@holdfast/client-sdk"
-import { MAXIMUM_GRANT } from "@holdfast/domain"
-import { createHash, createHmac } from "node:crypto"
-import { definitive, required } from "./answer.ts"
-import type { Plan, PlannedOrder, PlannedProduct, PlannedReturn, PlannedUser } from "./plan.ts"
-import { shuffled } from "./shuffle.ts"
-import { forEachOf } from "./workers.ts"
-
-/** A running shop, and how this run of the replay appears in it. */
-export interface Shop {
-  readonly url: string
-  readonly admin: Credentials
-  /** The same for every start of the same replay, so that its calls repeat and never double. */
-  readonly runId: string
-}
+import { Effect, Random } from "effect"
+import type { Progress } from "../progress.ts"
+import { forEachOf } from "../workers.ts"
+import {
+  type Clients,
+  createProduct,
+  type OrderOutcome,
+  openSession,
+  placeOrder,
+  registerUser,
+  type Shop,
+  takeBack
+} from "./calls.ts"
+import type { Plan, PlannedOrder } from "./plan.ts"
 
 export interface RunOptions {
   readonly workers: number
@@ -21,34 +20,23 @@ export interface RunOptions {
   readonly progress: Progress
 }
 
-/** Hears how far the work is. */
-export interface Progress {
-  phase: (name: string, total: number) => void
-  step: () => void
-}
-
-export type OrderOutcome =
-  | { readonly kind: "paid"; readonly orderId: string; readonly amountMinor: number }
-  | { readonly kind: "unpaid"; readonly orderId: string; readonly reason: string }
-  | { readonly kind: "refused"; readonly reason: string }
-
-/** What the server answered to everything that was asked of it. */
+/** The answers of the server to the orders of a plan. */
 export interface Work {
   readonly orders: ReadonlyMap<PlannedOrder, OrderOutcome>
   readonly clients: Clients
-  /** How long the orders, their payments and the returns among them took. */
+  /** The duration of the orders, their payments and the returns. */
   readonly ordersMs: number
 }
 
-/** Does all that the plan says, through the client. What an earlier run did is answered again, not done again. */
+/** Carries out a plan through the client. Calls that an earlier run completed return their stored answers. */
 export const runPlan = async (plan: Plan, shop: Shop, options: RunOptions): Promise<Work> => {
   const { progress, seed, signal, workers } = options
-  const calls = makeCalls(shop, signal)
+  const session = openSession(shop, signal)
   const orders = new Map<PlannedOrder, OrderOutcome>()
   const each = async <A>(phase: string, items: ReadonlyArray<A>, work: (item: A) => Promise<void>) => {
     progress.phase(phase, items.length)
     await forEachOf(
-      items,
+      shuffled(items, seed),
       workers,
       async (item) => {
         await work(item)
@@ -57,116 +45,17 @@ export const runPlan = async (plan: Plan, shop: Shop, options: RunOptions): Prom
       signal
     )
   }
-  await each("products", shuffled(plan.products, seed), calls.createProduct)
-  await each("users", shuffled(plan.users, seed), calls.registerUser)
+  await each("products", plan.products, (product) => createProduct(session, product))
+  await each("users", plan.users, (user) => registerUser(session, user))
   const startedAt = performance.now()
   const tasks: ReadonlyArray<() => Promise<void>> = [
-    ...plan.orders.map((order) => async () => void orders.set(order, await calls.placeOrder(order))),
-    ...plan.returns.map((returned) => () => calls.takeBack(returned))
+    ...plan.orders.map((order) => async () => void orders.set(order, await placeOrder(session, order))),
+    ...plan.returns.map((returned) => () => takeBack(session, returned))
   ]
-  await each("orders", shuffled(tasks, seed), (task) => task())
-  return { orders, clients: calls.clients, ordersMs: performance.now() - startedAt }
+  await each("orders", tasks, (task) => task())
+  return { orders, clients: session.clients, ordersMs: performance.now() - startedAt }
 }
 
-/** The clients of a run: one for the administrator, one for every user. */
-export interface Clients {
-  readonly keeper: Client
-  readonly of: (user: string) => Client
-}
-
-/**
- * The accounts of a run. Nobody can guess a user's password who does not know the administrator's, and the run finds
- * it again without keeping it.
- */
-const credentialsOf = ({ admin, runId }: Shop, user: string): Credentials => ({
-  email: `${user}.${runId}@replay.example`,
-  password: createHmac("sha256", admin.password).update(`${runId} ${user}`).digest("base64url")
-})
-
-const makeClients = (shop: Shop, options: { readonly maxConnections: number }): Clients => {
-  const clientFor = (auth: Credentials) => createClient({ url: shop.url, auth, ...options })
-  const users = new Map<string, Client>()
-  return {
-    keeper: clientFor(shop.admin),
-    of: (user) => {
-      const client = users.get(user) ?? clientFor(credentialsOf(shop, user))
-      users.set(user, client)
-      return client
-    }
-  }
-}
-
-/** The mutations of the replay, each under the one idempotency key that its run and its place in the file give it. */
-const makeCalls = (shop: Shop, signal: AbortSignal) => {
-  const clients = makeClients(shop, { maxConnections: 64 })
-  const { keeper } = clients
-  /** A hash, because keys are short and of visible ASCII, and stock codes need not be. */
-  const under = (...what: ReadonlyArray<string | number>) => ({
-    signal,
-    idempotencyKey: `replay:${shop.runId}:${createHash("sha256").update(what.join("\n")).digest("hex").slice(0, 32)}`
-  })
-
-  const createProduct = async ({ initialStock, name, priceMinor, sku }: PlannedProduct): Promise<void> => {
-    await required(
-      `product ${sku}`,
-      () => keeper.safe.admin.createProduct({ sku, name, priceMinor, initialStock }, under("product", sku)),
-      signal
-    )
-  }
-
-  const registerUser = async ({ name, points }: PlannedUser): Promise<void> => {
-    const { email, password } = credentialsOf(shop, name)
-    const user = await required(
-      `user ${name}`,
-      () => keeper.safe.auth.register({ email, password }, under("user", name)),
-      signal
-    )
-    for (const [index, amount] of grantsOf(points).entries())
-      await required(
-        `points for ${name}`,
-        () =>
-          keeper.safe.admin.grantPoints(
-            { userId: user.id, amount, reason: "replay" },
-            under("points", name, index)
-          ),
-        signal
-      )
-  }
-
-  const placeOrder = async ({ invoice, lines, user }: PlannedOrder): Promise<OrderOutcome> => {
-    const client = clients.of(user)
-    const order = await definitive(
-      () => client.safe.orders.create({ lines }, under("order", invoice)),
-      signal
-    )
-    if (!order.ok) return { kind: "refused", reason: order.error._tag }
-    const { id: orderId } = order.value
-    const payment = await definitive(
-      () => client.safe.payments.process({ orderId }, under("payment", invoice)),
-      signal
-    )
-    return payment.ok
-      ? { kind: "paid", orderId, amountMinor: payment.value.amountMinor }
-      : { kind: "unpaid", orderId, reason: payment.error._tag }
-  }
-
-  const takeBack = async ({ invoice, position, quantity, sku }: PlannedReturn): Promise<void> => {
-    await required(
-      `the return of ${sku} on ${invoice}`,
-      () =>
-        keeper.safe.admin.adjustStock(
-          { sku, delta: quantity, reason: "return" },
-          under("return", invoice, position)
-        ),
-      signal
-    )
-  }
-  return { clients, createProduct, registerUser, placeOrder, takeBack }
-}
-
-/** Points in as many grants as one grant's maximum makes necessary; none for nothing. */
-const grantsOf = (points: number): ReadonlyArray<number> => {
-  const grants: Array<number> = []
-  for (let left = points; left > 0; left -= MAXIMUM_GRANT) grants.push(Math.min(left, MAXIMUM_GRANT))
-  return grants
-}
+/** The items in an order that the seed decides. */
+export const shuffled = <A>(items: ReadonlyArray<A>, seed: number): ReadonlyArray<A> =>
+  Effect.runSync(Random.shuffle(items).pipe(Random.withSeed(seed)))

@@ -6,38 +6,38 @@ import { dataDirectory, keptSecret } from "../shop/data-directory.ts"
 import { ensureDatabase } from "../shop/database.ts"
 import { startServerProcess } from "../shop/server-process.ts"
 import type { Plan } from "./plan.ts"
-import type { Shop } from "./run.ts"
+import type { Shop } from "./calls.ts"
 
-/** A shop that is ready for one replay. */
+/** A shop that is ready for a replay. */
 export interface OpenShop extends Shop {
-  /** Audits its database; absent where the database is out of our reach. */
+  /** Audits its database; absent when the database is not known. */
   readonly audit: (() => Promise<VerifyReport>) | undefined
-  /** Rejects when the server is gone for good; never resolves. */
+  /** Rejects when the server cannot be restarted any more; never resolves. */
   readonly failed: Promise<never>
   readonly close: () => Promise<void>
 }
 
 export interface OpenOptions {
   readonly plan: Plan
-  /** Names the replay: the same file, factor and seed have the same database. */
+  /** Names the replay, and its database. */
   readonly runId: string
-  /** Forgets what an earlier run of the same replay did. */
+  /** Drops the database of an earlier run of the same replay. */
   readonly fresh: boolean
   readonly note: (line: string) => void
 }
 
-/** The shop cannot be opened the way it was asked for. The message says what to change. */
+/** The environment or the flags do not fit together. The message says what to change. */
 export class ShopError extends Error {
   override readonly name = "ShopError"
 }
 
-/** A shop of our own, or the one that `HOLDFAST_URL` names. */
+/** Opens the shop that `HOLDFAST_URL` names, else one of its own. */
 export const openShop = (options: OpenOptions): Promise<OpenShop> => {
   const url = process.env["HOLDFAST_URL"]
-  return url === undefined || url === "" ? openOwnShop(options) : openForeignShop(url, options)
+  return url === undefined || url === "" ? openOwnShop(options) : openRunningShop(url, options)
 }
 
-const openForeignShop = async (url: string, { fresh, note, runId }: OpenOptions): Promise<OpenShop> => {
+const openRunningShop = async (url: string, { fresh, note, runId }: OpenOptions): Promise<OpenShop> => {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
     throw new ShopError(`HOLDFAST_URL=${url} is not a URL that starts with http:// or https://`)
   const {
@@ -47,7 +47,7 @@ const openForeignShop = async (url: string, { fresh, note, runId }: OpenOptions)
   } = process.env
   if (!email || !password)
     throw new ShopError(
-      "a server of yours (HOLDFAST_URL) needs HOLDFAST_ADMIN_EMAIL and HOLDFAST_ADMIN_PASSWORD too"
+      "a running server (HOLDFAST_URL) needs HOLDFAST_ADMIN_EMAIL and HOLDFAST_ADMIN_PASSWORD too"
     )
   if (fresh) throw new ShopError("--fresh drops a database, so it works without HOLDFAST_URL only")
   if (!mysqlUrl)
@@ -64,10 +64,7 @@ const openForeignShop = async (url: string, { fresh, note, runId }: OpenOptions)
   }
 }
 
-/**
- * MySQL or MariaDB, Redis and a server, with the data of this replay as they were left. The server is a process of
- * its own, as in production, and is started again when it dies.
- */
+/** Starts stores and a server process on the data of this replay. The server is restarted when it dies. */
 const openOwnShop = async ({ fresh, note, plan, runId }: OpenOptions): Promise<OpenShop> => {
   const directory = dataDirectory("replay")
   const secret = keptSecret(directory)
@@ -76,7 +73,7 @@ const openOwnShop = async ({ fresh, note, plan, runId }: OpenOptions): Promise<O
     const database = `replay_${runId}`
     if (fresh) await services.sql.dropDatabase(database)
     const isKnown = await ensureDatabase(services.sql, database)
-    note(isKnown ? `going on in database ${database}` : `made database ${database}`)
+    note(isKnown ? `continuing in database ${database}` : `made database ${database}`)
     const mysqlUrl = services.sql.url(database)
     const admin = { email: "admin@replay.example", password: passwordOf(secret) }
     const server = await startServerProcess({
@@ -106,9 +103,9 @@ interface Addresses {
 }
 
 /**
- * A production server's settings but for three. The policy lets the largest invoice of the file through. Orders wait
- * for their payment, and answers are remembered, for as long as somebody may go on with an interrupted replay. And password hashes are as cheap as
- * argon2 allows, because the replay is about thousands of orders, not about the thousands of users behind them.
+ * A production server's settings, with three exceptions. The limits admit the largest invoice of the file. Orders and
+ * answers last a year, so that an interrupted replay can continue. Password hashes are cheap, because thousands of
+ * sign-ups would otherwise take most of the time.
  */
 const settingsOf = (
   plan: Plan,

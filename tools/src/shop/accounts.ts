@@ -5,7 +5,7 @@ export interface Account {
   readonly password: string
 }
 
-/** Passwords for development: the same at every start, another one on every machine. */
+/** A password for development. It is the same at every start, and differs between machines. */
 export const passwordOf = (secret: string, name: string): string =>
   createHmac("sha256", secret).update(name).digest("base64url").slice(0, 16)
 

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** Where the commands keep what they keep: `.holdfast/` of the checkout, or `HOLDFAST_DATA`. Each has a part of it. */
+/** A directory for one kind of data in `.holdfast/` of the checkout, or in `HOLDFAST_DATA`. Creates it. */
 export const dataDirectory = (part: string): string => {
   const base = process.env["HOLDFAST_DATA"] || fileURLToPath(new URL("../../../.holdfast/", import.meta.url))
   const directory = join(base, part)
@@ -11,7 +11,7 @@ export const dataDirectory = (part: string): string => {
   return directory
 }
 
-/** A secret that is made once and kept in the directory, readable by its owner alone. */
+/** The secret of the directory, readable by its owner only. Creates it the first time. */
 export const keptSecret = (directory: string): string => {
   const file = join(directory, "secret")
   try {

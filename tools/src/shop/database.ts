@@ -1,14 +1,17 @@
 import type { SqlService } from "@holdfast/testkit"
 
-const ALREADY_THERE = 1007
+const DATABASE_EXISTS = 1007
 
-/** Creates the database unless it is there. Returns whether it was. */
+/**
+ * Creates a database unless it exists.
+ * @returns whether it existed
+ */
 export const ensureDatabase = async (sql: SqlService, name: string): Promise<boolean> => {
   try {
     await sql.createDatabase(name)
     return false
   } catch (error) {
-    if ((error as { readonly errno?: number }).errno === ALREADY_THERE) return true
+    if ((error as { readonly errno?: number }).errno === DATABASE_EXISTS) return true
     throw error
   }
 }

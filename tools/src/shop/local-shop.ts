@@ -1,7 +1,7 @@
 import { startServices } from "@holdfast/testkit"
 import { ensureDatabase } from "./database.ts"
 
-/** Where the shop of `npm start` has its stores. */
+/** The stores of the shop of `npm start`. */
 export interface Stores {
   readonly mysqlUrl: string
   readonly redisUrl: string
@@ -10,7 +10,7 @@ export interface Stores {
 
 const DATABASE = "holdfast"
 
-/** Starts MySQL or MariaDB and Redis on the directory's data, or finds those that the environment names. */
+/** Starts MySQL or MariaDB and Redis on the data of the directory, or uses those that the environment names. */
 export const openStores = async (directory: string, note: (line: string) => void): Promise<Stores> => {
   const services = await startServices({ dataDirectory: directory, onProgress: note })
   try {

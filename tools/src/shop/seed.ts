@@ -7,7 +7,7 @@ import {
   Unauthenticated
 } from "@holdfast/client-sdk"
 
-/** What a shop for development has on its shelves. Prices in minor units. */
+/** The products of a shop for development. */
 const PRODUCTS = [
   { sku: "TEA-GREEN", name: "Green tea, 100 g", priceMinor: 750, initialStock: 500 },
   { sku: "TEA-BLACK", name: "Black tea, 100 g", priceMinor: 650, initialStock: 500 },
@@ -19,8 +19,8 @@ const PRODUCTS = [
 const POINTS = 1_000_000
 
 /**
- * Fills a new shop with products and one user who can pay. Every call has a key of its own, so that the next start
- * repeats answers and adds nothing; and what is there although its answer was forgotten stays as it is.
+ * Fills a shop with products and one user who can pay. The calls have fixed idempotency keys and accept what exists
+ * already, so that a second start changes nothing.
  * @returns the administrator's access token; `undefined` when the shop has an administrator with another password
  */
 export const seedShop = async (
@@ -30,8 +30,8 @@ export const seedShop = async (
 ): Promise<string | undefined> => {
   const client = createClient({ url, auth: admin })
   try {
-    for (const product of PRODUCTS) await unlessThere(SkuTaken, createProduct(client, product))
-    await unlessThere(EmailTaken, registerWithPoints(client, user))
+    for (const product of PRODUCTS) await unlessTaken(SkuTaken, createProduct(client, product))
+    await unlessTaken(EmailTaken, registerWithPoints(client, user))
     const { accessToken } = await client.auth.login(admin)
     return accessToken
   } catch (error) {
@@ -49,7 +49,7 @@ const registerWithPoints = async (client: Client, user: Credentials): Promise<vo
   await client.admin.grantPoints({ userId, amount: POINTS, reason: "welcome" }, options)
 }
 
-const unlessThere = async (
+const unlessTaken = async (
   taken: abstract new (...args: never) => Error,
   call: Promise<unknown>
 ): Promise<void> => {

@@ -1,11 +1,9 @@
-// A Holdfast server as a process of its own, for commands that need one beside them. Its settings are environment
-// variables, its one argument the port (0: any that is free).
-// It ends with the process that started it, however that one ends: the channel between the two then closes.
-import { settingsFromEnvironment, startServer } from "@holdfast/server"
+// A Holdfast server in a process of its own. Its settings are environment variables, its argument is the port (0: any
+// free one). It stops when the process that started it ends for any reason, because that closes their channel.
+import { ensureAdmin, settingsFromEnvironment, startServer } from "@holdfast/server"
 import { Effect } from "effect"
-import { ensureAdmin } from "../../../packages/server/src/modules/auth/service.ts"
 
-/** What the parent process gets to hear. */
+/** What the process sends to its parent: one message, when the server listens or has failed. */
 export type ServerMessage = { readonly url: string; readonly port: number } | { readonly failed: string }
 
 const tell = (message: ServerMessage): void => void process.send?.(message)

@@ -2,16 +2,16 @@ import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import type { ServerMessage } from "./server-main.ts"
 
-/** The server's process ended and could not be started again. */
+/** The server's process ended and cannot be restarted. */
 export class ServerProcessFailed extends Error {
   override readonly name = "ServerProcessFailed"
 }
 
 export interface ServerProcess {
   readonly url: string
-  /** The present process; another one after a crash. */
+  /** The current process, which changes after a crash. */
   readonly pid: () => number | undefined
-  /** Rejects when the server is gone for good. Never resolves. */
+  /** Rejects when the server cannot be restarted any more; never resolves. */
   readonly failed: Promise<never>
   readonly stop: () => Promise<void>
 }
@@ -25,16 +25,13 @@ export interface ServerProcessOptions {
 const MAXIMUM_RESTARTS = 10
 const STOP_WAIT_MS = 15_000
 
-/**
- * Runs a Holdfast server as a child process. When it dies it is started again on the same port: its callers repeat
- * what got no answer, so a crash costs them time and nothing else.
- */
+/** Runs a Holdfast server as a child process, and restarts it on the same port when it dies. */
 export const startServerProcess = async (options: ServerProcessOptions): Promise<ServerProcess> => {
   let restarts = 0
   let isStopping = false
   let giveUp: (reason: ServerProcessFailed) => void = () => {}
   const failed = new Promise<never>((_resolve, reject) => (giveUp = reject))
-  failed.catch(() => {}) // Whoever waits for it hears of it; nobody may be waiting yet.
+  failed.catch(() => {}) // It may reject before a caller awaits it.
 
   const watch = (child: ChildProcess, port: number) =>
     child.once("exit", (code, signal) => {
@@ -75,7 +72,7 @@ const startChild = (environment: Readonly<Record<string, string>>, port: number)
       const child = fork(main, [String(port)], {
         execArgv: ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"],
         env: { ...process.env, ...environment, HOST: "127.0.0.1", PORT: "3000" },
-        // Its log lines are JSON for machines: they go beside the command's own output, never into it.
+        // The log goes to stderr, because the command prints its result on stdout.
         stdio: ["ignore", 2, 2, "ipc"]
       })
       const fail = (why: string) => reject(new ServerProcessFailed(`the server did not start: ${why}`))

@@ -1,15 +1,15 @@
 import { type ServerSettings, settingsFromEnvironment } from "@holdfast/server"
 import { ConfigProvider, Effect } from "effect"
 
-/** A setting in the environment is missing or wrong; the message names it. */
+/** A setting in the environment is missing or wrong. The message names it. */
 export class SettingsError extends Error {
   override readonly name = "SettingsError"
 }
 
 /**
- * The server's settings, from environment variables.
- * @param defaults what counts where the environment says nothing
- * @param decided what the command itself decides, whatever the environment says
+ * The server's settings, by the names of their environment variables.
+ * @param defaults apply where the environment has no value
+ * @param decided override the environment
  */
 export const serverSettings = (
   defaults: Readonly<Record<string, string>>,
@@ -24,7 +24,7 @@ export const serverSettings = (
   )
 }
 
-/** An empty variable counts as none, as it does for a shell. */
+/** An empty variable counts as absent. */
 const presentVariables = (): Record<string, string> =>
   Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) =>

@@ -1,8 +1,8 @@
 const PARENT_CHECK_MS = 500
 
 /**
- * Hears of every request to stop: Ctrl-C, SIGTERM, and the death of the process that `npm run` put above this one. Killed
- * with SIGKILL, that one can pass nothing on, and this one would live on and keep its data directory.
+ * Calls `stop` on Ctrl-C, on SIGTERM, and when the parent process of `npm run` dies. A parent that is killed with
+ * SIGKILL forwards no signal, and this process would live on and hold its data directory.
  */
 export const onStopRequest = (stop: () => void): void => {
   process.on("SIGINT", stop)

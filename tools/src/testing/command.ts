@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { onTestFinished } from "vitest"
 
-/** A command of the repository that a test runs as a user would: in a process of its own. */
+/** A program that a test runs in a process of its own, as a user would. */
 export interface Command {
   readonly child: ChildProcess
   readonly ended: Promise<Ended>
-  /** What it has printed until now. */
+  /** Its output so far. */
   readonly stdout: () => string
   /** Resolves with the match when a line of stderr matches; rejects when the command ends without one. */
   readonly line: (pattern: RegExp) => Promise<RegExpExecArray>
@@ -18,25 +18,34 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** A test that fails in the middle leaves no command behind. Who starts one in `beforeAll` ends it in `afterAll`. */
+/** Kills the process when the test ends. A hook such as `beforeAll` has no such end: its test file stops the process. */
 const endWithTest = (child: ChildProcess): void => {
   try {
     onTestFinished(() => void child.kill("SIGKILL"))
   } catch {
-    // There is no test yet.
+    // Started by a hook, outside of any test.
   }
 }
 
-/**
- * Runs a command of the repository.
- * @param file relative to `tools/src`
- * @param options `underShell`: the child is a shell that waits for the command, as `npm run` has it
- */
+interface RunOptions {
+  /** Puts a shell that waits for the program above it, as `npm run` does. */
+  readonly underShell?: boolean
+}
+
+/** Runs `npm run NAME` without npm and the installation. */
 export const runCommand = (
+  name: string,
+  args: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>>,
+  options: RunOptions = {}
+): Command => runProgram("main.ts", [name, ...args], environment, options)
+
+/** Runs a program; `file` is relative to `tools/src`. */
+export const runProgram = (
   file: string,
   args: ReadonlyArray<string>,
   environment: Readonly<Record<string, string>>,
-  options: { readonly underShell?: boolean } = {}
+  options: RunOptions = {}
 ): Command => {
   const main = fileURLToPath(new URL(`../${file}`, import.meta.url))
   const flags = ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"]

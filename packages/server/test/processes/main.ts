@@ -3,7 +3,7 @@ import { type RunningServer, startServer } from "../../src/server.ts"
 import type { ServerSettings } from "../../src/config.ts"
 import { type Command, decodeSettings, type Question, type Reply } from "./messages.ts"
 
-// A process that runs servers for a test, on command. It ends with the test's process, however that ends.
+// Runs servers for a test, on command. It ends with the test's process, however that ends.
 process.once("disconnect", () => process.kill(process.pid, "SIGKILL"))
 
 const servers = new Map<string, { readonly server: RunningServer; readonly settings: ServerSettings }>()
@@ -27,9 +27,9 @@ const run = async (command: Command): Promise<string | number | undefined> => {
     await server.stop()
     return undefined
   }
-  const worker = jobsOf(settings).find(({ name }) => name === command.worker)
-  if (worker === undefined) throw new Error(`no worker is named ${command.worker}`)
-  return server.runtime.runPromise(worker.round)
+  const job = jobsOf(settings).find(({ name }) => name === command.job)
+  if (job === undefined) throw new Error(`no job is named ${command.job}`)
+  return server.runtime.runPromise(job.run)
 }
 
 const answer = async ({ command, id }: Question): Promise<Reply> => {

@@ -1,10 +1,10 @@
 import { Redacted } from "effect"
 import type { ServerSettings } from "../../src/config.ts"
 
-/** What a test asks of the process that runs its servers; a server is named by its URL. */
+/** A test's request to the process that runs its servers. The URL identifies the server. */
 export type Command =
   | { readonly do: "start"; readonly settings: string; readonly logLevel: LogLevel }
-  | { readonly do: "round"; readonly url: string; readonly worker: string }
+  | { readonly do: "run job"; readonly url: string; readonly job: string }
   | { readonly do: "stop"; readonly url: string }
 
 export type LogLevel = "None" | "Error" | "Info"
@@ -14,14 +14,14 @@ export interface Question {
   readonly command: Command
 }
 
-/** The URL of a started server, the count of a round; or what went wrong. */
+/** The URL of a started server, the number of items that a job handled, or an error. */
 export interface Reply {
   readonly id: number
   readonly value?: string | number | undefined
   readonly error?: string
 }
 
-/** Settings as text. Secrets, which are kept out of all other texts, are in there: it goes to our own child alone. */
+/** Settings as text, with their secrets: only for our own child process. */
 export const encodeSettings = (settings: ServerSettings): string =>
   JSON.stringify(settings, function (this: Record<string, unknown>, name, value) {
     const original = this[name]

@@ -10,7 +10,7 @@ import { testSettings } from "../settings.ts"
 import { decodeSettings, encodeSettings } from "./messages.ts"
 import { NODE_ARGUMENTS, ServerProcess } from "./server-process.ts"
 
-/** Whether the server answers soon. */
+/** Whether the server answers within a second. */
 const answers = async (url: string): Promise<boolean> => {
   try {
     return (await fetch(`${url}/livez`, { signal: AbortSignal.timeout(1_000) })).ok
@@ -34,8 +34,7 @@ describe("a shop with two servers", () => {
   })
   afterAll(() => shop.stop())
 
-  // Guarantees: what the races of the shop say about two processes is said about two processes.
-  test("has two processes: the one can be frozen while the other one answers", async () => {
+  test("runs in two processes: one can be frozen while the other answers", async () => {
     const [here, there, further] = shop.servers
     expect(there!.pid).not.toBe(process.pid)
     expect(further!.pid).toBe(there!.pid)
@@ -52,7 +51,7 @@ describe("a shop with two servers", () => {
     await eventually(async () => expect(await answers(there!.url)).toBe(true))
   })
 
-  test("has its calls answered by each of them in turn", async () => {
+  test("spreads calls over its servers in turn", async () => {
     const asked = await Promise.all(
       Array.from({ length: 6 }, () => shop.call(contract.auth.me, {}, shop.admin))
     )
@@ -71,14 +70,14 @@ describe("a shop with two servers", () => {
     }
   })
 
-  test("says so when a worker is unknown or a server cannot start", async () => {
-    await expect(shop.servers[1]!.round("no such worker")).rejects.toThrow("no worker is named")
+  test("reports an unknown job and a server that cannot start", async () => {
+    await expect(shop.servers[1]!.runJob("no such job")).rejects.toThrow("no job is named")
     const unreachable = testSettings("mysql://root@127.0.0.1:1/none", "redis://127.0.0.1:1/0")
     await expect(ServerProcess.get().start(unreachable, "None")).rejects.toThrow("in the servers' process")
   })
 })
 
-test("settings arrive as they were sent, secrets too", () => {
+test("settings survive encoding, secrets included", () => {
   const sent = testSettings("mysql://root:secret@host/db", "redis://host/1", {
     cache: { freshMs: 1, staleMs: 2 },
     webhook: {
@@ -96,8 +95,7 @@ test("settings arrive as they were sent, secrets too", () => {
   expect(arrived).toMatchObject({ orders: sent.orders, cache: sent.cache, workers: false })
 })
 
-// Guarantees: a test runner that is killed leaves no server behind.
-test("the process of the servers ends with the process that started it, also by SIGKILL", async () => {
+test("a killed test runner leaves no server process behind", async () => {
   const program = `
     import { ServerProcess } from ${JSON.stringify(new URL("./server-process.ts", import.meta.url).href)}
     console.log(ServerProcess.get().pid)

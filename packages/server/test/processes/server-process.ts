@@ -3,28 +3,28 @@ import { fileURLToPath } from "node:url"
 import type { ServerSettings } from "../../src/config.ts"
 import { type Command, encodeSettings, type LogLevel, type Question, type Reply } from "./messages.ts"
 
-/** How TypeScript sources run in a process of their own. */
+/** Arguments with which Node runs TypeScript sources. */
 export const NODE_ARGUMENTS = ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"]
 
-/** A server in another process: what can be had of it without looking into it. */
+/** A server in another process. */
 export interface RemoteServer {
   readonly url: string
   readonly pid: number
-  /** One round of the worker of this name. */
-  readonly round: (worker: string) => Promise<number>
+  /** Runs the job of this name once. Returns how many items it handled. */
+  readonly runJob: (job: string) => Promise<number>
   readonly stop: () => Promise<void>
 }
 
 const ANSWER_WITHIN_MS = 90_000
 
 /**
- * A process of the operating system that runs any number of servers. It costs a second to start, so a test's process
- * starts one, with its first such server, and keeps it.
+ * An operating system process that runs any number of servers. It takes a second to start, so a test process starts
+ * one, with the first such server, and keeps it.
  */
 export class ServerProcess {
   private static shared: ServerProcess | undefined
 
-  /** The one of this process; another one when it was killed. */
+  /** The shared process; a new one when the previous was killed. */
   static get(): ServerProcess {
     if (this.shared === undefined || this.shared.child.exitCode !== null || this.shared.child.killed)
       this.shared = new ServerProcess()
@@ -45,7 +45,7 @@ export class ServerProcess {
     this.child.on("message", (reply: Reply) => this.take(reply))
     this.child.once("exit", (code, signal) => this.fail(`it ended (${signal ?? code})`))
     this.child.once("error", (error) => this.fail(error.message))
-    this.rest()
+    this.unref()
   }
 
   async start(settings: ServerSettings, logLevel: LogLevel): Promise<RemoteServer> {
@@ -53,7 +53,7 @@ export class ServerProcess {
     return {
       url,
       pid: this.pid,
-      round: async (worker) => Number(await this.ask({ do: "round", url, worker })),
+      runJob: async (job) => Number(await this.ask({ do: "run job", url, job })),
       stop: async () => void (await this.ask({ do: "stop", url }))
     }
   }
@@ -74,7 +74,7 @@ export class ServerProcess {
     } finally {
       clearTimeout(deadline)
       this.waiting.delete(id)
-      this.rest()
+      this.unref()
     }
   }
 
@@ -88,8 +88,8 @@ export class ServerProcess {
     for (const { reject } of this.waiting.values()) reject(new Error(`the servers' process is gone: ${how}`))
   }
 
-  /** Nothing is asked: the process does not keep ours from ending, and ends with it. */
-  private rest(): void {
+  /** While no question is open, the child does not keep this process from ending. */
+  private unref(): void {
     if (this.waiting.size > 0) return
     this.child.unref()
     this.child.channel?.unref()

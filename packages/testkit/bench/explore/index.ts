@@ -1,5 +1,5 @@
 /**
- * How fast the checker and the wire explorer are, and how surely they find what was planted.
+ * The speed of the checker and the explorer, and how reliably the explorer finds planted bugs.
  *
  *   npm run bench -- explore [--json]
  */
@@ -8,13 +8,9 @@ import { PlantedWorld } from "../../src/explore/testing/planted-world.ts"
 import { plantedBugs } from "../../src/explore/testing/planted/all.ts"
 import { rowsOf, type PlantedBug } from "../../src/explore/testing/planted/planted.ts"
 import { checkerFigures } from "../testkit/checker.ts"
+import { median } from "../testkit/figures.ts"
 
 const ROUNDS = 5
-
-const median = (values: ReadonlyArray<number>): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
-
-const rounded = (value: number): number => Math.round(value * 10) / 10
 
 /** Three clients that read and decrement a counter: two steps each. */
 const redisCounter: PlantedBug = {
@@ -30,7 +26,7 @@ const redisCounter: PlantedBug = {
   check: async ({ redis }) => ((await redis.get("counter")) === "2" ? undefined : "Lost.")
 }
 
-/** Three clients, each a transaction with a locking read, an update and a commit: they wait for each other's lock. */
+/** Three clients, each a transaction with a locking read, an update and a commit: they wait for each other's locks. */
 const sqlTransaction: PlantedBug = {
   name: "transaction",
   clients: 3,
@@ -57,7 +53,7 @@ const throughput = async (world: PlantedWorld, workload: PlantedBug, schedules: 
     if (exploration.failure !== undefined) throw new Error(exploration.failure.message)
     rates.push((exploration.schedules / exploration.elapsedMs) * 1000)
   }
-  return { clients: workload.clients, schedules, medianPerSecond: rounded(median(rates)) }
+  return { clients: workload.clients, schedules, medianPerSecond: median(rates) }
 }
 
 /** Finds every planted bug and repeats it 100 times. */

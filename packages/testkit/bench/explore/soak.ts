@@ -1,4 +1,4 @@
-/** `npm run soak -- explore`: every corrected scenario under as many schedules as one likes. */
+/** `npm run soak -- explore`: runs every corrected scenario under a large number of schedules. */
 import { explore, type Exploration } from "../../src/explore/explore.ts"
 import { PlantedWorld } from "../../src/explore/testing/planted-world.ts"
 import { plantedBugs } from "../../src/explore/testing/planted/all.ts"
@@ -7,12 +7,12 @@ import type { PlantedBug } from "../../src/explore/testing/planted/planted.ts"
 export interface ExploreSoakOptions {
   /** Schedules of each scenario. Default 10,000. */
   readonly rounds?: number
-  /** Of the first seeded schedule. Default 1. */
+  /** Seed of the first seeded schedule. Default 1. */
   readonly seed?: number
   readonly onProgress?: (line: string) => void
 }
 
-/** Gives what was found; throws when a corrected scenario failed, or a schedule led to another situation than before. */
+/** Returns a summary. Throws when a corrected scenario failed, or a repeated schedule led to another situation. */
 export const run = async ({ rounds = 10_000, seed = 1, onProgress = () => {} }: ExploreSoakOptions) => {
   const startedAtMs = performance.now()
   const world = await PlantedWorld.start()
@@ -23,7 +23,7 @@ export const run = async ({ rounds = 10_000, seed = 1, onProgress = () => {} }: 
       scenarios[plant().name] = await exploreAll(world, plant, { rounds, seed, onProgress })
     const all = Object.values(scenarios).flat()
     const off = all.filter(({ falseAlarm, nondeterminism }) => falseAlarm !== null || nondeterminism !== null)
-    if (off.length > 0) throw new Error(`not all is well: ${JSON.stringify(off)}`)
+    if (off.length > 0) throw new Error(`unexpected results: ${JSON.stringify(off)}`)
     return {
       servers: [sql, redis].map(({ flavour, version }) => `${flavour} ${version}`),
       seed,
@@ -37,7 +37,7 @@ export const run = async ({ rounds = 10_000, seed = 1, onProgress = () => {} }: 
   }
 }
 
-/** A third depth first, a third PCT, the rest at random, which is more where there are few schedules in all. */
+/** One third depth first, one third PCT, the rest random; more of those when depth-first search is exhausted early. */
 const exploreAll = async (
   world: PlantedWorld,
   plant: () => PlantedBug,

@@ -1,11 +1,11 @@
-// How punctually the load generator starts its calls.
+// How accurately the load generator starts its calls.
 import { setImmediate } from "node:timers/promises"
 import { load } from "../../src/index.ts"
 
 const RATE = 1_000
 const DURATION_MS = 5_000
 
-/** Calls that cost nothing, so that their delay is the generator's own. */
+/** Measures calls that cost nothing, so that their delay is the generator's. */
 export async function loadAccuracy() {
   const { calls, completedPerSecond, startDelay } = await load({
     rate: RATE,

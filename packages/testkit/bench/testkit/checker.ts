@@ -1,5 +1,5 @@
-// How quickly the checker judges a history.
-import { seededRandom } from "../../src/explore/random.ts"
+// The speed of the linearizability checker.
+import { seededRandom } from "../../src/internal/random.ts"
 import { checkLinearizable } from "../../src/history/linearizability.ts"
 import { mutex } from "../../src/history/models/mutex.ts"
 import { waitingMutex } from "../../src/history/testing/objects.ts"
@@ -9,7 +9,7 @@ import { figures } from "./figures.ts"
 const CLIENTS = 50
 const OPERATIONS = 10_000
 
-/** A legal history of 10,000 operations by 50 clients of a mutex, judged again and again. */
+/** Checks a legal history of 10,000 operations by 50 clients of a mutex, once per round. */
 export function checkerFigures(rounds: number) {
   const history = simulate(waitingMutex, { clients: CLIENTS, operations: OPERATIONS }, seededRandom(7))
   const measured = Array.from({ length: rounds }, () => {

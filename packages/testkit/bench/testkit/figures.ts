@@ -1,4 +1,4 @@
-/** Median, 99th percentile and worst of some measurements in milliseconds, rounded to a tenth. */
+/** Median, 99th percentile and maximum of measurements, in milliseconds rounded to a tenth. */
 export interface Figures {
   readonly rounds: number
   readonly medianMs: number
@@ -13,9 +13,13 @@ export function figures(measured: ReadonlyArray<number>): Figures {
   return { rounds: sorted.length, medianMs: at(0.5), p99Ms: at(0.99), worstMs: at(1) }
 }
 
+/** The median of some values, rounded to a tenth. */
+export const median = (values: ReadonlyArray<number>): number =>
+  tenth(values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0)
+
 const tenth = (ms: number) => Math.round(ms * 10) / 10
 
-/** The time that something takes, in milliseconds, and what it gives. */
+/** Runs `use`; resolves with its duration in milliseconds and its result. */
 export async function timed<A>(use: () => Promise<A>): Promise<readonly [number, A]> {
   const began = performance.now()
   const value = await use()

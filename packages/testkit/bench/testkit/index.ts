@@ -12,8 +12,8 @@ interface Options {
 }
 
 /**
- * How quickly services and databases are ready, how quickly they are gone when their runner is killed, how quickly the
- * checker judges, and how punctual the load generator is. The explorer has a benchmark of its own.
+ * Measures how fast services and databases start, how fast servers end after their runner was killed, the speed of the
+ * checker, and the accuracy of the load generator. The explorer has a separate benchmark.
  */
 export async function run({ rounds = 10, kills = 100, source }: Options = {}) {
   const from = sourceNamed(typeof source === "string" ? source : (process.env["HOLDFAST_SOURCE"] ?? "native"))

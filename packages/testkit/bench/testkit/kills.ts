@@ -1,6 +1,7 @@
-// What is left after a test runner was killed with SIGKILL, and for how long.
+// How long servers survive the SIGKILL of their test runner.
 import { setTimeout as delay } from "node:timers/promises"
 import { engine } from "../../src/services/docker/engine.ts"
+import { processExists } from "../../src/services/native/owner.ts"
 import { startRunner, type Runner } from "../../test/services/killed.ts"
 import { until } from "../../test/services/support.ts"
 import { figures } from "./figures.ts"
@@ -8,20 +9,20 @@ import { figures } from "./figures.ts"
 const GIVE_UP_MS = 10_000
 const LOOK_EVERY_MS = 1
 
-/** Kills a runner with a SQL and a Redis server, again and again; measures until no process of its is left. */
+/** Kills runners with a SQL and a Redis server, and measures the time until none of their servers is left. */
 export async function nativeKills(rounds: number) {
   const times: Array<GoneTimes> = []
   for (let round = 0; round < rounds; round++) {
     const runner = startRunner({ source: ["native"] })
     const { sql, redis } = await runner.ready
     const servers = [sql?.pid ?? 0, redis?.pid ?? 0]
-    times.push(await goneAfterKill(runner, () => servers.some(isRunning)))
+    times.push(await goneAfterKill(runner, () => servers.some(processExists)))
     await until("no supervisor is left", GIVE_UP_MS, () => runner.descendants().length === 0)
   }
   return summary(times, 100)
 }
 
-/** The same with a Redis container, every fourth one frozen; measures until the engine has removed it. */
+/** Kills runners with a Redis container, every fourth one frozen, and measures the time until it is removed. */
 export async function dockerKills(rounds: number) {
   const { dockerode } = (await engine()).container
   const times: Array<GoneTimes> = []
@@ -36,9 +37,9 @@ export async function dockerKills(rounds: number) {
 }
 
 interface GoneTimes {
-  /** From the moment when SIGKILL was sent; a busy machine takes its time to end the runner. */
+  /** Since SIGKILL was sent, including the time that the machine takes to end the runner. */
   readonly sinceSignalMs: number
-  /** From the moment when the runner had ended, which is when its servers can know. */
+  /** Since the runner ended, which is when its servers can notice. */
   readonly sinceEndMs: number
 }
 
@@ -70,12 +71,3 @@ const within = (measured: ReadonlyArray<number>, limitMs: number) => ({
   ...figures(measured),
   withinLimit: measured.filter((ms) => ms <= limitMs).length
 })
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}

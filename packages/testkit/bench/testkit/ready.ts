@@ -1,15 +1,15 @@
-// How long a test waits for its services and its database.
+// How long a test waits for its services and databases.
 import { createConnection } from "mysql2/promise"
 import { databaseFactory, startServices, type Source } from "../../src/index.ts"
 import { figures, timed } from "./figures.ts"
 
 const TABLES = 12
 
-/** Medians of starting each server and of making a database of twelve tables from its template. */
+/** Times to start each server, and to create a database of twelve tables from its template. */
 export async function readyFigures(source: Source, rounds: number) {
   const redis: Array<number> = []
   const sql: Array<number> = []
-  // The first start makes the template, which is not what is measured.
+  // The first start makes the template, which is not measured.
   await (await startServices({ source: [source] })).stop()
   for (let round = 0; round < rounds; round++) {
     const [redisMs, redisOnly] = await timed(() => startServices({ source: [source], sql: false }))

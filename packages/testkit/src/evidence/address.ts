@@ -1,17 +1,19 @@
-/** A server to watch: its address, a service of `startServices`, or a URL (`redis://...`, `mysql://...`). */
+/** A server to observe: an address, a service of `startServices`, or a URL (`redis://...`, `mysql://...`). */
 export type ServerAddress = string | ServerAddressFields
 
+/** The address of a server as separate fields. */
 export interface ServerAddressFields {
   readonly host: string
   readonly port: number
   readonly user?: string
   readonly password?: string
-  /** What the caller knows and the server cannot tell, such as a container's id. */
+  /** What the caller knows and the server cannot tell, such as the container's id. */
   readonly identity?: { readonly pid?: number; readonly containerId?: string }
 }
 
 const defaultPorts: Readonly<Record<string, number>> = { "redis:": 6379, "mysql:": 3306, "mariadb:": 3306 }
 
+/** @throws TypeError for a URL of another protocol */
 export const parseAddress = (address: ServerAddress): ServerAddressFields => {
   if (typeof address !== "string") return address
   const url = new URL(address)

@@ -1,15 +1,15 @@
 import { AssertionError } from "node:assert"
 import { Redis } from "ioredis"
 import mysql, { type Connection } from "mysql2/promise"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { startServices, type RedisService, type SqlService } from "../services/index.ts"
 import { evidence } from "./evidence.ts"
-import "./vitest.ts"
+import "../vitest/evidence-matcher.ts"
 
 const database = "holdfast_evidence"
 const script = "return redis.call('INCR', KEYS[1])"
 
-/** What code under test may ask of its stores; a fake fits as well as the real ones. */
+/** What the code under test needs from its stores; real ones and fakes both fit. */
 interface Stores {
   readonly reserve: () => Promise<unknown>
   readonly commit: () => Promise<unknown>
@@ -74,7 +74,7 @@ describe("evidence", () => {
     }
   }
 
-  it("shows the commands that the real servers ran, and who they are", async () => {
+  test("shows the commands that the real servers ran, and their identity", async () => {
     const found = await evidence({ redis: redisServer, sql: sqlServer }).around(() => codeUnderTest(real(1)))
     expect(found.value).toBe("sold")
     found.toShow(expected)
@@ -90,7 +90,7 @@ describe("evidence", () => {
     expect(found.redis?.restarted).toBe(false)
   })
 
-  it("fails when the code under test used a fake, and says what the servers saw instead", async () => {
+  test("fails when the code under test used a fake, and lists what the servers saw instead", async () => {
     const found = await evidence({ redis: redisServer, sql: sqlServer }).around(async () => {
       await redis.get("evidence:counter")
       return codeUnderTest(fake())
@@ -106,7 +106,7 @@ describe("evidence", () => {
     expect(found).not.toShow(expected)
   })
 
-  it("does not count its own questions, however often it asks", async () => {
+  test("does not count its own commands, however often it reads", async () => {
     const live = await evidence({ redis: redisServer.url(), sql: sqlServer.url() }).start()
     for (let reading = 1; reading <= 3; reading++) {
       const found = await live.read()
@@ -115,7 +115,7 @@ describe("evidence", () => {
     }
   })
 
-  it("knows a native server's process without being told", async () => {
+  test("finds the process of a native server itself", async () => {
     const live = await evidence({ redis: redisServer.url(), sql: sqlServer.url() }).start()
     const found = await live.read()
     if (redisServer.identity.pid !== undefined)
@@ -124,7 +124,7 @@ describe("evidence", () => {
     expect(found.redis?.identity.id).toMatch(/^[0-9a-f]{40}$/)
   })
 
-  it("checks each kind of amount, and sums a command's subcommands", async () => {
+  test("checks each kind of amount, and sums a command's subcommands", async () => {
     const found = await evidence({ redis: redisServer }).around(async () => {
       await redis.client("LIST")
       await redis.client("ID")
@@ -148,12 +148,12 @@ describe("evidence", () => {
     )
   })
 
-  it("fails rather than passes when the server was not watched at all", async () => {
+  test("fails when the server was not observed at all", async () => {
     const found = await evidence({ redis: redisServer }).around(() => {})
     expect(() => found.toShow({ sql: { commit: false } })).toThrow("sql: no such server was watched")
   })
 
-  it("lets the code's error through, and reports a server that is not there", async () => {
+  test("rejects with the code's error, and when a server does not answer", async () => {
     const failing = evidence({ redis: redisServer }).around(() => {
       throw new Error("sold out")
     })
@@ -166,7 +166,7 @@ describe("evidence", () => {
 })
 
 describe("evidence over a restart", () => {
-  it("says that it was restarted and counts from there", async () => {
+  test("reports the restart and counts from there", async () => {
     await using services = await startServices({ sql: false, source: ["docker", "native", "packages"] })
     const redis = new Redis(services.redis.url(), { retryStrategy: () => 5 })
     redis.on("error", () => {})

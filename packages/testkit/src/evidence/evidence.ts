@@ -5,42 +5,46 @@ import { ownRedisCommands, redisSnapshot } from "./redis-snapshot.ts"
 import { compareSnapshots, type ServerEvidence, type Snapshot } from "./snapshot.ts"
 import { ownSqlCommands, sqlSnapshot } from "./sql-snapshot.ts"
 
+/** The servers to observe. */
 export interface EvidenceTargets {
   readonly redis?: ServerAddress
   readonly sql?: ServerAddress
 }
 
-/** What the servers themselves counted while some code ran. */
+/** What the servers counted while some code ran. */
 export interface Evidence<A = undefined> extends Watched {
   readonly redis?: ServerEvidence
   readonly sql?: ServerEvidence
-  /** What the code answered. */
+  /** What the code returned. */
   readonly value: A
   /**
-   * Fails when a server did not run the commands that are expected: then the code under test talked to something
-   * else, a fake for instance.
+   * Fails when a server did not run the expected commands: the code under test talked to something else, for example a
+   * fake.
    *
    * @throws AssertionError
    */
   toShow(expected: ExpectedEvidence): void
 }
 
+/** Reads the servers' counters around code. */
 export interface EvidenceWatch {
-  /** Reads the counters before and after `fn`. Its error passes through. */
+  /** Reads the counters before and after `fn`. Rejects with the error of `fn`. */
   around<A>(fn: () => A | PromiseLike<A>): Promise<Evidence<A>>
-  /** For hooks and fixtures: reads the counters now, to be compared with later readings. */
+  /** Reads the counters now, to compare them with later readings. For hooks and fixtures. */
   start(): Promise<LiveEvidence>
 }
 
-/** Evidence that is still being gathered. `await expect(live).toShow(...)` of `@holdfast/testkit/vitest` reads it, too. */
+/** Evidence that is still being collected. `await expect(live).toShow(...)` of `@holdfast/testkit/vitest` reads it. */
 export interface LiveEvidence {
-  /** What the servers have counted since the start. May be called again. */
+  /** What the servers have counted since the start. May be called repeatedly. */
   read(): Promise<Evidence>
 }
 
 /**
- * Proof that the real server was used, told by the server: its identity and how often it ran which command. The
- * counters are the server's, not a connection's: give a test a server of its own.
+ * Proves from the servers' own counters that the code under test used them: their identity, and how often each ran
+ * which command. The counters cover a whole server, not a connection, so the test needs servers of its own.
+ *
+ * @throws Error (rejection of `around`, `start` and `read`) when a server does not answer within five seconds
  */
 export const evidence = (targets: EvidenceTargets): EvidenceWatch => {
   const start = async (): Promise<LiveEvidence> => {
@@ -89,11 +93,11 @@ const conclude = <A>(
   return { ...watched, value, toShow }
 }
 
-/** What so many readings add to the counters. */
+/** What the readings themselves add to the counters. */
 const times = (readings: number, own: Readonly<Record<string, number>>) =>
   Object.fromEntries(Object.entries(own).map(([name, count]) => [name, readings * count]))
 
-/** The sentence that `toShow` fails with, or undefined when everything is shown. */
+/** The message that `toShow` fails with, or undefined when all expected commands ran. */
 export const explainMissing = (watched: Watched, expected: ExpectedEvidence): string | undefined => {
   const missing = missingEvidence(watched, expected)
   if (missing.length === 0) return undefined

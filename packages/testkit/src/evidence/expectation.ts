@@ -1,29 +1,31 @@
 import type { ServerEvidence, ServerIdentity } from "./snapshot.ts"
 
-/** How often a command must have run: `true` at least once, `false` never, a number exactly so often, or bounds. */
+/** How often a command must have run: `true` at least once, `false` never, a number exactly that often, or bounds. */
 export type Amount =
   | boolean
   | number
   | { readonly atLeast?: number; readonly atMost?: number; readonly exactly?: number }
 
 /**
- * Commands by the server's own names. Redis: those of `INFO commandstats` ("evalsha", "client|list"; "client" alone
- * counts all its subcommands). SQL: those of `Com_...` ("commit", "update", "stmt_execute") and counters such as
- * "handler_commit".
+ * Amounts by the server's names of commands. Redis: the names of `INFO commandstats` ("evalsha", "client|list"; "client"
+ * counts all its subcommands). SQL: the names of the `Com_...` counters ("commit", "update", "stmt_execute"), and
+ * counters such as "handler_commit".
  */
 export type ExpectedCommands = Readonly<Record<string, Amount>>
 
+/** The commands that each server must have run. */
 export interface ExpectedEvidence {
   readonly redis?: ExpectedCommands
   readonly sql?: ExpectedCommands
 }
 
+/** The evidence of each observed server. */
 export interface Watched {
   readonly redis?: ServerEvidence
   readonly sql?: ServerEvidence
 }
 
-/** What the evidence does not show, a line each; empty when it shows everything. */
+/** What the evidence does not show, one line each; empty when it shows everything. */
 export const missingEvidence = (watched: Watched, expected: ExpectedEvidence): ReadonlyArray<string> =>
   (["redis", "sql"] as const).flatMap((server) => {
     const commands = expected[server]
@@ -75,7 +77,7 @@ const describeServer = ({ identity, restarted, commands }: ServerEvidence): stri
   return `${describeIdentity(identity)}${since} saw: ${saw.join(", ") || "no command at all"}`
 }
 
-export const describeIdentity = ({ kind, version, host, port, pid, containerId }: ServerIdentity): string => {
+const describeIdentity = ({ kind, version, host, port, pid, containerId }: ServerIdentity): string => {
   const process =
     containerId === undefined ? (pid === undefined ? "" : `, pid ${pid}`) : `, container ${containerId}`
   return `${kind} ${version} at ${host}:${port}${process}`

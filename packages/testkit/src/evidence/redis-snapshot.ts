@@ -1,50 +1,32 @@
-import { Redis } from "ioredis"
-import { withDeadline } from "../race/deadline.ts"
+import type { Redis } from "ioredis"
+import { withRedis } from "../services/clients.ts"
 import type { ServerAddressFields } from "./address.ts"
 import type { Snapshot } from "./snapshot.ts"
 
 const answerDeadlineMs = 5_000
 
-/** One INFO a snapshot; its reply does not count itself yet, so the first one shows up in the second. */
+/** A snapshot sends one INFO. Its reply does not count itself, so the first INFO appears in the second snapshot. */
 export const ownRedisCommands = (address: ServerAddressFields) => ({
   info: 1,
   auth: address.password === undefined ? 0 : 1
 })
 
 /**
- * Reads `INFO all` (one command, one moment) over a connection of its own. The counts are those of `commandstats`,
- * which include commands called from Lua.
+ * Reads `INFO all` (one command, one moment) over a separate connection. The counts are those of `commandstats`, which
+ * include commands called from Lua.
  */
-export const redisSnapshot = async (address: ServerAddressFields): Promise<Snapshot> => {
+export const redisSnapshot = (address: ServerAddressFields): Promise<Snapshot> => {
   const { host, port, user, password } = address
-  const redis = new Redis({
-    host,
-    port,
+  const options = {
     ...(user === undefined ? {} : { username: user }),
     ...(password === undefined ? {} : { password }),
-    // Nothing but INFO is to be sent: no HELLO, no CLIENT SETINFO, no ready check.
+    // Only INFO may be sent: no HELLO, CLIENT SETINFO or ready check.
     protocol: 2,
     disableClientInfo: true,
-    enableReadyCheck: false,
-    lazyConnect: true,
-    retryStrategy: () => null
-  })
-  let refused: unknown
-  redis.on("error", (error) => (refused = error))
-  const silent = () => new Error(`Redis at ${host}:${port} did not answer within ${answerDeadlineMs} ms`)
-  try {
-    const info = await withDeadline(
-      redis.connect().then(() => redis.info("all")),
-      answerDeadlineMs,
-      silent
-    )
-    return readInfo(info, address)
-  } catch (error) {
-    // "Connection is closed" says less than what the socket said.
-    throw refused ?? error
-  } finally {
-    redis.disconnect()
-  }
+    enableReadyCheck: false
+  } as const
+  const read = async (redis: Redis) => readInfo(await redis.info("all"), address)
+  return withRedis({ host, port }, read, answerDeadlineMs, options)
 }
 
 const readInfo = (info: string, { host, port, identity }: ServerAddressFields): Snapshot => {

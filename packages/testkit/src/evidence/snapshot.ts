@@ -1,19 +1,19 @@
-/** Who answered: what the server says of itself. */
+/** What the server reports about itself. */
 export interface ServerIdentity {
   readonly kind: "redis" | "valkey" | "mysql" | "mariadb"
   readonly version: string
   readonly host: string
   readonly port: number
-  /** Redis: its run id, new with each start. MySQL: `server_uuid`; MariaDB: `server_uid`; empty where there is none. */
+  /** Redis: the run id, new with each start. MySQL: `server_uuid`. MariaDB: `server_uid`. Empty where there is none. */
   readonly id: string
   readonly pid?: number
   readonly containerId?: string
 }
 
-/** What a server said at one moment. */
+/** A server's counters at one moment. */
 export interface Snapshot {
   readonly identity: ServerIdentity
-  /** Changes when the server is started anew. */
+  /** Changes when the server restarts. */
   readonly life: string
   readonly uptimeSeconds: number
   readonly counts: ReadonlyMap<string, number>
@@ -22,13 +22,13 @@ export interface Snapshot {
 /** What a server did between two snapshots. */
 export interface ServerEvidence {
   readonly identity: ServerIdentity
-  /** True when the server was started anew meanwhile; `commands` then counts from that start. */
+  /** Whether the server restarted meanwhile; `commands` then counts from the restart. */
   readonly restarted: boolean
-  /** How often each command ran, without those of the measurement itself; commands that did not run are missing. */
+  /** How often each command ran, without those of the measurement. Commands that did not run are missing. */
   readonly commands: Readonly<Record<string, number>>
 }
 
-/** @param own what the measurement itself adds between two snapshots. */
+/** @param own what the measurement itself adds between two snapshots */
 export const compareSnapshots = (
   before: Snapshot,
   after: Snapshot,

@@ -1,15 +1,15 @@
 import { readFile } from "node:fs/promises"
-import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise"
-import { withDeadline } from "../race/deadline.ts"
+import type { Connection, RowDataPacket } from "mysql2/promise"
+import { withSql } from "../services/clients.ts"
 import type { ServerAddressFields } from "./address.ts"
 import type { Snapshot } from "./snapshot.ts"
 
 const answerDeadlineMs = 5_000
 
-/** One SHOW VARIABLES and one SHOW STATUS a snapshot; the latter counts itself. */
+/** A snapshot sends one SHOW VARIABLES and one SHOW STATUS; the latter counts itself. */
 export const ownSqlCommands = { show_variables: 1, show_status: 1, questions: 2, queries: 2 }
 
-/** Beside `Com_...`, which keep their name without the prefix: what a storage engine did, however it was asked. */
+/** Counters besides `Com_...`. The handler counters show what the storage engine did, whatever the statement. */
 const otherCounters = [
   "Questions",
   "Queries",
@@ -21,25 +21,11 @@ const otherCounters = [
 
 const identityVariables = ["version", "version_comment", "hostname", "server_uuid", "server_uid", "pid_file"]
 
-/** Reads the server's own counters (`SHOW GLOBAL STATUS`) over a connection of its own. */
-export const sqlSnapshot = async (address: ServerAddressFields): Promise<Snapshot> => {
-  const { host, port, user, password } = address
-  const silent = () =>
-    new Error(`the SQL server at ${host}:${port} did not answer within ${answerDeadlineMs} ms`)
-  const connecting = createConnection({
-    host,
-    port,
-    connectTimeout: answerDeadlineMs,
-    ...(user === undefined ? {} : { user }),
-    ...(password === undefined ? {} : { password })
-  })
-  const connection = await connecting
-  connection.on("error", () => {})
-  try {
-    return await withDeadline(readSnapshot(connection, address), answerDeadlineMs, silent)
-  } finally {
-    connection.destroy()
-  }
+/** Reads the server's counters (`SHOW GLOBAL STATUS`) over a separate connection. */
+export const sqlSnapshot = (address: ServerAddressFields): Promise<Snapshot> => {
+  const { host, port, user = "", password = "" } = address
+  const read = (connection: Connection) => readSnapshot(connection, address)
+  return withSql({ host, port, user, password }, read, answerDeadlineMs)
 }
 
 const readSnapshot = async (connection: Connection, address: ServerAddressFields): Promise<Snapshot> => {
@@ -76,7 +62,7 @@ const readPairs = async (connection: Connection, sql: string): Promise<Map<strin
   return new Map(rows.map((row) => [String(row["Variable_name"]), String(row["Value"])]))
 }
 
-/** SQL knows no process id, but a server on this machine has written it to a file. Docker names a host by its id. */
+/** SQL does not expose the process id, but a local server writes it to a file, and Docker names a host by its id. */
 const processOf = async (
   { identity }: ServerAddressFields,
   variables: ReadonlyMap<string, string>

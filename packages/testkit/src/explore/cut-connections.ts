@@ -1,8 +1,8 @@
 import type { LockWaits } from "./lock-waits/lock-waits.ts"
 
 /**
- * Connections to the SQL server that were cut, until the server has ended them too and given back their locks. One whose
- * statement waits for a lock is ended only when it has got it.
+ * Cut connections to the SQL server, until the server has ended them and released their locks. It ends a connection
+ * whose statement waits for a lock only after granting that lock.
  */
 export class CutConnections {
   readonly #lockWaits: LockWaits | undefined
@@ -18,7 +18,7 @@ export class CutConnections {
     for (const threadId of threadIds) this.#threadIds.add(threadId)
   }
 
-  /** Waits for those that do not wait themselves. Whether there were any, so that others may have got their locks. */
+  /** Waits for the end of connections that do not wait for locks. Resolves with whether there were any. */
   async untilEnded(): Promise<boolean> {
     if (this.#lockWaits === undefined || this.#threadIds.size === 0) return false
     const { waiting } = await this.#lockWaits.report()

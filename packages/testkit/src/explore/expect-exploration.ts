@@ -4,7 +4,7 @@ import type { Exploration, ExplorationFailure } from "./explore.ts"
 import { normaliseLabel } from "./labels.ts"
 import type { Step } from "./scenario.ts"
 
-/** A schedule was found under which the scenario does not hold. */
+/** The scenario fails under a schedule. */
 export class ScheduleViolationError extends Error {
   readonly _tag = "ScheduleViolation"
   readonly exploration: Exploration
@@ -24,7 +24,7 @@ export class ScheduleViolationError extends Error {
   }
 }
 
-/** Nothing was found, but the exploration is not what was asked for: see the message. */
+/** No failure was found, but the exploration is not conclusive; the message says why. */
 export class IncompleteExplorationError extends Error {
   readonly _tag = "IncompleteExploration"
   readonly exploration: Exploration
@@ -44,9 +44,10 @@ export class IncompleteExplorationError extends Error {
  */
 export const expectExploration = (exploration: Exploration) => ({
   /**
-   * Throws when a schedule failed, when none was judged, or when the same schedule did not lead to the same situation.
+   * Throws when a schedule failed, when none was judged, or when the same schedule led to different situations.
    *
-   * @throws {@link ScheduleViolationError}, {@link IncompleteExplorationError}
+   * @throws ScheduleViolationError when a schedule failed, with its code and the path of a timeline
+   * @throws IncompleteExplorationError otherwise
    */
   safe: (options: SafeOptions = {}): void => {
     const { failure, nondeterminism, truncated, schedules, name } = exploration
@@ -67,12 +68,13 @@ export const expectExploration = (exploration: Exploration) => ({
   }
 })
 
+/** What counts as safe. */
 export interface SafeOptions {
-  /** Demand that every schedule there is was run. */
+  /** Require that all existing schedules were run. */
   readonly exhaustive?: boolean
-  /** Accept that something besides the schedule decides. */
+  /** Accept outcomes that depend on more than the schedule. */
   readonly allowNondeterminism?: boolean
-  /** See {@link writeTimeline}. */
+  /** Directory for the timeline of a failure; see {@link writeTimeline}. */
   readonly timelineDirectory?: string
 }
 
@@ -105,7 +107,7 @@ const violation = (
 const describeStep = ({ name, label }: Step, index: number): string =>
   name === label ? `${index + 1}. ${name}` : `${index + 1}. ${name}: ${normaliseLabel(label)}`
 
-/** One column a step: it is drawn until the next one begins, unless it is answered only later. */
+/** One column per step. A step is drawn until the next one begins, or until its later answer. */
 const timelineOf = ({ name }: Exploration, { message, code, steps }: ExplorationFailure): Timeline => ({
   title: name,
   summary: [message, `Repeats as ${code}`],

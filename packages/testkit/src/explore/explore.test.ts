@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { Redis } from "ioredis"
 import { createConnection } from "mysql2/promise"
 import { Mutex } from "redis-semaphore"
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { crashOf, cutOf, lostReplyOf } from "./actors.ts"
 import {
   expectExploration,
@@ -27,12 +27,12 @@ beforeAll(async () => {
 afterAll(() => world.stop())
 beforeEach(() => world.admin.redis.flushall())
 
-/** How long the explorer lets a schedule stand still before it gives up on it. */
+/** How long nothing may happen before the explorer ends a schedule as stuck. */
 const STUCK_MS = 5_000
 
 type Parts = Pick<PlantedBug, "uses"> & Partial<Omit<PlantedBug, "fixed" | "buggy" | "uses">>
 
-/** A scenario of two clients, unless it says otherwise, that checks nothing. */
+/** A scenario of two clients by default that checks nothing. */
 const scenarioOf = (parts: Parts, run: PlantedBug["buggy"]): Promise<Scenario<Client, string>> =>
   world.scenario(
     {
@@ -51,7 +51,7 @@ const scenarioOf = (parts: Parts, run: PlantedBug["buggy"]): Promise<Scenario<Cl
   )
 
 describe("steps", () => {
-  it("are all commands that others can see: two clients of two steps have six schedules", async () => {
+  test("are all commands with visible effects: two clients of two steps have six schedules", async () => {
     const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }) => {
       await redis.incr("a")
       await redis.incr("b")
@@ -60,7 +60,7 @@ describe("steps", () => {
     expect(await explore(scenario, { strategy: "dfs" })).toMatchObject({ schedules: 6, exhaustive: true })
   })
 
-  it("are EXEC with all it executes, and the commands of a pipeline one by one", async () => {
+  test("are EXEC with all its commands, and each command of a pipeline", async () => {
     const scenario = await scenarioOf({ uses: ["redis"], clients: 1 }, async ({ redis }) => {
       await redis.multi().incr("a").incr("b").exec()
       await redis.pipeline().get("a").get("b").exec()
@@ -70,12 +70,12 @@ describe("steps", () => {
     expect(run?.steps.map(({ label }) => label)).toEqual(["EXEC [INCR a; INCR b]", "GET a", "GET b"])
   })
 
-  it("are not those of the first time: caches are filled before anything counts", async () => {
+  test("exclude those of the warm-up, which fills caches", async () => {
     const lua = "return redis.call('INCR', KEYS[1])"
     const digest = createHash("sha1").update(lua).digest("hex")
     await world.admin.redis.script("FLUSH")
     const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }) => {
-      // As every client does it: by digest, and by its text when the server does not know it.
+      // As client libraries do: by digest, then by text if the server does not know it.
       const answer = await redis.evalsha(digest, 1, "a").catch(() => redis.eval(lua, 1, "a"))
       return String(answer)
     })
@@ -84,7 +84,7 @@ describe("steps", () => {
     expect(exploration.nondeterminism).toBeUndefined()
   })
 
-  it("keep their order on a connection: what passes the gate does not overtake", async () => {
+  test("keep their order on a connection: commands that are not steps do not overtake", async () => {
     const scenario = await scenarioOf({ uses: ["redis"], clients: 1 }, async ({ redis }) => {
       const replies = await redis.pipeline([["set", "a", "1"], ["multi"], ["incr", "a"], ["exec"]]).exec()
       return JSON.stringify(replies?.map(([, reply]) => reply))
@@ -96,7 +96,7 @@ describe("steps", () => {
     expect(results.at(-1)).toEqual({ status: "fulfilled", value: '["OK","OK","QUEUED",[2]]' })
   })
 
-  it("are the statements of a transaction but its beginning, prepared ones too", async () => {
+  test("are the statements of a transaction except its beginning, also when prepared", async () => {
     const scenario = await scenarioOf({ uses: ["sql"], clients: 1 }, async ({ sql }) => {
       await sql.query("SET SESSION lock_wait_timeout = 10")
       await sql.beginTransaction()
@@ -113,8 +113,8 @@ describe("steps", () => {
   })
 })
 
-describe("what cannot be seen", () => {
-  it("is refused with the reason: compression and TLS hide the commands", async () => {
+describe("hidden traffic", () => {
+  test("is refused with a reason: compression and TLS hide the commands", async () => {
     const scenario = await scenarioOf({ uses: ["sql"] }, async () => "done")
     const { user, password } = world.services.sql
     const connect = async (ports: Ports): Promise<Client> => {
@@ -126,7 +126,7 @@ describe("what cannot be seen", () => {
 })
 
 describe("a statement longer than a packet", () => {
-  it("is one step, and arrives whole", async () => {
+  test("is one step, and arrives complete", async () => {
     const longer = 17 * 1024 ** 2
     await world.admin.sql.query("SET GLOBAL max_allowed_packet = 64 * 1024 * 1024")
     const scenario = await scenarioOf({ uses: ["sql"] }, async ({ sql }) =>
@@ -141,7 +141,7 @@ describe("a statement longer than a packet", () => {
 })
 
 describe("waiting", () => {
-  it("for a row lock is recognised: the others go on", async () => {
+  test("for a row lock is recognised: the other clients continue", async () => {
     const scenario = await scenarioOf({ uses: ["sql"], clients: 3 }, async ({ sql }) => {
       await sql.beginTransaction()
       await sql.query("SELECT stock FROM items WHERE id = 1 FOR UPDATE")
@@ -153,18 +153,18 @@ describe("waiting", () => {
     expect(exploration.schedules).toBeGreaterThan(6)
   })
 
-  it("for a named lock is recognised", async () => {
+  test("for a named lock is recognised", async () => {
     const scenario = await scenarioOf({ uses: ["sql"] }, async ({ sql }) => {
       await numberOf(sql, "SELECT GET_LOCK('sale', 10)")
       await numberOf(sql, "SELECT RELEASE_LOCK('sale')")
       return "done"
     })
     const exploration = await explore(scenario, { strategy: "dfs" })
-    // Each order of two sections, with the other's GET_LOCK before, within or behind.
+    // Each order of the two sections, with the other's GET_LOCK before, within or after.
     expect(exploration).toMatchObject({ exhaustive: true, schedules: 4 })
   })
 
-  it("for a named lock is recognised while others wait for a row", async () => {
+  test("for a named lock is recognised while others wait for a row", async () => {
     const scenario = await scenarioOf({ uses: ["sql"], clients: 3 }, async ({ sql }, number) => {
       await sql.beginTransaction()
       if (number < 2) await sql.query("SELECT stock FROM items WHERE id = 1 FOR UPDATE")
@@ -182,7 +182,7 @@ describe("waiting", () => {
     expect(Math.max(...(run?.steps.map(({ toMs = 0 }) => toMs) ?? []))).toBeLessThan(STUCK_MS)
   })
 
-  it("for each other, in the program and at the server, is a violation", async () => {
+  test("for each other, in the program and at the server, is a violation", async () => {
     let opened = Promise.withResolvers<void>()
     const scenario = await scenarioOf(
       {
@@ -204,11 +204,11 @@ describe("waiting", () => {
     const options = { strategy: "dfs", patienceMs: 20, stuckMs: 300, shrinkRuns: 3, replays: 1 } as const
     const { failure } = await explore(scenario, options)
     expect(failure?.message).toBe(
-      'Nobody can go on: client 1 waits for "SELECT stock FROM items WHERE id = 1 FOR UPDATE".'
+      'No client can continue: client 1 waits for "SELECT stock FROM items WHERE id = 1 FOR UPDATE".'
     )
   })
 
-  it("for a message lets the others go on", async () => {
+  test("for a message lets the other clients continue", async () => {
     const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }, number) => {
       if (number === 1) return String(await redis.rpush("a", "hello"))
       return (await redis.blpop("a", 10))?.[1] ?? "nothing"
@@ -217,7 +217,7 @@ describe("waiting", () => {
     expect(exploration).toMatchObject({ exhaustive: true, schedules: 2 })
   })
 
-  it("for a slow server is no reason to go on without a client, whatever it asked", async () => {
+  test("for a slow server never lets the others continue without the client", async () => {
     const scenario = await scenarioOf({ uses: ["sql"] }, async ({ sql }, number) => {
       if (number === 0) await sql.query("SET @slow = SLEEP(0.1)")
       await rowsOf(sql, "UPDATE items SET stock = stock - 1 WHERE id = 1")
@@ -227,7 +227,7 @@ describe("waiting", () => {
     expect(exploration).toMatchObject({ exhaustive: true, schedules: 2 })
   })
 
-  it("by polling ends: redis-semaphore's mutex excludes under every schedule that was tried", async () => {
+  test("by polling ends: redis-semaphore's mutex excludes under every schedule", async () => {
     const scenario = await scenarioOf(
       {
         uses: ["redis"],
@@ -257,7 +257,7 @@ describe("actors", () => {
     return "done"
   }
 
-  it("kill a process between two of its steps; the next schedule has a new one", async () => {
+  test("kill a process between two of its steps; the next schedule has a new one", async () => {
     const scenario = await scenarioOf(
       {
         uses: ["redis", "sql"],
@@ -280,7 +280,7 @@ describe("actors", () => {
     expect(failure?.replays).toEqual({ same: 5, of: 5 })
   })
 
-  it("kill a process in its transaction: the server has rolled it back before anybody goes on", async () => {
+  test("kill a process in its transaction: the server rolls it back before the others continue", async () => {
     const scenario = await scenarioOf(
       {
         uses: ["sql"],
@@ -303,7 +303,7 @@ describe("actors", () => {
     expect(exploration.failure).toBeUndefined()
   })
 
-  it("kill a process and wait until the server has given back its locks, however many", async () => {
+  test("kill a process and wait until the server has released its locks, however many", async () => {
     const rows = Array.from({ length: 20_000 }, (_, id) => `(${id}, 5)`)
     await world.admin.sql.query("CREATE TABLE many (id INT PRIMARY KEY, stock INT) ENGINE=InnoDB")
     await world.admin.sql.query(`INSERT INTO many VALUES ${rows.join()}`)
@@ -328,7 +328,7 @@ describe("actors", () => {
     expect(runs.map(({ violation }) => violation)).toEqual(Array(5).fill(undefined))
   })
 
-  it("lose a reply: who repeats a command that took effect has it twice", async () => {
+  test("lose a reply: a client that retries the command applies it twice", async () => {
     const scenario = await scenarioOf(
       {
         uses: ["redis"],
@@ -341,20 +341,20 @@ describe("actors", () => {
       },
       async ({ redis }) => String(await redis.incr("a"))
     )
-    // ioredis connects again by itself and repeats what was not answered.
+    // ioredis reconnects by itself and retries unanswered commands.
     const { failure } = await explore(scenario, { strategy: "dfs", patienceMs: 500 })
     expect(failure?.message).toBe("Counted 2 times.")
     expect(failure?.steps.map(({ label }) => label)).toEqual(["client 0 loses a reply", "INCR a"])
   })
 
-  /** Client 1 holds the row in a transaction, client 0 waits for it with a statement that commits by itself. */
+  /** Client 1 holds the row in a transaction; client 0 waits for it with an autocommit statement. */
   const waitsForRow = async ({ sql }: Client, number: number): Promise<string> => {
     if (number === 1) await sql.beginTransaction()
     await rowsOf(sql, "UPDATE items SET stock = stock - 1 WHERE id = 1")
     if (number === 1) await sql.commit()
     return "done"
   }
-  /** What is left and how the clients ended, each time that the schedule was run. */
+  /** What is left and how the clients ended, for each run of the schedule. */
   const endsOf = async (scenario: Scenario<Client, string>, code: string) => {
     const ends = new Set<string>()
     for (let time = 0; time < 3; time++) {
@@ -370,25 +370,25 @@ describe("actors", () => {
     return [...ends]
   }
 
-  it("lose the reply of a statement that has to wait for a lock first", async () => {
+  test("lose the reply of a statement that has to wait for a lock first", async () => {
     const scenario = await scenarioOf({ uses: ["sql"], actors: () => [lostReplyOf(0)] }, waitsForRow)
     expect(await endsOf(scenario, "steps:121")).toEqual(["3, rejected, fulfilled"])
   })
 
-  it("kill a process that waits for a lock: the server carries out its statement when it can", async () => {
+  test("kill a process that waits for a lock: the server executes its statement after the lock is granted", async () => {
     const dies = { name: "client 0 dies waiting", run: ({ kill }: ScheduleControl) => kill(0) }
     const scenario = await scenarioOf({ uses: ["sql"], actors: () => [dies] }, waitsForRow)
     expect(await endsOf(scenario, "steps:1021")).toEqual(["3, died, fulfilled"])
   })
 
-  it("kill who holds a lock: who waits for it has it before anybody goes on", async () => {
+  test("kill the holder of a lock: its waiter gets the lock before the others continue", async () => {
     const scenario = await scenarioOf({ uses: ["sql"], actors: () => [crashOf(1)] }, waitsForRow)
     const [run] = await replay(scenario, "steps:102")
     expect(run?.steps.map(({ name }) => name)).toEqual(["client 1", "client 0", "client 1 dies"])
     expect(await endsOf(scenario, "steps:102")).toEqual(["4, fulfilled, died"])
   })
 
-  it("cut a client off: its command fails, and had no effect", async () => {
+  test("cut a client off: its command fails without effect", async () => {
     const results: Array<ReadonlyArray<ClientResult<string>>> = []
     const scenario = await scenarioOf(
       {
@@ -414,8 +414,8 @@ describe("actors", () => {
   })
 })
 
-describe("what the schedule does not control", () => {
-  it("is reported by depth-first search and by repeated random schedules", async () => {
+describe("an outcome that depends on more than the schedule", () => {
+  test("is reported by depth-first search and by repeated random schedules", async () => {
     let calls = 0
     const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }) => {
       await redis.get("a")
@@ -435,7 +435,7 @@ describe("what the schedule does not control", () => {
 })
 
 describe("expectExploration", () => {
-  it("throws the steps, the code that repeats them and a timeline", async () => {
+  test("throws with the steps, the code that repeats them and a timeline", async () => {
     const timelineDirectory = mkdtempSync(join(tmpdir(), "timelines-"))
     const scenario = await scenarioOf(
       {
@@ -463,7 +463,7 @@ describe("expectExploration", () => {
     expect(replayed.map(({ violation }) => violation)).toEqual(Array(3).fill("One update was lost."))
   })
 
-  it("demands that something was judged, and everything if asked", async () => {
+  test("requires at least one judged schedule, and all of them on request", async () => {
     const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }) => {
       for (let time = 0; time < 4; time++) await redis.incr("a")
       return "done"
@@ -479,7 +479,7 @@ describe("expectExploration", () => {
     expectExploration(await explore(scenario, { strategy: "dfs" })).safe({ exhaustive: true })
   })
 
-  it("takes a rejected check for a violation", async () => {
+  test("treats a rejected check as a violation", async () => {
     const scenario = await scenarioOf(
       { uses: ["redis"], check: () => Promise.reject(new Error("expected 1 to be 2")) },
       async ({ redis }) => String(await redis.incr("a"))
@@ -489,7 +489,7 @@ describe("expectExploration", () => {
 })
 
 describe("a failing schedule", () => {
-  it("is reported in its simplest form, whichever was found first", async () => {
+  test("is reported in its simplest form", async () => {
     const check: PlantedBug["check"] = async ({ redis }) =>
       (await redis.get("a")) === "3" ? undefined : "An update was lost."
     const scenario = await scenarioOf({ uses: ["redis"], clients: 3, check }, async ({ redis }) =>
@@ -497,7 +497,7 @@ describe("a failing schedule", () => {
     )
     for (let seed = 1; seed <= 10; seed++) {
       const { failure } = await explore(scenario, { strategy: "random", seed, schedules: 20, replays: 0 })
-      // Six steps; without a loss they are three runs of steps by one client, and with one at least four.
+      // Six steps, in three uninterrupted sequences without a lost update, and at least four with one.
       const [, steps = ""] = failure?.code.split(":") ?? []
       expect(steps).toHaveLength(6)
       expect(steps.match(/(.)\1*/g)).toHaveLength(4)
@@ -506,14 +506,14 @@ describe("a failing schedule", () => {
 })
 
 describe("replay", () => {
-  it("refuses what is no schedule", async () => {
+  test("refuses a text that is not a schedule", async () => {
     const scenario = await scenarioOf({ uses: ["redis"] }, async () => "done")
     await expect(replay(scenario, "0102")).rejects.toBeInstanceOf(InvalidScheduleCodeError)
   })
 })
 
 describe("after a schedule", () => {
-  it("connections are reset, so that no transaction stays open", async () => {
+  test("connections are reset, so that no transaction stays open", async () => {
     const scenario = await scenarioOf({ uses: ["sql"] }, async ({ sql }, number) => {
       await sql.beginTransaction()
       await sql.query("UPDATE items SET stock = 0 WHERE id = ?", [number + 1])
@@ -524,7 +524,7 @@ describe("after a schedule", () => {
 })
 
 describe("after an exploration", () => {
-  it("nobody listens at the gate any more", async () => {
+  test("the gate no longer listens", async () => {
     let port = 0
     const scenario = await scenarioOf({ uses: ["redis"] }, async ({ redis }) => {
       port = redis.options.port ?? 0

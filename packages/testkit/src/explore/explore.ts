@@ -7,52 +7,58 @@ import { scripted } from "./strategy/scripted.ts"
 import { stay, type Divergence } from "./strategy/strategy.ts"
 import { World, type Judged } from "./world.ts"
 
+/** Which schedules to run, and what to do with a failing one. */
 export interface ExploreOptions extends Partial<ScheduleLimits> {
   /** Default `auto`. */
   readonly strategy?: StrategyName
-  /** Schedules run at most. Default 1,000. */
+  /** Maximum number of schedules. Default 1,000. */
   readonly schedules?: number
-  /** Of the first seeded schedule; the following ones count up. Default 1. */
+  /** Seed of the first seeded schedule; later ones count up. Default 1. */
   readonly seed?: number
-  /** How many ordering constraints PCT looks for. Default 3. */
+  /** The number of ordering constraints that PCT looks for. Default 3. */
   readonly pctDepth?: number
-  /** Schedules tried at most to make a failing one simpler. Default 200. */
+  /** Maximum number of schedules to simplify a failing one. Default 200. */
   readonly shrinkRuns?: number
-  /** How often a failing schedule is repeated to see whether it fails again. Default 5. */
+  /** How often to repeat a failing schedule. Default 5. */
   readonly replays?: number
-  /** Every so manyth seeded schedule is repeated, to detect what the schedule does not control. Default 50. */
+  /** Repeats every nth seeded schedule to detect outcomes that depend on more than the schedule. Default 50. */
   readonly repeatEvery?: number
 }
 
+/** The result of an exploration. */
 export interface Exploration {
   readonly name: string
   readonly strategy: StrategyName
   readonly seed: number
-  /** How many schedules were run, not counting repetitions. */
+  /** The number of schedules that were run, without repetitions. */
   readonly schedules: number
-  /** Every schedule there is was run, and none was cut off or not reproducible. */
+  /** Whether all existing schedules were run to their end and were reproducible. */
   readonly exhaustive: boolean
-  /** Schedules that were longer than `maxSteps` and so were not judged. */
+  /** The number of schedules that exceeded `maxSteps` and were not judged. */
   readonly truncated: number
   readonly elapsedMs: number
   readonly failure?: ExplorationFailure
-  /** Set when the same choices led to different situations: something that the schedule does not control. */
+  /** Set when the same choices led to different situations, so the outcome depends on more than the schedule. */
   readonly nondeterminism?: Nondeterminism
 }
 
+/** A failing schedule. */
 export interface ExplorationFailure {
+  /** What `check` returned. */
   readonly message: string
   /** The simplest failing schedule that was found; {@link replay} repeats it. */
   readonly code: string
   /** The schedule that failed first: `pct:3:12:7`, `random:7` or its steps. */
   readonly foundAs: string
-  /** How many schedules were run before it. */
+  /** The number of schedules that were run before it. */
   readonly foundAfter: number
+  /** The steps of the simplest schedule. */
   readonly steps: ReadonlyArray<Step>
   /** How often the simplest schedule was repeated, and how often it failed in the same way. */
   readonly replays: { readonly same: number; readonly of: number }
 }
 
+/** How often repeated choices led to different situations, and the first such case. */
 export interface Nondeterminism {
   readonly count: number
   readonly first: Divergence
@@ -61,12 +67,13 @@ export interface Nondeterminism {
 const DEFAULT_LIMITS: ScheduleLimits = { maxSteps: 300, patienceMs: 100, stuckMs: 5_000 }
 
 /**
- * Runs a scenario under many schedules of its clients' commands, against the real servers and with the real, unmodified
- * client libraries: every client connects to ports of its own, where its commands are held and let go one at a time.
+ * Runs a scenario under many schedules of its clients' commands, against real servers and with unmodified client
+ * libraries. Every client connects to private ports, where its commands are held and released one at a time. Stops at
+ * the first violation, simplifies its schedule and repeats it.
  *
- * Stops at the first violation, makes its schedule simpler and repeats it.
- *
- * @throws whatever `setup`, `connect`, `disconnect` or `reset` of the scenario throw
+ * @throws the errors of the scenario's `setup`, `connect`, `disconnect` and `reset`
+ * @throws ProtocolNotUnderstood when a client uses TLS or compression
+ * @throws RangeError for more than 36 clients and actors
  */
 export const explore = async <Connection, Result>(
   scenario: Scenario<Connection, Result>,
@@ -77,7 +84,7 @@ export const explore = async <Connection, Result>(
   try {
     const divergences: Array<Divergence> = []
     const repeat = (run: Judged<Result>) => repeatRun(world, run, divergences)
-    // Fills what fills once: script caches, prepared statements, lazily opened connections.
+    // The first run fills script caches, prepares statements and opens lazy connections.
     const warmUp = await world.run(stay)
     const source = proposals({
       strategy,
@@ -124,11 +131,12 @@ export const explore = async <Connection, Result>(
 }
 
 /**
- * Runs one schedule again, as often as asked.
+ * Repeats one schedule.
  *
- * @param code as in {@link ExplorationFailure.code}, for example `steps:0102`
- * @returns what was wrong in each run, undefined where nothing was
- * @throws {@link InvalidScheduleCodeError}
+ * @param code a code such as {@link ExplorationFailure.code}, for example `steps:0102`
+ * @param options `times` is the number of runs, 1 by default
+ * @returns the result of each run
+ * @throws InvalidScheduleCodeError when the code has another form
  */
 export const replay = async <Connection, Result>(
   scenario: Scenario<Connection, Result>,
@@ -150,7 +158,9 @@ export const replay = async <Connection, Result>(
   }
 }
 
+/** One run of a repeated schedule. */
 export interface Replayed {
+  /** What `check` returned. */
   readonly violation: string | undefined
   readonly steps: ReadonlyArray<Step>
 }
@@ -177,7 +187,7 @@ const actorsOf = ({ steps }: Pick<Judged<unknown>, "steps">): ReadonlyArray<numb
 
 const codeOf = (run: Judged<unknown>): string => encodeSteps(actorsOf(run))
 
-/** Runs the same choices again and notes where they led to another situation. */
+/** Runs the same choices again and records the first one that led to a different situation. */
 const repeatRun = async <Connection, Result>(
   world: World<Connection, Result>,
   run: Judged<Result>,
@@ -186,7 +196,7 @@ const repeatRun = async <Connection, Result>(
   let diverged = false
   const script = { actors: actorsOf(run), situations: run.situations }
   const choose = scripted(script, (divergence) => {
-    // After the first one nothing can be expected to be the same.
+    // After the first divergence, all later situations may differ.
     if (!diverged) divergences.push(divergence)
     diverged = true
   })

@@ -1,8 +1,8 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { normaliseLabel } from "./labels.ts"
 
 describe("normaliseLabel", () => {
-  it("leaves out what differs from run to run", () => {
+  test("removes what differs from run to run", () => {
     expect(normaliseLabel("SET mutex:a 0b9c3f1e-8a52-4c1e-9f43-2f6f0a9d7c11 NX")).toBe(
       "SET mutex:a <uuid> NX"
     )
@@ -10,7 +10,7 @@ describe("normaliseLabel", () => {
     expect(normaliseLabel("ZADD due 1795392586711 id")).toBe("ZADD due <number> id")
   })
 
-  it("keeps what does not, and stays short", () => {
+  test("keeps everything else, and stays short", () => {
     expect(normaliseLabel("UPDATE items SET stock = 4 WHERE id = 123456")).toBe(
       "UPDATE items SET stock = 4 WHERE id = 123456"
     )

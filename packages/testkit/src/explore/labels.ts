@@ -1,8 +1,8 @@
 const LONGEST = 160
 
 /**
- * The label of a step without what differs from run to run: identifiers, digests and timestamps. What is left
- * recognises the step when a schedule is repeated.
+ * The label of a step without identifiers, digests and timestamps, which differ from run to run. It recognises the step
+ * when a schedule is repeated.
  */
 export const normaliseLabel = (label: string): string => {
   const stable = label

@@ -2,12 +2,12 @@ import type { Lane } from "./gate/lane.ts"
 import type { ClientResult } from "./scenario.ts"
 
 /**
- * Whether a client's SQL statement waits for a lock. `possible`: somebody else has locks that it may run into; `seen`:
- * reported once; `doubtful`: it was certain before somebody else's statement was answered.
+ * Whether a client's SQL statement waits for a lock. `possible`: another client may hold the lock; `seen`: reported
+ * once; `doubtful`: it was certain before another client's statement was answered.
  */
-export type LockWait = "no" | "possible" | "seen" | "certain" | "doubtful"
+type LockWait = "no" | "possible" | "seen" | "certain" | "doubtful"
 
-/** How many equal replies in a row make a repeated command a poll. */
+/** A repeated command with this many equal replies in a row is a poll. */
 const REPLIES_OF_A_POLL = 3
 
 /** One client during one schedule. */
@@ -16,11 +16,11 @@ export class Participant<Result> {
   readonly lane: Lane
   result: ClientResult<Result> | undefined
   lockWait: LockWait = "no"
-  /** It neither sends nor is done, and has had its time: it waits for something else than a server. */
+  /** It has sent nothing for `patienceMs` and is not done, so it waits for something other than a server. */
   isIdle = false
-  /** It has sent a statement to the SQL server, so it may have locks there. */
+  /** It has sent a statement to the SQL server, so it may hold locks there. */
   hasUsedSql = false
-  /** Step number of its latest step. */
+  /** The number of its latest step. */
   latestStep = -1
   #command: string | undefined
   #reply: string | undefined
@@ -45,13 +45,13 @@ export class Participant<Result> {
     return this.isDead || (this.result !== undefined && !this.lane.inFlight && this.lane.held === undefined)
   }
 
-  /** It is still about to send, to get its answer or to finish; nothing may be decided yet. */
+  /** It is about to send a command, to receive a reply or to finish, so the next step cannot be chosen yet. */
   get isBusy(): boolean {
     if (this.isFinished || this.isReady || this.isIdle) return false
     return !(this.lane.inFlight && this.lockWait === "certain")
   }
 
-  /** It has sent the same command often and always got the same answer: asking again is no progress. */
+  /** It repeats a command that keeps returning the same reply, so sending it again is no progress. */
   get isPolling(): boolean {
     return this.#equalReplies >= REPLIES_OF_A_POLL && this.lane.held?.label === this.#command
   }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { explore, replay } from "./explore.ts"
 import { PlantedWorld } from "./testing/planted-world.ts"
 import { plantedBugs } from "./testing/planted/all.ts"
@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => world.stop())
 
 describe.each(plantedBugs.map((plant) => ({ name: plant().name, plant })))("$name", ({ plant }) => {
-  it("is found, and its schedule fails every time", async () => {
+  test("is found, and its schedule fails every time", async () => {
     const { failure, nondeterminism } = await explore(await world.scenario(plant(), "buggy"), {
       schedules: 600
     })
@@ -21,7 +21,7 @@ describe.each(plantedBugs.map((plant) => ({ name: plant().name, plant })))("$nam
     expect(nondeterminism).toBeUndefined()
   })
 
-  it("is not found in its correction", async () => {
+  test("is not found in its correction", async () => {
     const exploration = await explore(await world.scenario(plant(), "fixed"), {
       schedules: 60,
       repeatEvery: 10
@@ -33,7 +33,7 @@ describe.each(plantedBugs.map((plant) => ({ name: plant().name, plant })))("$nam
 })
 
 describe("a failing seed", () => {
-  it.each([
+  test.each([
     ["Redis", lostUpdate, "pct"],
     ["SQL", staleSnapshot, "random"]
   ] as const)("replays 100 of 100 on %s", async (_server, plant, strategy) => {

@@ -1,11 +1,10 @@
-import { pct } from "./strategy/pct.ts"
-import { randomWalk } from "./strategy/random-walk.ts"
 import { scripted } from "./strategy/scripted.ts"
+import { pct, randomWalk } from "./strategy/seeded.ts"
 import type { Chooser } from "./strategy/strategy.ts"
 
 const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-/** As many clients and actors as have a digit of their own. */
+/** The maximum number of clients and actors: each needs its own digit. */
 export const MAX_ACTORS = DIGITS.length
 
 /** `steps:0102`: client 0, client 1, client 0, client 2. */
@@ -18,9 +17,9 @@ export const encodePct = (depth: number, steps: number, seed: number): string =>
 export const encodeRandomWalk = (seed: number): string => `random:${seed}`
 
 /**
- * The chooser of a schedule's code.
+ * The chooser that repeats the schedule with this code.
  *
- * @throws {@link InvalidScheduleCodeError}
+ * @throws InvalidScheduleCodeError when the code has another form
  */
 export const decodeSchedule = (code: string, actors: number): Chooser => {
   const steps = /^steps:([0-9a-z]*)$/.exec(code)?.[1]
@@ -32,7 +31,7 @@ export const decodeSchedule = (code: string, actors: number): Chooser => {
   return pct({ seed: Number(seed), depth: Number(depth), steps: Number(length), actors })
 }
 
-/** The text is no schedule: it reads `steps:…`, `random:seed` or `pct:depth:steps:seed`. */
+/** The text is not the code of a schedule: `steps:…`, `random:seed` or `pct:depth:steps:seed`. */
 export class InvalidScheduleCodeError extends Error {
   readonly _tag = "InvalidScheduleCode"
   readonly code: string

@@ -7,12 +7,13 @@ import type { Participant } from "./participant.ts"
 import type { Actor, ClientResult, ScheduleControl, Step } from "./scenario.ts"
 import { situation, type Candidate, type Chooser } from "./strategy/strategy.ts"
 
+/** Limits of one schedule. */
 export interface ScheduleLimits {
-  /** A schedule that is longer is cut off and not judged. */
+  /** A longer schedule is cut off and not judged. Default 300. */
   readonly maxSteps: number
-  /** How long a client may compute between two commands before it counts as waiting for something else. */
+  /** How long a client may compute between two commands before it counts as waiting for something else. Default 100. */
   readonly patienceMs: number
-  /** How long nothing at all may happen before the schedule counts as stuck. */
+  /** How long nothing may happen before the schedule counts as stuck. Default 5,000. */
   readonly stuckMs: number
 }
 
@@ -24,25 +25,25 @@ export interface ScheduleRun<Result> {
   readonly results: ReadonlyArray<ClientResult<Result> | undefined>
 }
 
-export interface ScheduleParts<Result> {
+interface ScheduleParts<Result> {
   readonly participants: ReadonlyArray<Participant<Result>>
   readonly actors: ReadonlyArray<Actor>
   readonly signal: Signal
   readonly lockWaits?: LockWaits
   readonly limits: ScheduleLimits
-  /** How many SQL statements were answered so far, over all clients. */
+  /** The number of SQL statements answered so far, over all clients. */
   readonly repliesSeen: () => number
 }
 
-/** How often the SQL server is asked who waits for locks. */
+/** The interval at which the SQL server is asked for lock waits. */
 const LOCK_POLL_MS = 1
 
-/** Whether a statement may have to wait for somebody else's lock; a plain SELECT, COMMIT and ROLLBACK never do. */
+/** Whether a statement may wait for another client's lock. A plain SELECT, COMMIT and ROLLBACK never do. */
 const mayTakeLocks = (sql: string): boolean =>
   !/^(?:COMMIT|ROLLBACK)\b/i.test(sql) &&
   (!/^SELECT\b/i.test(sql) || /\bFOR\s+(?:UPDATE|SHARE)\b|\bSHARE\s+MODE\b|\bGET_LOCK\b/i.test(sql))
 
-/** Runs one schedule: waits until everybody stands still, lets one go, and so on until all are done. */
+/** Runs one schedule: waits until no client moves, releases one step, and repeats until all are done. */
 export class ScheduleRunner<Result> {
   readonly #parts: ScheduleParts<Result>
   readonly #choose: Chooser
@@ -51,7 +52,7 @@ export class ScheduleRunner<Result> {
   readonly #situations: Array<string> = []
   readonly #startedAtMs = performance.now()
   readonly #cutConnections: CutConnections
-  /** Number of the latest step that was no poll. */
+  /** The number of the latest step that was not a poll. */
   #progress = -1
   #certainAtReply = -1
 
@@ -82,7 +83,7 @@ export class ScheduleRunner<Result> {
     return { end, steps: this.#steps, situations: this.#situations, results }
   }
 
-  /** Resolves when nobody moves any more: everybody is done, stands at the gate, or waits for somebody else. */
+  /** Resolves when no client moves: each is done, held at the gate, or waiting for another one. */
   async #standstill(): Promise<void> {
     const { participants, signal, limits } = this.#parts
     let quietMs = 0
@@ -110,21 +111,21 @@ export class ScheduleRunner<Result> {
       }
       if (quietMs >= limits.stuckMs) break
     }
-    // Who waits for another client inside the process is woken within a turn or two of the event loop.
+    // A client that waits for another one inside the process wakes within two turns of the event loop.
     if (participants.some(({ isIdle, isFinished }) => isIdle && !isFinished)) {
       await nextTurn()
       await nextTurn()
     }
   }
 
-  /** Waits until the server has ended what was cut; then locks were given back, and nobody's answer told of it. */
+  /** Waits until the server has ended cut connections. That releases locks without a reply to any client. */
   async #cutAreEnded(): Promise<boolean> {
     const someEnded = await this.#cutConnections.untilEnded()
     if (someEnded) this.#certainAtReply = -1
     return someEnded
   }
 
-  /** A lock may have been granted whenever anybody's statement was answered. */
+  /** Any answered statement may have released a lock, so earlier lock waits are no longer certain. */
   #doubtOldLockWaits(): void {
     if (this.#certainAtReply === this.#parts.repliesSeen()) return
     for (const participant of this.#parts.participants) {
@@ -133,9 +134,9 @@ export class ScheduleRunner<Result> {
   }
 
   /**
-   * Asks the server who waits for locks. That a wait goes on is believed: locks are granted before whoever held them
-   * gets an answer. A wait that the server may be about to end, as it does in a deadlock, is none yet; but if it does
-   * not end it for so long, it will not (deadlock detection can be turned off).
+   * Asks the server for lock waits. A known wait that is still reported is certain, because a lock is granted before its
+   * previous holder gets a reply. A deadlocked wait does not count, because the server is about to end it, unless it
+   * lasts for `patienceMs`: deadlock detection may be off.
    */
   async #lookForLockWaits(inSql: ReadonlyArray<Participant<Result>>, quietMs: number): Promise<void> {
     const { lockWaits, repliesSeen, limits } = this.#parts
@@ -188,7 +189,7 @@ export class ScheduleRunner<Result> {
     participant.lane.release()
   }
 
-  /** Makes ready for the participant's next step to be released; gives its label. */
+  /** Prepares the participant for the release of its next step, and returns the step's label. */
   #beginStep(participant: Participant<Result>, step: number): string {
     const label = participant.lane.held?.label ?? ""
     const othersHaveLocks = this.#parts.participants.some(
@@ -209,7 +210,7 @@ export class ScheduleRunner<Result> {
     this.#steps[step] = { ...fired, toMs: this.#nowMs() }
   }
 
-  /** Notes when a client's latest step was answered, and what with. */
+  /** Records the time and the text of the reply to a client's latest step. */
   noteReply(client: number, reply: string): void {
     const participant = this.#parts.participants[client]
     participant?.getsReply(reply)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { shrink } from "./shrink.ts"
 
 const CLIENTS = 3
@@ -25,20 +25,20 @@ describe("shrink", () => {
     }
   })
 
-  it("leaves the fewest changes that still fail", async () => {
+  test("leaves the fewest switches that still fail", async () => {
     const { actors } = await shrink(options([2, 0, 1, 2, 0, 1, 2, 1, 0, 2, 1, 0], isLostUpdate))
     expect(isLostUpdate(actors)).toBe(true)
     const changes = actors.filter((actor, index) => index > 0 && actor !== actors[index - 1]).length
     expect(changes).toBe(3)
   })
 
-  it("drops events that do not matter and keeps the one that does", async () => {
+  test("drops irrelevant actors and keeps the relevant one", async () => {
     const fails = (actors: ReadonlyArray<number>) => actors.includes(4) && isLostUpdate(actors)
     const { actors } = await shrink(options([3, 0, 4, 1, 1, 1, 1, 5, 0, 0, 0, 2, 2, 2, 2], fails))
     expect(actors.filter((actor) => actor >= CLIENTS)).toEqual([4])
   })
 
-  it("stops when its runs are used up", async () => {
+  test("stops at its maximum number of runs", async () => {
     let runs = 0
     const never = async () => {
       runs++

@@ -1,19 +1,19 @@
-/**
- * Makes a failing schedule easier to read: fewer events besides the clients' own steps, fewer changes from one client
- * to another, fewer steps.
- */
-export interface ShrinkOptions {
-  /** Who goes at every step. */
+/** A failing schedule, and how to try a simpler one. */
+interface ShrinkOptions {
+  /** The client or actor of each step. */
   readonly actors: ReadonlyArray<number>
-  /** Numbers from here on are actors, not clients. */
+  /** The number of clients; higher numbers are actors. */
   readonly clients: number
   /** Runs a proposal and returns what actually happened if it still fails. */
   readonly stillFails: (actors: ReadonlyArray<number>) => Promise<ReadonlyArray<number> | undefined>
-  /** Proposals tried at most. */
+  /** Maximum number of proposals. */
   readonly maxRuns: number
 }
 
-/** Repeats every simplification until none helps or the runs are used up; returns the simplest failing schedule. */
+/**
+ * Makes a failing schedule easier to read: fewer actors, fewer switches between clients, fewer steps. Repeats all
+ * simplifications until none helps or the runs are used up.
+ */
 export const shrink = async ({ actors, clients, stillFails, maxRuns }: ShrinkOptions) => {
   let best = actors
   let runs = 0
@@ -50,7 +50,7 @@ const cost = (actors: ReadonlyArray<number>, clients: number): ReadonlyArray<num
   actors.length
 ]
 
-/** Proposals in the order in which they are tried. What they leave out, the runner fills in. */
+/** The proposals, in the order in which they are tried. The runner fills in omitted steps. */
 function* simplifications(actors: ReadonlyArray<number>, clients: number): Generator<ReadonlyArray<number>> {
   for (const [index, actor] of actors.entries()) {
     if (actor >= clients) yield actors.toSpliced(index, 1)
@@ -66,7 +66,7 @@ function* simplifications(actors: ReadonlyArray<number>, clients: number): Gener
   }
 }
 
-/** Runs of steps by the same actor. */
+/** Consecutive steps of the same client or actor. */
 const blocksOf = (actors: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> => {
   const blocks: Array<Array<number>> = []
   for (const actor of actors) {

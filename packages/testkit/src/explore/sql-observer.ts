@@ -1,11 +1,11 @@
-import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise"
-import { sqlServerInfo, withDeadline, type SqlAddress } from "../services/clients.ts"
+import type { Connection, RowDataPacket } from "mysql2/promise"
+import { withDeadline } from "../internal/promises.ts"
+import { connectSql, sqlServerInfo, type SqlAddress } from "../services/clients.ts"
 import type { SqlFlavour } from "../services/service.ts"
 
-/** How long the server may take to answer a question about its locks. */
 const ANSWER_DEADLINE_MS = 10_000
 
-/** A connection of our own that looks at the locks of others. */
+/** A separate connection that reads the locks of other connections. */
 export class SqlObserver {
   readonly flavour: SqlFlavour
   readonly #connection: Connection
@@ -16,15 +16,12 @@ export class SqlObserver {
   }
 
   /**
-   * The user needs the privilege PROCESS, on MySQL also SELECT on performance_schema.
+   * Connects to the server. The user needs the privilege PROCESS, and on MySQL SELECT on performance_schema.
    *
-   * @throws when the server cannot be reached, or is a MySQL without its performance schema
+   * @throws Error when the server does not answer, or is a MySQL without its performance schema
    */
-  static async connect({ host, port, user, password }: SqlAddress): Promise<SqlObserver> {
-    const options = { host, port, user, password, connectTimeout: ANSWER_DEADLINE_MS }
-    const connection = await createConnection({ ...options, multipleStatements: true })
-    // A server that dies fails the next query; without a listener it would end the process.
-    connection.on("error", () => {})
+  static async connect(address: SqlAddress): Promise<SqlObserver> {
+    const connection = await connectSql(address)
     try {
       const { flavour } = await sqlServerInfo(connection)
       const observer = new SqlObserver(connection, flavour)
@@ -36,15 +33,14 @@ export class SqlObserver {
     }
   }
 
-  /** Runs one statement, or several separated by `;`, whose rows then are an array each. */
+  /** Runs one statement, or several separated by `;`, each of which then has its own array of rows. */
   async query<Rows extends ReadonlyArray<unknown> = ReadonlyArray<RowDataPacket>>(
     sql: string,
     values: ReadonlyArray<unknown> = []
   ): Promise<Rows> {
     const work = this.#connection.query<Array<RowDataPacket>>(sql, [...values])
-    const [rows] = await withDeadline(work, ANSWER_DEADLINE_MS, "the SQL server did not tell about its locks")
-    // What mysql2 gives for several statements is known to the caller alone.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+    const [rows] = await withDeadline(work, ANSWER_DEADLINE_MS, "the SQL server did not report its locks")
+    // Only the caller knows the shape of the rows of several statements.
     return rows as ReadonlyArray<unknown> as Rows
   }
 
@@ -55,8 +51,6 @@ export class SqlObserver {
   async #requirePerformanceSchema(): Promise<void> {
     const [row] = await this.query("SELECT @@performance_schema AS isOn")
     if (Number(row?.["isOn"]) !== 1)
-      throw new Error(
-        "The MySQL server runs with performance_schema=OFF, so it does not tell about its locks."
-      )
+      throw new Error("The MySQL server runs with performance_schema=OFF, so it does not expose its locks.")
   }
 }

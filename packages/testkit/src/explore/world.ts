@@ -1,3 +1,4 @@
+import { withDeadline } from "../internal/promises.ts"
 import { Lane } from "./gate/lane.ts"
 import { Signal } from "./gate/signal.ts"
 import { normaliseLabel } from "./labels.ts"
@@ -7,13 +8,13 @@ import type { Scenario } from "./scenario.ts"
 import { ScheduleRunner, type ScheduleLimits, type ScheduleRun } from "./schedule-run.ts"
 import type { Chooser } from "./strategy/strategy.ts"
 
-/** What came of one schedule. */
+/** A schedule that was run and checked. */
 export interface Judged<Result> extends ScheduleRun<Result> {
-  /** What is wrong, or undefined. */
+  /** What `check` returned. */
   readonly violation: string | undefined
 }
 
-/** The gate, the clients behind it, and the way to run one schedule after the other. */
+/** The clients of a scenario behind their gates, where schedules run one after the other. */
 export class World<Connection, Result> {
   readonly #scenario: Scenario<Connection, Result>
   readonly #limits: ScheduleLimits
@@ -41,7 +42,7 @@ export class World<Connection, Result> {
       return world
     } catch (error) {
       await world.close()
-      // What a client says of a connection that we closed does not tell why.
+      // The client's error only says that its connection was closed; the gate knows why.
       throw gate.failure ?? error
     }
   }
@@ -64,12 +65,12 @@ export class World<Connection, Result> {
     this.#gate = parts.gate
   }
 
-  /** Clients and other actors. */
+  /** The number of clients and actors. */
   get actors(): number {
     return this.#lanes.length + (this.#scenario.actors?.length ?? 0)
   }
 
-  /** Sets up, runs the schedule that `choose` chooses, and checks. */
+  /** Sets the servers up, runs the schedule that `choose` chooses, and checks the result. */
   async run(choose: Chooser): Promise<Judged<Result>> {
     const { setup, run, actors = [] } = this.#scenario
     await setup()
@@ -115,7 +116,7 @@ export class World<Connection, Result> {
     this.#connections[client] = await this.#scenario.connect(lane.ports, client)
   }
 
-  /** Lets a body run and keeps how it ends, unless it died before. */
+  /** Runs a client's body and records its result, unless the client died first. */
   async #follow(participant: Participant<Result>, body: () => Promise<Result>): Promise<void> {
     const settle = (result: Participant<Result>["result"]) => {
       participant.result ??= result
@@ -128,15 +129,16 @@ export class World<Connection, Result> {
     }
   }
 
-  /** Ends what is unfinished, and gives every client connections that are as good as new. */
+  /** Ends unfinished bodies, and resets or reopens the connections of every client. */
   async #windUp(participants: ReadonlyArray<Participant<Result>>, bodies: ReadonlyArray<Promise<void>>) {
     for (const { lane, isDead } of participants) if (!isDead) lane.letGo()
-    await within(this.#limits.stuckMs, Promise.all(bodies.filter((_, index) => !participants[index]?.isDead)))
+    const ending = Promise.all(bodies.filter((_, index) => !participants[index]?.isDead))
+    await withDeadline(ending, this.#limits.stuckMs, "").catch(() => {})
     await Promise.all(participants.map((participant) => this.#renew(participant)))
     return participants.map(({ result }) => result ?? ({ status: "died" } as const))
   }
 
-  /** Resets the client's connection; one that was cut, or is still in use, is opened anew. */
+  /** Resets the client's connection, or reopens it when it was cut or is still in use. */
   async #renew({ number, isDead, result, lane }: Participant<Result>): Promise<void> {
     const connection = this.#connections[number]
     if (connection === undefined) return
@@ -156,7 +158,7 @@ export class World<Connection, Result> {
     if (end === "stuck") {
       const unanswered = steps.filter(({ toMs }) => toMs === undefined)
       const waiting = unanswered.map(({ name, label }) => `${name} waits for ${quoted(label)}`)
-      return `Nobody can go on: ${waiting.join(", ") || "all wait for something else than a server"}.`
+      return `No client can continue: ${waiting.join(", ") || "all wait for something other than a server"}.`
     }
     try {
       return await this.#scenario.check(results)
@@ -166,7 +168,7 @@ export class World<Connection, Result> {
   }
 }
 
-/** What the lanes share: whether to hold, who hears of replies, and why a connection could not be followed. */
+/** The state that the lanes share. */
 interface Gate {
   isHolding: boolean
   sqlReplies: number
@@ -174,7 +176,7 @@ interface Gate {
   failure: unknown
 }
 
-/** A reply is only compared, so its beginning will do. */
+/** Replies are only compared, so their beginning suffices. */
 const COMPARED_BYTES = 256
 
 const openLane = (
@@ -193,14 +195,5 @@ const openLane = (
       gate.onReply(client, reply.toString("latin1", 0, COMPARED_BYTES))
     }
   })
-
-const within = async (deadlineMs: number, work: Promise<unknown>): Promise<void> => {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, deadlineMs)
-  })
-  await Promise.race([work, deadline])
-  clearTimeout(timer)
-}
 
 const quoted = (label: string): string => `"${normaliseLabel(label)}"`

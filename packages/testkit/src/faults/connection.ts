@@ -1,39 +1,39 @@
 import type { Socket } from "node:net"
-import { pause, settler, withDeadline } from "../race/deadline.ts"
+import { pause, settler, withDeadline } from "../internal/promises.ts"
 import type { Command, Dialogue, ReplyFrame, RequestFrame } from "./dialogue.ts"
-import { Lane } from "./lane.ts"
+import { FrameQueue } from "./frame-queue.ts"
 import type { Direction } from "./latency.ts"
 import type { CutHow, Rule } from "./rules.ts"
 
-/** What a connection asks its proxy. */
+/** What a connection needs from its proxy. */
 export interface Hub {
-  /** Settles when the direction is not frozen any more; undefined when it is not frozen. */
+  /** Resolves when the direction is thawed; undefined when it is not frozen. */
   gate(direction: Direction): Promise<void> | undefined
   delayMs(direction: Direction, connection: number, command: Command | undefined): number
-  /** Counts the command against all rules; the one that is due, if any. */
+  /** Counts the command against all rules and returns the one that is due, if any. */
   dueRule(command: Command, connection: number): Rule | undefined
   note(what: string, detail: string, connection: number): void
 }
 
-/** What one client did through the proxy. */
+/** A client's connection through the proxy. */
 export interface ConnectionView {
-  /** 1 for the first connection, and so on. */
+  /** The number of the connection, from 1. */
   readonly id: number
   readonly isOpen: boolean
-  /** How many commands came, by `command.verb`. */
+  /** The number of commands so far, by `command.verb`. */
   readonly commands: ReadonlyMap<string, number>
 }
 
-/** What travels in a lane: a frame that is not due before `dueAt`, or the end of its side. */
+/** What waits in a queue: a frame that is due at `dueAt`, or the end of its side. */
 type Item<Frame> =
   | { readonly kind: "frame"; readonly frame: Frame; readonly dueAt: number }
   | { readonly kind: "fin" }
   | { readonly kind: "reset" }
 
-/** How long a cut waits for the replies to earlier commands, and a dying side for its peer's goodbye. */
+/** How long a cut waits for the replies to earlier commands, and a closing side for its peer to close. */
 const drainMs = 1_000
 
-/** A client's connection and its twin to the server, with the frames that travel between them. */
+/** A client's connection, its counterpart to the server, and the frames between them. */
 export class ProxyConnection implements ConnectionView {
   readonly id: number
   readonly commands = new Map<string, number>()
@@ -41,13 +41,13 @@ export class ProxyConnection implements ConnectionView {
   readonly #upstream: Socket
   readonly #dialogue: Dialogue
   readonly #hub: Hub
-  readonly #requests: Lane<Item<RequestFrame>>
-  readonly #replies: Lane<Item<ReplyFrame>>
+  readonly #requests: FrameQueue<Item<RequestFrame>>
+  readonly #replies: FrameQueue<Item<ReplyFrame>>
   readonly #unanswered = new Set<Command>()
   readonly #rulesAfter = new Map<Command, Rule>()
   readonly #heldReply: Array<Buffer> = []
   readonly #closed = settler<void>()
-  /** Settles when the proxy gives the connection up; ends every wait. */
+  /** Resolves when the connection is cut or destroyed, and ends every wait. */
   readonly #over = settler<void>()
   #answered = settler<void>()
   #isCut = false
@@ -58,8 +58,8 @@ export class ProxyConnection implements ConnectionView {
     this.#upstream = upstream
     this.#dialogue = dialogue
     this.#hub = hub
-    this.#requests = new Lane(client)
-    this.#replies = new Lane(upstream)
+    this.#requests = new FrameQueue(client)
+    this.#replies = new FrameQueue(upstream)
     this.#listen()
     this.#requests.run((item) => this.#handleRequest(item)).catch((error: unknown) => this.#fail(error))
     this.#replies.run((item) => this.#handleReply(item)).catch((error: unknown) => this.#fail(error))
@@ -69,24 +69,24 @@ export class ProxyConnection implements ConnectionView {
     return !this.#client.destroyed
   }
 
-  /** Settles when both sides are closed. */
+  /** Resolves when both sides are closed. */
   get closed(): Promise<void> {
     return this.#closed.promise
   }
 
-  /** Ends the connection as told. The server's side is always closed; it has what was sent to it before. */
+  /** Ends the client's side as `how` says, and closes the server's side, which has received everything sent before. */
   cut(how: CutHow): void {
     if (this.#isCut) return
     this.#giveUp()
     if (how === "reset") this.#client.resetAndDestroy()
     else if (how === "close") endGently(this.#client)
-    // Half-open: what the client goes on sending is read and forgotten, until it goes away itself.
+    // Half-open: the client's data are discarded until the client closes.
     else this.#client.once("end", () => this.#client.destroy())
     this.#client.resume()
     endGently(this.#upstream)
   }
 
-  /** Ends both sides now, without ceremony. */
+  /** Ends both sides immediately. */
   destroy(): void {
     this.#giveUp()
     this.#client.destroy()
@@ -131,13 +131,13 @@ export class ProxyConnection implements ConnectionView {
     }
   }
 
-  /** A stream that cannot be followed is worth nothing: every rule about it would be wrong. */
+  /** Without understanding the stream, every rule about it would be wrong, so the connection ends. */
   #fail(error: unknown): void {
     this.#hub.note("protocol not understood", error instanceof Error ? error.message : String(error), this.id)
     this.destroy()
   }
 
-  /** Delays count from arrival, so that pipelined commands are delayed together; the lane keeps their order. */
+  /** Delays count from arrival, so that pipelined commands are delayed together; the queue keeps their order. */
   #frameItem<Frame extends { readonly command?: Command }>(direction: Direction, frame: Frame): Item<Frame> {
     const dueAt = performance.now() + this.#hub.delayMs(direction, this.id, frame.command)
     return { kind: "frame", frame, dueAt }
@@ -172,7 +172,7 @@ export class ProxyConnection implements ConnectionView {
     this.#answered.resolve()
   }
 
-  /** Waits until the item is due and its direction is not frozen. */
+  /** Waits until the item is due and its direction is thawed. */
   async #untilFree(direction: Direction, dueAt: number): Promise<void> {
     const leftMs = dueAt - performance.now()
     if (leftMs > 0) await Promise.race([pause(leftMs), this.#over.promise])
@@ -184,14 +184,14 @@ export class ProxyConnection implements ConnectionView {
       await Promise.race([gate, this.#over.promise])
   }
 
-  /** The command is here and not sent. What was sent before it is answered first, so that only this one is lost. */
+  /** Waits for the replies to earlier commands, so that the rule affects only this command, which is not sent yet. */
   async #applyBefore(rule: Rule, command: Command): Promise<void> {
     await this.#untilAnswered()
     if (rule.action.kind === "hold") return this.#hold(rule, command)
     this.#carryOutCut(rule, command, rule.action.how)
   }
 
-  /** Keeps the reply back until it is complete, for only then the server has certainly executed the command. */
+  /** Holds the reply back until it is complete, because only then the server has certainly executed the command. */
   async #applyAfter(rule: Rule, command: Command, { bytes, ends }: ReplyFrame): Promise<void> {
     if (rule.action.kind === "hold") this.#heldReply.push(bytes)
     if (!ends) return
@@ -217,7 +217,7 @@ export class ProxyConnection implements ConnectionView {
     this.#hub.note("released", `${command.text} ${why}`.trim(), this.id)
   }
 
-  /** Waits for the replies to all commands that were sent, but not for ever: one of them may block. */
+  /** Waits for the replies to all commands sent so far. The wait is bounded, because one of them may block. */
   async #untilAnswered(): Promise<void> {
     const endsAt = performance.now() + drainMs
     while (this.#unanswered.size > 0 && performance.now() < endsAt && !this.#isCut) {
@@ -234,7 +234,7 @@ export class ProxyConnection implements ConnectionView {
 
   async #write(side: Socket, bytes: Buffer): Promise<void> {
     if (this.#isCut || !side.writable) return
-    // Frames that are handled in the same turn leave in one packet.
+    // Frames handled in the same turn of the event loop leave in one packet.
     side.cork()
     process.nextTick(() => side.uncork())
     if (side.write(bytes)) return
@@ -247,7 +247,7 @@ export class ProxyConnection implements ConnectionView {
   }
 }
 
-/** Sends what is left and a FIN, waits for the peer's own, and gives up on it after a while. */
+/** Sends pending data and a FIN, then waits a limited time for the peer's FIN. */
 const endGently = (side: Socket): void => {
   const timer = setTimeout(() => side.destroy(), drainMs)
   side.once("close", () => clearTimeout(timer))

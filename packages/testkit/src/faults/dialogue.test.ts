@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { type Command, type Dialogue, ProtocolNotUnderstood } from "./dialogue.ts"
 import { capability } from "./mysql-packets.ts"
 import { mysqlDialogue } from "./mysql.ts"
@@ -11,7 +11,7 @@ type Feed = (
 const toServer: Feed = (dialogue, chunk) => dialogue.requests(chunk)
 const toClient: Feed = (dialogue, chunk) => dialogue.replies(chunk)
 
-/** Feeds the same bytes in chunks of one size. Answers what was sent, and the bytes of each reply by its command. */
+/** Feeds the bytes in chunks of one size. Returns what was sent, and the bytes of each reply by its command. */
 const replay = (dialogue: Dialogue, script: ReadonlyArray<readonly [Feed, Buffer]>, chunkBytes: number) => {
   const out: Array<string> = []
   const replies = new Map<string, string>()
@@ -64,7 +64,7 @@ describe("the dialogue of RESP", () => {
     return replay(respDialogue(), bytes, 1).out
   }
 
-  it("knows each reply however the bytes are cut: pushes, attributes, maps, nested and missing values", () => {
+  test("finds each reply however the bytes are chunked: pushes, attributes, maps, nested and missing values", () => {
     const invalidation = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"
     const map = "|1\r\n+ttl\r\n:9\r\n%2\r\n+a\r\n*2\r\n:1\r\n_\r\n+b\r\n=5\r\ntxt:x\r\n"
     const requests = [
@@ -96,7 +96,7 @@ describe("the dialogue of RESP", () => {
     )
   })
 
-  it.each(["*", ">"])("knows that subscriptions are confirmed one by one (%s)", (kind) => {
+  test.each(["*", ">"])("expects one confirmation per subscription (%s)", (kind) => {
     const confirm = (what: string, channel: string, left: number) =>
       `${kind}3\r\n$${what.length}\r\n${what}\r\n$1\r\n${channel}\r\n:${left}\r\n`
     const message = `${kind}3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n`
@@ -117,7 +117,7 @@ describe("the dialogue of RESP", () => {
     )
   })
 
-  it("reads a long reply once, however many chunks it comes in", { timeout: 5_000 }, () => {
+  test("reads a long reply once, however many chunks it arrives in", { timeout: 5_000 }, () => {
     const length = 800_000
     const reply = Buffer.from(`*${length}\r\n${"$10\r\n0123456789\r\n".repeat(length)}`)
     const script = [
@@ -130,7 +130,7 @@ describe("the dialogue of RESP", () => {
     ])
   })
 
-  it("takes a list for the answer it is, though it begins like a message", () => {
+  test("recognises a list reply that begins like a message", () => {
     const list = "*2\r\n$7\r\nmessage\r\n$2\r\nhi\r\n"
     replayAll(
       [
@@ -150,7 +150,7 @@ describe("the dialogue of MySQL", () => {
   const query = (sql: string) => packet(0, Buffer.from(`\u0003${sql}`))
   const { PROTOCOL_41, DEPRECATE_EOF } = capability
 
-  it.each([
+  test.each([
     ["with EOF packets", PROTOCOL_41, [column, eof(3, 0), packet(4, [1, 49]), eof(5, 8), ok(6, 0, 0)]],
     [
       "without EOF packets",
@@ -163,7 +163,7 @@ describe("the dialogue of MySQL", () => {
       PROTOCOL_41,
       [column, eof(3, 0), packet(4, [1, 49]), packet(5, [0xff, 1, 4])]
     ]
-  ])("knows the end of a result %s, however the bytes are cut", (_name, capabilities, result) => {
+  ])("finds the end of a result %s, however the bytes are chunked", (_name, capabilities, result) => {
     const script = [
       [toClient, greeting(capabilities)],
       [toServer, login(capabilities)],
@@ -182,7 +182,7 @@ describe("the dialogue of MySQL", () => {
       ])
   })
 
-  it("takes MariaDB's reports of progress for no end", () => {
+  test("does not mistake MariaDB's progress reports for the end", () => {
     const dialogue = mysqlDialogue()
     dialogue.replies(greeting(PROTOCOL_41))
     dialogue.requests(login(PROTOCOL_41))
@@ -196,7 +196,7 @@ describe("the dialogue of MySQL", () => {
     ])
   })
 
-  it("gives up when a packet answers nothing, but lets a server say goodbye", () => {
+  test("throws when a packet answers no command, unless it is the server's farewell error", () => {
     const dialogue = mysqlDialogue()
     const feed = (...parts: ReadonlyArray<Buffer>) => parts.flatMap((bytes) => dialogue.replies(bytes))
     feed(greeting(PROTOCOL_41))
@@ -206,11 +206,11 @@ describe("the dialogue of MySQL", () => {
     expect(() => feed(ok(1, 0, 0))).toThrow(ProtocolNotUnderstood)
   })
 
-  it.each([
+  test.each([
     ["TLS", PROTOCOL_41 | capability.SSL, /asked for TLS/],
     ["compression", PROTOCOL_41 | capability.COMPRESS, /asked for compression/],
     ["the old protocol", 0, /version 4\.1/]
-  ])("refuses %s, in which it would see nothing", (_name, capabilities, message) => {
+  ])("refuses %s, which hides the commands", (_name, capabilities, message) => {
     const dialogue = mysqlDialogue()
     dialogue.replies(greeting(0xffffffff | 0))
     expect(() => dialogue.requests(login(capabilities))).toThrow(message)

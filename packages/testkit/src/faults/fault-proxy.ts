@@ -2,59 +2,77 @@ import type { ConnectionView } from "./connection.ts"
 import type { Direction, LatencyHandle, LatencyOptions } from "./latency.ts"
 import type { CutHow, CutOptions, HoldHandle, RuleHandle, RuleOptions } from "./rules.ts"
 
+/** What the proxy stands in front of. */
 export interface FaultProxyOptions {
+  /** The real server. */
   readonly upstream: { readonly host: string; readonly port: number }
-  /** Under "raw" bytes pass without being understood: rules about commands are refused. */
+  /** "raw" passes bytes on without reading them, and refuses rules about commands. */
   readonly protocol: "redis" | "mysql" | "raw"
-  /** For jitter and for rules with a chance; 1 unless told. */
+  /** Seed of jitter and of rules with a `chance`. Default 1. */
   readonly seed?: number | string
-  /** Where to listen; a free port of 127.0.0.1 unless told. */
+  /** The port of 127.0.0.1 to listen on. Default: a free one. */
   readonly port?: number
-  /** Told of every entry of the log. */
+  /** Receives every entry of the log. */
   readonly onLog?: (entry: LogEntry) => void
 }
 
-/** Something that the proxy did, in order. */
+/** One action of the proxy. */
 export interface LogEntry {
-  /** Since the proxy was started. */
+  /** Milliseconds since the proxy started. */
   readonly atMs: number
   readonly what: string
   readonly detail: string
   readonly connection?: number
 }
 
+/** A proxy that breaks connections on command. Disposing it closes it. */
 export interface FaultProxy extends AsyncDisposable {
   readonly host: string
   readonly port: number
   readonly seed: number | string
-  /** A URL of the server (`redis://...`, `mysql://...`), through the proxy. */
+  /** A URL of the server (`redis://...`, `mysql://...`), changed to lead through the proxy. */
   through(url: string): string
-  /** Ends the connection of the command that matches, before the server sees it or after it was executed. */
+  /**
+   * Ends the connection of the matching command, before the server receives it or after the server executed it.
+   *
+   * @throws TypeError under protocol "raw"
+   */
   cut(options: CutOptions): RuleHandle
-  /** Holds the command that matches, or its reply, until `release()`. */
+  /**
+   * Holds the matching command, or its reply, until `release()`.
+   *
+   * @throws TypeError under protocol "raw"
+   */
   hold(options: RuleOptions): HoldHandle
+  /**
+   * Delays bytes until the handle removes the delay. Several delays add up.
+   *
+   * @throws TypeError for a `match` under protocol "raw"
+   */
   latency(options: LatencyOptions): LatencyHandle
-  /** Holds all bytes, of new connections too; sockets stay open. */
+  /** Holds all bytes, also of new connections, and keeps the sockets open. Default "both". */
   freeze(direction?: Direction | "both"): void
+  /** Undoes `freeze` in both directions. */
   thaw(): void
   /**
-   * Turns new connections away until `accept()`. "closed" (the default) accepts and resets them, and so keeps the
-   * port; "refused" stops listening, so that another process could take the port meanwhile.
+   * Turns new connections away until `accept()`. "closed" (the default) accepts and resets them, which keeps the port;
+   * "refused" stops listening, so another process could take the port meanwhile.
    */
   refuse(how?: "closed" | "refused"): Promise<void>
+  /** Undoes `refuse`. Rejects when the port was taken meanwhile. */
   accept(): Promise<void>
-  /** Kills the server's side of all connections; the clients' sides stay open and are never answered. */
+  /** Closes the server's side of all connections. The clients' sides stay open and are never answered. */
   halfOpen(): void
-  /** Ends all connections now; "close" (FIN) unless told. New ones are accepted. */
+  /** Ends all connections, by FIN ("close", the default) or RST ("reset"). New ones are accepted. */
   cutAll(how?: Exclude<CutHow, "halfOpen">): void
-  /** The connections so far (the last 1,000), closed ones included. */
+  /** The last 1,000 connections, including closed ones. */
   readonly connections: ReadonlyArray<ConnectionView>
-  /** How many commands of this verb came, over all connections ("EVALSHA", "COMMIT"). */
+  /** The number of commands with this verb ("EVALSHA", "COMMIT"), over all connections. */
   count(verb: string): number
-  /** What the proxy did (the last 10,000 entries). */
+  /** The last 10,000 actions of the proxy. */
   readonly log: ReadonlyArray<LogEntry>
-  /** Rules that were to fire and have not, a line each; not those with a `chance` nor those that were taken back. */
+  /** Rules that should have fired and have not, one line each; without those that have a `chance` or were removed. */
   readonly overdue: ReadonlyArray<string>
-  /** Ends everything. Rules that still wait fail. */
+  /** Ends all connections and stops listening. Pending rules reject. */
   close(): Promise<void>
 }

@@ -1,14 +1,13 @@
 /**
- * How long the frame is that begins at `offset`: its length in bytes when it is complete, else minus the number of
- * bytes that must be there before it is worth looking again. Asked about one frame until that is complete, so it may
- * remember how far it came.
+ * Returns the length in bytes of the frame at `offset` when it is complete, else minus the number of bytes needed before
+ * the next call. It is called for one frame until that is complete, so it may remember its progress.
  */
 export type Measure = (buffer: Buffer, offset: number) => number
 
-/** Cuts a stream of chunks into frames; keeps what is incomplete. Takes time in proportion to the bytes, however cut. */
+/** Cuts a stream of chunks into frames. Its cost is linear in the bytes, however they are chunked. */
 export class Framer {
   readonly #measure: Measure
-  /** What is incomplete, in the first `#size` bytes; what is behind them is room for more. */
+  /** The incomplete frame in the first `#size` bytes, followed by spare room. */
   #storage: Buffer = Buffer.alloc(0)
   #size = 0
   #needed = 1
@@ -17,7 +16,7 @@ export class Framer {
     this.#measure = measure
   }
 
-  /** The frames that `chunk` completes. They are views of one buffer, side by side. */
+  /** The frames that `chunk` completes, as adjacent views of one buffer. */
   push(chunk: Buffer): Array<Buffer> {
     if (this.#size === 0) {
       this.#storage = chunk
@@ -26,7 +25,7 @@ export class Framer {
     return this.#size < this.#needed ? [] : this.#cut()
   }
 
-  /** What came last and is no whole frame. */
+  /** The bytes of the incomplete frame. */
   leftover(): Buffer {
     return this.#storage.subarray(0, this.#size)
   }
@@ -57,7 +56,7 @@ export class Framer {
       offset += length
     }
     if (offset > 0) {
-      // Without the room behind it: nobody writes where the frames' owners may look.
+      // Without spare room, because the frames' owners may still read that buffer.
       this.#storage = buffer.subarray(offset)
       this.#size = buffer.length - offset
     }
@@ -65,7 +64,7 @@ export class Framer {
   }
 }
 
-/** Joins two views that lie side by side, without copying. */
+/** Joins two adjacent views without copying; undefined when they are not adjacent. */
 export const joinAdjacent = (left: Buffer, right: Buffer): Buffer | undefined =>
   left.buffer === right.buffer && left.byteOffset + left.length === right.byteOffset
     ? Buffer.from(left.buffer, left.byteOffset, left.length + right.length)

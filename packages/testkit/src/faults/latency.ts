@@ -1,23 +1,26 @@
-import { randomStream, type RandomStream } from "./random.ts"
+import { randomStream, type RandomStream } from "../internal/random.ts"
 import type { Command } from "./dialogue.ts"
 import type { CommandMatch } from "./rules.ts"
 
+/** The way to the server or back from it. */
 export type Direction = "request" | "reply"
 
+/** What to delay, and how long. */
 export interface LatencyOptions {
-  /** A fixed delay, or one drawn evenly from a range by the proxy's seed. */
+  /** A fixed delay in milliseconds, or one drawn uniformly from a range by the proxy's seed. */
   readonly ms: number | { readonly min: number; readonly max: number }
-  /** On the way to the server, back from it, or each way; "request" unless told. */
+  /** Default "request". */
   readonly direction?: Direction | "both"
-  /** Only commands that match (and their replies); everything unless told. */
+  /** Delays only matching commands and their replies. Default: everything. */
   readonly match?: CommandMatch
 }
 
+/** Ends a delay. */
 export interface LatencyHandle {
   remove(): void
 }
 
-/** The delays that are in force. Several add up. */
+/** The active delays. Several add up. */
 export class Latencies {
   readonly #seed: number | string
   readonly #active = new Set<LatencyOptions>()

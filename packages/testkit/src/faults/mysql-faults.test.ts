@@ -1,6 +1,6 @@
 import { Readable } from "node:stream"
 import mysql, { type Connection, type ConnectionOptions, type RowDataPacket } from "mysql2/promise"
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { eventually } from "../race/eventually.ts"
 import { startServices, type SqlService } from "../services/index.ts"
 import type { FaultProxy } from "./fault-proxy.ts"
@@ -8,7 +8,7 @@ import { faultProxy } from "./proxy.ts"
 
 const database = "holdfast_faults"
 
-describe("a fault proxy before MySQL or MariaDB", () => {
+describe("a fault proxy in front of MySQL or MariaDB", () => {
   let server: SqlService
   let direct: Connection
   let proxy: FaultProxy
@@ -74,29 +74,29 @@ describe("a fault proxy before MySQL or MariaDB", () => {
     await sql.query("UPDATE stock SET units = units - 1 WHERE id = 1")
     await sql.query("COMMIT")
   }
-  /** True only when the proxy knows exactly where every reply so far ended; it would have hung up otherwise. */
+  /** True only when the proxy knows where every reply so far ended; otherwise it would have closed the connection. */
   const expectInStep = async (sql: Connection) => {
     const rule = proxy.cut({ when: "after", match: /in step/, deadlineMs: 3_000 })
     await expect(sql.query("SELECT 'in step'")).rejects.toMatchObject({ code: "PROTOCOL_CONNECTION_LOST" })
     expect((await rule.fired).command.text).toBe("SELECT 'in step'")
   }
 
-  it("cuts after COMMIT: the sale is done, the client sees an error", async () => {
+  test("cuts after COMMIT: the sale is committed, the client gets an error", async () => {
     const rule = proxy.cut({ when: "after", match: /^COMMIT/i })
     await expect(sell(await client())).rejects.toMatchObject({ code: "PROTOCOL_CONNECTION_LOST" })
     expect(await rule.fired).toMatchObject({ command: { name: "COM_QUERY", verb: "COMMIT" } })
     expect(await units()).toBe(9)
   })
 
-  it("cuts before COMMIT: the server rolls back", async () => {
+  test("cuts before COMMIT: the server rolls back", async () => {
     const rule = proxy.cut({ when: "before", match: /^COMMIT/i })
     await expect(sell(await client())).rejects.toMatchObject({ code: "PROTOCOL_CONNECTION_LOST" })
     await rule.fired
-    await direct.query("UPDATE stock SET units = units + 0 WHERE id = 1") // Waits for the row lock of the one that died.
+    await direct.query("UPDATE stock SET units = units + 0 WHERE id = 1") // Waits for the row lock of the cut connection.
     expect(await units()).toBe(10)
   })
 
-  it("cuts before and after a single UPDATE, at the nth one", async () => {
+  test("cuts before and after a single UPDATE, at the nth one", async () => {
     const update = "UPDATE stock SET units = units - 1 WHERE id = 1"
     const first = await client()
     proxy.cut({ when: "after", match: /update stock/i, nth: 2 })
@@ -108,7 +108,7 @@ describe("a fault proxy before MySQL or MariaDB", () => {
     expect(await units()).toBe(8)
   })
 
-  it("knows the SQL of a prepared statement, and does not take preparing it for running it", async () => {
+  test("matches the SQL of a prepared statement when it runs, not when it is prepared", async () => {
     const update = "UPDATE stock SET units = units - ? WHERE id = ?"
     const sql = await client()
     const rule = proxy.cut({ when: "after", match: /^UPDATE stock/, nth: 3 })
@@ -124,14 +124,14 @@ describe("a fault proxy before MySQL or MariaDB", () => {
     expect(proxy.count("COM_STMT_PREPARE")).toBe(2)
   })
 
-  it("lets a function match what a RegExp does not: the preparation itself", async () => {
+  test("lets a function match the preparation, which a RegExp does not", async () => {
     const sql = await client()
     const rule = proxy.cut({ when: "before", match: (command) => command.name === "COM_STMT_PREPARE" })
     await expect(sql.execute("SELECT ? + 1", [1])).rejects.toThrow()
     await rule.fired
   })
 
-  it("holds a COMMIT: others see the old row, until it is released", async () => {
+  test("holds a COMMIT: other clients see the old row until it is released", async () => {
     const sql = await client()
     const before = proxy.hold({ when: "before", match: /^COMMIT/ })
     const sale = sell(sql)
@@ -148,7 +148,7 @@ describe("a fault proxy before MySQL or MariaDB", () => {
     expect(rows).toEqual([{ units: 9 }, { units: 10 }])
   })
 
-  it("freezes and thaws a login and a query", async () => {
+  test("freezes and thaws a login and a query", async () => {
     const sql = await client()
     proxy.freeze()
     const query = sql.query("UPDATE stock SET units = 5 WHERE id = 1")
@@ -163,7 +163,7 @@ describe("a fault proxy before MySQL or MariaDB", () => {
     expect(await units()).toBe(5)
   })
 
-  it("kills the server's side alone: a half-open client waits, its transaction is rolled back", async () => {
+  test("closes the server's side only: the client waits, its transaction is rolled back", async () => {
     const sql = await client()
     await sql.query("START TRANSACTION")
     await sql.query("UPDATE stock SET units = 0 WHERE id = 1")
@@ -179,8 +179,8 @@ describe("a fault proxy before MySQL or MariaDB", () => {
     )
   })
 
-  describe("stays in step with", () => {
-    it("rows, errors, several statements, several results and an empty one", async () => {
+  describe("keeps track of", () => {
+    test("rows, errors, several statements, several results and an empty one", async () => {
       const sql = await client({ multipleStatements: true })
       const [many] = await sql
         .query<Array<RowDataPacket>>("SELECT seq FROM seq_1_to_3000")
@@ -204,7 +204,7 @@ describe("a fault proxy before MySQL or MariaDB", () => {
       await expectInStep(sql)
     })
 
-    it("prepared statements with and without parameters and columns, closed and failed ones", async () => {
+    test("prepared statements with and without parameters and columns, closed and failed ones", async () => {
       const sql = await client()
       await sql.execute("SELECT 1")
       await sql.execute("SELECT ?, ?, ?", [1, "two", null])
@@ -219,7 +219,7 @@ describe("a fault proxy before MySQL or MariaDB", () => {
       await expectInStep(sql)
     })
 
-    it("commands that are no queries", async () => {
+    test("commands that are not queries", async () => {
       const sql = await client()
       await sql.ping()
       await sql.changeUser({ database })
@@ -231,7 +231,7 @@ describe("a fault proxy before MySQL or MariaDB", () => {
       await expectInStep(sql)
     })
 
-    it("a file that the client sends", async () => {
+    test("a file that the client sends", async () => {
       const sql = await client()
       await sql.query({
         sql: "LOAD DATA LOCAL INFILE 'big.csv' INTO TABLE big FIELDS TERMINATED BY ','",
@@ -245,10 +245,10 @@ describe("a fault proxy before MySQL or MariaDB", () => {
       await expectInStep(sql)
     })
 
-    it("packets of 16 MB and more, both ways, and one of exactly the limit", async () => {
+    test("packets of 16 MB and more in both directions, and one of exactly the limit", async () => {
       const sql = await client()
       const insert = (body: string) => `INSERT INTO big VALUES (1, '${body}')`
-      // The payload is the command byte and the SQL; at 2^24 - 1 bytes an empty packet follows.
+      // The payload is the command byte and the SQL; after 2^24 - 1 bytes an empty packet follows.
       const atLimit = "x".repeat(2 ** 24 - 2 - insert("").length)
       for (const body of [atLimit, "z".repeat(17_000_000)]) {
         await direct.query("DELETE FROM big")
@@ -257,14 +257,14 @@ describe("a fault proxy before MySQL or MariaDB", () => {
         expect(rows[0]?.["body"] === body).toBe(true)
       }
       expect(proxy.count("INSERT")).toBe(2)
-      // The second packet of this row begins with the byte that begins an error.
+      // The second packet of this row begins with the first byte of an error packet.
       const [rows] = await sql.query<Array<RowDataPacket>>("SELECT REPEAT(UNHEX('FF'), 17000000) AS body")
       expect(Buffer.from(rows[0]?.["body"]).length).toBe(17_000_000)
       await expectInStep(sql)
     })
   })
 
-  it("cuts after several statements only when the last one was executed", async () => {
+  test("cuts after several statements only when the last one has run", async () => {
     const sql = await client({ multipleStatements: true })
     const rule = proxy.cut({ when: "after", match: /UPDATE stock/ })
     const selling = sql.query("SELECT 1; DO SLEEP(0.3); UPDATE stock SET units = 4 WHERE id = 1")
@@ -273,14 +273,14 @@ describe("a fault proxy before MySQL or MariaDB", () => {
     expect(await units()).toBe(4)
   })
 
-  it("counts by the first word of the SQL, behind comments and brackets", async () => {
+  test("counts by the first word of the SQL, after comments and parentheses", async () => {
     const sql = await client()
     await sql.query("/* from the checkout */ -- really\n (SELECT 1)")
     await sql.query("# note\nselect 2")
     await eventually(() => expect(proxy.count("SELECT")).toBe(2))
   })
 
-  it("passes the server's refusal on and survives it", async () => {
+  test("passes a refused login on and keeps working", async () => {
     await expect(client({ user: "nobody", password: "wrong" })).rejects.toMatchObject({
       errno: expect.any(Number)
     })

@@ -1,11 +1,14 @@
 import type { Measure } from "./framer.ts"
 
-/** A packet: three bytes of length, one of sequence, then the payload; a payload of 16 MB - 1 goes on in the next. */
+/**
+ * A packet has three bytes of length and one of sequence number before its payload. A payload of 16 MB - 1 continues in
+ * the next packet.
+ */
 export const headerBytes = 4
 export const sequenceOffset = 3
 const maximalPayload = 0xff_ff_ff
 
-/** Whether the packet's payload goes on in the next packet. */
+/** Whether the packet's payload continues in the next packet. */
 export const isMaximal = (packet: Buffer): boolean => packet.length - headerBytes === maximalPayload
 
 export const measurePacket: Measure = (buffer, offset) => {
@@ -15,7 +18,7 @@ export const measurePacket: Measure = (buffer, offset) => {
   return available < length ? -length : length
 }
 
-/** Flags by which client and server agree on the protocol; only those are in force that both have set. */
+/** Flags by which client and server negotiate the protocol; a flag is in force when both have set it. */
 export const capability = {
   COMPRESS: 1 << 5,
   PROTOCOL_41: 1 << 9,

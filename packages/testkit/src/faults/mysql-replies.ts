@@ -1,7 +1,7 @@
 import { type Command, ProtocolNotUnderstood, type ReplyFrame } from "./dialogue.ts"
 import { capability, commandCodes, headerBytes, isMaximal } from "./mysql-packets.ts"
 
-/** Where the reply to the current command stands. */
+/** How far the reply to the current command has been read. */
 type Phase =
   | {
       readonly at:
@@ -25,8 +25,8 @@ const firstByte = { OK: 0x00, LOCAL_INFILE: 0xfb, EOF: 0xfe, ERROR: 0xff }
 const status = { MORE_RESULTS: 0x08, CURSOR_EXISTS: 0x40 }
 
 /**
- * Follows the packets of a MySQL server closely enough to know which command each belongs to and where its reply
- * ends, and learns the text of prepared statements from it.
+ * Follows the packets of a MySQL server closely enough to know which command each belongs to and where its reply ends,
+ * and to learn the text of prepared statements.
  * Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response.html and its siblings.
  */
 export class MysqlReplies {
@@ -39,12 +39,12 @@ export class MysqlReplies {
   readonly #statements = new Map<number, string>()
   #lastPrepared: string | undefined
 
-  /** Registers a command that will be answered after those before it. */
+  /** Registers a command whose reply follows those of earlier commands. */
   expect(command: Command, code: number): void {
     this.#expected.push({ command, code })
   }
 
-  /** MariaDB's clients may execute the statement prepared last, whose number they don't know yet, as -1. */
+  /** MariaDB's clients may execute the last prepared statement, whose number they do not know yet, as -1. */
   statementText(id: number): string | undefined {
     return id === 0xff_ff_ff_ff ? this.#lastPrepared : this.#statements.get(id)
   }
@@ -65,11 +65,11 @@ export class MysqlReplies {
     return command === undefined ? { bytes: packet, ends } : { bytes: packet, command, ends }
   }
 
-  /** The first packet of a reply: what follows depends on what was asked. */
+  /** Handles the first packet of a reply, whose form depends on the command. */
   #begin(first: number): void {
     const next = this.#expected.shift()
     if (next === undefined) {
-      // A server that shuts down or loses patience says so unasked; anything else means that we have lost the thread.
+      // A server that shuts down or times out sends an error unasked; any other packet means a lost synchronisation.
       if (first === firstByte.ERROR) return
       throw new ProtocolNotUnderstood(
         `the server sent a packet (0x${first.toString(16)}...) that answers no command`
@@ -110,10 +110,10 @@ export class MysqlReplies {
   #readResult(payload: Buffer, first: number): void {
     if (first === firstByte.ERROR) this.#end()
     else if (first === firstByte.OK) this.#afterResult(okStatus(payload))
-    // The client now sends a file; then comes one more OK or error.
+    // After LOCAL INFILE the client sends a file, and the server answers with OK or an error.
     else if (first !== firstByte.LOCAL_INFILE) {
       const { value: columns, end } = readLengthEncoded(payload, 0)
-      // MariaDB adds a byte where the client keeps column definitions: whether they are sent again.
+      // For clients that cache column definitions, MariaDB adds a byte that tells whether they are sent again.
       const sent = payload.length === end || payload[end] !== 0
       this.#countDown("columns", sent ? columns : 0)
     }
@@ -127,7 +127,7 @@ export class MysqlReplies {
 
   #readRow(payload: Buffer, first: number, maximal: boolean): void {
     if (first === firstByte.ERROR) this.#end()
-    // A row may begin with this byte too, but only one that is longer than a packet can be.
+    // A row may begin with this byte, too, but only if it is longer than a packet.
     else if (first === firstByte.EOF && !maximal && (this.#withoutEof || payload.length < 9))
       this.#afterResult(this.#withoutEof ? okStatus(payload) : eofStatus(payload))
   }
@@ -170,7 +170,7 @@ const firstPhase = (code: number): Phase => {
   }
 }
 
-/** MariaDB reports the progress of a long statement as errors of this number; the reply is still to come. */
+/** MariaDB reports the progress of a long statement as errors with this number, before the reply. */
 const isProgress = (payload: Buffer): boolean =>
   payload[0] === firstByte.ERROR && payload.length >= 3 && payload.readUInt16LE(1) === 0xff_ff
 

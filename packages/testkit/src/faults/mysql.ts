@@ -1,11 +1,11 @@
 import {
   type Command,
   type Dialogue,
+  framedDialogue,
   ProtocolNotUnderstood,
-  type ReplyFrame,
   type RequestFrame
 } from "./dialogue.ts"
-import { Framer, joinAdjacent } from "./framer.ts"
+import { Framer } from "./framer.ts"
 import {
   capability,
   commandCodes,
@@ -17,13 +17,11 @@ import {
 import { MysqlReplies } from "./mysql-replies.ts"
 
 /**
- * The client/server protocol of MySQL and MariaDB, of which only the command packets are read:
+ * The client/server protocol of MySQL and MariaDB, as far as the command packets:
  * https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html, https://mariadb.com/kb/en/clientserver-protocol/.
  * The handshake passes through. TLS and compression hide the commands, so they are refused.
  */
 export const mysqlDialogue = (): Dialogue => {
-  const requests = new Framer(measurePacket)
-  const replies = new Framer(measurePacket)
   const reader = new MysqlReplies()
   let loggedIn = false
   let continues = false
@@ -37,7 +35,7 @@ export const mysqlDialogue = (): Dialogue => {
       reader.clientCapabilities = readCapabilities(bytes, reader.serverCapabilities)
       return passing
     }
-    // Only a command begins with sequence number 0; the rest are parts of one, file contents or authentication.
+    // Only commands begin with sequence number 0; other packets continue one, or carry a file or authentication.
     if (isContinuation || bytes[sequenceOffset] !== 0) return passing
     const command = toCommand(bytes, reader)
     const code = bytes[headerBytes] ?? 0
@@ -47,30 +45,13 @@ export const mysqlDialogue = (): Dialogue => {
     return { bytes, command, expectsReply }
   }
 
-  return {
-    requests: (chunk) => requests.push(chunk).map(readRequest),
-    replies: (chunk) => joinByCommand(replies.push(chunk).map((bytes) => reader.read(bytes))),
-    leftoverRequests: () => requests.leftover(),
-    leftoverReplies: () => replies.leftover()
-  }
+  return framedDialogue(
+    { framer: new Framer(measurePacket), read: readRequest },
+    { framer: new Framer(measurePacket), read: (bytes) => reader.read(bytes) }
+  )
 }
 
-/** Rows are many small packets: neighbours of one reply travel together. */
-const joinByCommand = (frames: ReadonlyArray<ReplyFrame>): ReadonlyArray<ReplyFrame> => {
-  const joined: Array<ReplyFrame> = []
-  for (const frame of frames) {
-    const last = joined.at(-1)
-    const both =
-      last !== undefined && !last.ends && last.command === frame.command
-        ? joinAdjacent(last.bytes, frame.bytes)
-        : undefined
-    if (both === undefined) joined.push(frame)
-    else joined[joined.length - 1] = { ...frame, bytes: both }
-  }
-  return joined
-}
-
-/** The client's first packet names what it can do; what would hide its commands is refused with a reason. */
+/** Reads the capabilities from the client's first packet, and refuses those that would hide its commands. */
 const readCapabilities = (bytes: Buffer, serverCapabilities: number): number => {
   const flags = bytes.length >= headerBytes + 4 ? bytes.readUInt32LE(headerBytes) : 0
   if ((flags & capability.SSL) !== 0)
@@ -107,7 +88,7 @@ const executing = new Set<number>([
   commandCodes.COM_STMT_BULK_EXECUTE
 ])
 
-/** SQL is read only so far: enough to recognise a statement by. */
+/** The beginning of a statement suffices to recognise it. */
 const readSqlBytes = 64 * 1024
 
 const toCommand = (packet: Buffer, reader: MysqlReplies): Command => {
@@ -135,8 +116,8 @@ const firstWord = (sql: string): string | undefined =>
   /^[a-z]+/i.exec(sql.replace(leadingComments, "").replace(/^\(+/, ""))?.[0].toUpperCase()
 
 /**
- * MySQL 8's clients put query attributes before the SQL (CLIENT_QUERY_ATTRIBUTES): no parameters, in one set. No SQL
- * begins with these two bytes.
+ * Clients of MySQL 8 send query attributes before the SQL (CLIENT_QUERY_ATTRIBUTES), here an empty set. No SQL begins
+ * with these two bytes.
  */
 const hasEmptyAttributes = (packet: Buffer, code: number, body: number): boolean =>
   code === commandCodes.COM_QUERY && packet[body] === 0 && packet[body + 1] === 1

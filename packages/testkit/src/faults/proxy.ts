@@ -1,5 +1,6 @@
 import { connect, createServer, type Server, type Socket } from "node:net"
-import { settler, type Settler } from "../race/deadline.ts"
+import { settler, type Settler } from "../internal/promises.ts"
+import { urlThrough } from "../internal/urls.ts"
 import { type Hub, ProxyConnection } from "./connection.ts"
 import { type Command, type Dialogue, rawDialogue } from "./dialogue.ts"
 import type { FaultProxy, FaultProxyOptions, LogEntry } from "./fault-proxy.ts"
@@ -14,9 +15,13 @@ import {
   type RuleHandle,
   type RuleOptions
 } from "./rules.ts"
-import { urlThrough } from "./url-through.ts"
 
-/** A TCP proxy that understands what passes through it and breaks it on command. */
+/**
+ * Starts a TCP proxy that reads the protocol of Redis or MySQL and breaks connections on command. TLS between client
+ * and server is not supported.
+ *
+ * @throws Error (EADDRINUSE) when the wanted port is taken
+ */
 export const faultProxy = async (options: FaultProxyOptions): Promise<FaultProxy> => {
   const proxy = new TcpFaultProxy(options)
   await proxy.accept()
@@ -97,7 +102,7 @@ class TcpFaultProxy implements FaultProxy {
   async refuse(how: "closed" | "refused" = "closed"): Promise<void> {
     this.#note("refuses", how)
     this.#turnsAway = true
-    // `close` stops listening at once; its callback would wait for the connections that are open.
+    // `close` stops listening at once; its callback would wait for the open connections.
     if (how === "refused" && this.#server.listening) this.#server.close()
   }
 
@@ -174,7 +179,7 @@ class TcpFaultProxy implements FaultProxy {
     note: (what, detail, connection) => this.#note(what, detail, connection)
   }
 
-  /** Every rule counts the command; the first that is due takes it. */
+  /** Every rule counts the command; the first one that is due takes it. */
   #dueRule(command: Command, connection: number): Rule | undefined {
     this.#counts.set(command.verb, (this.#counts.get(command.verb) ?? 0) + 1)
     let taken: Rule | undefined

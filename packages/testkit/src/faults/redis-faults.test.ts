@@ -1,6 +1,6 @@
 import { connect } from "node:net"
 import { Redis, type RedisOptions } from "ioredis"
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { eventually } from "../race/eventually.ts"
 import { startServices, type RedisService } from "../services/index.ts"
 import type { FaultProxy } from "./fault-proxy.ts"
@@ -34,7 +34,7 @@ describe("a fault proxy before Redis", () => {
     await proxy.close()
   })
 
-  /** A client that neither reconnects nor sends a command twice, so that each test sees what one connection sees. */
+  /** A client that neither reconnects nor retries, so that each test observes a single connection. */
   const client = (options: Omit<RedisOptions, "replyMapping"> = {}) => {
     const settings: Omit<RedisOptions, "replyMapping"> = {
       host: proxy.host,
@@ -52,7 +52,7 @@ describe("a fault proxy before Redis", () => {
   }
 
   describe("cut", () => {
-    it("after: the server has executed the command, the client sees an error", async () => {
+    test("after: the server has executed the command, the client gets an error", async () => {
       const rule = proxy.cut({ when: "after", match: /^INCR/i })
       await expect(client().incr("counter")).rejects.toThrow("Connection is closed")
       expect(await direct.get("counter")).toBe("1")
@@ -61,14 +61,14 @@ describe("a fault proxy before Redis", () => {
       expect(firing.atMs).toBeGreaterThan(0)
     })
 
-    it("before: the server never sees the command", async () => {
+    test("before: the server never receives the command", async () => {
       const rule = proxy.cut({ when: "before", match: /^INCR/i })
       await expect(client().incr("counter")).rejects.toThrow("Connection is closed")
       await rule.fired
       expect(await direct.get("counter")).toBeNull()
     })
 
-    it("waits for the nth match and answers everything before it, pipelined or not", async () => {
+    test("waits for the nth match and for the replies to everything before it, pipelined or not", async () => {
       for (const pipelined of [false, true]) {
         await direct.del("counter")
         const before = proxy.cut({ when: "before", match: /^INCR/i, nth: 3 })
@@ -91,7 +91,7 @@ describe("a fault proxy before Redis", () => {
       }
     })
 
-    it("counts a rule's matches over all connections, and can be about one connection only", async () => {
+    test("counts matches over all connections, or on a single one", async () => {
       const [first, second] = [client(), client()]
       await first.ping()
       await second.ping()
@@ -109,7 +109,7 @@ describe("a fault proxy before Redis", () => {
       expect(await direct.get("counter")).toBe("3")
     })
 
-    it("resets the connection when told so", async () => {
+    test("resets the connection on request", async () => {
       const errors: Array<string> = []
       proxy.cut({ when: "after", match: /^INCR/, how: "reset" })
       const redis = client()
@@ -119,7 +119,7 @@ describe("a fault proxy before Redis", () => {
       expect(await direct.get("counter")).toBe("1")
     })
 
-    it("repeats as often as told, and two rules share the commands", async () => {
+    test("fires the requested number of times, and two rules share the commands", async () => {
       const twice = proxy.cut({ when: "before", match: /^INCR/, times: 2 })
       const once = proxy.cut({ when: "after", match: /^INCR/ })
       const outcomes: Array<string> = []
@@ -133,7 +133,7 @@ describe("a fault proxy before Redis", () => {
       expect([twice.firings, once.firings]).toEqual([2, 1])
     })
 
-    it("draws the same cuts from the same seed, and others from another", async () => {
+    test("draws the same cuts from the same seed, and different ones from another", async () => {
       const lost = async (seed: number) => {
         await using seeded = await faultProxy({ upstream: server, protocol: "redis", seed })
         const rule = seeded.cut({ when: "before", match: /^INCR/, chance: 0.3 })
@@ -163,7 +163,7 @@ describe("a fault proxy before Redis", () => {
       expect(first).toMatch(/01|10/)
     })
 
-    it("says which commands came when none matched in time", async () => {
+    test("lists the commands it saw when none matched in time", async () => {
       const redis = client()
       await redis.incr("counter")
       const rule = proxy.cut({ when: "before", match: /^EVALSHA/i, deadlineMs: 50 })
@@ -179,7 +179,7 @@ describe("a fault proxy before Redis", () => {
   })
 
   describe("hold", () => {
-    it("before: the command waits at the proxy", async () => {
+    test("before: the command waits at the proxy", async () => {
       const held = proxy.hold({ when: "before", match: /^INCR/ })
       const answer = client().incr("counter")
       await held.fired
@@ -188,7 +188,7 @@ describe("a fault proxy before Redis", () => {
       expect(await answer).toBe(1)
     })
 
-    it("after: the reply waits at the proxy, complete and unharmed", async () => {
+    test("after: the reply waits at the proxy, complete and unchanged", async () => {
       const value = "x".repeat(3_000_000)
       await direct.set("big", value)
       const held = proxy.hold({ when: "after", match: /^GETSET/ })
@@ -203,7 +203,7 @@ describe("a fault proxy before Redis", () => {
       expect(await answer).toBe(value)
     })
 
-    it("lets go at the deadline", async () => {
+    test("releases at the deadline", async () => {
       const redis = client()
       await redis.ping()
       const held = proxy.hold({ when: "before", match: /^INCR/, deadlineMs: 800 })
@@ -214,7 +214,7 @@ describe("a fault proxy before Redis", () => {
   })
 
   describe("latency", () => {
-    it("delays each command, yet pipelined ones together", async () => {
+    test("delays each command, and pipelined ones together", async () => {
       const redis = client()
       await redis.ping()
       const latency = proxy.latency({ ms: 100, direction: "both", match: /^INCR/ })
@@ -232,7 +232,7 @@ describe("a fault proxy before Redis", () => {
       })
     })
 
-    it("never lets a reply overtake, however the delays are drawn", async () => {
+    test("keeps the order of replies, however the delays are drawn", async () => {
       proxy.latency({ ms: { min: 0, max: 20 }, direction: "both" })
       const redis = client()
       const answers = await Promise.all(Array.from({ length: 50 }, () => redis.incr("counter")))
@@ -241,7 +241,7 @@ describe("a fault proxy before Redis", () => {
   })
 
   describe("freeze", () => {
-    it("holds bytes both ways with open sockets, for new connections too", async () => {
+    test("holds bytes in both directions with open sockets, for new connections, too", async () => {
       const redis = client()
       await redis.ping()
       proxy.freeze()
@@ -255,7 +255,7 @@ describe("a fault proxy before Redis", () => {
       expect(redis.status).toBe("ready")
     })
 
-    it("can hold the replies alone: the server works, the client waits", async () => {
+    test("holds only the replies on request: the server works, the client waits", async () => {
       const redis = client()
       await redis.ping()
       proxy.freeze("reply")
@@ -268,7 +268,7 @@ describe("a fault proxy before Redis", () => {
       expect(await answer).toBe(1)
     })
 
-    it("holds a bounded amount, slows the sender down and loses nothing", async () => {
+    test("buffers a bounded amount, slows the sender down and loses nothing", async () => {
       const part = Buffer.alloc(256 * 1024, "x")
       const parts = 192
       const socket = connect(proxy.port, proxy.host)
@@ -285,7 +285,7 @@ describe("a fault proxy before Redis", () => {
         await new Promise((resolve) => socket.once("connect", resolve))
         proxy.freeze()
         const sending = sendAll()
-        // Until neither the proxy nor the kernel takes any more: the rest stays with the sender.
+        // Until neither the proxy nor the kernel accepts more, so that the rest stays with the sender.
         let takenBefore = -1
         const stalled = () => {
           const isStalled = taken === takenBefore
@@ -303,7 +303,7 @@ describe("a fault proxy before Redis", () => {
     })
   })
 
-  it("turns new connections away until it accepts again", async () => {
+  test("turns new connections away until it accepts again", async () => {
     const old = client()
     await old.ping()
     for (const [how, code] of [
@@ -324,7 +324,7 @@ describe("a fault proxy before Redis", () => {
     }
   })
 
-  it("leaves a client half-open: the server has dropped it, its socket says nothing", async () => {
+  test("leaves a client half-open: the server's side is closed, the client's socket stays silent", async () => {
     const redis = client()
     const id = String(await redis.client("ID"))
     proxy.halfOpen()
@@ -340,7 +340,7 @@ describe("a fault proxy before Redis", () => {
     expect(await direct.get("counter")).toBeNull()
   })
 
-  it("cuts everything at once and takes new connections", async () => {
+  test("cuts all connections at once and accepts new ones", async () => {
     const waiting = client().blpop("other", 0)
     await eventually(() => proxy.count("BLPOP") === 1)
     proxy.cutAll()
@@ -348,7 +348,7 @@ describe("a fault proxy before Redis", () => {
     expect(await client().ping()).toBe("PONG")
   })
 
-  it("counts the commands of each connection and keeps a log", async () => {
+  test("counts the commands of each connection and keeps a log", async () => {
     const [first, second] = [client(), client()]
     await first.incr("counter")
     await second.incr("counter")
@@ -361,7 +361,7 @@ describe("a fault proxy before Redis", () => {
     expect(did).toEqual(expect.arrayContaining(["accepts", "opened", "cut all (close)"]))
   })
 
-  it("does not take pushed messages for replies (RESP3)", async () => {
+  test("does not mistake pushed messages for replies (RESP3)", async () => {
     const socket = connect(proxy.port, proxy.host)
     let received = ""
     socket.setEncoding("utf8").on("data", (chunk: string) => (received += chunk))
@@ -386,7 +386,7 @@ describe("a fault proxy before Redis", () => {
     expect(await direct.mget("counter", "other")).toEqual(["1", "1"])
   })
 
-  it("does not take messages for replies on a subscriber's connection (RESP2)", async () => {
+  test("does not mistake messages for replies on a subscriber's connection (RESP2)", async () => {
     const subscriber = client({ protocol: 2 })
     const messages: Array<string> = []
     subscriber.on("message", (_channel, message) => messages.push(message))
@@ -400,13 +400,13 @@ describe("a fault proxy before Redis", () => {
     expect(await direct.pubsub("NUMSUB", "news")).toEqual(["news", 0])
   })
 
-  it("refuses rules about commands that it cannot see", async () => {
+  test("refuses rules about commands under protocol raw", async () => {
     await using raw = await faultProxy({ upstream: server, protocol: "raw" })
     expect(await client({ port: raw.port }).ping()).toBe("PONG")
     expect(() => raw.cut({ when: "before" })).toThrow('needs protocol "redis" or "mysql", not "raw"')
   })
 
-  it("passes a server's absence on to the client", async () => {
+  test("passes the absence of a server on to the client", async () => {
     await using nowhere = await faultProxy({ upstream: { host: "127.0.0.1", port: 1 }, protocol: "redis" })
     await expect(client({ port: nowhere.port }).ping()).rejects.toThrow()
     expect(nowhere.log.map((entry) => entry.detail).join()).toContain("ECONNREFUSED")

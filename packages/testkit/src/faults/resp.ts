@@ -1,14 +1,18 @@
-import type { Command, Dialogue, ReplyFrame, RequestFrame } from "./dialogue.ts"
-import { Framer, joinAdjacent, type Measure } from "./framer.ts"
+import {
+  type Command,
+  type Dialogue,
+  framedDialogue,
+  type ReplyFrame,
+  type RequestFrame
+} from "./dialogue.ts"
+import { Framer, type Measure } from "./framer.ts"
 
 /**
  * The protocol of Redis and Valkey, RESP2 and RESP3 (https://redis.io/docs/latest/develop/reference/protocol-spec/).
- * Replies come in the order of their commands; messages that the server pushes belong to no command. Not understood:
- * CLIENT REPLY OFF|SKIP, which leaves commands without replies.
+ * Replies arrive in the order of their commands; messages pushed by the server belong to no command. CLIENT REPLY
+ * OFF|SKIP, which suppresses replies, is not supported.
  */
 export const respDialogue = (): Dialogue => {
-  const requests = new Framer(requestMeasure())
-  const replies = new Framer(valueMeasure())
   const waiting: Array<{ readonly command: Command; repliesLeft: number }> = []
   const subscriptions = new Map<string, Set<string>>()
 
@@ -28,33 +32,16 @@ export const respDialogue = (): Dialogue => {
     return { bytes, command: head.command, ends }
   }
 
-  return {
-    requests: (chunk) => requests.push(chunk).map(readRequest),
-    replies: (chunk) => joinPassing(replies.push(chunk).map(readReply)),
-    leftoverRequests: () => requests.leftover(),
-    leftoverReplies: () => replies.leftover()
-  }
-}
-
-/** Neighbours that belong to no command travel together. */
-const joinPassing = (frames: ReadonlyArray<ReplyFrame>): ReadonlyArray<ReplyFrame> => {
-  const joined: Array<ReplyFrame> = []
-  for (const frame of frames) {
-    const last = joined.at(-1)
-    const both =
-      last !== undefined && last.command === undefined && frame.command === undefined
-        ? joinAdjacent(last.bytes, frame.bytes)
-        : undefined
-    if (both === undefined) joined.push(frame)
-    else joined[joined.length - 1] = { bytes: both, ends: false }
-  }
-  return joined
+  return framedDialogue(
+    { framer: new Framer(requestMeasure()), read: readRequest },
+    { framer: new Framer(valueMeasure()), read: readReply }
+  )
 }
 
 const subscribing = new Set(["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"])
 const unsubscribing = new Set(["UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"])
 
-/** One reply a command, except that subscribing is confirmed channel by channel. */
+/** One reply per command, except that subscriptions are confirmed per channel. */
 const repliesTo = (command: Command, subscriptions: Map<string, Set<string>>): number => {
   const { name, args } = command
   if (name === "RESET") subscriptions.clear()
@@ -72,10 +59,10 @@ const repliesTo = (command: Command, subscriptions: Map<string, Set<string>>): n
 }
 
 const pushedKinds = new Set(["message", "pmessage", "smessage"])
-/** What a client of RESP2 may send while it is subscribed. The array that answers another command may begin as it likes. */
+/** What a RESP2 client may send while subscribed. Arrays that answer other commands may begin with any word. */
 const sentWhileSubscribed = new Set([...subscribing, ...unsubscribing, "PING", "QUIT", "RESET"])
 
-/** Whether the server sent this by itself. In RESP3 confirmations of subscriptions are pushes too, yet they answer. */
+/** Whether the server pushed this unasked. In RESP3, confirmations of subscriptions are pushes that answer a command. */
 const isOutOfBand = (bytes: Buffer, head: Command): boolean => {
   const isPush = bytes[0] === code(">")
   if (!isPush && bytes[0] !== code("*")) return false
@@ -89,7 +76,7 @@ const integerAt = (buffer: Buffer, start: number, end: number) =>
   Number(buffer.toString("latin1", start, end))
 const lineEnd = (buffer: Buffer, offset: number) => buffer.indexOf("\r\n", offset, "latin1")
 
-/** The first element of an array or push, where that is a bulk or simple string. */
+/** The first element of an array or push, if it is a bulk or simple string. */
 const firstElement = (bytes: Buffer): string => {
   const start = lineEnd(bytes, 0) + 2
   const end = lineEnd(bytes, start)
@@ -99,7 +86,7 @@ const firstElement = (bytes: Buffer): string => {
   return bytes.toString("latin1", end + 2, end + 2 + Math.max(0, integerAt(bytes, start + 1, end)))
 }
 
-/** A request is an array of bulk strings, or else one line ("inline command"). */
+/** A request is an array of bulk strings, or one line ("inline command"). */
 const requestMeasure = (): Measure => {
   const measureArray = valueMeasure()
   return (buffer, offset) => {
@@ -109,7 +96,7 @@ const requestMeasure = (): Measure => {
   }
 }
 
-/** Measures one value with everything nested in it, without recursion; goes on where it had to stop. */
+/** Measures one value with all nested values, without recursion, and resumes where the last call stopped. */
 const valueMeasure = (): Measure => {
   let measured = 0
   let valuesLeft = 1
@@ -128,7 +115,7 @@ const valueMeasure = (): Measure => {
   }
 }
 
-/** Where the value that begins here ends, but for the values nested in it, of which it says how many there are. */
+/** Where the value at `position` ends, without its nested values, and how many of those follow. */
 const measureHead = (
   buffer: Buffer,
   position: number
@@ -141,11 +128,11 @@ const measureHead = (
   if ("$=!".includes(type)) return { end: size >= 0 ? end + size + 2 : end, values: 0 }
   if ("*~>".includes(type)) return { end, values: Math.max(0, size) }
   if (type === "%") return { end, values: 2 * size }
-  // Attributes precede the value that they describe.
+  // Attributes precede the value they describe.
   return { end, values: type === "|" ? 2 * size + 1 : 0 }
 }
 
-/** Long arguments are read only so far: enough to recognise a command by. */
+/** The beginning of a long argument suffices to recognise a command. */
 const readArgumentBytes = 64 * 1024
 const readArguments = 1_024
 

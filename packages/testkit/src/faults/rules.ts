@@ -1,39 +1,41 @@
-import { settler, type Settler } from "../race/deadline.ts"
+import { settler, type Settler } from "../internal/promises.ts"
 import type { Command } from "./dialogue.ts"
-import { type RandomStream, randomStream } from "./random.ts"
+import { type RandomStream, randomStream } from "../internal/random.ts"
 
-/** Which commands a rule is about: a RegExp on `command.text`, or a function. */
+/** Selects commands: a RegExp on `command.text`, or a function. */
 export type CommandMatch = RegExp | ((command: Command) => boolean)
 
 /**
- * "before": the server never sees the command. "after": the server has executed it and its reply has arrived at the
- * proxy, but the client does not get it.
+ * "before": the server has not received the command. "after": the server has executed it and the proxy has its reply,
+ * but the client does not.
  */
 export type When = "before" | "after"
 
-/** How the client's side is ended: by FIN, by RST, or not at all while the server's side is dead. */
+/** How the client's side ends: by FIN, by RST, or not at all ("halfOpen": only the server's side closes). */
 export type CutHow = "close" | "reset" | "halfOpen"
 
+/** Which command a rule is about. */
 export interface RuleOptions {
   readonly when: When
-  /** All commands unless told. */
+  /** Default: all commands. */
   readonly match?: CommandMatch
-  /** Fires first at the nth match, counted over all connections since the rule was made; 1 unless told. */
+  /** Fires first at the nth match, counted over all connections since the rule was made. Default 1. */
   readonly nth?: number
-  /** For `fired`, and for how long a command is held; 10 s unless told. A rule that did not fire is disarmed then. */
+  /** Deadline of `fired`, at which an unfired rule is disarmed, and longest time of a hold. Default 10,000. */
   readonly deadlineMs?: number
-  /** Only commands of this connection. */
+  /** Only commands of the connection with this number. */
   readonly connection?: number
 }
 
+/** Which command's connection to cut, and how. */
 export interface CutOptions extends RuleOptions {
-  /** "close" unless told. */
+  /** Default "close". */
   readonly how?: CutHow
-  /** Fires at this many matches from the nth on; 1 unless told, without end under `chance`. */
+  /** Fires at this many matches from the nth on. Default 1, or unlimited with a `chance`. */
   readonly times?: number
   /**
-   * Fires at a match from the nth on only with this probability (0 to 1), drawn from the proxy's seed. Such a rule
-   * has a deadline only when it is told one.
+   * Probability (0 to 1) of firing at each match from the nth on, drawn from the proxy's seed. Such a rule has no
+   * deadline unless `deadlineMs` is set.
    */
   readonly chance?: number
 }
@@ -42,26 +44,29 @@ export interface CutOptions extends RuleOptions {
 export interface Firing {
   readonly connection: number
   readonly command: Command
-  /** Since the proxy was started. */
+  /** Milliseconds since the proxy started. */
   readonly atMs: number
 }
 
+/** A rule that was set. */
 export interface RuleHandle {
-  /** The first firing; rejects with `RuleNotFired` at the deadline and when the proxy is closed. */
+  /** The first firing. Rejects with `RuleNotFired` at the deadline and when the proxy closes. */
   readonly fired: Promise<Firing>
-  /** How many commands matched while it was armed, and how often it fired. */
+  /** How many commands have matched while the rule was armed. */
   readonly matched: number
+  /** How often the rule has fired. */
   readonly firings: number
-  /** Disarms the rule; a `fired` that still waits rejects. */
+  /** Disarms the rule. A pending `fired` rejects. */
   remove(): void
 }
 
+/** A rule that holds a command. */
 export interface HoldHandle extends RuleHandle {
-  /** Lets the command (or its reply) that is held go on, and disarms the rule. */
+  /** Lets the held command or reply continue, and disarms the rule. */
   release(): void
 }
 
-/** No command came that a rule waited for; the message tells which commands did come. */
+/** No command matched a rule in time. The message lists the commands that the proxy saw. */
 export class RuleNotFired extends Error {
   readonly _tag = "RuleNotFired"
   readonly matched: number
@@ -73,18 +78,18 @@ export class RuleNotFired extends Error {
   }
 }
 
-export type Action =
+type Action =
   | { readonly kind: "cut"; readonly how: CutHow }
   | { readonly kind: "hold"; readonly held: Settler<void> }
 
-export interface RuleContext {
+interface RuleContext {
   readonly seed: number | string
   readonly now: () => number
   /** What the proxy has seen, in one line, for the error of a rule that did not fire. */
   readonly describeSeen: () => string
 }
 
-/** An armed rule: counts its matches and says when it is its turn. */
+/** A rule that counts its matches and knows when it is due. */
 export class Rule implements RuleHandle {
   readonly when: When
   readonly action: Action
@@ -124,8 +129,8 @@ export class Rule implements RuleHandle {
   }
 
   /**
-   * Counts the command; true when the rule's action is due for it. Asked once a command, in order of arrival. When
-   * another rule has `taken` the command, this one's turn is the next match.
+   * Counts the command and returns whether the rule is due for it. Called once per command, in order of arrival. When
+   * another rule has `taken` the command, this one fires at its next match.
    */
   isDue(command: Command, connection: number, taken: boolean): boolean {
     const { nth = 1, chance } = this.#options
@@ -138,14 +143,14 @@ export class Rule implements RuleHandle {
     return true
   }
 
-  /** Why somebody has to hear that it never fired: it had to, and its maker did not take it back. Else undefined. */
+  /** A message when the rule should have fired and has not; undefined for a rule with a `chance` or a removed one. */
   get overdue(): string | undefined {
     const mayNotFire = this.#options.chance !== undefined || this.#takenBack
     if (mayNotFire || this.#firings > 0) return undefined
     return `${this.#name} never fired (${this.#matched} commands matched)`
   }
 
-  /** True when it can neither fire nor fail any more. */
+  /** Whether the rule can neither fire nor fail any more. */
   get isFinished(): boolean {
     return !this.#armed || this.#firings >= this.#times
   }
@@ -154,7 +159,7 @@ export class Rule implements RuleHandle {
     return this.#options.times ?? (this.#options.chance === undefined ? 1 : Infinity)
   }
 
-  /** Notes that the action was carried out. */
+  /** Records that the action was carried out. */
   fire(connection: number, command: Command): void {
     clearTimeout(this.#timer)
     this.#firings += 1
@@ -179,7 +184,7 @@ export class Rule implements RuleHandle {
     this.disarm("before it was released")
   }
 
-  /** A stream a connection: what one connection draws does not depend on the traffic of the others. */
+  /** One stream per connection, so that the draws of one do not depend on the traffic of the others. */
   #draw(connection: number): number {
     const stream =
       this.#draws.get(connection) ?? randomStream(this.#context.seed, `${this.#name} ${connection}`)

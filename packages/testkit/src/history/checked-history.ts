@@ -3,7 +3,7 @@ import { History } from "./history.ts"
 import type { Legal } from "./linearizability.ts"
 import type { Model } from "./model.ts"
 
-/** Nothing was recorded, so nothing is proved. */
+/** Nothing was recorded, so the check proves nothing. */
 export class EmptyHistoryError extends Error {
   readonly _tag = "EmptyHistory"
 
@@ -32,7 +32,7 @@ export class CheckedHistory<State, Input, Output> extends History<Input, Output>
     this.title = title
   }
 
-  /** Whether everything that was recorded has been looked at by {@link expectLinearizable}. */
+  /** Whether {@link expectLinearizable} has seen all recorded operations. */
   get isChecked(): boolean {
     return this.#checkedOperations === this.operations.length
   }
@@ -40,8 +40,9 @@ export class CheckedHistory<State, Input, Output> extends History<Input, Output>
   /**
    * Throws unless the operations have a legal order.
    *
-   * @returns the legal orders
-   * @throws {@link EmptyHistoryError} and what `expectHistory(...).linearizable` throws
+   * @returns a legal order of each partition
+   * @throws EmptyHistoryError when nothing was recorded
+   * @throws NotLinearizableError, UndecidedHistoryError as {@link expectHistory} does
    */
   expectLinearizable(options: ExpectOptions = {}): Legal<Input, Output> {
     this.#checkedOperations = this.operations.length

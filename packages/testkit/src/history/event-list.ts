@@ -7,17 +7,17 @@ const HEAD: EventNode = 0
 export const END: EventNode = 0
 
 /**
- * The calls and returns of completed operations in real-time order, as a doubly linked list out of which an operation
- * is lifted in constant time and put back in reverse order: Wing and Gong's algorithm in Lowe's representation.
+ * The calls and returns of completed operations in real-time order, as a doubly linked list. An operation is removed in
+ * constant time and restored in reverse order (Wing and Gong's algorithm in Lowe's representation).
  *
- * Node numbers grow with time, so they compare like instants.
+ * Node numbers grow with time, so they can be compared like instants.
  */
 export class EventList {
   readonly #next: Int32Array
   readonly #previous: Int32Array
   readonly #callNode: Int32Array
   readonly #returnNode: Int32Array
-  /** Operation of a node; negative for returns (`~operation`). */
+  /** The operation of a node; negative for returns (`~operation`). */
   readonly #event: Int32Array
 
   constructor(operations: ReadonlyArray<Operation<unknown, unknown>>) {
@@ -26,8 +26,8 @@ export class EventList {
       { atNs: operation.calledAtNs, isReturn: 0, event: index },
       { atNs: endOf(operation), isReturn: 1, event: ~index }
     ])
-    // Calls go first among equal instants: operations that touch in time count as concurrent, which never accuses
-    // a correct object.
+    // Among equal instants calls come first: operations that touch in time count as concurrent, so a correct object
+    // is never accused.
     events.sort((a, b) => a.atNs - b.atNs || a.isReturn - b.isReturn)
 
     this.#next = new Int32Array(2 * count + 1)
@@ -67,7 +67,7 @@ export class EventList {
     return at(this.#returnNode, operation)
   }
 
-  /** The first return still in the list: the operation that has to be linearized before time can go on. */
+  /** The first return in the list, whose operation must be linearized next at the latest. */
   firstReturn(): EventNode {
     let node = this.first()
     while (node !== END && !this.isReturn(node)) node = this.next(node)
@@ -79,7 +79,7 @@ export class EventList {
     this.#unlink(at(this.#returnNode, operation))
   }
 
-  /** Undoes the latest {@link lift}; operations come back in the reverse order of their lifting. */
+  /** Undoes the latest {@link lift}; operations are restored in reverse order. */
   restore(operation: number): void {
     this.#link(at(this.#returnNode, operation))
     this.#link(at(this.#callNode, operation))

@@ -1,8 +1,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, describe, expect, it } from "vitest"
-import { seededRandom } from "../explore/random.ts"
+import { afterAll, describe, expect, test } from "vitest"
+import { seededRandom } from "../internal/random.ts"
 import { expectHistory, NotLinearizableError, UndecidedHistoryError } from "./expect-history.ts"
 import { stockCounter, type StockInput, type StockOutput } from "./models/stock-counter.ts"
 import { register, type RegisterInput } from "./models/register.ts"
@@ -23,7 +23,7 @@ const thrownBy = (run: () => unknown): unknown => {
 }
 
 describe("expectHistory", () => {
-  it("returns a legal order of a legal history", () => {
+  test("returns a legal order of a legal history", () => {
     const operations = operationsOf<RegisterInput<number>, number | boolean>([
       ["a", { action: "write", value: 1 }, true, 0, 5],
       ["b", { action: "read" }, 0, 1, 2],
@@ -33,7 +33,7 @@ describe("expectHistory", () => {
     expect(orders.get("")?.map(({ id }) => id)).toEqual([1, 0, 2])
   })
 
-  it("explains an illegal history by its invariant, its prefix and a timeline", () => {
+  test("explains an illegal history by its invariant, its prefix and a timeline", () => {
     const operations = operationsOf<StockInput, StockOutput>([
       ["<Ann>", { action: "take" }, true, 0, 1_000_000],
       ["Bob", { action: "take" }, true, 500_000, 1_500_000],
@@ -60,7 +60,7 @@ describe("expectHistory", () => {
     expect(html).not.toMatch(/<script|src=|href=|url\(/)
   })
 
-  it("blames, without an invariant, the operation after which no order is left", () => {
+  test("without an invariant, blames the operation after which no order is left", () => {
     const operations = operationsOf<RegisterInput<number>, number | boolean>([
       ["a", { action: "write", value: 200 }, true, 0, 100],
       ["b", { action: "read" }, 200, 10, 30],
@@ -72,7 +72,7 @@ describe("expectHistory", () => {
     expect((error as NotLinearizableError).message).toContain("This operation fits nowhere:\n  c: read() → 0")
   })
 
-  it("fails when nobody knows", () => {
+  test("fails when the checker reaches a limit", () => {
     const operations = simulate(valueRegister, { clients: 4, operations: 50 }, seededRandom(1))
     const options = { maxSteps: 3, timelineDirectory }
     const error = thrownBy(() => expectHistory({ operations }).linearizable(register(0), options))
@@ -81,7 +81,7 @@ describe("expectHistory", () => {
     expect(existsSync((error as UndecidedHistoryError).timelinePath)).toBe(true)
   })
 
-  it("draws only what lies around the operation to blame", () => {
+  test("draws only the operations around the one to blame", () => {
     const operations = simulate(valueRegister, { clients: 4, operations: 1000 }, seededRandom(1))
     const last = operations.findLast(
       ({ input, outcome }) => input.action === "read" && outcome.status === "returned"

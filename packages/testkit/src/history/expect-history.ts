@@ -1,4 +1,4 @@
-import type { Mark, Operation } from "./operation.ts"
+import type { Operation, RecordedHistory } from "./operation.ts"
 import { describeOperation, type Model } from "./model.ts"
 import {
   checkLinearizable,
@@ -10,25 +10,20 @@ import {
 import { timelineOfCheck } from "./timeline/timeline-of-check.ts"
 import { writeTimeline } from "./timeline/write-timeline.ts"
 
-/** A {@link History}, or what one recorded. */
-export interface RecordedHistory<Input, Output> {
-  readonly operations: ReadonlyArray<Operation<Input, Output>>
-  readonly marks?: ReadonlyArray<Mark>
-}
-
+/** Limits of the check, and where its timeline goes. */
 export interface ExpectOptions extends CheckOptions {
   /** Heading and file name of the timeline. Default: the name of the model. */
   readonly title?: string
-  /** Where a failing history's timeline is written; see {@link writeTimeline}. */
+  /** Directory for the timeline of a failing history; see {@link writeTimeline}. */
   readonly timelineDirectory?: string
 }
 
-/** No legal order exists. */
+/** The history has no legal order. */
 export class NotLinearizableError extends Error {
   readonly _tag = "NotLinearizable"
   readonly model: string
   readonly check: Illegal<unknown, unknown, unknown>
-  /** File with the HTML timeline. */
+  /** Path of the HTML timeline. */
   readonly timelinePath: string
 
   constructor(message: string, fields: Pick<NotLinearizableError, "model" | "check" | "timelinePath">) {
@@ -40,7 +35,7 @@ export class NotLinearizableError extends Error {
   }
 }
 
-/** The checker gave up; the history may or may not be linearizable. */
+/** The checker reached a limit, so the history may or may not be linearizable. */
 export class UndecidedHistoryError extends Error {
   readonly _tag = "UndecidedHistory"
   readonly model: string
@@ -66,9 +61,9 @@ export const expectHistory = <Input, Output>(history: RecordedHistory<Input, Out
   /**
    * Throws unless the history has a legal order.
    *
-   * @returns the legal orders
-   * @throws {@link NotLinearizableError} when there is none, {@link UndecidedHistoryError} when nobody knows; both
-   * have written a timeline and name its path
+   * @returns a legal order of each partition
+   * @throws NotLinearizableError when there is none, with the path of a timeline
+   * @throws UndecidedHistoryError when the checker reached a limit, with the path of a timeline
    */
   linearizable: <State>(
     model: Model<State, Input, Output>,
@@ -86,7 +81,7 @@ export const expectHistory = <Input, Output>(history: RecordedHistory<Input, Out
       throw new NotLinearizableError(explain(model, check, timelinePath), { ...fields, check })
     }
     const message =
-      `Undecided: nobody knows whether the history of ${inPartition(model.name, check.partition)} is linearizable. ` +
+      `Undecided: the history of ${inPartition(model.name, check.partition)} may or may not be linearizable. ` +
       `The checker reached its limit (${check.reason}) after ${check.steps} steps.\nTimeline: ${timelinePath}`
     throw new UndecidedHistoryError(message, { ...fields, check })
   }

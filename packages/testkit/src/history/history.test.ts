@@ -1,19 +1,19 @@
-import { describe, expect, it } from "vitest"
-import { strictClock } from "./clock.ts"
+import { describe, expect, test } from "vitest"
+import { strictClock } from "./history.ts"
 import { History } from "./history.ts"
 import type { StockInput, StockOutput } from "./models/stock-counter.ts"
 
 const take: StockInput = { action: "take" }
 
 describe("strictClock", () => {
-  it("never repeats itself, though the clock of the machine does", () => {
+  test("strictly increases even when the machine's clock repeats a reading", () => {
     const { now } = strictClock(100n, () => 105n)
     expect([now(), now(), now()]).toEqual([5, 6, 7])
   })
 })
 
 describe("History", () => {
-  it("records call and return on a clock that never ties", () => {
+  test("records call and return with distinct times", () => {
     const history = new History<StockInput, StockOutput>()
     const open = Array.from({ length: 1000 }, (_, index) => history.call(`c${index}`, take))
     for (const operation of open) operation.returned(true)
@@ -26,7 +26,7 @@ describe("History", () => {
     )
   })
 
-  it("resolves and rejects as the call does, and takes an error for an unknown outcome", async () => {
+  test("resolves and rejects as the call does, and records an error as an unknown outcome", async () => {
     const history = new History<StockInput, StockOutput>()
     const reset = new Error("reset")
     await expect(history.record("a", take, async () => true)).resolves.toBe(true)
@@ -49,13 +49,13 @@ describe("History", () => {
     expect(history.operations[4]?.outcome).toMatchObject({ output: true })
   })
 
-  it("leaves an operation that nobody settled unknown", () => {
+  test("leaves an unsettled operation unknown", () => {
     const history = new History<StockInput, StockOutput>()
     history.call("a", take)
     expect(history.operations[0]?.outcome.status).toBe("unknown")
   })
 
-  it("refuses to settle an operation twice and to outgrow its capacity", () => {
+  test("throws when an operation is settled twice and when the capacity is exceeded", () => {
     const history = new History<StockInput, StockOutput>({ capacity: 1 })
     const operation = history.call("a", take)
     operation.lost()
@@ -63,7 +63,7 @@ describe("History", () => {
     expect(() => history.call("b", take)).toThrow(/holds 1 operations/)
   })
 
-  it("merges what another recorder saw on the same clock", () => {
+  test("merges operations recorded elsewhere on the same clock", () => {
     const mine = new History<StockInput, StockOutput>()
     const theirs = new History<StockInput, StockOutput>({ originNs: mine.originNs })
     mine.call("a", take).returned(true)

@@ -1,37 +1,62 @@
-import { strictClock, type StrictClock } from "./clock.ts"
 import type { Mark, Operation, Outcome } from "./operation.ts"
 
-/** How a rejected operation is to be understood; see {@link Outcome}. */
+/** What a rejection means: no effect, an unknown effect, or an output that the model knows. */
 export type ErrorMeaning<Output> = "failed" | "unknown" | { readonly output: Output }
 
+/** The clock and the size of a history. */
 export interface HistoryOptions {
-  /** Origin of the clock, to record one history from several processes of a machine. Default: now. */
+  /** Origin of the clock, shared to record one history from several processes of a machine. Default: now. */
   readonly originNs?: bigint
-  /** Operations it holds at most; one more throws. Default 1,000,000. */
+  /** Maximum number of operations; one more throws. Default 1,000,000. */
   readonly capacity?: number
 }
 
+/** How a call's result or error becomes an output of the model. */
 export interface RecordOptions<Result, Output> {
-  /** The output the model knows, made from what the call resolved to. Default: the result itself. */
+  /** Makes the model's output from the result of the call. Default: the result itself. */
   readonly output?: (result: Result) => Output
-  /** What a rejection means. Default `unknown`: an error alone does not prove that nothing happened. */
+  /** What a rejection means. Default "unknown", because an error does not prove that nothing happened. */
   readonly onError?: (error: unknown) => ErrorMeaning<Output>
 }
 
-/** An operation that was called and is still open. Settle it once; one that is never settled stays unknown. */
+/** An operation in progress. Settle it at most once; an unsettled one stays unknown. */
 export interface OpenOperation<Output> {
   readonly id: number
-  /** It took effect and answered. */
+  /** It took effect and returned an output. */
   readonly returned: (output: Output) => void
   /** It certainly had no effect. */
   readonly failed: (error: unknown) => void
-  /** The client gave up without knowing what became of it. */
+  /** The client gave up without knowing its effect. */
   readonly lost: (error?: unknown) => void
 }
 
 /**
- * Records what clients did, in real time, so that a checker can tell afterwards whether it could have happened one
- * after the other.
+ * A clock whose readings strictly increase, so that two events of one process never tie. It reads CLOCK_MONOTONIC, which
+ * all processes of a machine share: histories recorded with the same origin can be merged.
+ */
+interface StrictClock {
+  readonly originNs: bigint
+  /** Nanoseconds since the origin. */
+  readonly now: () => number
+}
+
+export const strictClock = (
+  originNs: bigint = process.hrtime.bigint(),
+  read: () => bigint = () => process.hrtime.bigint()
+): StrictClock => {
+  let last = -1
+  return {
+    originNs,
+    now: () => {
+      last = Math.max(last + 1, Number(read() - originNs))
+      return last
+    }
+  }
+}
+
+/**
+ * Records the operations of clients in real time, so that a checker can tell whether they could have happened one after
+ * the other.
  *
  * @example
  * const history = new History<StockInput, StockOutput>()
@@ -48,21 +73,26 @@ export class History<Input, Output> {
     this.#capacity = options.capacity ?? 1_000_000
   }
 
-  /** Pass it to another process's `History` to let both record on one clock. */
+  /** Origin of the clock. Pass it to the `History` of another process to record both on one clock. */
   get originNs(): bigint {
     return this.#clock.originNs
   }
 
-  /** All operations so far, in the order of their calls. */
+  /** All operations so far, in the order of their calls; merged ones come last. */
   get operations(): ReadonlyArray<Operation<Input, Output>> {
     return this.#operations
   }
 
+  /** All faults and other events so far. */
   get marks(): ReadonlyArray<Mark> {
     return this.#marks
   }
 
-  /** Notes that `client` calls now; the returned handle says how it ended. */
+  /**
+   * Records that `client` calls now. Settle the returned handle when the call ends.
+   *
+   * @throws Error when the history is full
+   */
   call(client: string, input: Input): OpenOperation<Output> {
     const id = this.#push({ client, input, calledAtNs: this.#clock.now(), outcome: { status: "unknown" } })
     return {
@@ -78,7 +108,11 @@ export class History<Input, Output> {
     }
   }
 
-  /** Calls `run` and records it; resolves and rejects exactly as `run` does. */
+  /**
+   * Calls `run` and records it as one operation. Resolves and rejects exactly as `run` does.
+   *
+   * @throws Error when the history is full
+   */
   async record<Result extends Output>(
     client: string,
     input: Input,
@@ -108,17 +142,17 @@ export class History<Input, Output> {
       else operation.returned(meaning.output)
       throw error
     }
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the overloads demand `output` unless it is one
+    // The overloads require `output` unless the result is already one.
     operation.returned(options.output ? options.output(result) : (result as unknown as Output))
     return result
   }
 
-  /** Notes a fault or another event, for the timeline. */
+  /** Records a fault or another event for the timeline. */
   mark(label: string, client?: string): void {
     this.#marks.push({ label, atNs: this.#clock.now(), ...(client === undefined ? {} : { client }) })
   }
 
-  /** Adds operations recorded elsewhere on the same clock, for example by a child process. */
+  /** Adds operations that another process recorded on the same clock. */
   merge(operations: Iterable<Omit<Operation<Input, Output>, "id">>): void {
     for (const operation of operations) this.#push(operation)
   }

@@ -2,19 +2,21 @@ import type { Model, Violation } from "./model.ts"
 import type { Operation } from "./operation.ts"
 import { searchOrder, type SearchLimits, type SearchResult } from "./search.ts"
 
+/** Limits of a check. */
 export type CheckOptions = SearchLimits
 
-/** Whatever holds operations: a {@link History} or a plain list. */
-export type Operations<Input, Output> =
+/** A {@link History} or a plain list of operations. */
+type Operations<Input, Output> =
   | ReadonlyArray<Operation<Input, Output>>
   | { readonly operations: ReadonlyArray<Operation<Input, Output>> }
 
+/** The verdict on a history. */
 export type Check<State, Input, Output> = Legal<Input, Output> | Illegal<State, Input, Output> | Undecided
 
 /** Every partition has an order that the model accepts. */
 export interface Legal<Input, Output> {
   readonly verdict: "ok"
-  /** One such order for each partition. */
+  /** One such order per partition. */
   readonly orders: ReadonlyMap<string, ReadonlyArray<Operation<Input, Output>>>
   readonly steps: number
 }
@@ -25,16 +27,16 @@ export interface Illegal<State, Input, Output> {
   readonly partition: string
   /** The operations of the partition that may have had an effect. */
   readonly operations: ReadonlyArray<Operation<Input, Output>>
-  /** The operation that fits nowhere. */
+  /** The operation that no legal order can contain. */
   readonly illegal: Operation<Input, Output>
-  /** Why, when one of the model's invariants already says so. */
+  /** The explanation, when one of the model's invariants found the fault. */
   readonly violation?: Violation<Input, Output>
   /** A legal order of the longest prefix that has one, with the state after it; absent when the search gave up. */
   readonly prefix?: { readonly order: ReadonlyArray<Operation<Input, Output>>; readonly state: State }
   readonly steps: number
 }
 
-/** Neither proved nor refuted within the limits; never to be taken for success. */
+/** Neither proved nor refuted within the limits. Never treat it as success. */
 export interface Undecided {
   readonly verdict: "unknown"
   readonly partition: string
@@ -42,14 +44,14 @@ export interface Undecided {
   readonly steps: number
 }
 
-/** For a prefix that has an order, once an invariant has said what is wrong: nobody waits long for decoration. */
+/** Time to find the longest legal prefix after an invariant has already found the fault. */
 const EXPLAIN_MS = 1_000
 
 /**
- * Tells whether the operations could have taken effect one after the other, each between its call and its return, as
- * the model says (linearizability: Herlihy and Wing, TOPLAS 1990).
+ * Checks whether the operations could have taken effect one after the other, each between its call and its return, as
+ * the model specifies (linearizability: Herlihy and Wing, TOPLAS 1990). The limits apply to the whole check.
  *
- * The deadline and the other limits hold for the whole check.
+ * @throws UnsoundInvariantError when an invariant accuses a history that has a legal order
  */
 export const checkLinearizable = <State, Input, Output>(
   history: Operations<Input, Output>,
@@ -98,7 +100,7 @@ export const checkLinearizable = <State, Input, Output>(
   return undecided ?? { verdict: "ok", orders, steps }
 }
 
-/** An invariant accused a history that has a legal order: the model contradicts itself. */
+/** An invariant accused a history that has a legal order, so the model contradicts itself. */
 export class UnsoundInvariantError extends Error {
   readonly _tag = "UnsoundInvariant"
   readonly model: string

@@ -1,16 +1,14 @@
 const FULL = 0xffffffff
 
 /**
- * The set of operations linearized so far, with a short exact key.
- *
- * Operations are numbered by their call, so at any time nearly all small numbers are in the set and nearly all large
- * ones are not: the key holds only the words in between.
+ * The set of operations linearized so far, with a short exact key. Operations are numbered by their call, so nearly all
+ * small numbers are in the set and nearly all large ones are not; the key holds only the words in between.
  */
 export class LinearizedSet {
   readonly #words: Uint32Array
-  /** All words below are full. */
+  /** All words below this index are full. */
   #low = 0
-  /** All words from here on are empty. */
+  /** All words from this index on are empty. */
   #high = 0
 
   constructor(capacity: number) {
@@ -35,7 +33,7 @@ export class LinearizedSet {
     while (this.#high > this.#low && this.#word(this.#high - 1) === 0) this.#high--
   }
 
-  /** Equal exactly for equal sets. */
+  /** Equal if and only if the sets are equal. */
   key(): string {
     let key = String(this.#low)
     for (let index = this.#low; index < this.#high; index++) key += `,${this.#word(index).toString(36)}`

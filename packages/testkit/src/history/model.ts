@@ -1,55 +1,58 @@
 import type { Operation } from "./operation.ts"
 
-/** Stands for the output of an operation whose reply nobody saw. */
+/** Stands for the output of an operation whose reply was lost. */
 export const unknownOutput: unique symbol = Symbol("unknown output")
 
+/** An output as the client observed it. */
 export type Observed<Output> = Output | typeof unknownOutput
 
 /**
- * A sequential specification: what an object may answer when operations come one after the other.
+ * A sequential specification: what an object may return when operations run one after the other.
  *
- * @typeParam State  immutable; `undefined` is not a state
- * @typeParam Input  what a client asked for
- * @typeParam Output  what it was answered
+ * @typeParam State immutable; `undefined` is not a state
+ * @typeParam Input what a client asked for
+ * @typeParam Output what the object returned
  */
 export interface Model<State, Input, Output> {
   readonly name: string
   /** The state before the first operation of a partition. */
   readonly initial: (partition: string) => State
   /**
-   * The state after the operation, or `undefined` when the object could not have answered so.
-   * `unknownOutput` asks for the state if the operation took effect; that it had none is tried by the checker itself.
+   * Returns the state after the operation, or `undefined` when the object could not have returned this output. For
+   * `unknownOutput`, returns the state if the operation took effect; the checker tries the other case itself.
    */
   readonly step: (state: State, input: Input, output: Observed<Output>) => State | undefined
-  /** Whether an operation with this output changes no state whatever; the search is much faster for it. */
+  /** Whether an operation with this output changes no state. Makes the search much faster. */
   readonly isReadOnly?: (input: Input, output: Output) => boolean
-  /** Equal for equal states, different for different ones. Default: JSON. */
+  /** A key that is equal if and only if the states are equal. Default: JSON. */
   readonly stateKey?: (state: State) => string
   /**
-   * Operations with different partitions never touch each other, so each partition is checked alone
-   * (P-compositionality: Horn and Kroening, "Faster linearizability checking via P-compositionality", FORTE 2015).
+   * Operations of different partitions are independent, so each partition is checked separately (P-compositionality:
+   * Horn and Kroening, "Faster linearizability checking via P-compositionality", FORTE 2015).
    */
   readonly partition?: (input: Input) => string
+  /** The operation on one line, for messages and timelines. Default: its JSON. */
   readonly describe?: (input: Input, output: Observed<Output>) => string
-  /** Checks in linear time, run first: they miss violations the search finds, but what they find, they explain. */
+  /** Fast checks that run first. They miss some violations that the search finds, but explain those they find. */
   readonly invariants?: ReadonlyArray<Invariant<Input, Output>>
 }
 
-/** A necessary condition of linearizability. It must never fail for a history that is linearizable. */
+/** A necessary condition of linearizability: it must never fail for a linearizable history. */
 export type Invariant<Input, Output> = (
   operations: ReadonlyArray<Operation<Input, Output>>,
   partition: string
 ) => Violation<Input, Output> | undefined
 
+/** What an invariant found. */
 export interface Violation<Input, Output> {
   readonly invariant: string
-  /** A sentence for people. */
+  /** An explanation in one sentence. */
   readonly message: string
   /** The operations that contradict each other, the one to blame last. */
   readonly operations: ReadonlyArray<Operation<Input, Output>>
 }
 
-/** An operation as one line: `take(2) → true`. */
+/** An operation on one line: `take(2) → true`. */
 export const describeOperation = <Input, Output>(
   model: Pick<Model<never, Input, Output>, "describe">,
   { input, outcome }: Operation<Input, Output>
@@ -66,5 +69,5 @@ export const brief = (value: unknown): string => {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
 
-/** The output for a description; an unknown one reads `?`. */
+/** The output for a description; an unknown one becomes `?`. */
 export const shown = (output: unknown): string => (output === unknownOutput ? "?" : brief(output))

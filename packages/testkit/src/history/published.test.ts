@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { checkLinearizable } from "./linearizability.ts"
 import { unknownOutput, type Model } from "./model.ts"
 import { register, type RegisterInput, type RegisterOutput } from "./models/register.ts"
@@ -14,7 +14,7 @@ const verdictOf = (lines: ReadonlyArray<RegisterLine>) =>
 
 /** The examples of MIT 6.824, quiz 2 of 2017, section VII, which Porcupine's own tests use. */
 describe("the register examples of Porcupine", () => {
-  it("accepts reads that see a concurrent write or not", () => {
+  test("accepts concurrent reads that see a write and that do not", () => {
     const history: ReadonlyArray<RegisterLine> = [
       ["c0", write(100), true, 0, 100],
       ["c1", read, 100, 25, 75],
@@ -23,7 +23,7 @@ describe("the register examples of Porcupine", () => {
     expect(verdictOf(history)).toBe("ok")
   })
 
-  it("refuses a read of the old value after a read of the new one", () => {
+  test("refuses a read of the old value after a read of the new one", () => {
     const history: ReadonlyArray<RegisterLine> = [
       ["c0", write(200), true, 0, 100],
       ["c1", read, 200, 10, 30],
@@ -32,7 +32,7 @@ describe("the register examples of Porcupine", () => {
     expect(verdictOf(history)).toBe("illegal")
   })
 
-  it("takes operations of no duration", () => {
+  test("accepts operations without duration", () => {
     const legal: ReadonlyArray<RegisterLine> = [
       ["c0", write(100), true, 0, 100],
       ["c1", read, 100, 25, 75],
@@ -52,7 +52,7 @@ describe("the register examples of Porcupine", () => {
 
 /** From the collection of histories that Knossos is tested with. */
 describe("the register histories of Knossos", () => {
-  it("blames the impossible read, not an operation after it (rethink-fail-minimal)", () => {
+  test("blames the impossible read, not an operation after it (rethink-fail-minimal)", () => {
     const history = operationsOf<RegisterInput<number>, RegisterOutput<number>>([
       ["p0", write(0), true, 0, 1],
       ["p1", read, 3, 2, 4],
@@ -63,7 +63,7 @@ describe("the register histories of Knossos", () => {
     expect(check).toMatchObject({ verdict: "illegal", illegal: { client: "p1" } })
   })
 
-  it("does not let a failed write explain a read (immediate-failure)", () => {
+  test("does not explain a read by a failed write (immediate-failure)", () => {
     const [reading, writing] = operationsOf<RegisterInput<number>, RegisterOutput<number>>([
       ["p1", read, 3, 0, 3],
       ["p101", write(3), 1]
@@ -76,7 +76,7 @@ describe("the register histories of Knossos", () => {
     expect(checkLinearizable([reading!, writing!], register(0)).verdict).toBe("ok")
   })
 
-  it("lets an indeterminate compare-and-set take effect long after its client gave up", () => {
+  test("lets an indeterminate compare-and-set take effect long after its client gave up", () => {
     const history: ReadonlyArray<RegisterLine> = [
       ["p0", cas(0, 1), 0],
       ["p1", read, 0, 1, 2],
@@ -89,7 +89,7 @@ describe("the register histories of Knossos", () => {
 
 type QueueInput = { readonly enqueue: string } | { readonly dequeue: true }
 
-/** A FIFO queue as a model of one's own: an array of strings. */
+/** A custom model: a FIFO queue as an array of strings. */
 const queue: Model<ReadonlyArray<string>, QueueInput, string> = {
   name: "queue",
   initial: () => [],
@@ -107,7 +107,7 @@ describe("the queue histories of Herlihy and Wing", () => {
   const verdictOf = (lines: ReadonlyArray<Line<QueueInput, string>>) =>
     checkLinearizable(operationsOf(lines), queue).verdict
 
-  it("accepts overlapping enqueues that are dequeued in either order", () => {
+  test("accepts overlapping enqueues that are dequeued in either order", () => {
     const history: ReadonlyArray<Line<QueueInput, string>> = [
       ["A", enqueue("x"), "ok", 0, 3],
       ["B", enqueue("y"), "ok", 1, 2],
@@ -118,7 +118,7 @@ describe("the queue histories of Herlihy and Wing", () => {
     expect(verdictOf(history)).toBe("ok")
   })
 
-  it("refuses a dequeue that overtakes", () => {
+  test("refuses a dequeue out of order", () => {
     const history: ReadonlyArray<Line<QueueInput, string>> = [
       ["A", enqueue("x"), "ok", 0, 1],
       ["B", enqueue("y"), "ok", 2, 4],
@@ -128,7 +128,7 @@ describe("the queue histories of Herlihy and Wing", () => {
     expect(verdictOf(history)).toBe("illegal")
   })
 
-  it("accepts a dequeue of an item whose enqueue has not returned", () => {
+  test("accepts a dequeue of an item whose enqueue has not returned", () => {
     expect(
       verdictOf([
         ["A", enqueue("x"), 0],
@@ -137,7 +137,7 @@ describe("the queue histories of Herlihy and Wing", () => {
     ).toBe("ok")
   })
 
-  it("refuses two dequeues of one item", () => {
+  test("refuses two dequeues of one item", () => {
     const history: ReadonlyArray<Line<QueueInput, string>> = [
       ["A", enqueue("x"), "ok", 0, 3],
       ["B", enqueue("y"), "ok", 1, 2],

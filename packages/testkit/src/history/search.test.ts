@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest"
-import { seededRandom, type Random } from "../explore/random.ts"
+import { describe, expect, test } from "vitest"
+import { seededRandom, type Random } from "../internal/random.ts"
 import { checkLinearizable } from "./linearizability.ts"
 import type { Model } from "./model.ts"
 import { fencedMutex } from "./models/fenced-mutex.ts"
@@ -50,7 +50,7 @@ const subject = <State, Input, Output, Hidden>(
   }
 })
 
-/** Changes what one operation answered: the history may or may not stay linearizable. */
+/** Changes the output of one operation, so the history may or may not stay linearizable. */
 const withOtherOutput = <Input, Output>(
   history: ReadonlyArray<Operation<Input, Output>>,
   otherOutput: (output: Output, random: Random) => Output,
@@ -84,7 +84,7 @@ const subjects: ReadonlyArray<Subject> = [
 ]
 
 describe.each(subjects)("$name", ({ agrees, checksCorrect }) => {
-  it("agrees with the definition on 300 small histories", () => {
+  test("agrees with the definition on 300 small histories", () => {
     const verdicts = Map.groupBy(
       Array.from({ length: 300 }, (_, seed) => agrees(seed)),
       (verdict) => verdict
@@ -94,7 +94,7 @@ describe.each(subjects)("$name", ({ agrees, checksCorrect }) => {
     expect(verdicts.get("both illegal")?.length).toBeGreaterThan(30)
   })
 
-  it("accepts 20 long histories of a correct object, lost replies included", () => {
+  test("accepts 20 long histories of a correct object, including lost replies", () => {
     const verdicts = Array.from({ length: 20 }, (_, seed) => checksCorrect(seed))
     expect(verdicts).toEqual(Array.from({ length: 20 }, () => "ok"))
   })
@@ -103,7 +103,7 @@ describe.each(subjects)("$name", ({ agrees, checksCorrect }) => {
 describe("limits", () => {
   const history = simulate(valueRegister, { clients: 8, operations: 500 }, seededRandom(1))
 
-  it("answers unknown when steps, configurations or time run out", () => {
+  test("returns unknown when steps, configurations or time run out", () => {
     expect(checkLinearizable(history, register(0), { maxSteps: 10 })).toMatchObject({
       verdict: "unknown",
       reason: "steps"
@@ -120,7 +120,7 @@ describe("limits", () => {
 })
 
 describe("speed", () => {
-  it("does not try again what led nowhere", () => {
+  test("does not retry failed configurations", () => {
     const writes = Array.from({ length: 12 }, (_, value): Line<RegisterInput<number>, number | boolean> => {
       return [`c${value}`, { action: "write", value }, true, 0, 10]
     })
@@ -129,14 +129,14 @@ describe("speed", () => {
     expect(check).toMatchObject({ verdict: "illegal", illegal: { client: "reader" } })
   })
 
-  it("does not branch on what only looks", () => {
+  test("does not branch on read-only operations", () => {
     const history = simulate(tryMutex, { clients: 10, operations: 5000 }, seededRandom(3))
     expect(checkLinearizable(history, mutex(), { maxSteps: 20_000 }).verdict).toBe("ok")
   })
 
-  it("checks 10,000 operations of 50 clients on a mutex in less than 2 s", () => {
+  test("checks 10,000 operations of 50 clients on a mutex in less than 2 s", () => {
     const history = simulate(waitingMutex, { clients: 50, operations: 10_000 }, seededRandom(7))
-    // Time of the processor: what other processes take of it is not the checker's.
+    // CPU time, so that other processes on the machine do not count.
     const before = process.cpuUsage()
     expect(checkLinearizable(history, mutex()).verdict).toBe("ok")
     const { user, system } = process.cpuUsage(before)

@@ -3,24 +3,25 @@ import { LinearizedSet } from "./linearized-set.ts"
 import { unknownOutput, type Model } from "./model.ts"
 import { endOf, hasReturned, type Operation } from "./operation.ts"
 
+/** Limits beyond which the verdict is `unknown`. */
 export interface SearchLimits {
-  /** Gives up with `unknown` after so long. Default 10,000. */
+  /** Default 10,000. */
   readonly deadlineMs?: number
-  /** Gives up with `unknown` after so many steps of the model. Default: no limit. */
+  /** Maximum number of model steps. Default: no limit. */
   readonly maxSteps?: number
-  /** Gives up with `unknown` when it remembers so many configurations (about 100 bytes each). Default 2,000,000. */
+  /** Maximum number of remembered configurations, at about 100 bytes each. Default 2,000,000. */
   readonly maxConfigurations?: number
 }
 
 export type SearchResult<State, Input, Output> = {
-  /** A legal order: of everything when `ok`, else of the longest prefix of the history that has one. */
+  /** A legal order of all operations when `ok`, else of the longest prefix of the history that has one. */
   readonly order: ReadonlyArray<Operation<Input, Output>>
   /** The state after `order`. */
   readonly state: State
   readonly steps: number
 } & (
   | { readonly verdict: "ok" }
-  /** `blocked` returned first among the operations that fit nowhere: up to its return, `order` explains all. */
+  /** `blocked` is the operation with the first return that `order` cannot explain. */
   | { readonly verdict: "illegal"; readonly blocked: Operation<Input, Output> }
   | { readonly verdict: "unknown"; readonly reason: "deadline" | "steps" | "configurations" }
 )
@@ -28,12 +29,12 @@ export type SearchResult<State, Input, Output> = {
 /**
  * Searches for an order of the operations that respects real time and that the model accepts.
  *
- * Wing and Gong, "Testing and verifying concurrent objects" (JPDC 1993): try every operation that no other one
- * precedes, and go back when the model refuses. Lowe, "Testing for linearizability" (CCPE 2017): keep the events in a
- * linked list and remember configurations, pairs of the set of linearized operations and the state, that led nowhere.
+ * Wing and Gong, "Testing and verifying concurrent objects" (JPDC 1993): try every operation that no other precedes, and
+ * backtrack when the model refuses. Lowe, "Testing for linearizability" (CCPE 2017): keep the events in a linked list,
+ * and remember failed configurations, which are pairs of a set of linearized operations and a state.
  *
- * Pending operations may take effect at any time after their call or never, so they are tried last, only when the
- * completed ones are stuck. Two of them with equal inputs are interchangeable: only the one called first is tried.
+ * Pending operations may take effect at any time after their call or never, so they are tried last. Two of them with
+ * equal inputs are interchangeable, so only the one called first is tried.
  */
 export const searchOrder = <State, Input, Output>(
   operations: ReadonlyArray<Operation<Input, Output>>,
@@ -42,7 +43,7 @@ export const searchOrder = <State, Input, Output>(
   limits: SearchLimits = {}
 ): SearchResult<State, Input, Output> => new Search(operations, model, partition, limits).run()
 
-/** An operation put in its place, with what is needed to take it back and try the next one. */
+/** A linearized operation, with what is needed to undo it and try the next candidate. */
 interface Choice<State> {
   readonly operation: number
   readonly before: State
@@ -53,10 +54,10 @@ interface Choice<State> {
 class Search<State, Input, Output> {
   readonly #model: Model<State, Input, Output>
   readonly #stateKey: (state: State) => string
-  /** Completed operations by call, then pending ones by call; operations are named by their index in here. */
+  /** Completed operations by call, then pending ones by call. Operations are identified by their index here. */
   readonly #operations: ReadonlyArray<Operation<Input, Output>>
   readonly #completed: number
-  /** For each pending operation, the one with the same input called just before it. */
+  /** For each pending operation, the previous one with the same input. */
   readonly #twin: ReadonlyArray<number | undefined>
   readonly #events: EventList
   readonly #linearized: LinearizedSet
@@ -64,7 +65,7 @@ class Search<State, Input, Output> {
   readonly #choices: Array<Choice<State>> = []
   #state: State
 
-  /** What may come next, and how many of it were tried. */
+  /** The operations that may come next, and how many of them were tried. */
   #candidates: ReadonlyArray<number>
   #tried = 0
 
@@ -113,8 +114,8 @@ class Search<State, Input, Output> {
   }
 
   /**
-   * The operations that no other unlinearized one precedes. Those that return first come first: they have the least
-   * time left, so they are most likely next.
+   * The operations that no other unlinearized one precedes. Those that return first are tried first, because they are
+   * most likely next.
    */
   #findCandidates(): ReadonlyArray<number> {
     const candidates: Array<number> = []
@@ -123,8 +124,8 @@ class Search<State, Input, Output> {
       candidates.push(this.#events.operationAt(node))
       node = this.#events.next(node)
     }
-    const harmless = candidates.find((candidate) => this.#fitsAndOnlyLooks(candidate))
-    if (harmless !== undefined) return [harmless]
+    const readOnly = candidates.find((candidate) => this.#fitsAndIsReadOnly(candidate))
+    if (readOnly !== undefined) return [readOnly]
     if (node === END) return candidates
     candidates.sort((a, b) => this.#events.returnOf(a) - this.#events.returnOf(b))
     const barrierNs = endOf(this.#operation(this.#events.operationAt(node)))
@@ -138,10 +139,10 @@ class Search<State, Input, Output> {
   }
 
   /**
-   * Whether the operation only looks, and sees what is there now. Then it can be put here without losing anything: in
-   * every legal order in which it comes later, it may as well come now.
+   * Whether the operation is read-only and its output matches the current state. Then it can be placed now: in every
+   * legal order in which it comes later, it could also come now.
    */
-  #fitsAndOnlyLooks(candidate: number): boolean {
+  #fitsAndIsReadOnly(candidate: number): boolean {
     const { input, outcome } = this.#operation(candidate)
     if (outcome.status !== "returned" || this.#model.isReadOnly?.(input, outcome.output) !== true)
       return false
@@ -173,7 +174,7 @@ class Search<State, Input, Output> {
     this.#tried = 0
   }
 
-  /** Takes back the latest choice; false when there is none. */
+  /** Undoes the latest choice; false when there is none. */
   #goBack(): boolean {
     const choice = this.#choices.pop()
     if (choice === undefined) return false
@@ -186,7 +187,7 @@ class Search<State, Input, Output> {
     return true
   }
 
-  /** All returns before the first one left are explained by the present order. */
+  /** Records the current order if it explains more returns than any before. */
   #noteHowFar(): void {
     const barrier = this.#events.firstReturn()
     if (barrier <= this.#furthest) return

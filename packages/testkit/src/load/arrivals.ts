@@ -1,9 +1,9 @@
-import { randomStream } from "../faults/random.ts"
+import { randomStream } from "../internal/random.ts"
 
-/** "constant": evenly spaced. "poisson": independent callers, so exponentially distributed gaps. */
+/** "constant": evenly spaced calls. "poisson": independent callers, with exponentially distributed gaps. */
 export type ArrivalKind = "constant" | "poisson"
 
-/** When calls are meant to start, in milliseconds from the beginning of the run, in order. */
+/** The intended starts of all calls, in order, in milliseconds from the beginning of the run. */
 export function* arrivals(
   kind: ArrivalKind,
   ratePerSecond: number,
@@ -12,7 +12,7 @@ export function* arrivals(
 ): Generator<number, void> {
   const gapMs = 1_000 / ratePerSecond
   if (kind === "constant") {
-    // A product instead of a sum, so that no rounding error adds up. Half a gap of tolerance keeps the count exact.
+    // A product instead of a sum, so that rounding errors do not add up.
     const calls = Math.round(durationMs / gapMs)
     for (let call = 0; call < calls; call += 1) yield call * gapMs
     return

@@ -1,6 +1,6 @@
 import { build, type Histogram } from "hdr-histogram-js"
 
-/** Milliseconds. `p999` is the 99.9th percentile. */
+/** Latencies in milliseconds. `p999` is the 99.9th percentile. */
 export interface LatencySummary {
   readonly count: number
   readonly mean: number
@@ -11,13 +11,14 @@ export interface LatencySummary {
   readonly max: number
 }
 
+/** One point of a percentile curve. */
 export interface PercentilePoint {
-  /** 0 to 100. */
+  /** From 0 to 100. */
   readonly percentile: number
   readonly ms: number
 }
 
-/** Ten points a decade of "nines": enough to draw the curve on a logarithmic axis. */
+/** Ten points per decade of "nines", enough to draw the curve on a logarithmic axis. */
 const curvePercentiles = Array.from({ length: 41 }, (_, step) => 100 * (1 - 10 ** (-step / 10)))
 
 const microsecondsPerMs = 1_000
@@ -25,12 +26,11 @@ const highestMicroseconds = 3_600_000_000
 
 /**
  * Latencies in an HdrHistogram (Gil Tene): constant memory, whole microseconds up to an hour.
- *
- * @param digits significant decimal digits that are kept.
  */
 export class Latencies {
   readonly #histogram: Histogram
 
+  /** @param digits significant decimal digits */
   constructor(digits: 2 | 3 = 3) {
     this.#histogram = build({
       bitBucketSize: 32,
@@ -66,7 +66,7 @@ export class Latencies {
 
   curve(): ReadonlyArray<PercentilePoint> {
     const points = curvePercentiles.map((percentile) => ({ percentile, ms: this.atPercentileMs(percentile) }))
-    // Beyond the point at which only one call is left, the curve would only repeat the maximum.
+    // Beyond the last single call, the curve only repeats the maximum.
     return points.filter(({ percentile }) => (1 - percentile / 100) * this.#histogram.totalCount >= 0.999)
   }
 }

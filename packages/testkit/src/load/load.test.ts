@@ -1,14 +1,14 @@
 import { Redis } from "ioredis"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { faultProxy } from "../faults/proxy.ts"
-import { pause } from "../race/deadline.ts"
+import { pause } from "../internal/promises.ts"
 import { startServices } from "../services/index.ts"
 import { arrivals } from "./arrivals.ts"
 import { Latencies } from "./latencies.ts"
 import { load } from "./load.ts"
 
 describe("load", () => {
-  it("keeps its rate however slow the calls are, and counts each one", async () => {
+  test("keeps its rate however slow the calls are, and counts each one", async () => {
     let calls = 0
     const startsMs: Array<number> = []
     const report = await load({
@@ -28,8 +28,8 @@ describe("load", () => {
     expect(report.latency.p50).toBeGreaterThanOrEqual(299)
   })
 
-  it("counts a stall against every call that it made wait, not only against the one that saw it", async () => {
-    // One place, and a call that holds it for half of the run: a closed loop would note a single slow call.
+  test("counts a stall against all calls that waited, not only against the one in flight", async () => {
+    // One call occupies the only slot for half of the run: a closed loop would record a single slow call.
     const report = await load({
       rate: 200,
       durationMs: 1_000,
@@ -39,13 +39,13 @@ describe("load", () => {
     expect(report.calls).toMatchObject({ intended: 200, succeeded: 200 })
     expect(report.peakInFlight).toBe(1)
     expect(report.service.p90).toBeLessThan(100)
-    // About 100 calls were meant to start during the stall; they waited up to 500 ms, evenly spread.
+    // About 100 calls were due during the stall, and waited up to 500 ms, evenly distributed.
     expect(report.latency.p90).toBeGreaterThan(300)
     expect(report.startDelay.p90).toBeGreaterThan(300)
     expect(report.latency.max).toBeGreaterThanOrEqual(499)
   })
 
-  it("shows a frozen Redis in the interval in which it froze", async () => {
+  test("shows a frozen Redis in the interval of the freeze", async () => {
     await using services = await startServices({ sql: false })
     await using proxy = await faultProxy({ upstream: services.redis, protocol: "redis" })
     const redis = new Redis({ host: proxy.host, port: proxy.port })
@@ -72,7 +72,7 @@ describe("load", () => {
       const { frozenMs, thawedMs } = await freezing
       expect(report.calls.succeeded).toBe(report.calls.intended)
       expect(Math.abs(report.calls.intended - 400)).toBeLessThan(100)
-      // A call that was meant to start while Redis was frozen has waited for the thaw at least.
+      // A call that was due while Redis was frozen waited at least for the thaw.
       const widthMs = report.intervals[1]?.fromMs ?? 0
       const frozen = report.intervals.filter(
         ({ fromMs }) => fromMs > frozenMs && fromMs + widthMs < Math.min(thawedMs, 1_000)
@@ -85,7 +85,7 @@ describe("load", () => {
     }
   })
 
-  it("counts failures by tag and does not throw them", async () => {
+  test("counts failures by tag and does not throw them", async () => {
     const report = await load({
       rate: 100,
       durationMs: 200,
@@ -99,7 +99,7 @@ describe("load", () => {
     expect(report.failures).toEqual({ SoldOut: 5, TypeError: 5 })
   })
 
-  it("gives up on calls that hang, tells them, and counts what they have waited so far", async () => {
+  test("ends with calls that hang, aborts their signals, and counts their wait so far", async () => {
     let aborted = 0
     const report = await load({
       rate: 100,
@@ -114,13 +114,13 @@ describe("load", () => {
     expect(report.calls).toEqual({ intended: 20, succeeded: 0, failed: 0, unfinished: 20 })
     expect(aborted).toBe(5)
     expect(report.latency.count).toBe(20)
-    // The last call was meant to start at 190 ms, the first at 0; all were given up at 300 ms.
+    // The first call was due at 0 ms, the last at 190 ms; the run ended at 300 ms.
     expect(report.latency.p50).toBeGreaterThan(150)
     expect(report.latency.max).toBeGreaterThanOrEqual(299)
     expect(report.completedPerSecond).toBe(0)
   })
 
-  it("reports as plain JSON and as an SVG document of its own", async () => {
+  test("reports as plain JSON and as a self-contained SVG document", async () => {
     const report = await load({
       rate: 200,
       durationMs: 300,
@@ -137,7 +137,7 @@ describe("load", () => {
     expect(svg.match(/<polyline/g)).toHaveLength(4)
   })
 
-  it("refuses figures that make no sense", async () => {
+  test("refuses invalid options", async () => {
     await expect(load({ rate: 0, durationMs: 10, fn: () => {} })).rejects.toThrow(RangeError)
     await expect(load({ rate: 1, durationMs: Number.NaN, fn: () => {} })).rejects.toThrow(RangeError)
     await expect(load({ rate: 1, durationMs: Infinity, fn: () => {} })).rejects.toThrow(RangeError)
@@ -145,7 +145,7 @@ describe("load", () => {
 })
 
 describe("arrivals", () => {
-  it("come at the rate, as many as told, the same for the same seed", () => {
+  test("come at the rate, in the requested number, the same for the same seed", () => {
     expect([...arrivals("constant", 3, 1_000, 1)]).toHaveLength(3)
     expect([...arrivals("constant", 1_000, 60_000, 1)].at(-1)).toBe(59_999)
     const poisson = [...arrivals("poisson", 1_000, 10_000, 5)]
@@ -153,7 +153,7 @@ describe("arrivals", () => {
     expect(poisson).toEqual(poisson.toSorted((left, right) => left - right))
     expect([...arrivals("poisson", 1_000, 10_000, 5)]).toEqual(poisson)
     expect([...arrivals("poisson", 1_000, 10_000, 6)]).not.toEqual(poisson)
-    // Exponential gaps: their standard deviation equals their mean.
+    // The standard deviation of exponential gaps equals their mean.
     const gaps = poisson.slice(1).map((atMs, index) => atMs - (poisson[index] ?? 0))
     const variance = gaps.reduce((sum, gap) => sum + (gap - 1) ** 2, 0) / gaps.length
     expect(Math.abs(Math.sqrt(variance) - 1)).toBeLessThan(0.1)
@@ -161,7 +161,7 @@ describe("arrivals", () => {
 })
 
 describe("latencies", () => {
-  it("keeps three digits from a microsecond to an hour", () => {
+  test("keep three digits from a microsecond to an hour", () => {
     const latencies = new Latencies()
     expect(latencies.summary()).toMatchObject({ count: 0, mean: 0, p50: 0, max: 0 })
     for (let ms = 1; ms <= 1_000; ms += 1) latencies.recordMs(ms)

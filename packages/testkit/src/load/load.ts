@@ -1,45 +1,51 @@
-import { settler } from "../race/deadline.ts"
+import { settler } from "../internal/promises.ts"
 import { tagOf } from "../race/outcome.ts"
 import { type ArrivalKind, arrivals } from "./arrivals.ts"
-import { LoadRecorder, type LoadReport } from "./report.ts"
+import { LoadRecorder } from "./recorder.ts"
+import type { LoadReport } from "./report.ts"
 
+/** What one call of a load run is given. */
 export interface LoadCall {
+  /** The number of the call, from 0. */
   readonly index: number
-  /** When the call was meant to start, from the beginning of the run. */
+  /** The intended start, in milliseconds from the beginning of the run. */
   readonly intendedMs: number
-  /** Aborted when the run is given up. */
+  /** Aborted when the run ends, while this call is still running. */
   readonly signal: AbortSignal
 }
 
+/** What to call, how often and for how long. */
 export interface LoadOptions {
-  /** Calls a second, whether or not the earlier ones have ended. */
+  /** Calls per second, whether or not earlier calls have ended. */
   readonly rate: number
   readonly durationMs: number
+  /** The call to measure. May return a promise. */
   readonly fn: (call: LoadCall) => unknown
   /**
-   * Calls under way at once; 1,000 unless told. A call that finds no place waits for one; its wait counts, for its
-   * latency is measured from the instant at which it was meant to start.
+   * Maximum number of concurrent calls. Default 1,000. Further calls wait, and the wait is part of their latency, which
+   * counts from the intended start.
    */
   readonly maxInFlight?: number
-  /** "constant" unless told. */
+  /** Default "constant". */
   readonly arrivals?: ArrivalKind
-  /** For "poisson"; 1 unless told. */
+  /** Seed of "poisson" arrivals. Default 1. */
   readonly seed?: number | string
-  /** How long to wait for stragglers after `durationMs`; 10 s unless told. */
+  /** How long to wait for unfinished calls after `durationMs`. Default 10,000. */
   readonly drainMs?: number
 }
 
-interface UnderWay {
+interface InFlight {
   readonly intendedMs: number
   readonly startedMs: number
 }
 
 /**
- * Open-loop load: calls start at their times however slow the earlier ones are, as users do, and latency counts from
- * the intended start. A closed loop would wait with the server through each stall and so leave out the very calls
- * that suffer from it ("coordinated omission", Gil Tene).
+ * Open-loop load: like users, calls start at their time however slow earlier calls are, and latency counts from the
+ * intended start. A closed loop pauses with the server during a stall and omits the calls that would suffer from it
+ * ("coordinated omission", Gil Tene).
  *
- * @returns the figures; failures of `fn` are counted, never thrown.
+ * @returns the figures; failures of `fn` are counted, never thrown
+ * @throws RangeError for a rate, duration or `maxInFlight` that is not positive
  */
 export const load = async (options: LoadOptions): Promise<LoadReport> => {
   const { rate, durationMs, fn, maxInFlight = 1_000, drainMs = 10_000, seed = 1 } = options
@@ -48,7 +54,7 @@ export const load = async (options: LoadOptions): Promise<LoadReport> => {
   const kind = options.arrivals ?? "constant"
   const recorder = new LoadRecorder({ ratePerSecond: rate, durationMs, arrivals: kind, maxInFlight })
   const schedule = arrivals(kind, rate, durationMs, seed)
-  const underWay = new Set<UnderWay>()
+  const inFlight = new Set<InFlight>()
   const controller = new AbortController()
   const finished = settler<void>()
   const startedAt = performance.now()
@@ -59,29 +65,29 @@ export const load = async (options: LoadOptions): Promise<LoadReport> => {
   let isOver = false
   let timer: NodeJS.Timeout | undefined
 
-  /** Starts what is due and has a place, and sets the clock for the next call. */
+  /** Starts all calls that are due, up to `maxInFlight`, and sets the timer for the next one. */
   const startDue = () => {
     clearTimeout(timer)
-    while (nextMs !== undefined && underWay.size < maxInFlight && nowMs() >= nextMs) {
+    while (nextMs !== undefined && inFlight.size < maxInFlight && nowMs() >= nextMs) {
       void runCall(nextMs)
       nextMs = schedule.next().value
     }
-    if (nextMs === undefined && underWay.size === 0) finished.resolve()
-    // With all places taken, the end of a call goes on from here.
-    else if (nextMs !== undefined && underWay.size < maxInFlight)
+    if (nextMs === undefined && inFlight.size === 0) finished.resolve()
+    // At `maxInFlight`, the next call that ends continues here.
+    else if (nextMs !== undefined && inFlight.size < maxInFlight)
       timer = setTimeout(startDue, Math.max(0, nextMs - nowMs()))
   }
 
   const runCall = async (intendedMs: number) => {
     const call = { intendedMs, startedMs: nowMs() }
-    underWay.add(call)
-    peakInFlight = Math.max(peakInFlight, underWay.size)
+    inFlight.add(call)
+    peakInFlight = Math.max(peakInFlight, inFlight.size)
     recorder.started(intendedMs, call.startedMs)
     const failure = await failureOf(() => fn({ index: index++, intendedMs, signal: controller.signal }))
     if (isOver) return
     recorder.ended(intendedMs, call.startedMs, nowMs(), failure)
-    underWay.delete(call)
-    if (underWay.size === maxInFlight - 1 || underWay.size === 0) startDue()
+    inFlight.delete(call)
+    if (inFlight.size === maxInFlight - 1 || inFlight.size === 0) startDue()
   }
 
   startDue()
@@ -91,13 +97,13 @@ export const load = async (options: LoadOptions): Promise<LoadReport> => {
   clearTimeout(timer)
   clearTimeout(giveUp)
   const elapsedMs = nowMs()
-  for (const { intendedMs, startedMs } of underWay) recorder.gaveUp(intendedMs, startedMs, elapsedMs)
+  for (const { intendedMs, startedMs } of inFlight) recorder.gaveUp(intendedMs, startedMs, elapsedMs)
   for (; nextMs !== undefined; nextMs = schedule.next().value) recorder.gaveUp(nextMs, undefined, elapsedMs)
   controller.abort(new Error("the load run is over"))
   return recorder.report(elapsedMs, peakInFlight)
 }
 
-/** How the call failed, in the words under which failures are counted; undefined when it did not. */
+/** The tag under which a failure is counted; undefined when the call succeeded. */
 const failureOf = async (call: () => unknown): Promise<string | undefined> => {
   try {
     await call()

@@ -1,5 +1,5 @@
 import type { PercentilePoint } from "./latencies.ts"
-import type { LoadReport } from "./report.ts"
+import type { LoadFigures } from "./report.ts"
 
 const width = 960
 const height = 440
@@ -24,8 +24,8 @@ const percentilePanel: Panel = { left: 570, right: 930, top: 90, bottom: 380 }
 
 type Scale = (value: number) => number
 
-/** Draws latency over time (left) and by percentile (right), both on the same logarithmic axis. */
-export const plotLoad = (title: string, figures: Omit<LoadReport, "toSvg">): string => {
+/** Draws latency over time (left) and by percentile (right) on the same logarithmic axis, as an SVG document. */
+export const plotLoad = (title: string, figures: LoadFigures): string => {
   const scale = latencyScale(figures)
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}"`,
@@ -40,13 +40,7 @@ export const plotLoad = (title: string, figures: Omit<LoadReport, "toSvg">): str
   ].join("\n")
 }
 
-const subtitle = ({
-  ratePerSecond,
-  durationMs,
-  calls,
-  latency,
-  arrivals
-}: Omit<LoadReport, "toSvg">): string => {
+const subtitle = ({ ratePerSecond, durationMs, calls, latency, arrivals }: LoadFigures): string => {
   const outcomes = `${calls.succeeded} succeeded, ${calls.failed} failed, ${calls.unfinished} unfinished`
   const figures = `p50 ${ms(latency.p50)}, p99 ${ms(latency.p99)}, max ${ms(latency.max)}`
   return `${round(ratePerSecond)}/s for ${round(durationMs / 1_000)} s (${arrivals} arrivals): ${outcomes}; ${figures}`
@@ -57,8 +51,8 @@ interface LatencyScale {
   readonly ticks: ReadonlyArray<number>
 }
 
-/** Whole decades, from the one below the fastest half to the one above the slowest call. */
-const latencyScale = ({ latency, serviceCurve }: Omit<LoadReport, "toSvg">): LatencyScale => {
+/** Whole decades, from below the median to above the slowest call. */
+const latencyScale = ({ latency, serviceCurve }: LoadFigures): LatencyScale => {
   const fastest = Math.max(0.01, Math.min(latency.p50, serviceCurve[0]?.ms ?? latency.p50))
   const low = Math.floor(Math.log10(fastest))
   const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(latency.max, 0.01))))
@@ -70,10 +64,7 @@ const latencyScale = ({ latency, serviceCurve }: Omit<LoadReport, "toSvg">): Lat
   return { y, ticks: Array.from({ length: high - low + 1 }, (_, step) => 10 ** (low + step)) }
 }
 
-const timeline = (
-  { intervals, durationMs }: Omit<LoadReport, "toSvg">,
-  { y, ticks }: LatencyScale
-): string => {
+const timeline = ({ intervals, durationMs }: LoadFigures, { y, ticks }: LatencyScale): string => {
   const panel = timePanel
   const widthMs = intervals[1] === undefined ? durationMs : intervals[1].fromMs - (intervals[0]?.fromMs ?? 0)
   const x: Scale = (atMs) => panel.left + (atMs / durationMs) * (panel.right - panel.left)
@@ -99,7 +90,7 @@ const timeline = (
   ].join("\n")
 }
 
-const percentiles = (figures: Omit<LoadReport, "toSvg">, { y, ticks }: LatencyScale): string => {
+const percentiles = (figures: LoadFigures, { y, ticks }: LatencyScale): string => {
   const panel = percentilePanel
   const nines = (percentile: number) => -Math.log10(1 - Math.min(percentile, 99.999) / 100)
   const last = Math.max(1, ...figures.latencyCurve.map(({ percentile }) => nines(percentile)))

@@ -1,49 +1,18 @@
 import type { ArrivalKind } from "./arrivals.ts"
-import { Latencies, type LatencySummary, type PercentilePoint } from "./latencies.ts"
-import { plotLoad } from "./plot.ts"
+import type { LatencySummary, PercentilePoint } from "./latencies.ts"
 
-/** One stretch of the run; calls belong to the stretch in which they were meant to start. */
+/** One interval of a run. A call belongs to the interval of its intended start. Latencies are milliseconds. */
 export interface LoadInterval {
   readonly fromMs: number
   readonly succeeded: number
-  /** Failed calls and those that never ended. */
+  /** Calls that failed or never ended. */
   readonly failed: number
   readonly p50: number
   readonly p99: number
   readonly max: number
 }
 
-/** The figures of a run; plain data under `JSON.stringify`. Durations are milliseconds. */
-export interface LoadReport {
-  readonly ratePerSecond: number
-  readonly durationMs: number
-  readonly arrivals: ArrivalKind
-  readonly maxInFlight: number
-  readonly calls: {
-    readonly intended: number
-    readonly succeeded: number
-    readonly failed: number
-    /** Not started or not ended when the run was given up; their latency so far is counted. */
-    readonly unfinished: number
-  }
-  /** Ended calls by the time that the run took, stragglers included. */
-  readonly completedPerSecond: number
-  readonly peakInFlight: number
-  /** From the instant at which a call was meant to start: what a user would have waited. */
-  readonly latency: LatencySummary
-  /** From the actual start: what a closed loop would have measured. */
-  readonly service: LatencySummary
-  /** How late calls were started: the wait for a place among `maxInFlight`, and the load generator's own delay. */
-  readonly startDelay: LatencySummary
-  /** Failures by tag, code or name. */
-  readonly failures: Readonly<Record<string, number>>
-  readonly intervals: ReadonlyArray<LoadInterval>
-  readonly latencyCurve: ReadonlyArray<PercentilePoint>
-  readonly serviceCurve: ReadonlyArray<PercentilePoint>
-  /** A self-contained SVG document: latency over time and by percentile. */
-  toSvg(title?: string): string
-}
-
+/** What a run was asked to do. */
 export interface LoadSettings {
   readonly ratePerSecond: number
   readonly durationMs: number
@@ -51,95 +20,33 @@ export interface LoadSettings {
   readonly maxInFlight: number
 }
 
-interface IntervalCounts {
-  succeeded: number
-  failed: number
-  readonly latencies: Latencies
+/** The figures of a run, as plain data. Durations are milliseconds. */
+export interface LoadFigures extends LoadSettings {
+  readonly calls: {
+    readonly intended: number
+    readonly succeeded: number
+    readonly failed: number
+    /** Calls that had not started or not ended at the end of the run. Their latency so far is counted. */
+    readonly unfinished: number
+  }
+  /** Calls that ended, divided by the duration of the run including the drain. */
+  readonly completedPerSecond: number
+  readonly peakInFlight: number
+  /** Latency from the intended start: what a user would have waited. */
+  readonly latency: LatencySummary
+  /** Latency from the actual start: what a closed loop would have measured. */
+  readonly service: LatencySummary
+  /** Delay of the actual starts, from the limit `maxInFlight` or the load generator itself. */
+  readonly startDelay: LatencySummary
+  /** Failures by tag, code or name. */
+  readonly failures: Readonly<Record<string, number>>
+  readonly intervals: ReadonlyArray<LoadInterval>
+  readonly latencyCurve: ReadonlyArray<PercentilePoint>
+  readonly serviceCurve: ReadonlyArray<PercentilePoint>
 }
 
-/** At most this many stretches, so that memory does not grow with the run. */
-const intervalCount = 100
-const shortestIntervalMs = 50
-
-/** Takes down calls while they end, in constant memory. */
-export class LoadRecorder {
-  readonly #settings: LoadSettings
-  readonly #intervalMs: number
-  readonly #latency = new Latencies()
-  readonly #service = new Latencies()
-  readonly #startDelay = new Latencies()
-  readonly #failures = new Map<string, number>()
-  readonly #intervals: Array<IntervalCounts> = []
-  #intended = 0
-  #succeeded = 0
-  #failed = 0
-  #unfinished = 0
-
-  constructor(settings: LoadSettings) {
-    this.#settings = settings
-    this.#intervalMs = Math.max(shortestIntervalMs, Math.ceil(settings.durationMs / intervalCount))
-  }
-
-  started(intendedMs: number, startedMs: number): void {
-    this.#intended += 1
-    this.#startDelay.recordMs(startedMs - intendedMs)
-  }
-
-  ended(intendedMs: number, startedMs: number, endedMs: number, failure: string | undefined): void {
-    this.#service.recordMs(endedMs - startedMs)
-    this.#note(intendedMs, endedMs, failure === undefined)
-    if (failure === undefined) this.#succeeded += 1
-    else {
-      this.#failed += 1
-      this.#failures.set(failure, (this.#failures.get(failure) ?? 0) + 1)
-    }
-  }
-
-  /** A call that was not awaited any longer has waited at least until now: leaving it out would flatter the rest. */
-  gaveUp(intendedMs: number, startedMs: number | undefined, nowMs: number): void {
-    this.#unfinished += 1
-    if (startedMs === undefined) this.started(intendedMs, nowMs)
-    else this.#service.recordMs(nowMs - startedMs)
-    this.#note(intendedMs, nowMs, false)
-  }
-
-  report(elapsedMs: number, peakInFlight: number): LoadReport {
-    const completed = this.#succeeded + this.#failed
-    const figures = {
-      ...this.#settings,
-      calls: {
-        intended: this.#intended,
-        succeeded: this.#succeeded,
-        failed: this.#failed,
-        unfinished: this.#unfinished
-      },
-      completedPerSecond: (completed * 1_000) / Math.max(elapsedMs, 1),
-      peakInFlight,
-      latency: this.#latency.summary(),
-      service: this.#service.summary(),
-      startDelay: this.#startDelay.summary(),
-      failures: Object.fromEntries(this.#failures),
-      intervals: this.#intervals.map((interval, index) => this.#summarise(interval, index)),
-      latencyCurve: this.#latency.curve(),
-      serviceCurve: this.#service.curve()
-    }
-    return { ...figures, toSvg: (title = "Load") => plotLoad(title, figures) }
-  }
-
-  #note(intendedMs: number, endedMs: number, succeeded: boolean): void {
-    const index = Math.floor(intendedMs / this.#intervalMs)
-    for (let missing = this.#intervals.length; missing <= index; missing += 1)
-      this.#intervals.push({ succeeded: 0, failed: 0, latencies: new Latencies(2) })
-    const interval = this.#intervals[index]
-    if (interval === undefined) throw new RangeError(`no interval for a call at ${intendedMs} ms`)
-    if (succeeded) interval.succeeded += 1
-    else interval.failed += 1
-    interval.latencies.recordMs(endedMs - intendedMs)
-    this.#latency.recordMs(endedMs - intendedMs)
-  }
-
-  #summarise({ succeeded, failed, latencies }: IntervalCounts, index: number): LoadInterval {
-    const { p50, p99, max } = latencies.summary()
-    return { fromMs: index * this.#intervalMs, succeeded, failed, p50, p99, max }
-  }
+/** The figures of a run, and their plot. `JSON.stringify` yields the figures alone. */
+export interface LoadReport extends LoadFigures {
+  /** A self-contained SVG document: latency over time and by percentile. */
+  toSvg(title?: string): string
 }

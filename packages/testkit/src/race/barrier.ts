@@ -1,6 +1,6 @@
-import { settler } from "./deadline.ts"
+import { settler } from "../internal/promises.ts"
 
-/** A barrier that can no longer open: a party failed or left before all had arrived, or the deadline passed. */
+/** A barrier can no longer open: a party failed or left before all arrived, or the deadline passed. */
 export class BarrierBroken extends Error {
   readonly _tag = "BarrierBroken"
   readonly parties: number
@@ -14,17 +14,20 @@ export class BarrierBroken extends Error {
   }
 }
 
+/** A point at which a fixed number of callers wait for each other. */
 export interface Barrier {
   readonly parties: number
-  /** Waits until all parties have arrived; all go on in the same turn of the event loop, in order of arrival. */
+  /** Waits until all parties have arrived. All continue in the same turn of the event loop, in order of arrival. */
   arrive(): Promise<void>
-  /** Fails everybody who waits or will arrive. Does nothing once the barrier is open. */
+  /** Rejects all present and future calls of `arrive`. Does nothing once the barrier is open. */
   break(why: string, cause?: unknown): void
 }
 
 /**
- * A barrier for `parties` callers (one use). It breaks when not all of them have arrived `deadlineMs` after the
- * first one (30 s unless told). Share one between several races to release them together.
+ * A single-use barrier for `parties` callers. It breaks unless all arrive within `deadlineMs` (default 30,000) of the
+ * first one. Share one between several races to release them together.
+ *
+ * @throws RangeError unless `parties` is a positive integer
  */
 export const barrier = (parties: number, options: { readonly deadlineMs?: number } = {}): Barrier => {
   if (!Number.isInteger(parties) || parties < 1)

@@ -1,9 +1,9 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { crashAt, CrashNotReached } from "./crash-at.ts"
-import { crashPoint } from "./crash-point.ts"
+import { crashPoint } from "../crash-point/index.ts"
 import { eventually } from "./eventually.ts"
 
 const module = new URL("./testing/crashing-program.ts", import.meta.url)
@@ -18,7 +18,7 @@ describe("crashAt", () => {
   })
   afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
-  it("kills the process exactly at the step, with no exit handler run", async () => {
+  test("kills the process exactly at the step, with no exit handler run", async () => {
     await using before = crashAt("beforeWrite", { module, args: [counter] })
     const death = await before.died
     expect(death).toMatchObject({
@@ -37,7 +37,7 @@ describe("crashAt", () => {
     expect(readFileSync(counter, "utf8")).toBe("1")
   })
 
-  it("crashes at the nth passing, again elsewhere, and then runs to its end", async () => {
+  test("crashes at the nth passing, again elsewhere, and then runs to its end", async () => {
     await using first = crashAt("afterWrite", { module, args: [counter], nth: 2 })
     expect((await first.died).passed).toEqual(["beforeWrite", "afterWrite", "beforeWrite", "afterWrite"])
     expect(readFileSync(counter, "utf8")).toBe("2")
@@ -51,7 +51,7 @@ describe("crashAt", () => {
     expect(readFileSync(counter, "utf8")).toBe("7")
   })
 
-  it("says so when the process ends without passing the step", async () => {
+  test("rejects when the process ends without passing the step", async () => {
     await using run = crashAt("afterCommit", { module, args: [counter] })
     await expect(run.died).rejects.toBeInstanceOf(CrashNotReached)
     await expect(run.died).rejects.toThrow(
@@ -59,7 +59,7 @@ describe("crashAt", () => {
     )
   })
 
-  it("does not take another death for the crash, and shows why the process died", async () => {
+  test("does not mistake another death for the crash, and shows why the process died", async () => {
     await using run = crashAt("beforeWrite", { module, args: [join(directory, "missing")] })
     await expect(run.died).rejects.toThrow(/it ended with code 1; it passed no step\n[^]*ENOENT/)
     await using killed = crashAt("never", { module, args: [counter, "stay"] })
@@ -68,14 +68,14 @@ describe("crashAt", () => {
     await expect(killed.died).rejects.toThrow(/did not reach "never": it ended with SIGKILL/)
   })
 
-  it("kills a process that outlives its deadline", async () => {
+  test("kills a process that outlives its deadline", async () => {
     await using run = crashAt("never", { module, args: [counter, "stay"], deadlineMs: 1_500 })
     await expect(run.died).rejects.toThrow(/it still ran after 1500 ms and was killed/)
   })
 
-  it("takes the program along when the test run itself is killed", async () => {
+  test("kills the program when the test run is killed", async () => {
     const parentModule = new URL("./testing/crashing-parent.ts", import.meta.url)
-    // A run that is killed cannot tidy up its temporary directory; this one lies in ours.
+    // A killed run cannot remove its temporary directory, so it lies in the directory of this test.
     const options = { module: parentModule, args: [counter], env: { TMPDIR: directory } }
     await using parent = crashAt("never", options)
     const [, pid] = await parent.output(/child (\d+)/)
@@ -84,7 +84,7 @@ describe("crashAt", () => {
     await eventually(() => expect(() => process.kill(Number(pid), 0)).toThrow("ESRCH"))
   })
 
-  it("leaves this process alone when nothing asks for a crash", () => {
+  test("does nothing when no crash is requested", () => {
     crashPoint("beforeWrite")
   })
 })

@@ -3,37 +3,39 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { crashAtVariable, crashReportVariable } from "./crash-point.ts"
-import { settler, withDeadline } from "./deadline.ts"
+import { crashAtVariable, crashReportVariable } from "../crash-point/index.ts"
+import { messageOf } from "../internal/message-of.ts"
+import { settler, withDeadline } from "../internal/promises.ts"
 
+/** The program to crash, and how to start it. */
 export interface CrashOptions {
-  /** The program: a Node module's path or file URL. */
+  /** The program: path or file URL of a Node module. */
   readonly module: string | URL
   readonly args?: ReadonlyArray<string>
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>
-  /** Options of node itself; those of this process unless told, so TypeScript and conditions work alike. */
+  /** Options of node itself. Default: those of this process, so that TypeScript and conditions work alike. */
   readonly nodeArgs?: ReadonlyArray<string>
   readonly cwd?: string
-  /** Crash at the nth passing of the step, 1 unless told. */
+  /** Crash when the step is passed for the nth time. Default 1. */
   readonly nth?: number
-  /** For `died`, `exited` and `output`; 10 s unless told. */
+  /** Deadline of `died`, `exited` and `output`. Default 10,000. */
   readonly deadlineMs?: number
 }
 
-/** What is left of a process that crashed where it should. */
+/** What a process left that crashed at its step. */
 export interface CrashReport {
   readonly step: string
   readonly nth: number
   readonly pid: number
   readonly signal: "SIGKILL"
-  /** All steps passed, the fatal one last. */
+  /** All steps that it passed, the fatal one last. */
   readonly passed: ReadonlyArray<string>
   readonly stdout: string
   readonly stderr: string
 }
 
-/** How a process ended that was not asked to crash. */
+/** How a process ended. */
 export interface ExitReport {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -41,26 +43,28 @@ export interface ExitReport {
   readonly stderr: string
 }
 
-/** A run of the program under test. Disposing it kills the process if it still runs. */
+/** A run of the program under test. Disposing it kills the process. */
 export interface ProgramRun extends AsyncDisposable {
   readonly process: ChildProcess
-  /** Settles when the process has ended, however it ended; rejects at the deadline. */
+  /** Resolves when the process has ended, however it ended; rejects at the deadline. */
   readonly exited: Promise<ExitReport>
-  /** Waits until stdout matches; rejects when the process ends first or at the deadline. */
+  /** Resolves when stdout matches; rejects when the process ends first, and at the deadline. */
   output(pattern: RegExp): Promise<RegExpMatchArray>
+  /** Sends a signal, SIGKILL by default. */
   kill(signal?: NodeJS.Signals): void
 }
 
+/** A run of the program that crashes at a step. */
 export interface CrashRun extends ProgramRun {
-  /** Resolves once the process died at its step; rejects with `CrashNotReached` when it ended in any other way. */
+  /** Resolves when the process died at its step; rejects with `CrashNotReached` when it ended in any other way. */
   readonly died: Promise<CrashReport>
-  /** Starts the same program again, this time without a crash. Waits for the death first. */
+  /** Waits for the crash, then starts the same program without one. */
   again(): Promise<ProgramRun>
-  /** Starts the same program again, to crash at the same or at another step. Waits for the death first. */
+  /** Waits for the crash, then starts the same program to crash at the same or another step. */
   crashAgain(step?: string, nth?: number): Promise<CrashRun>
 }
 
-/** The process ended, or ran out of time, without crashing at its step. */
+/** The process ended, or reached its deadline, without crashing at its step. */
 export class CrashNotReached extends Error {
   readonly _tag = "CrashNotReached"
   readonly step: string
@@ -77,8 +81,8 @@ export class CrashNotReached extends Error {
 }
 
 /**
- * Starts a Node program that kills itself with SIGKILL exactly when it reaches `crashPoint(step)`.
- * `await run.died` proves that it got there; `await run.again()` starts it once more, as a supervisor would.
+ * Starts a Node program that kills itself with SIGKILL when it reaches `crashPoint(step)`. `await run.died` proves that
+ * it got there; `await run.again()` restarts it, as a supervisor would.
  */
 export const crashAt = (step: string, options: CrashOptions): CrashRun => {
   const nth = options.nth ?? 1
@@ -119,19 +123,17 @@ export const crashAt = (step: string, options: CrashOptions): CrashRun => {
   }
 }
 
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
-
 const readPassed = (file: string): ReadonlyArray<string> => {
   try {
     return readFileSync(file, "utf8").split("\n").filter(Boolean)
   } catch {
-    return [] // The file does not exist when no step was passed.
+    return [] // No step was passed, so the file does not exist.
   }
 }
 
 /**
- * Loaded into the program before anything else: a pipe to this process that closes when it ends, by whatever means,
- * and takes the program with it. So a test runner that is killed leaves nothing running.
+ * Loaded into the program first: a pipe to this process that kills the program when it closes. So a killed test runner
+ * leaves nothing running.
  */
 const dieWithParent =
   'import{Socket}from"node:net";' +
@@ -157,7 +159,7 @@ const startProgram = (options: CrashOptions, crashEnv: Readonly<Record<string, s
   const killWithParent = () => child.kill("SIGKILL")
   process.once("exit", killWithParent)
   child.once("error", (error) => ended.reject(error))
-  // A program that died leaves a broken pipe behind; that is no error of the test's.
+  // A program that died leaves a broken pipe, which must not fail the test.
   child.stdin.on("error", () => {})
   child.once("close", (code, signal) => {
     process.removeListener("exit", killWithParent)
@@ -197,7 +199,7 @@ const startProgram = (options: CrashOptions, crashEnv: Readonly<Record<string, s
 
 const keptCharacters = 64 * 1024
 
-/** Keeps the last 64 K characters of a stream and tells when they match. */
+/** Keeps the last 64 K characters of a stream and waits for matches in them. */
 const collect = (stream: NodeJS.ReadableStream) => {
   let text = ""
   const watchers = new Set<() => void>()

@@ -1,8 +1,8 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { eventually, EventuallyFailed } from "./eventually.ts"
 
 describe("eventually", () => {
-  it("tries until the assertion holds and gives its answer", async () => {
+  test("retries until the assertion holds and returns its result", async () => {
     let attempts = 0
     const answer = await eventually(
       () => {
@@ -15,20 +15,20 @@ describe("eventually", () => {
     expect(answer).toBe(3)
   })
 
-  it("takes false for not yet and undefined for done", async () => {
+  test("treats false as not yet and undefined as done", async () => {
     let open = false
     setTimeout(() => (open = true), 20)
     expect(await eventually(() => open)).toBe(true)
     expect(await eventually(() => {})).toBeUndefined()
   })
 
-  it("fails at the deadline with the last failure and the number of attempts", async () => {
+  test("fails at the deadline with the last failure and the number of attempts", async () => {
     const failing = eventually(() => expect(1).toBe(2), { deadlineMs: 30, everyMs: 5 })
     await expect(failing).rejects.toBeInstanceOf(EventuallyFailed)
     await expect(failing).rejects.toThrow(/not true within 30 ms \(\d+ attempts\); last: expected 1 to be 2/)
   })
 
-  it("cuts off an attempt that hangs and tells it so", async () => {
+  test("ends an attempt that hangs and aborts its signal", async () => {
     let aborted = false
     const hanging = eventually(
       (signal) => {

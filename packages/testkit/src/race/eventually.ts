@@ -1,13 +1,14 @@
-import { pause, withDeadline } from "./deadline.ts"
+import { pause, withDeadline } from "../internal/promises.ts"
 
+/** How long and how often to try. */
 export interface EventuallyOptions {
-  /** 5 s unless told. */
+  /** Default 5,000. */
   readonly deadlineMs?: number
-  /** Pause between two attempts; 10 ms unless told. */
+  /** Pause between two attempts. Default 10. */
   readonly everyMs?: number
 }
 
-/** The condition did not hold in time. `cause` is what the last attempt threw. */
+/** The condition did not hold before the deadline. `cause` is the error of the last attempt. */
 export class EventuallyFailed extends Error {
   readonly _tag = "EventuallyFailed"
   readonly attempts: number
@@ -23,10 +24,10 @@ export class EventuallyFailed extends Error {
 }
 
 /**
- * Tries `fn` until it holds: until it neither throws nor answers `false`, and returns that answer. An attempt that
- * hangs is cut off by the deadline too; `fn` gets a signal that is aborted then.
+ * Calls `fn` until it neither throws nor returns `false`, and returns its result. The deadline also ends an attempt that
+ * hangs, and aborts the signal that `fn` receives.
  *
- * @throws EventuallyFailed with the last failure as its cause.
+ * @throws EventuallyFailed with the last failure as its cause
  */
 export const eventually = async <A>(
   fn: (signal: AbortSignal) => A | PromiseLike<A>,

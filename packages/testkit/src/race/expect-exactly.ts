@@ -5,8 +5,8 @@ import type { RaceResult } from "./race.ts"
 /**
  * Asserts that exactly `expected` callers of a race match, and returns their outcomes.
  *
- * @param which a tag (`"CouponSoldOut"`, see `tagOf`) or a predicate on the outcome; the winners unless told.
- * @throws AssertionError (of node:assert, so any runner shows it) whose message counts all outcomes.
+ * @param which a tag (`"CouponSoldOut"`, see `tagOf`) or a predicate on the outcome. Default: the winners.
+ * @throws AssertionError of node:assert, which any runner shows; its message counts all outcomes
  */
 export const expectExactly = <A>(
   result: RaceResult<A>,
@@ -36,7 +36,7 @@ const select = <A>(
   return result.outcomes.filter(typeof which === "string" ? (outcome) => tagOf(outcome) === which : which)
 }
 
-/** The first error is worth a line: the counts say how often it happened, not what it said. */
+/** The message of the first rejection; the counts do not show it. */
 const firstReason = (result: RaceResult<unknown>): string => {
   const first = result.rejected[0]
   if (first === undefined) return ""

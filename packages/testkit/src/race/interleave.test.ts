@@ -1,10 +1,10 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { interleave, InterleaveTimedOut } from "./interleave.ts"
 import { InjectionTimedOut, StepNotReached, stepPoints } from "./steps.ts"
 
 const never = () => new Promise<never>(() => {})
 
-/** A read-modify-write whose flaw shows only when somebody writes between its two halves. */
+/** A read-modify-write that fails only when another write happens between its two halves. */
 const account = () => {
   const state = { balance: 100 }
   const withdraw = async (amount: number, onFailpoint: (name: string) => Promise<void> = async () => {}) => {
@@ -18,7 +18,7 @@ const account = () => {
 }
 
 describe("interleave", () => {
-  it("puts the other side exactly between two steps, each time", async () => {
+  test("runs the injected code exactly between two steps, every time", async () => {
     for (let round = 0; round < 50; round += 1) {
       const { state, withdraw } = account()
       const result = await interleave((steps) => withdraw(10, steps.reached), {
@@ -30,7 +30,7 @@ describe("interleave", () => {
     }
   })
 
-  it("holds the step until code before it has ended, and goes on only after code behind it", async () => {
+  test("holds the step until the code before it has ended, and continues only after the code after it", async () => {
     const order: Array<string> = []
     const note = (what: string) => async () => {
       order.push(`${what} begins`)
@@ -59,7 +59,7 @@ describe("interleave", () => {
     ])
   })
 
-  it("lets code alongside block on what the held side owns", async () => {
+  test("lets code alongside block on a lock of the main side", async () => {
     const { promise: released, resolve: release } = Promise.withResolvers<string>()
     const result = await interleave(
       async (steps) => {
@@ -71,7 +71,7 @@ describe("interleave", () => {
     expect(result.injected).toEqual({ locked: { status: "fulfilled", value: "mine now" } })
   })
 
-  it("names a step that was never reached and those that were", async () => {
+  test("names the step that was not reached and the steps that were", async () => {
     const missing = interleave(
       async (steps) => {
         await steps.reached("read")
@@ -85,7 +85,7 @@ describe("interleave", () => {
     )
   })
 
-  it("reports injected code that hangs, and lets the held side go on", async () => {
+  test("reports injected code that hangs, and lets the held side continue", async () => {
     let wentOn = false
     const hanging = interleave(
       async (steps) => {
@@ -98,11 +98,11 @@ describe("interleave", () => {
     expect(wentOn).toBe(true)
   })
 
-  it("does not wait for a main side that hangs", async () => {
+  test("times out when the main side hangs", async () => {
     await expect(interleave(never, { timeoutMs: 20 })).rejects.toBeInstanceOf(InterleaveTimedOut)
   })
 
-  it("gives both sides' errors as outcomes", async () => {
+  test("returns the errors of both sides as outcomes", async () => {
     const result = await interleave(
       async (steps) => {
         await steps.reached("read")
@@ -124,7 +124,7 @@ describe("interleave", () => {
 })
 
 describe("stepPoints", () => {
-  it("injects at the nth passing only", async () => {
+  test("runs the injected code at the nth passing only", async () => {
     const steps = stepPoints()
     const seen: Array<number> = []
     const second = steps.before("try", () => seen.push(steps.passed.length), { nth: 2 })
@@ -133,7 +133,7 @@ describe("stepPoints", () => {
     expect(seen).toEqual([2])
   })
 
-  it("gives up at the deadline when nobody comes", async () => {
+  test("rejects at the deadline when the step is not reached", async () => {
     const steps = stepPoints({ deadlineMs: 20 })
     await expect(steps.before("commit", () => {}).done).rejects.toThrow(
       'step "commit" was not reached within 20 ms; no step was reached at all'

@@ -1,22 +1,23 @@
-import { withDeadline } from "./deadline.ts"
+import { withDeadline } from "../internal/promises.ts"
 import { type Injection, InjectionTimedOut, StepNotReached, stepPoints, type StepPoints } from "./steps.ts"
 
 type Injected = Readonly<Record<string, () => unknown>>
 
+/** The code to run at the steps of `main`, by step name. */
 export interface InterleaveOptions {
-  /** Code of the other side by step name: `main` is held at the step until it has ended, then takes the step. */
+  /** Holds `main` at the step until the code has ended, then lets it take the step. */
   readonly before?: Injected
-  /** `main` takes the step and is then held until the code has ended. */
+  /** Lets `main` take the step, then holds it until the code has ended. */
   readonly after?: Injected
-  /** Started at the step; `main` goes on at once. Both are waited for at the end. */
+  /** Starts the code at the step without holding `main`. Both are awaited at the end. */
   readonly alongside?: Injected
-  /** For each step to be reached and for each injected call to end; 5 s unless told. */
+  /** Time for each step to be reached and for each injected call to end. Default 5,000. */
   readonly deadlineMs?: number
-  /** For `main` to end; 30 s unless told. */
+  /** Time for `main` to end. Default 30,000. */
   readonly timeoutMs?: number
 }
 
-/** `main` hung: nothing that the other side did made it go on. */
+/** `main` did not end in time, whatever the injected code did. */
 export class InterleaveTimedOut extends Error {
   readonly _tag = "InterleaveTimedOut"
   readonly passed: ReadonlyArray<string>
@@ -28,20 +29,22 @@ export class InterleaveTimedOut extends Error {
   }
 }
 
+/** The outcomes of both sides. */
 export interface Interleaved<A> {
   readonly main: PromiseSettledResult<A>
-  /** What the injected calls answered, by step name. */
+  /** The results of the injected calls, by step name. */
   readonly injected: Readonly<Record<string, PromiseSettledResult<unknown>>>
-  /** The steps in the order in which they were passed. */
+  /** The steps, in the order in which they were passed. */
   readonly passed: ReadonlyArray<string>
 }
 
 /**
- * Runs `main` and, at its named steps, code of another side: one exact interleaving, the same each time.
- * The errors of both sides are outcomes (`main`, `injected`), for a test expects some of them.
+ * Runs `main` and injects other code at its named steps: one exact interleaving, the same every time. Errors of both
+ * sides are results (`main`, `injected`), because tests expect some of them.
  *
- * @throws StepNotReached when `main` ended without passing a named step; InjectionTimedOut when injected code hung;
- *   InterleaveTimedOut when `main` hung.
+ * @throws StepNotReached when `main` ended without passing a named step
+ * @throws InjectionTimedOut when injected code hung
+ * @throws InterleaveTimedOut when `main` hung
  */
 export const interleave = async <A>(
   main: (steps: StepPoints) => A | PromiseLike<A>,

@@ -1,6 +1,7 @@
-/** How one caller's call ended. `durationMs` counts from the instant at which the callers were released. */
+/** How one caller's call ended. `durationMs` counts from the common start. */
 export type Outcome<A> = FulfilledOutcome<A> | RejectedOutcome
 
+/** A call that fulfilled. */
 export interface FulfilledOutcome<A> {
   readonly status: "fulfilled"
   readonly caller: number
@@ -8,6 +9,7 @@ export interface FulfilledOutcome<A> {
   readonly value: A
 }
 
+/** A call that rejected. */
 export interface RejectedOutcome {
   readonly status: "rejected"
   readonly caller: number
@@ -22,8 +24,8 @@ const stringField = (value: unknown, field: string): string | undefined => {
 }
 
 /**
- * The name under which outcomes are counted: `_tag` where there is one (values and errors), else an error's `code`
- * or `name`, else a string or boolean itself, else "fulfilled" or "rejected".
+ * The tag under which an outcome is counted: the `_tag` of a value or error, else an error's `code` or `name`, else the
+ * string or boolean itself, else "fulfilled" or "rejected".
  */
 export const tagOf = (outcome: Outcome<unknown>): string => {
   const subject = outcome.status === "fulfilled" ? outcome.value : outcome.reason
@@ -42,6 +44,6 @@ export const groupByTag = <A>(
   return new Map([...groups].toSorted(([, left], [, right]) => right.length - left.length))
 }
 
-/** One line of counts, such as "sold 50, OutOfStock 150". */
+/** The counts in one line, such as "sold 50, OutOfStock 150". */
 export const describeCounts = (outcomes: ReadonlyArray<Outcome<unknown>>): string =>
-  [...groupByTag(outcomes)].map(([tag, group]) => `${tag} ${group.length}`).join(", ") || "nobody finished"
+  [...groupByTag(outcomes)].map(([tag, group]) => `${tag} ${group.length}`).join(", ") || "no outcomes"

@@ -1,5 +1,5 @@
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise"
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { startServices, type SqlService } from "../services/index.ts"
 import { crashAt } from "./crash-at.ts"
 import { interleave } from "./interleave.ts"
@@ -34,7 +34,7 @@ describe("interleave and crashAt on a real SQL server", () => {
     const [rows] = await sql.query<Array<RowDataPacket>>(`SELECT units FROM stock WHERE id = 1 ${lock}`)
     return Number(rows[0]?.["units"])
   }
-  /** Reads, then writes what it computed: right only while nobody writes between. */
+  /** Reads, then writes what it computed: wrong when another write happens in between. */
   const sell = async (sql: Connection, lock: string, steps?: StepPoints) => {
     await sql.beginTransaction()
     const left = await units(sql, lock)
@@ -43,7 +43,7 @@ describe("interleave and crashAt on a real SQL server", () => {
     await sql.commit()
   }
 
-  it("shows a lost update, the same way each time", async () => {
+  test("reproduces a lost update every time", async () => {
     for (let round = 0; round < 10; round += 1) {
       await one.query("REPLACE INTO stock VALUES (1, 10)")
       const { main, injected } = await interleave((steps) => sell(one, "", steps), {
@@ -54,7 +54,7 @@ describe("interleave and crashAt on a real SQL server", () => {
     }
   })
 
-  it("lets the other side block on the row lock, and sees both sales", async () => {
+  test("lets the other side block on the row lock, and keeps both sales", async () => {
     const { main, injected } = await interleave((steps) => sell(one, "FOR UPDATE", steps), {
       alongside: { read: () => sell(other, "FOR UPDATE") }
     })
@@ -62,11 +62,11 @@ describe("interleave and crashAt on a real SQL server", () => {
     expect(await units(one)).toBe(8)
   })
 
-  it("crashes a process before and after its COMMIT, and starts it again", async () => {
+  test("crashes a process before and after its COMMIT, and restarts it", async () => {
     const module = new URL("./testing/selling-program.ts", import.meta.url)
     await using before = crashAt("beforeCommit", { module, env: { SELLING_URL: server.url(database) } })
     await before.died
-    // Waits until the server has noticed the death and let go of the row.
+    // Waits until the server has noticed the crash and released the row lock.
     expect(await units(one, "FOR UPDATE")).toBe(10)
 
     await using after = await before.crashAgain("afterCommit")

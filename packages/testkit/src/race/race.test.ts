@@ -1,6 +1,6 @@
 import { AssertionError } from "node:assert"
 import { Redis } from "ioredis"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { startServices } from "../services/index.ts"
 import { BarrierBroken, barrier } from "./barrier.ts"
 import { expectExactly } from "./expect-exactly.ts"
@@ -25,7 +25,7 @@ describe("race", () => {
     await stop()
   })
 
-  it("releases all callers before the first of them can go on", async () => {
+  test("releases all callers before the first of them continues", async () => {
     const order: Array<string> = []
     await race(3, async (index) => {
       order.push(`start ${index}`)
@@ -35,7 +35,7 @@ describe("race", () => {
     expect(order.slice(0, 3)).toEqual(["start 0", "start 1", "start 2"])
   })
 
-  it("makes a lost update happen on a real Redis, and an atomic decrement not", async () => {
+  test("provokes a lost update on a real Redis, and none with an atomic decrement", async () => {
     await redis.set("race-test:stock", 50)
     const careless = await race(200, async () => {
       const left = Number(await redis.get("race-test:stock"))
@@ -59,7 +59,7 @@ describe("race", () => {
     expect(exact.losers).toHaveLength(150)
   })
 
-  it("says in the assertion's message what happened to everybody", async () => {
+  test("lists all outcomes in the assertion's message", async () => {
     const result = await race(4, (index) => {
       if (index > 0) throw new SoldOut("nothing left")
       return "sold"
@@ -73,13 +73,13 @@ describe("race", () => {
     )
   })
 
-  it("keeps outcomes in caller order and measures each caller from the common start", async () => {
+  test("returns outcomes in caller order and measures each caller from the common start", async () => {
     let prepared = 0
     const preparedAtStart: Array<number> = []
     const result = await race(
       3,
       async (index, caller) => {
-        // The first caller prepares for long: the others wait for it, and it does not count as anybody's duration.
+        // The others wait for the first caller's long preparation, which does not count in any duration.
         if (index === 0) await new Promise((resolve) => setTimeout(resolve, 300))
         prepared += 1
         await caller.ready()
@@ -94,7 +94,7 @@ describe("race", () => {
     expect(result.durationMs).toBeLessThan(250)
   })
 
-  it("fails as a whole when a caller never becomes ready", async () => {
+  test("fails as a whole when a caller never becomes ready", async () => {
     const failing = race(
       3,
       async (index, caller) => {
@@ -110,7 +110,7 @@ describe("race", () => {
     })
   })
 
-  it("names the callers that hang, aborts them and keeps the other outcomes", async () => {
+  test("names the callers that hang, aborts them and keeps the other outcomes", async () => {
     let aborted = false
     const hanging = race(
       3,
@@ -131,7 +131,7 @@ describe("race", () => {
     expect(aborted).toBe(true)
   })
 
-  it("ends with the reason of the signal that aborts it, and aborts its callers", async () => {
+  test("rejects with the reason of the aborting signal, and aborts its callers", async () => {
     const controller = new AbortController()
     const aborted: Array<number> = []
     const hanging = race(
@@ -148,7 +148,7 @@ describe("race", () => {
     await expect(race(1, () => "too late", { signal: controller.signal })).rejects.toThrow("the test is over")
   })
 
-  it("releases two races together over a shared barrier", async () => {
+  test("releases two races together over a shared barrier", async () => {
     const shared = barrier(4)
     const order: Array<string> = []
     const run = (name: string) => () => {
@@ -163,7 +163,7 @@ describe("race", () => {
 })
 
 describe("barrier", () => {
-  it("breaks at its deadline and says how many came", async () => {
+  test("breaks at its deadline and tells how many arrived", async () => {
     const lonely = barrier(2, { deadlineMs: 20 })
     await expect(lonely.arrive()).rejects.toThrow(
       "the barrier never opened: 1 of 2 callers arrived; the deadline of 20 ms passed"

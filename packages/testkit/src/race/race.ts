@@ -1,5 +1,5 @@
 import { type Barrier, BarrierBroken, barrier } from "./barrier.ts"
-import { settler, withDeadline } from "./deadline.ts"
+import { settler, withDeadline } from "../internal/promises.ts"
 import {
   describeCounts,
   type FulfilledOutcome,
@@ -11,43 +11,47 @@ import {
 /** What each caller of a race is given besides its index. */
 export interface Caller {
   readonly index: number
-  /** Aborted when the race runs out of time or is aborted itself. */
+  /** Aborted when the race times out or is aborted. */
   readonly signal: AbortSignal
   /** Under `barrier: "ready"`: ends this caller's preparation and waits for the common start. */
   ready(): Promise<void>
 }
 
+/** How callers start, and when the race ends. */
 export interface RaceOptions<A> {
   /**
-   * Where the callers wait for each other. "start" (the default): before `fn` is called. "ready": inside `fn`,
-   * which prepares (opens a connection, reads a row) and then awaits `caller.ready()`. A `Barrier` of one's own is
-   * awaited before `fn` and may be shared with another race.
+   * Where the callers wait for each other. "start" (the default): before `fn` is called. "ready": inside `fn`, which
+   * prepares (opens a connection, reads a row) and then awaits `caller.ready()`. A given `Barrier` is awaited before
+   * `fn` and may be shared with another race.
    */
   readonly barrier?: "start" | "ready" | Barrier
-  /** Everything together must settle in this time (30 s unless told), else the race fails with `RaceTimedOut`. */
+  /** Time for all callers to settle, else the race rejects with `RaceTimedOut`. Default 30,000. */
   readonly timeoutMs?: number
-  /** Ends the race: it rejects with the signal's reason, and the callers' own signals are aborted. */
+  /** Ends the race: it rejects with the signal's reason, and the callers' signals are aborted. */
   readonly signal?: AbortSignal
-  /** Which fulfilled values count as won; all of them unless told. */
+  /** Which fulfilled values count as won. Default: all. */
   readonly won?: (value: A) => boolean
 }
 
+/** The outcomes of a race. */
 export interface RaceResult<A> {
-  /** One entry a caller, by caller index. */
+  /** One outcome per caller, by index. */
   readonly outcomes: ReadonlyArray<Outcome<A>>
   readonly fulfilled: ReadonlyArray<FulfilledOutcome<A>>
   readonly rejected: ReadonlyArray<RejectedOutcome>
+  /** The fulfilled outcomes that count as won. */
   readonly winners: ReadonlyArray<FulfilledOutcome<A>>
+  /** All other outcomes. */
   readonly losers: ReadonlyArray<Outcome<A>>
-  /** From the common start to the last caller's end. */
+  /** From the common start to the end of the last caller. */
   readonly durationMs: number
-  /** Outcomes by tag (see `tagOf`), the most frequent first. */
+  /** The outcomes by tag (see `tagOf`), the most frequent first. */
   byTag(): Map<string, ReadonlyArray<Outcome<A>>>
-  /** How many outcomes there are of each tag. */
+  /** The number of outcomes of each tag. */
   counts(): Record<string, number>
 }
 
-/** Not every caller settled in time. `result` holds those that did. */
+/** Not all callers settled in time. `result` holds those that did. */
 export class RaceTimedOut extends Error {
   readonly _tag = "RaceTimedOut"
   readonly timeoutMs: number
@@ -69,12 +73,14 @@ export class RaceTimedOut extends Error {
 }
 
 /**
- * Calls `fn` for `callers` callers that are all released in the same instant, and waits until every one has
- * settled. A caller's rejection is an outcome, not a failure of the race.
+ * Calls `fn` for `callers` callers, releases all of them at the same instant, and waits until each has settled. A
+ * caller's rejection is an outcome, not a failure of the race.
  *
- * @param fn gets the caller's index (0 ... callers - 1) and its `Caller`.
- * @throws RaceTimedOut when a caller hangs; BarrierBroken when a caller never reached the common start; the reason of
- *   the signal that aborted it.
+ * @param fn receives the caller's index (0 to callers - 1) and its `Caller`
+ * @throws RaceTimedOut when a caller hangs
+ * @throws BarrierBroken when a caller never reached the common start
+ * @throws the reason of the signal that aborted the race
+ * @throws RangeError unless `callers` is a positive integer
  */
 export const race = async <A>(
   callers: number,
@@ -91,14 +97,12 @@ export const race = async <A>(
   const settled: Array<Outcome<A>> = []
   let broken: BarrierBroken | undefined
 
-  /** Passes the barrier; says when, or remembers that the race never began. */
+  /** Passes the barrier and returns the time, or remembers that the race never began. */
   const passBarrier = async () => {
-    try {
-      await start.arrive()
-    } catch (error) {
+    await start.arrive().catch((error: unknown) => {
       if (error instanceof BarrierBroken) broken ??= error
       throw error
-    }
+    })
     return performance.now()
   }
 
@@ -113,13 +117,7 @@ export const race = async <A>(
       }
     }
     const outcome = await settle(() => fn(index, caller))
-    if (releasedAt === undefined) {
-      const failed = outcome.status === "rejected"
-      const why = failed
-        ? `caller ${index} failed before it was ready`
-        : `caller ${index} ended without ready()`
-      start.break(why, failed ? outcome.reason : undefined)
-    }
+    if (releasedAt === undefined) breakBarrier(start, index, outcome)
     const durationMs = performance.now() - (releasedAt ?? performance.now())
     settled.push({ ...outcome, caller: index, durationMs })
   }
@@ -130,13 +128,9 @@ export const race = async <A>(
   options.signal?.addEventListener("abort", abort)
   const all = Promise.allSettled(Array.from({ length: callers }, (_, index) => runCaller(index)))
   try {
-    await withDeadline(Promise.race([all, aborted.promise]), timeoutMs, () => {
-      const finished = new Set(settled.map((outcome) => outcome.caller))
-      const pending = Array.from({ length: callers }, (_, index) => index).filter(
-        (index) => !finished.has(index)
-      )
-      return new RaceTimedOut(timeoutMs, pending, raceResult([...settled], options.won))
-    })
+    const late = () =>
+      new RaceTimedOut(timeoutMs, pendingOf(callers, settled), raceResult([...settled], options.won))
+    await withDeadline(Promise.race([all, aborted.promise]), timeoutMs, late)
   } catch (error) {
     controller.abort(error)
     start.break("the race was given up", error)
@@ -146,6 +140,18 @@ export const race = async <A>(
   }
   if (broken !== undefined) throw broken
   return raceResult(settled, options.won)
+}
+
+/** The indexes of the callers that have not settled. */
+const pendingOf = (callers: number, settled: ReadonlyArray<Outcome<unknown>>): ReadonlyArray<number> => {
+  const finished = new Set(settled.map((outcome) => outcome.caller))
+  return Array.from({ length: callers }, (_, index) => index).filter((index) => !finished.has(index))
+}
+
+/** Without this caller the barrier would never open for the others. */
+const breakBarrier = (start: Barrier, index: number, outcome: Settled<unknown>): void => {
+  if (outcome.status === "rejected") start.break(`caller ${index} failed before it was ready`, outcome.reason)
+  else start.break(`caller ${index} ended without ready()`)
 }
 
 type Settled<A> =

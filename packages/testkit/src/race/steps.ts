@@ -1,6 +1,6 @@
-import { settler, withDeadline } from "./deadline.ts"
+import { settler, withDeadline } from "../internal/promises.ts"
 
-/** A step for which code was registered was not reached in time, or not before the points were closed. */
+/** A step with registered code was not reached before its deadline, or before the points were closed. */
 export class StepNotReached extends Error {
   readonly _tag = "StepNotReached"
   readonly step: string
@@ -16,7 +16,7 @@ export class StepNotReached extends Error {
   }
 }
 
-/** The injected code did not end in time; the side that waited for it went on without it. */
+/** The injected code did not end in time; the side that was held continued without it. */
 export class InjectionTimedOut extends Error {
   readonly _tag = "InjectionTimedOut"
   readonly step: string
@@ -33,33 +33,35 @@ export class InjectionTimedOut extends Error {
   }
 }
 
+/** When to run injected code. */
 export interface InjectionOptions {
-  /** At which passing of the step, 1 unless told. */
+  /** Run when the step is passed for the nth time. Default 1. */
   readonly nth?: number
-  /** For the step to be reached, and again for the injected code to end; the points' deadline unless told. */
+  /** Time for the step to be reached, and again for the code to end. Default: the deadline of the points. */
   readonly deadlineMs?: number
 }
 
-/** Code that waits for its step. */
+/** Code registered for a step. */
 export interface Injection<A> {
-  /** What the injected code answered; its error, `StepNotReached` or `InjectionTimedOut`. */
+  /** The result of the code. Rejects with its error, `StepNotReached` or `InjectionTimedOut`. */
   readonly done: Promise<A>
 }
 
+/** Named points in the code under test, and the code to run at them. */
 export interface StepPoints {
-  /** In the code under test: "I am here". Goes on at once unless code was registered for this step. */
+  /** Called by the code under test at the step. Resolves at once unless code is registered for it. */
   readonly reached: (name: string) => Promise<void>
-  /** A step with an extent: what was registered `before` runs before `body`, what was registered `after`, after it. */
+  /** A step with a body: code registered with `before` runs before it, code registered with `after` runs after it. */
   step<A>(name: string, body: () => A | PromiseLike<A>): Promise<A>
-  /** Holds the side that reaches the step until `run` has ended, then lets it take the step. */
+  /** Holds the code under test at the step until `run` has ended, then lets it take the step. */
   before<A>(name: string, run: () => A | PromiseLike<A>, options?: InjectionOptions): Injection<A>
-  /** Lets the other side take the step, then holds it until `run` has ended. */
+  /** Lets the code under test take the step, then holds it until `run` has ended. */
   after<A>(name: string, run: () => A | PromiseLike<A>, options?: InjectionOptions): Injection<A>
-  /** Starts `run` when the step is reached and lets the other side go on at once: for code that must block. */
+  /** Starts `run` at the step without holding the code under test; for code that must block. */
   alongside<A>(name: string, run: () => A | PromiseLike<A>, options?: InjectionOptions): Injection<A>
   /** The steps passed so far, in order. */
   readonly passed: ReadonlyArray<string>
-  /** Fails all injections whose step was never reached. */
+  /** Rejects all injections whose step was not reached. */
   close(): void
 }
 
@@ -69,36 +71,53 @@ interface Pending {
   readonly name: string
   readonly position: Position
   remaining: number
-  /** Runs the injected code; settles when the other side may go on. Never rejects. */
+  /** Runs the injected code; resolves when the code under test may continue. Never rejects. */
   readonly inject: () => Promise<void>
   readonly giveUp: (why: string) => void
 }
 
 /**
- * Named points in code under test at which a test runs code of its own, without sleeping and without mocks.
- * The code under test takes `steps` as a hook (`onFailpoint: (name) => steps.reached(name)`).
+ * Named points in the code under test at which a test runs its own code, without sleeps and mocks. The code under test
+ * takes a hook: `onFailpoint: (name) => steps.reached(name)`.
  */
 export const stepPoints = (options: { readonly deadlineMs?: number } = {}): StepPoints => {
-  const defaultDeadlineMs = options.deadlineMs ?? 5_000
-  const passed: Array<string> = []
-  const pending = new Set<Pending>()
+  const points = new InjectedSteps(options.deadlineMs ?? 5_000)
+  return {
+    reached: (name) => points.step(name, () => {}),
+    step: (name, body) => points.step(name, body),
+    before: (name, run, injection) => points.register("before", name, run, injection),
+    after: (name, run, injection) => points.register("after", name, run, injection),
+    alongside: (name, run, injection) => points.register("alongside", name, run, injection),
+    passed: points.passed,
+    close: () => points.close()
+  }
+}
 
-  const register = <A>(
+class InjectedSteps {
+  readonly passed: Array<string> = []
+  readonly #pending = new Set<Pending>()
+  readonly #deadlineMs: number
+
+  constructor(deadlineMs: number) {
+    this.#deadlineMs = deadlineMs
+  }
+
+  register<A>(
     position: Position,
     name: string,
     run: () => A | PromiseLike<A>,
-    { nth = 1, deadlineMs = defaultDeadlineMs }: InjectionOptions = {}
-  ): Injection<A> => {
+    { nth = 1, deadlineMs = this.#deadlineMs }: InjectionOptions = {}
+  ): Injection<A> {
     const done = settler<A>()
     const giveUp = (why: string) => {
       clearTimeout(timer)
-      pending.delete(entry)
-      done.reject(new StepNotReached(name, nth, [...passed], why))
+      this.#pending.delete(entry)
+      done.reject(new StepNotReached(name, nth, [...this.passed], why))
     }
     const timer = setTimeout(() => giveUp(`within ${deadlineMs} ms`), deadlineMs)
     const inject = async () => {
       clearTimeout(timer)
-      pending.delete(entry)
+      this.#pending.delete(entry)
       const running = (async () => run())()
       try {
         done.resolve(await withDeadline(running, deadlineMs, () => new InjectionTimedOut(name, deadlineMs)))
@@ -107,18 +126,13 @@ export const stepPoints = (options: { readonly deadlineMs?: number } = {}): Step
       }
     }
     const entry: Pending = { name, position, remaining: nth, inject, giveUp }
-    pending.add(entry)
+    this.#pending.add(entry)
     return { done: done.promise }
   }
 
-  /** Runs what is due at this passing, one after the other in order of registration. */
-  const runDue = async (due: ReadonlyArray<Pending>, position: Position) => {
-    for (const entry of due) if (entry.position === position) await entry.inject()
-  }
-
-  const step = async <A>(name: string, body: () => A | PromiseLike<A>): Promise<A> => {
-    passed.push(name)
-    const due = [...pending].filter((entry) => entry.name === name && --entry.remaining === 0)
+  async step<A>(name: string, body: () => A | PromiseLike<A>): Promise<A> {
+    this.passed.push(name)
+    const due = [...this.#pending].filter((entry) => entry.name === name && --entry.remaining === 0)
     for (const entry of due) if (entry.position === "alongside") void entry.inject()
     await runDue(due, "before")
     try {
@@ -128,15 +142,12 @@ export const stepPoints = (options: { readonly deadlineMs?: number } = {}): Step
     }
   }
 
-  return {
-    reached: (name) => step(name, () => {}),
-    step,
-    before: (name, run, injection) => register("before", name, run, injection),
-    after: (name, run, injection) => register("after", name, run, injection),
-    alongside: (name, run, injection) => register("alongside", name, run, injection),
-    passed,
-    close: () => {
-      for (const entry of pending) entry.giveUp("before the steps were closed")
-    }
+  close(): void {
+    for (const entry of this.#pending) entry.giveUp("before the steps were closed")
   }
+}
+
+/** Runs the due code one after the other, in order of registration. */
+const runDue = async (due: ReadonlyArray<Pending>, position: Position) => {
+  for (const entry of due) if (entry.position === position) await entry.inject()
 }

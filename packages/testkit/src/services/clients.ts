@@ -1,5 +1,6 @@
-import { Redis } from "ioredis"
-import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise"
+import { Redis, type RedisOptions } from "ioredis"
+import { createConnection, type Connection, type ConnectionOptions, type RowDataPacket } from "mysql2/promise"
+import { withDeadline } from "../internal/promises.ts"
 import type { RedisFlavour, SqlFlavour } from "./service.ts"
 
 /** How to reach a SQL server. */
@@ -12,73 +13,76 @@ export interface SqlAddress {
 
 const ANSWER_DEADLINE_MS = 10_000
 
-/** Connects, runs and disconnects. Rejects when the server does not answer within ten seconds. */
+/** Opens a connection on which several statements may be sent at once. Rejects after ten seconds without an answer. */
+export async function connectSql(
+  { host, port, user, password }: SqlAddress,
+  options: ConnectionOptions = {}
+): Promise<Connection> {
+  const connection = await createConnection({
+    host,
+    port,
+    user,
+    password,
+    connectTimeout: ANSWER_DEADLINE_MS,
+    multipleStatements: true,
+    ...options
+  })
+  // Without a listener, a server that dies between two queries raises an uncaught exception.
+  connection.on("error", () => {})
+  return connection
+}
+
+/** Connects, runs `use` and disconnects. Rejects when the server does not answer within ten seconds. */
 export async function withSql<A>(
   address: SqlAddress,
   use: (connection: Connection) => Promise<A>,
   deadlineMs = ANSWER_DEADLINE_MS
 ): Promise<A> {
-  const connection = await createConnection({
-    host: address.host,
-    port: address.port,
-    user: address.user,
-    password: address.password,
-    connectTimeout: deadlineMs,
-    multipleStatements: true
-  })
-  // Without a listener, a server that dies between two queries would be an uncaught exception.
-  connection.on("error", () => {})
+  const connection = await connectSql(address, { connectTimeout: deadlineMs })
+  const late = `the SQL server at ${address.host}:${address.port} did not answer`
   try {
-    return await withDeadline(use(connection), deadlineMs, "the SQL server did not answer")
+    return await withDeadline(use(connection), deadlineMs, late)
   } finally {
     connection.destroy()
   }
 }
 
-/** Connects, runs and disconnects; never reconnects. */
+/** Without the option whose type depends on the client's. */
+type ClientOptions = Omit<RedisOptions, "replyMapping">
+
+/** Connects, runs `use` and disconnects; never reconnects. Rejects when the server does not answer in time. */
 export async function withRedis<A>(
   address: string | { readonly host: string; readonly port: number },
   use: (client: Redis) => Promise<A>,
-  deadlineMs = ANSWER_DEADLINE_MS
+  deadlineMs = ANSWER_DEADLINE_MS,
+  more: ClientOptions = {}
 ): Promise<A> {
-  const options = {
+  const options: ClientOptions = {
     lazyConnect: true,
     connectTimeout: deadlineMs,
     maxRetriesPerRequest: 0,
-    retryStrategy: () => null
+    retryStrategy: () => null,
+    ...more
   }
   const client =
-    typeof address === "string" ? new Redis(address, options) : new Redis({ ...address, ...options })
+    typeof address === "string" ? new Redis(address, options) : new Redis(address.port, address.host, options)
+  const late = `Redis at ${client.options.host}:${client.options.port} did not answer`
   let failure: unknown
   client.on("error", (error: unknown) => {
     failure = error
   })
   try {
     const work = client.connect().then(() => use(client))
-    return await withDeadline(work, deadlineMs, "the Redis server did not answer")
+    return await withDeadline(work, deadlineMs, late)
   } catch (error) {
-    // "Connection is closed" says nothing; what closed it was emitted as an event.
+    // The rejection only says "Connection is closed"; the event carries the cause.
     throw failure ?? error
   } finally {
     client.disconnect()
   }
 }
 
-/** Rejects after `deadlineMs`; a later rejection of the work itself is swallowed. */
-export async function withDeadline<A>(work: Promise<A>, deadlineMs: number, what: string): Promise<A> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} within ${deadlineMs} ms`)), deadlineMs)
-  })
-  work.catch(() => {})
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-/** What a SQL server says about itself. `8.4.5`, `10.11.6-MariaDB-0+deb12u1`. */
+/** Asks a SQL server for its flavour and version. It answers `8.4.5` or `10.11.6-MariaDB-0+deb12u1`. */
 export async function sqlServerInfo(
   connection: Connection
 ): Promise<{ flavour: SqlFlavour; version: string }> {
@@ -90,7 +94,7 @@ export async function sqlServerInfo(
   }
 }
 
-/** What a Redis-like server says about itself. */
+/** Asks a Redis-like server for its flavour, version and process id. */
 export async function redisServerInfo(
   client: Redis
 ): Promise<{ flavour: RedisFlavour; version: string; pid: number }> {
@@ -107,7 +111,7 @@ export async function redisServerInfo(
 /** A name as a quoted SQL identifier. */
 export const quoted = (identifier: string) => `\`${identifier.replaceAll("`", "``")}\``
 
-/** The parts of a SQL service that are the same wherever the server runs. */
+/** The parts of a SQL service that do not depend on its source. */
 export function sqlMethods(address: SqlAddress) {
   const { host, port, user, password } = address
   const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`

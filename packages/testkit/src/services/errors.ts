@@ -1,12 +1,12 @@
 import type { Source } from "./service.ts"
 
-/** One source that was tried for a service, and why it could not give one. */
+/** A source that was tried for a service, and the reason why it failed. */
 export interface Attempt {
   readonly source: Source
   readonly reason: string
 }
 
-/** No source could give the service. The message lists what was tried, and the hint says what would help. */
+/** No source could provide the service. The message lists what was tried; the hint says what to install or set. */
 export class ServiceUnavailable extends Error {
   readonly _tag = "ServiceUnavailable"
   readonly service: "sql" | "redis"
@@ -20,7 +20,9 @@ export class ServiceUnavailable extends Error {
   }) {
     const lines = fields.tried.map(({ source, reason }) => `  ${source}: ${reason}`)
     super(
-      [`No ${fields.service} service could be had. Tried:`, ...lines, `What helps: ${fields.hint}`].join("\n")
+      [`No ${fields.service} service is available. Tried:`, ...lines, `To fix this: ${fields.hint}`].join(
+        "\n"
+      )
     )
     this.name = "ServiceUnavailable"
     this.service = fields.service
@@ -29,7 +31,7 @@ export class ServiceUnavailable extends Error {
   }
 }
 
-/** The service runs somewhere we do not control, so it cannot be frozen, killed or started again. */
+/** The service was not started here, so it cannot be frozen, killed or restarted. */
 export class ServiceNotControllable extends Error {
   readonly _tag = "ServiceNotControllable"
   readonly operation: string
@@ -43,7 +45,7 @@ export class ServiceNotControllable extends Error {
   }
 }
 
-/** The server was started but ended, or did not answer in time. `log` holds the last lines it wrote. */
+/** The server ended during its start or did not answer in time. `log` holds the last lines of its output. */
 export class ServerDidNotStart extends Error {
   readonly _tag = "ServerDidNotStart"
   readonly command: string
@@ -59,7 +61,7 @@ export class ServerDidNotStart extends Error {
   }
 }
 
-/** A setting (an environment variable or an option) has a value that cannot be used. */
+/** An environment variable or option has an unusable value. */
 export class InvalidSetting extends Error {
   readonly _tag = "InvalidSetting"
   readonly setting: string
@@ -73,7 +75,7 @@ export class InvalidSetting extends Error {
   }
 }
 
-/** A source that cannot give the service here, in a sentence; the next source is tried. */
+/** A source cannot provide the service on this machine; the next source is tried. The message says why. */
 export class SourceUnusable extends Error {
   readonly _tag = "SourceUnusable"
 
@@ -81,12 +83,4 @@ export class SourceUnusable extends Error {
     super(reason, options)
     this.name = "SourceUnusable"
   }
-}
-
-/** The text of whatever was thrown; empty messages (Node's AggregateError) give their code or parts instead. */
-export function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === "") return error.errors.map(messageOf).join("; ")
-  if (!(error instanceof Error)) return String(error)
-  if (error.message !== "") return error.message
-  return "code" in error ? String(error.code) : error.name
 }

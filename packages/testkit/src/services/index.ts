@@ -1,5 +1,13 @@
-export { InvalidSetting, ServerDidNotStart, ServiceNotControllable, ServiceUnavailable } from "./errors.ts"
-export type { Attempt } from "./errors.ts"
+export {
+  InvalidSetting,
+  ServerDidNotStart,
+  ServiceNotControllable,
+  ServiceUnavailable,
+  type Attempt
+} from "./errors.ts"
+export { databaseFactory, type DatabaseFactory, type IsolatedDatabase } from "./isolation/database.ts"
+export { claimRedisDatabase, NoRedisDatabaseFree, type ClaimedDatabase } from "./isolation/redis-database.ts"
+export { TemplateFailed, type TemplateOptions } from "./isolation/template.ts"
 export type {
   RedisFlavour,
   RedisService,
@@ -10,17 +18,4 @@ export type {
   SqlService
 } from "./service.ts"
 export type { RedisOptions, SqlOptions } from "./settings.ts"
-export { startServices } from "./start.ts"
-export type { ServiceOptions, Services } from "./start.ts"
-export {
-  claimRedisDatabase,
-  databaseFactory,
-  NoRedisDatabaseFree,
-  TemplateFailed
-} from "./isolation/index.ts"
-export type {
-  ClaimedDatabase,
-  DatabaseFactory,
-  IsolatedDatabase,
-  TemplateOptions
-} from "./isolation/index.ts"
+export { startServices, type ServiceOptions, type Services } from "./start.ts"

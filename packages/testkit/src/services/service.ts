@@ -1,35 +1,40 @@
-/** Where a service comes from. They are tried in this order unless the caller gives another. */
+/** All sources, in the default order in which they are tried. */
 export const sources = ["url", "docker", "native", "packages"] as const
+
+/** Where a service comes from: a URL, a container, an installed program or an unpacked package. */
 export type Source = (typeof sources)[number]
 
+/** The kind of a SQL server. */
 export type SqlFlavour = "mysql" | "mariadb"
+
+/** The kind of a Redis-compatible server. */
 export type RedisFlavour = "redis" | "valkey"
 
-/** What the operating system or the engine calls the server; empty for a server that is only known by its URL. */
+/** The server's process or container; empty for a server that is only known by its URL. */
 export interface ServiceIdentity {
   readonly pid?: number
   readonly containerId?: string
 }
 
 /**
- * What can be done to a running server. A server of source `url` belongs to somebody else:
- * `freeze`, `thaw`, `kill` and `restart` reject with `ServiceNotControllable` there.
+ * Controls of a running server. A server of source `url` was not started here, so its `freeze`, `thaw`, `kill` and
+ * `restart` reject with `ServiceNotControllable`.
  */
 export interface ServiceControls {
-  /** Stops the server's processes without ending them: connections stay open, nothing is answered. */
+  /** Suspends the server's processes (SIGSTOP): connections stay open, nothing is answered. */
   freeze(): Promise<void>
-  /** Lets a frozen server go on. */
+  /** Resumes a frozen server (SIGCONT). */
   thaw(): Promise<void>
-  /** Ends the server with SIGKILL, as a crash would. Resolves when its process is gone. */
+  /** Ends the server with SIGKILL, as a crash would. Resolves once its process is gone. */
   kill(): Promise<void>
-  /** Starts a server that was killed (or kills it first) on the same port and the same data. */
+  /** Kills the server unless it is dead, and starts it again with the same port and data. */
   restart(): Promise<void>
-  /** Ends the server and removes what it left, except for a data directory that the caller named. Idempotent. */
+  /** Ends the server and removes its files, except a `dataDirectory` that the caller named. Idempotent. */
   stop(): Promise<void>
   /**
-   * Lets the server go on for a while after this process has ended, so that somebody can look into its data; from now
-   * on `stop` does nothing. Resolves with the pid of the process to end when it is no longer needed; nothing for a
-   * server of source `url`.
+   * Keeps the server running for `seconds` after this process ends, so that its data can be inspected; `stop` then does
+   * nothing. Resolves with the pid of the process to kill to end the server earlier, or with undefined for a server of
+   * source `url`.
    */
   outlive(seconds: number): Promise<number | undefined>
 }
@@ -39,7 +44,7 @@ interface Service extends ServiceControls {
   readonly source: Source
   readonly host: string
   readonly port: number
-  /** The pid changes with every restart; a container stays the same one. */
+  /** The pid changes with every restart; a container id does not. */
   readonly identity: ServiceIdentity
 }
 
@@ -48,17 +53,17 @@ export interface SqlService extends Service {
   readonly flavour: SqlFlavour
   readonly user: string
   readonly password: string
-  /** `mysql://user:password@host:port/database`. */
+  /** `mysql://user:password@host:port/database`; without a database when none is given. */
   url(database?: string): string
-  /** Creates an empty database with utf8mb4; rejects when there is one of that name. */
+  /** Creates an empty database with utf8mb4; rejects when the name exists. */
   createDatabase(name: string): Promise<void>
-  /** Drops a database if there is one of that name. */
+  /** Drops a database if it exists. */
   dropDatabase(name: string): Promise<void>
 }
 
 /** A running Redis or Valkey. */
 export interface RedisService extends Service {
   readonly flavour: RedisFlavour
-  /** `redis://host:port/index`, with the credentials of a `url` service. */
+  /** `redis://host:port/index`, with the credentials of a service of source `url`. */
   url(database?: number): string
 }

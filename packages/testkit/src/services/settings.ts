@@ -4,40 +4,42 @@ import { join } from "node:path"
 import { InvalidSetting } from "./errors.ts"
 import { sources, type RedisFlavour, type Source, type SqlFlavour } from "./service.ts"
 
+/** Which SQL server to start. */
 export interface SqlOptions {
-  /** `any` (the default): whichever the source has. `HOLDFAST_SQL_KIND` decides where the caller does not. */
+  /** Default `any`: whichever the source has, unless `HOLDFAST_SQL_KIND` names one. */
   readonly kind?: SqlFlavour | "any"
-  /** The image for source `docker`. Default: `HOLDFAST_MYSQL_IMAGE` or `HOLDFAST_MARIADB_IMAGE`, else a recent one. */
+  /** Image for source `docker`. Default: `HOLDFAST_MYSQL_IMAGE` or `HOLDFAST_MARIADB_IMAGE`, else a recent one. */
   readonly image?: string
 }
 
+/** Which Redis server to start. */
 export interface RedisOptions {
-  /** `any` (the default): whichever the source has. `HOLDFAST_REDIS_KIND` decides where the caller does not. */
+  /** Default `any`: whichever the source has, unless `HOLDFAST_REDIS_KIND` names one. */
   readonly kind?: RedisFlavour | "any"
-  /** The image for source `docker`. Default: `HOLDFAST_REDIS_IMAGE` or `HOLDFAST_VALKEY_IMAGE`, else a recent one. */
+  /** Image for source `docker`. Default: `HOLDFAST_REDIS_IMAGE` or `HOLDFAST_VALKEY_IMAGE`, else a recent one. */
   readonly image?: string
-  /** Whether its keys outlive a restart (append-only file). Default: only with a `dataDirectory`. */
+  /** Whether keys survive a restart (append-only file). Default: only with a `dataDirectory`. */
   readonly persistent?: boolean
 }
 
-/** What every source gets to know about the service that it shall start. */
+/** What a source is told about the service to start. */
 export interface Wish<Flavour extends string> {
   readonly kind: Flavour | "any"
   readonly image: string | undefined
   readonly persistent: boolean
-  /** Kept by the caller; absent: a temporary one that goes away with the server. */
+  /** A directory that the caller keeps; without it, a temporary one is removed with the server. */
   readonly dataDirectory: string | undefined
   readonly progress: (line: string) => void
 }
 
-/** The order of sources: `HOLDFAST_SOURCE` forces one, else the caller's order, else all of them. */
+/** The sources to try: the one that `HOLDFAST_SOURCE` forces, else the caller's order, else all of them. */
 export function sourceOrder(asked: ReadonlyArray<Source> | undefined): ReadonlyArray<Source> {
   const forced = process.env["HOLDFAST_SOURCE"]
   if (forced === undefined || forced === "") return asked ?? sources
   return [oneOf("HOLDFAST_SOURCE", forced, sources)]
 }
 
-/** The flavour to start: the caller's word, else the variable's, else any. */
+/** The flavour to start: the caller's choice, else the variable's, else any. */
 export function chosenKind<Flavour extends string>(
   asked: Flavour | "any" | undefined,
   variable: string,
@@ -56,8 +58,8 @@ function oneOf<T extends string>(setting: string, value: string, allowed: Readon
 }
 
 /**
- * Where templates and unpacked packages are kept between runs: `HOLDFAST_CACHE`, else the user's cache directory.
- * A home that cannot be written to (a service account, a container) gives a private directory in the temporary one.
+ * Where templates and unpacked packages persist between runs: `HOLDFAST_CACHE`, else the user's cache directory, else,
+ * when the home directory is not writable (service accounts, containers), a private directory in the temporary one.
  */
 export function cacheDirectory(...parts: ReadonlyArray<string>): string {
   const explicit = process.env["HOLDFAST_CACHE"]
@@ -83,7 +85,7 @@ export function cacheDirectory(...parts: ReadonlyArray<string>): string {
   throw refused
 }
 
-/** Programs are started from the cache, so one that another user could have prepared is refused. */
+/** Programs are started from the cache, so a directory that another user owns is refused. */
 function assertOurs(directory: string): void {
   accessSync(directory, constants.W_OK)
   const { uid } = lstatSync(directory)
@@ -98,9 +100,7 @@ function assertOurs(directory: string): void {
 const SHARED_MEMORY = "/dev/shm"
 const SHARED_MEMORY_MINIMUM_BYTES = 1024 ** 3
 
-/**
- * Where temporary data go: `HOLDFAST_TMPDIR`, else memory rather than disk, where there is enough of it.
- */
+/** Where temporary data go: `HOLDFAST_TMPDIR`, else shared memory when it has a gigabyte free, else the disk. */
 export function temporaryBase(): string {
   const explicit = process.env["HOLDFAST_TMPDIR"]
   if (explicit !== undefined && explicit !== "") return explicit
@@ -109,7 +109,7 @@ export function temporaryBase(): string {
     const { bavail, bsize } = statfsSync(SHARED_MEMORY)
     if (bavail * bsize >= SHARED_MEMORY_MINIMUM_BYTES) return SHARED_MEMORY
   } catch {
-    // There is no such file system here (macOS), or it is not for us: the temporary directory will do.
+    // No such file system (macOS), or not writable: use the temporary directory.
   }
   return tmpdir()
 }

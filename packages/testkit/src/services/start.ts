@@ -1,29 +1,31 @@
 import { dockerRedis, dockerSql } from "./docker/index.ts"
-import { InvalidSetting, messageOf, ServiceUnavailable, type Attempt } from "./errors.ts"
+import { messageOf } from "../internal/message-of.ts"
+import { InvalidSetting, ServiceUnavailable, type Attempt } from "./errors.ts"
 import { nativeRedis, nativeSql } from "./native/index.ts"
 import { packagesRedis, packagesSql } from "./packages/index.ts"
 import type { RedisService, Source, SqlService } from "./service.ts"
 import { chosenKind, sourceOrder, type RedisOptions, type SqlOptions, type Wish } from "./settings.ts"
 import { urlRedis, urlSql } from "./url.ts"
 
+/** Which servers to start, and from where. */
 export interface ServiceOptions {
-  /** `false`: no SQL server. */
+  /** `false` for no SQL server. */
   readonly sql?: SqlOptions | false
-  /** `false`: no Redis server. */
+  /** `false` for no Redis server. */
   readonly redis?: RedisOptions | false
-  /** The sources to try, in this order. Default: all four. `HOLDFAST_SOURCE` forces one. */
+  /** The sources to try, in this order. Default: all four. `HOLDFAST_SOURCE` overrides it. */
   readonly source?: ReadonlyArray<Source>
-  /** Where data are kept between runs, written through to the disk. Absent: temporary, in memory where possible. */
+  /** Where data persist between runs, written through to the disk. Default: temporary, in memory where possible. */
   readonly dataDirectory?: string
-  /** Gets a line for every decision: which source was taken and why those before it were not. */
+  /** Receives one line per decision: which source was taken, and why earlier ones were not. */
   readonly onProgress?: (line: string) => void
 }
 
-/** The servers that were started; stopped together. */
+/** Servers that were started together and are stopped together. */
 export interface Services extends AsyncDisposable {
   readonly sql: SqlService
   readonly redis: RedisService
-  /** Stops all servers that were started here. Idempotent. */
+  /** Stops all servers. Idempotent. */
   stop(): Promise<void>
 }
 
@@ -35,11 +37,11 @@ type SomeServices = Omit<Services, "sql" | "redis"> & {
 }
 
 /**
- * Starts a SQL and a Redis server from the first source that has them. Servers that were started here end with
- * `stop()`, with `await using`, and with this process, however it ends.
+ * Starts a SQL and a Redis server, each from the first source that works. The servers end with `stop()`, at the end of
+ * an `await using` block, and with this process, however it ends. When the call rejects, nothing is left running.
  *
- * Rejects with `ServiceUnavailable` (what was tried for each source, what to install) or `InvalidSetting` (a
- * variable that is set and does not work); then nothing is left running.
+ * @throws ServiceUnavailable when no source works: what was tried and what to install
+ * @throws InvalidSetting when a variable is set to an unusable value
  */
 export function startServices(options?: WithSql & WithRedis): Promise<Services>
 export function startServices(options: WithSql & { readonly redis: false }): Promise<Omit<Services, "redis">>
@@ -130,7 +132,7 @@ const describe = (
   { flavour, version, host, port }: { flavour: string; version: string; host: string; port: number }
 ) => `${flavour} ${version} from ${source} on ${host}:${port}`
 
-/** What to install, in the words of the platform. */
+/** What to install, for this platform. */
 function hintFor(service: "sql" | "redis"): string {
   const variable = service === "sql" ? "HOLDFAST_MYSQL_URL" : "HOLDFAST_REDIS_URL"
   const packages = service === "sql" ? ["mariadb", "mariadb-server"] : ["redis", "redis-server"]

@@ -1,13 +1,15 @@
+import { messageOf } from "../internal/message-of.ts"
+import { urlOfDatabase } from "../internal/urls.ts"
 import { redisServerInfo, sqlMethods, sqlServerInfo, withRedis, withSql } from "./clients.ts"
-import { InvalidSetting, messageOf, ServiceNotControllable, SourceUnusable } from "./errors.ts"
+import { InvalidSetting, ServiceNotControllable, SourceUnusable } from "./errors.ts"
 import type { RedisFlavour, RedisService, ServiceControls, SqlFlavour, SqlService } from "./service.ts"
 import type { Wish } from "./settings.ts"
 
-export const SQL_URL = "HOLDFAST_MYSQL_URL"
-export const REDIS_URL = "HOLDFAST_REDIS_URL"
+const SQL_URL = "HOLDFAST_MYSQL_URL"
+const REDIS_URL = "HOLDFAST_REDIS_URL"
 const ANSWER_MS = 5_000
 
-/** The server that `HOLDFAST_MYSQL_URL` names. A variable that is set and does not work is an error, not a skip. */
+/** The server that `HOLDFAST_MYSQL_URL` names. A variable that is set to an unusable URL is an error, not a skip. */
 export async function urlSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
   const url = readUrl(SQL_URL, ["mysql:", "mariadb:"])
   const address = {
@@ -44,17 +46,10 @@ export async function urlRedis(wish: Wish<RedisFlavour>): Promise<RedisService> 
     host: url.hostname,
     port: url.port === "" ? 6379 : Number(url.port),
     identity: {},
-    url: (database) => withDatabase(url, database),
+    // Without an index, the database of the variable's URL.
+    url: (database) => (database === undefined ? url.href : urlOfDatabase(url.href, database)),
     ...notOurs
   }
-}
-
-/** The URL's own database counts when none is asked for. */
-function withDatabase(url: URL, database: number | undefined): string {
-  if (database === undefined) return url.href
-  const other = new URL(url.href)
-  other.pathname = `/${database}`
-  return other.href
 }
 
 function readUrl(variable: string, protocols: ReadonlyArray<string>): URL {

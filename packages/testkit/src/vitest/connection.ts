@@ -1,6 +1,6 @@
 import type { RedisService, SqlService } from "../services/index.ts"
 
-/** What test workers get to know about a server that another process controls: it can be copied between processes. */
+/** A SQL server as test workers see it. Plain data, because another process controls the server. */
 export interface SqlConnection {
   readonly flavour: SqlService["flavour"]
   readonly version: string
@@ -12,6 +12,7 @@ export interface SqlConnection {
   readonly password: string
 }
 
+/** A Redis server as test workers see it. */
 export interface RedisConnection {
   readonly flavour: RedisService["flavour"]
   readonly version: string
@@ -23,10 +24,11 @@ export interface RedisConnection {
   readonly url: string
 }
 
+/** What `serviceSetup` provides to the test workers. */
 export interface SharedServices {
   readonly sql: SqlConnection | undefined
   readonly redis: RedisConnection | undefined
-  /** A worker that keeps data for its user to look at writes a line here. */
+  /** A file to which workers append a line for each kept database. */
   readonly keptFile: string
 }
 
@@ -38,13 +40,6 @@ export const sqlConnection = (service: SqlService): SqlConnection => {
 export const redisConnection = (service: RedisService): RedisConnection => {
   const { flavour, version, source, identity, host, port } = service
   return { flavour, version, source, identity, host, port, url: service.url(0) }
-}
-
-/** The URL of one database of the server. */
-export function redisUrl(connection: RedisConnection, index: number): string {
-  const url = new URL(connection.url)
-  url.pathname = `/${index}`
-  return url.href
 }
 
 declare module "vitest" {

@@ -1,7 +1,7 @@
 import { evidence, type LiveEvidence } from "../evidence/evidence.ts"
 import type { Store, StoreFixtures } from "./stores.ts"
 
-/** The server counts the commands of other tests, too, so it cannot tell what this one did. */
+/** The server's counters include the commands of other tests, so they prove nothing about this one. */
 export class EvidenceShared extends Error {
   readonly _tag = "EvidenceShared"
 
@@ -16,9 +16,10 @@ export class EvidenceShared extends Error {
 }
 
 /**
- * Reads the counters of the test's servers now.
+ * Reads the counters of the test's servers now. On a server of source `url`, which is always shared, they include the
+ * commands of all its users.
  *
- * A server of source `url` can never be one's own; there the counts are those of everybody who uses it.
+ * @throws EvidenceShared on other shared servers
  */
 export function evidenceFixture({ sql, redis }: StoreFixtures): Promise<LiveEvidence> {
   const shared = (["sql", "redis"] as const).filter((store) => {
@@ -32,7 +33,7 @@ export function evidenceFixture({ sql, redis }: StoreFixtures): Promise<LiveEvid
   }).start()
 }
 
-/** A Redis server of source `url` may want a password, which only its URL tells. */
+/** Only the URL contains the credentials of a Redis server of source `url`. */
 const withCredentials = ({ url, host, port, identity }: NonNullable<StoreFixtures["redis"]>) => {
   const { username, password } = new URL(url)
   return {

@@ -4,31 +4,33 @@ import { ServiceNotControllable, type ServiceControls } from "../services/index.
 import type { HistoryFixture } from "./history-fixture.ts"
 import type { Store, StoreFixtures } from "./stores.ts"
 
-/** What can be done to the server itself. Undone when the test ends. */
+/** Faults of the server itself. Undone when the test ends. */
 export type ServerFaults = Pick<ServiceControls, "freeze" | "thaw" | "kill" | "restart">
 
 /** A proxy in front of the test's own database. */
 export interface StoreFaults extends FaultProxy {
-  /** The test's database through the proxy: give this one to the code under test. */
+  /** The test's database through the proxy. Give this URL to the code under test. */
   readonly url: string
-  /** SIGSTOP, SIGKILL and the like, where the server is the test file's own (`isolation: "server"`). */
+  /** Freezes, kills and restarts the server, which requires `isolation: "server"`. */
   readonly server: ServerFaults
 }
 
 /**
- * What a test gets as `faults`. A test that has set a rule (`cut`, `hold`) which then never fired fails: it would prove
- * nothing.
+ * The fixture `faults`. A test with a rule (`cut`, `hold`) that never fired fails with `FaultsNotFired`, because it would
+ * prove nothing.
  */
 export type Faults<Stores extends Store> = { readonly [S in Stores]: StoreFaults } & {
-  /** Of jitter and chance: `createTest({ faults: { seed } })`, else `HOLDFAST_SEED`, else 1. */
+  /** The seed of jitter and chance: `createTest({ faults: { seed } })`, else `HOLDFAST_SEED`, else 1. */
   readonly seed: number | string
 }
 
+/** Options of the fixture `faults`. */
 export interface FaultsOptions {
+  /** The seed of jitter and chance. Default: `HOLDFAST_SEED`, else 1. */
   readonly seed?: number | string
 }
 
-/** Rules that a test set up and that never fired. */
+/** Rules that the test set up never fired. */
 export class FaultsNotFired extends Error {
   readonly _tag = "FaultsNotFired"
 
@@ -42,7 +44,7 @@ export class FaultsNotFired extends Error {
 
 type Controls = Readonly<Record<Store, ServiceControls | undefined>>
 
-/** The fixture, and what is to be done when the test has ended. */
+/** The fixture, and what to do when the test has ended. */
 export async function faultsFixture(
   stores: StoreFixtures,
   controls: Controls,
@@ -59,8 +61,7 @@ export async function faultsFixture(
   const [sql, redis] = await Promise.all([open("sql"), open("redis")])
   const opened = [sql, redis].filter((each) => each !== undefined)
   return {
-    // What createTest was told not to have is missing in the type that the test sees.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+    // Omitted stores are missing from the type that the test sees.
     faults: { seed, sql: sql?.faults, redis: redis?.faults } as Faults<Store>,
     conclude: async (testFailed) => {
       const overdue = opened.flatMap(({ store, faults }) => faults.overdue.map((rule) => `${store}: ${rule}`))
@@ -94,10 +95,10 @@ async function openFaults(
   }
 }
 
-/** What a proxy writes into its log that is no fault. */
+/** Entries of a proxy's log that are not faults. */
 const uneventful = new Set(["accepts", "opened", "closed"])
 
-/** The controls, noted in the histories, with a memory of what is to be undone. */
+/** The server's controls, which record each fault and remember how to undo it. */
 function serverFaults(controls: ServerFaults, note: (what: string) => void) {
   let undo: (() => Promise<void>) | undefined
   const noted = async (what: string, act: () => Promise<void>, undoing: typeof undo) => {
@@ -124,7 +125,7 @@ function serverFaults(controls: ServerFaults, note: (what: string) => void) {
   return { faults, undo: async () => undo?.() }
 }
 
-/** The server serves other tests at the same time. */
+/** Controls of a server that other tests use at the same time: they all reject. */
 function notOurs(source: StoreSource): ServerFaults {
   const refuse = (operation: string) => () => {
     const reason = 'other tests use it meanwhile; take a server of your own with isolation: "server"'

@@ -1,37 +1,36 @@
-import type { TestContext } from "vitest"
+import { recordArtifact, type TestArtifactBase, type TestContext } from "vitest"
 import { CheckedHistory } from "../history/checked-history.ts"
 import { NotLinearizableError, UndecidedHistoryError, type ExpectOptions } from "../history/expect-history.ts"
 import { checkLinearizable, type Legal } from "../history/linearizability.ts"
 import type { Model } from "../history/model.ts"
 import { timelineOfLegal } from "../history/timeline/timeline-of-check.ts"
 import { writeTimeline } from "../history/timeline/write-timeline.ts"
-import { attachTimeline } from "./attach.ts"
 
-/** What a test gets as `history`: it makes histories, each with the model that it must follow. */
+/** The fixture `history`: creates histories, each with the model it must follow. */
 export interface HistoryFixture {
   /**
-   * A history that is checked against the model: by its `expectLinearizable()`, else when the test ends. The timeline
-   * of a failed test's history is written to a file and attached to the test.
+   * Creates a history that is checked against the model by its `expectLinearizable()`, or else when the test ends. If
+   * the test fails, the history's timeline is written to a file and attached to the test.
    *
-   * @param title  heading and file name of the timeline; the test's name unless told
+   * @param title heading and file name of the timeline. Default: the name of the test.
    */
   <State, Input, Output>(
     model: Model<State, Input, Output>,
     title?: string
   ): CheckedHistory<State, Input, Output>
-  /** Notes a fault or another event in all histories of the test. Faults of the `faults` fixture are noted so. */
+  /** Records an event in all histories of the test. The `faults` fixture records its faults this way. */
   mark(label: string): void
 }
 
 type Context = Pick<TestContext, "task" | "annotate">
 
-/** One of a test's histories, whatever its types. */
+/** A history of the test, without its type parameters. */
 interface Recorded {
   readonly mark: (label: string) => void
   readonly conclude: (testFailed: boolean) => Promise<void>
 }
 
-/** The fixture, and what is to be done when the test has ended: it rejects when a history is not as it must be. */
+/** The fixture, and what to do when the test has ended; `conclude` rejects when a history is not linearizable. */
 export function historyFixture(context: Context): {
   readonly history: HistoryFixture
   readonly conclude: () => Promise<void>
@@ -57,7 +56,7 @@ export function historyFixture(context: Context): {
   }
 }
 
-/** Attaches its timeline to the test when that fails. */
+/** A history that attaches its timeline to a failing test. */
 class AttachedHistory<State, Input, Output> extends CheckedHistory<State, Input, Output> {
   readonly #context: Context
   #attaching: Promise<void> | undefined
@@ -77,7 +76,7 @@ class AttachedHistory<State, Input, Output> extends CheckedHistory<State, Input,
     }
   }
 
-  /** Looks at what the test did not look at itself, and draws the history of a test that failed. */
+  /** Checks the history unless the test did, and draws it when the test failed. */
   async conclude(testFailed: boolean): Promise<void> {
     try {
       if (testFailed && this.#attaching === undefined) this.#draw()
@@ -92,7 +91,7 @@ class AttachedHistory<State, Input, Output> extends CheckedHistory<State, Input,
     if (check.verdict !== "ok") this.expectLinearizable()
     else {
       const path = writeTimeline(timelineOfLegal(this, this.model, check, this.title))
-      // No error names this one.
+      // No error message contains this path.
       console.error(`testkit: timeline of "${this.title}": ${path}`)
       this.#attach(path)
     }
@@ -100,7 +99,35 @@ class AttachedHistory<State, Input, Output> extends CheckedHistory<State, Input,
 
   #attach(path: string): void {
     this.#attaching = attachTimeline(this.#context, `Timeline of "${this.title}"`, path)
-    // Awaited when the test ends; until then nobody looks.
+    // Awaited when the test ends; an earlier rejection must not count as unhandled.
     this.#attaching.catch(() => {})
   }
+}
+
+interface TimelineArtifact extends TestArtifactBase {
+  readonly type: "@holdfast/testkit:timeline"
+  readonly message: string
+}
+
+const timeline = Symbol("timeline")
+
+declare module "vitest" {
+  interface TestArtifactRegistry {
+    [timeline]: TimelineArtifact
+  }
+}
+
+/**
+ * Attaches an HTML file to the test: as an annotation, which reporters show, while the test runs, and afterwards as an
+ * artifact, because annotations are no longer accepted then.
+ */
+async function attachTimeline({ task, annotate }: Context, message: string, path: string): Promise<void> {
+  const attachment = { path, contentType: "text/html" }
+  if (task.result?.state === "run") await annotate(message, attachment)
+  else
+    await recordArtifact(task, {
+      type: "@holdfast/testkit:timeline",
+      message,
+      attachments: [attachment]
+    })
 }

@@ -1,5 +1,5 @@
 // Adds `expect(evidence).toShow(...)`.
-import "../evidence/vitest.ts"
+import "./evidence-matcher.ts"
 
 export { createTest } from "./create-test.ts"
 export type { IsolationOption, TestFixtures, TestOptions } from "./create-test.ts"

@@ -1,13 +1,20 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs"
 import type { RedisService, SqlService } from "../services/index.ts"
-import type { Borrowed } from "./stores.ts"
 
-/** Whether a failed test's data shall stay: `HOLDFAST_KEEP=1`. */
+/** A worker's database, while one test uses it. */
+export interface Borrowed<Fixture> {
+  readonly fixture: Fixture
+  readonly giveBack: () => void
+  /** Leaves the database as it is, and never hands it out again. */
+  readonly keep: (test: string) => void
+}
+
+/** Whether the data of failed tests are kept: `HOLDFAST_KEEP=1`. */
 const keepsFailures = () => !["", "0", "false", undefined].includes(process.env["HOLDFAST_KEEP"])
 
 const KEPT_SECONDS = 3_600
 
-/** Ends a test's use of its database. */
+/** Ends a test's use of its database, and keeps it if the test failed and `HOLDFAST_KEEP` is set. */
 export function giveBackOrKeep(
   borrowed: Borrowed<unknown> | undefined,
   { name, result }: { readonly name: string; readonly result?: { readonly state: string } }
@@ -16,10 +23,10 @@ export function giveBackOrKeep(
   else borrowed?.giveBack()
 }
 
-/** Tells whoever stops the servers that somebody wants to look into them. */
+/** Records a kept database for the process that stops the servers. */
 export const noteKept = (keptFile: string, line: string): void => appendFileSync(keptFile, `${line}\n`)
 
-/** Stops the servers, or lets them live for an hour where a failed test's data are in them, and says so. */
+/** Stops the servers, or keeps them for an hour and says so, when they hold data of failed tests. */
 export async function stopOrKeep(
   services: { readonly sql?: SqlService; readonly redis?: RedisService; stop(): Promise<void> },
   keptFile: string,

@@ -1,30 +1,37 @@
-import { urlThrough } from "../faults/url-through.ts"
-import { expectLocks } from "../lockgraph/expect-locks.ts"
-import type { LockGraph } from "../lockgraph/lock-graph.ts"
-import { watchLocks, type WatchOptions } from "../lockgraph/watch-locks.ts"
+import { urlThrough } from "../internal/urls.ts"
+import { expectLocks } from "../lock-graph/expect-locks.ts"
+import type { LockGraph } from "../lock-graph/lock-graph.ts"
+import { watchLocks, type WatchOptions } from "../lock-graph/watch-locks.ts"
 import type { Store, StoreFixtures } from "./stores.ts"
 
+/** Options of the fixture `locks`. */
 export interface LocksOptions extends Pick<WatchOptions, "lockKeys" | "scripts"> {
-  /** How many clients a test may have; 8 unless told. */
+  /** Maximum number of clients per test. Default 8. */
   readonly clients?: number
 }
 
 /**
- * What a test gets as `locks`. A test fails when the locks that its clients took have no common order, whether or not
- * it asked: then a deadlock is possible, even if none happened.
+ * The fixture `locks`. When the test ends, it fails if its clients took locks in contradictory orders: a deadlock is
+ * possible then, even if none happened.
  */
 export interface LocksFixture<Stores extends Store> {
   /**
-   * URLs of the test's databases for one more client, whose locks are watched. A client does one thing at a time, so
-   * each side that works at the same time needs one of its own.
+   * URLs of the test's databases for another client, whose locks are observed. A client does one thing at a time, so
+   * code that runs concurrently needs one client per side.
+   *
+   * @throws NoClientLeft when all clients are taken
    */
   client(): { readonly [S in Stores]: string }
   readonly graph: LockGraph
-  /** Throws when a deadlock is possible, and when nobody took a lock while holding another. */
+  /**
+   * Throws when a deadlock is possible, and when no client took a lock while holding another.
+   *
+   * @throws LockCycleError when a deadlock is possible
+   */
   expectOneOrder(): void
 }
 
-/** The test asked for more clients than are watched. */
+/** The test requested more clients than `createTest` was told to observe. */
 export class NoClientLeft extends Error {
   readonly _tag = "NoClientLeft"
 
@@ -36,7 +43,7 @@ export class NoClientLeft extends Error {
 
 const DEFAULT_CLIENTS = 8
 
-/** The fixture, and what is to be done when the test has ended. */
+/** The fixture, and what to do when the test has ended. */
 export async function locksFixture(
   { sql, redis }: StoreFixtures,
   { clients = DEFAULT_CLIENTS, ...options }: LocksOptions
@@ -59,14 +66,13 @@ export async function locksFixture(
   const expectOneOrder = (allowNone: boolean) => {
     if (watch.unknownScripts.size > 0)
       throw new Error(
-        `scripts touched locks, but nobody knows what they did: name their texts in createTest({ locks: { scripts } }): ` +
+        `unknown scripts touched locks; add their texts to createTest({ locks: { scripts } }): ` +
           [...watch.unknownScripts].join(", ")
       )
     expectLocks(watch.graph).toHaveOneOrder({ allowNone })
   }
   return {
-    // What createTest was told not to have is missing in the type that the test sees.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+    // Omitted stores are missing from the type that the test sees.
     locks: { client, graph: watch.graph, expectOneOrder: () => expectOneOrder(false) } as LocksFixture<Store>,
     conclude: async (testFailed) => {
       await watch.close()

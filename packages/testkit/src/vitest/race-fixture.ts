@@ -2,8 +2,8 @@ import type { TestContext } from "vitest"
 import { race, type RaceOptions, type RaceResult, type Caller } from "../race/race.ts"
 
 /**
- * `race` for one test: it gives up before the test's own timeout, so that the failure names the callers that hang,
- * and when the test is aborted, so that no caller outlives it.
+ * `race` for one test. It times out before the test does, so that the failure names the callers that hang, and ends
+ * when the test is aborted, so that no caller outlives it.
  */
 export type BoundRace = <A>(
   callers: number,
@@ -13,7 +13,7 @@ export type BoundRace = <A>(
 
 const DEFAULT_TIMEOUT_MS = 30_000
 
-/** What a race may take of its test's time. */
+/** The share of the test's timeout that a race may take. */
 const SHARE_OF_TEST = 0.8
 
 export const boundRace = ({ task, signal }: Pick<TestContext, "task" | "signal">): BoundRace => {

@@ -1,28 +1,28 @@
+import { urlOfDatabase } from "../internal/urls.ts"
 import { claimRedisDatabase, type ClaimedDatabase } from "../services/index.ts"
-import { redisUrl, type RedisConnection } from "./connection.ts"
-import { noteKept } from "./keep.ts"
-import type { Borrowed } from "./stores.ts"
+import type { RedisConnection } from "./connection.ts"
+import { noteKept, type Borrowed } from "./keep.ts"
 import type { Isolation, Lent } from "./worker-services.ts"
 
-/** What a test gets as `redis`: an empty database that no other test uses meanwhile. */
+/** The fixture `redis`: an empty database that no other test uses at the same time. */
 export interface RedisFixture extends RedisConnection {
   /** The database's index. */
   readonly database: number
   /** `redis://host:port/database`. */
   readonly url: string
-  /** Whether the whole server is this test file's own. */
+  /** "server" when this test file has the whole server to itself. */
   readonly isolation: Isolation
 }
 
-/** The Redis databases of one worker. Its tests use one after the other; concurrent ones get one each. */
-export interface WorkerRedis {
+/** The Redis databases of one worker. Sequential tests share one; concurrent tests get one each. */
+interface WorkerRedis {
   /** An empty database. */
   forTest(): Promise<Borrowed<RedisFixture>>
   release(): Promise<void>
 }
 
 export function workerRedis(lent: Lent<RedisConnection>): WorkerRedis {
-  const url = (index: number) => redisUrl(lent.connection, index)
+  const url = (index: number) => urlOfDatabase(lent.connection.url, index)
   const idle: Array<ClaimedDatabase> = []
   return {
     forTest: async () => {

@@ -7,7 +7,9 @@ import { redisConnection, sqlConnection } from "./connection.ts"
 import { stopOrKeep } from "./keep.ts"
 
 /**
- * A vitest `globalSetup` that starts the services once for the whole run; the fixtures of `createTest` find them.
+ * Creates a vitest `globalSetup` that starts the services once for the whole run. The fixtures of `createTest` use them.
+ *
+ * The setup rejects with the errors of `startServices`.
  *
  * @example
  * ```ts

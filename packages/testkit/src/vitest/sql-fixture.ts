@@ -1,30 +1,29 @@
 import { createConnection, type RowDataPacket } from "mysql2/promise"
 import { databaseFactory, type IsolatedDatabase, type TemplateOptions } from "../services/index.ts"
 import type { SqlConnection } from "./connection.ts"
-import { noteKept } from "./keep.ts"
-import type { Borrowed } from "./stores.ts"
+import { noteKept, type Borrowed } from "./keep.ts"
 import type { Isolation, Lent } from "./worker-services.ts"
 
-/** What a test gets as `sql`: a database that holds what the template holds, and that no other test uses meanwhile. */
+/** The fixture `sql`: a database with the contents of the template that no other test uses at the same time. */
 export interface SqlFixture extends SqlConnection {
   /** The database's name. */
   readonly database: string
   /** `mysql://user:password@host:port/database`. */
   readonly url: string
-  /** Whether the whole server is this test file's own. */
+  /** "server" when this test file has the whole server to itself. */
   readonly isolation: Isolation
-  /** Runs one statement on a connection of its own and gives its rows. */
+  /** Runs one statement on a new connection and returns its rows. */
   query(sql: string, values?: ReadonlyArray<unknown>): Promise<ReadonlyArray<RowDataPacket>>
 }
 
-/** The databases of one worker. Its tests use one after the other; concurrent ones get one each. */
-export interface WorkerDatabases {
+/** The databases of one worker. Sequential tests share one; concurrent tests get one each. */
+interface WorkerDatabases {
   /** A database in the template's state. */
   forTest(): Promise<Borrowed<SqlFixture>>
   drop(): Promise<void>
 }
 
-/** Prepares the template. */
+/** Prepares the template of the worker's databases. */
 export async function workerDatabases(
   lent: Lent<SqlConnection>,
   template: TemplateOptions

@@ -18,20 +18,20 @@ import {
 } from "./connection.ts"
 import { stopOrKeep } from "./keep.ts"
 
-/** How much of a server a test file has for itself: a database of it, or all of it. */
+/** How much of a server a test file has to itself: a database, or the whole server. */
 export type Isolation = "database" | "server"
 
-/** A server that a worker may use, and how to leave it. */
+/** A server that a worker uses, and how to give it back. */
 export interface Lent<Connection> {
-  /** As it is now: the process changes with a restart. */
+  /** The server's current state; its pid changes with a restart. */
   readonly connection: Connection
-  /** What can be done to the server, where it is the worker's own. */
+  /** The server's controls, when the worker has it to itself. */
   readonly controls: ServiceControls | undefined
   readonly keptFile: string
   readonly giveBack: () => Promise<void>
 }
 
-/** The run's SQL server where it is of the wanted kind, else one for this worker alone. */
+/** The run's SQL server if it matches, else one for this worker alone. */
 export async function lendSql(
   wanted: SqlOptions,
   source: ReadonlyArray<Source> | undefined,
@@ -44,7 +44,7 @@ export async function lendSql(
   return owned(() => sqlConnection(services.sql), services.sql, services)
 }
 
-/** The run's Redis server where it is of the wanted kind, else one for this worker alone. */
+/** The run's Redis server if it matches, else one for this worker alone. */
 export async function lendRedis(
   wanted: RedisOptions,
   source: ReadonlyArray<Source> | undefined,
@@ -57,7 +57,7 @@ export async function lendRedis(
   return owned(() => redisConnection(services.redis), services.redis, services)
 }
 
-/** Nothing when vitest runs without `serviceSetup`. */
+/** Undefined when vitest runs without `serviceSetup`. */
 const sharedServices = (): SharedServices | undefined => inject("holdfast.testkit")
 
 const fits = (
@@ -91,7 +91,7 @@ function owned<C extends { readonly source: Source }>(
     get connection() {
       return connection()
     },
-    // A server that is only known by its URL belongs to somebody else.
+    // A server of source `url` was not started here, so it is shared.
     controls: connection().source === "url" ? undefined : controls,
     keptFile,
     giveBack: async () => {

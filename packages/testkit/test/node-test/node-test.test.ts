@@ -12,7 +12,7 @@ const program = fileURLToPath(new URL("selling.ts", import.meta.url))
 const runNodeTest = (env: NodeJS.ProcessEnv) =>
   new Promise<{ readonly code: number | null; readonly output: string }>((resolve, reject) => {
     const args = ["--test", "--test-reporter=spec", "--conditions=holdfast-source", program]
-    // A test runner inside of another one would only report to that.
+    // Without this, the inner test runner would only report to the outer one.
     const { NODE_TEST_CONTEXT: _, ...inherited } = process.env
     const child = spawn(process.execPath, args, {
       env: { ...inherited, ...env },
@@ -26,7 +26,7 @@ const runNodeTest = (env: NodeJS.ProcessEnv) =>
   })
 
 describe("without vitest, under node:test", () => {
-  test("services come with `await using` and go with it", { timeout: 240_000 }, async () => {
+  test("`await using` starts and stops the services", { timeout: 240_000 }, async () => {
     const { code, output } = await runNodeTest({})
     expect(output).toMatch(/pass 2\n.*fail 0/)
     expect(code).toBe(0)

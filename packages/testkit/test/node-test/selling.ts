@@ -1,4 +1,4 @@
-// A test of somebody who uses node:test; startServices.test.ts runs it.
+// A test file for node:test; node-test.test.ts runs it.
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { createConnection } from "mysql2/promise"

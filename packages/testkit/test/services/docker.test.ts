@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, test } from "vitest"
 import { startServices, type ServiceOptions } from "../../src/index.ts"
 import { engine } from "../../src/services/docker/engine.ts"
 import { killRunners, startRunner } from "./killed.ts"
@@ -12,11 +12,11 @@ const docker = { source: ["docker"] } as const satisfies ServiceOptions
 
 afterEach(killRunners)
 
-/** The bench holds the figure to a second; here a machine that is busy with other tests gets more. */
+/** The benchmark requires one second; this allows for a machine that is busy with other tests. */
 const GONE_MS = 3_000
 
 describe.runIf(concerned && (await dockerIsWanted()))("services in containers", () => {
-  it.each([
+  test.each([
     ["mysql", "redis"],
     ["mariadb", "valkey"]
   ] as const)(
@@ -45,7 +45,7 @@ describe.runIf(concerned && (await dockerIsWanted()))("services in containers", 
     240_000
   )
 
-  it("answers nothing while frozen and everything after", async () => {
+  test("answers nothing while frozen and everything afterwards", async () => {
     await using services = await startServices({ ...docker, sql: false })
     await services.redis.freeze()
     const answer = withClient(services.redis.url(), (client) => client.ping())
@@ -58,7 +58,7 @@ describe.runIf(concerned && (await dockerIsWanted()))("services in containers", 
     expect(await answer).toBe("PONG")
   }, 60_000)
 
-  it("keeps its data in a volume when there is a data directory", async () => {
+  test("keep their data in a volume when there is a data directory", async () => {
     const dataDirectory = mkdtempSync(join(tmpdir(), "kept-"))
     const options = { ...docker, sql: { kind: "mariadb" }, dataDirectory } as const
     const first = await startServices(options)
@@ -77,7 +77,7 @@ describe.runIf(concerned && (await dockerIsWanted()))("services in containers", 
     }
   }, 240_000)
 
-  it("says which image is missing and cannot be pulled", async () => {
+  test("name the image that is missing and cannot be pulled", async () => {
     const image = "holdfast.invalid/nothing:1"
     const failure = startServices({ ...docker, sql: { image }, redis: false })
     await expect(failure).rejects.toThrow(
@@ -86,12 +86,12 @@ describe.runIf(concerned && (await dockerIsWanted()))("services in containers", 
     await expect(failure).rejects.toMatchObject({ _tag: "ServiceUnavailable", tried: [{ source: "docker" }] })
   }, 60_000)
 
-  it("shows what the server wrote when it does not start", async () => {
+  test("show the output of a server that does not start", async () => {
     const failure = startServices({ ...docker, sql: { image: "redis:8" }, redis: false })
     await expect(failure).rejects.toThrow(/ended with status/)
   }, 60_000)
 
-  it("has no container left a second after its runner was killed, 20 times, frozen ones included", async () => {
+  test("leave no container a second after their runner was killed, 20 times, including frozen ones", async () => {
     const killOne = async (round: number) => {
       const runner = startRunner(
         { ...docker, ...(round < 2 ? { sql: { kind: "mariadb" } } : { sql: false }) },

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url"
-import { afterAll, describe, expect, it } from "vitest"
+import { afterAll, describe, expect, test } from "vitest"
 import { startServices } from "../../src/index.ts"
 import type { Source } from "../../src/services/service.ts"
 import { runVitest } from "../vitest-project.ts"
@@ -11,14 +11,14 @@ const installed = await privateSource()
 const temporary = ownTemporaryBase()
 afterAll(temporary.remove)
 
-/** A run that is forced to containers has those; any other one has the sources that run processes here. */
+/** A run that is forced to containers tests those; any other run tests the sources that run processes. */
 const isOfThisRun = (source: Source) => forced === "" || (forced === "docker") === (source === "docker")
 const docker = isOfThisRun("docker") && (await dockerIsWanted())
 const packages = isOfThisRun("packages") && packagesAreHere()
 
 const suite = fileURLToPath(new URL("everywhere", import.meta.url))
 
-/** Runs the suite on servers of this source and no other. */
+/** Runs the suite on servers of this source only. */
 const runSuite = async (source: Source, env: NodeJS.ProcessEnv = {}) => {
   const { code, output } = await runVitest(suite, { HOLDFAST_SOURCE: source, ...env })
   expect(output).toMatch(/Tests +(?:\d+ passed \| \d+ skipped|\d+ passed) /)
@@ -28,7 +28,7 @@ const runSuite = async (source: Source, env: NodeJS.ProcessEnv = {}) => {
 }
 
 describe("one suite passes on servers", { timeout: 600_000 }, () => {
-  it.runIf(isOfThisRun("url"))("behind a URL", async () => {
+  test.runIf(isOfThisRun("url"))("behind a URL", async () => {
     await using owner = await startServices({ source: [installed] })
     await runSuite("url", {
       HOLDFAST_MYSQL_URL: owner.sql.url(),
@@ -36,11 +36,9 @@ describe("one suite passes on servers", { timeout: 600_000 }, () => {
     })
   })
 
-  it.runIf(docker)("in containers", () => runSuite("docker"))
+  test.runIf(docker)("in containers", () => runSuite("docker"))
 
-  it.runIf(isOfThisRun("native") && installed === "native")("that are installed here", () =>
-    runSuite("native")
-  )
+  test.runIf(isOfThisRun("native") && installed === "native")("that are installed", () => runSuite("native"))
 
-  it.runIf(packages)("of the distribution's packages", () => runSuite("packages"))
+  test.runIf(packages)("from the distribution's packages", () => runSuite("packages"))
 })

@@ -31,7 +31,7 @@ describe("fixtures without a global setup", () => {
     await withClient(redis.url, (client) => client.set("key", "value"))
   })
 
-  test("give the same ones to the next test, as if it were the first", async ({ sql, redis }) => {
+  test("give the next test the same ones in their original state", async ({ sql, redis }) => {
     expect([sql.database, sql.identity.pid]).toEqual([name, pid])
     expect(await sql.query("SELECT * FROM stock")).toEqual([{ sku: "tea", left_over: 3 }])
     expect(await withClient(redis.url, (client) => client.dbsize())).toBe(0)
@@ -45,12 +45,12 @@ describe("a Redis server for each worker", () => {
     ports = [redis.port]
   })
   shared("and these use another one", async ({ redis, skip }) => {
-    if (redis.source === "url") skip("the server behind a URL is everybody's")
+    if (redis.source === "url") skip("the server behind a URL is shared")
     expect(ports).not.toContain(redis.port)
   })
 })
 
-describe("a project of somebody else", () => {
+describe("an independent project", () => {
   const root = fileURLToPath(new URL("project", import.meta.url))
   const runProject = (env: NodeJS.ProcessEnv) => runVitest(root, env)
 
@@ -69,7 +69,7 @@ describe("a project of somebody else", () => {
     expect(seen("migrated")).toHaveLength(1)
   })
 
-  test("can look into the data of a failed test", { timeout: 240_000 }, async () => {
+  test("keeps the data of a failed test on request", { timeout: 240_000 }, async () => {
     const before = temporary.list().length
     const { code, output } = await runProject({
       PROJECT_FAILS: "1",
@@ -95,7 +95,7 @@ describe("a project of somebody else", () => {
     await until("the kept servers are gone", 5_000, gone)
   })
 
-  test("keeps nothing when it was not asked to", { timeout: 240_000 }, async () => {
+  test("keeps nothing without a request", { timeout: 240_000 }, async () => {
     const { code, output } = await runProject({
       PROJECT_FAILS: "1",
       HOLDFAST_KEEP: "",

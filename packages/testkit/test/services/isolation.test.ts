@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import {
   claimRedisDatabase,
   databaseFactory,
@@ -57,7 +57,7 @@ const seed = async (url: string) => {
 }
 
 describe("a database from a template", () => {
-  it("has tables that refer to each other in a circle", async () => {
+  test("has tables that reference each other in a cycle", async () => {
     const circle = async (url: string) => {
       await query(url, "CREATE TABLE team (id INT PRIMARY KEY, lead_id INT NULL)")
       await query(
@@ -74,7 +74,7 @@ describe("a database from a template", () => {
     await expect(query(url, "UPDATE team SET lead_id = 9")).rejects.toThrow(/foreign key/i)
   })
 
-  it("has the schema, the rows, the views, the routines and the triggers", async () => {
+  test("has the schema, the rows, the views, the routines and the triggers", async () => {
     const factory = await databaseFactory(services.sql, { migrate, seed, migrations })
     const database = await factory.create()
     expect(await query(database.url, "SELECT id, name FROM b_parent ORDER BY id")).toEqual([
@@ -99,7 +99,7 @@ describe("a database from a template", () => {
     expect(await query(services.sql.url(), `SHOW DATABASES LIKE '${database.name}'`)).toEqual([])
   })
 
-  it("is another one each time, and a change of one does not show in the other", async () => {
+  test("is a new one each time, isolated from the others", async () => {
     const factory = await databaseFactory(services.sql, { migrate, seed, migrations })
     const [one, two] = await Promise.all([factory.create(), factory.create()])
     await query(one.url, "DELETE FROM b_parent")
@@ -107,7 +107,7 @@ describe("a database from a template", () => {
     await Promise.all([one.drop(), two.drop()])
   })
 
-  it("is migrated once while the migrations are the same, by whoever comes first", async () => {
+  test("is migrated once while the migrations stay the same, by the first process", async () => {
     let migrated = 0
     const counting = (url: string) => {
       migrated++
@@ -121,7 +121,7 @@ describe("a database from a template", () => {
     expect(migrated).toBe(2)
   })
 
-  it("says which step failed, leaves nothing, and is tried again", async () => {
+  test("reports the failed step, leaves nothing behind, and is retried", async () => {
     const broken = databaseFactory(services.sql, { migrate: (url) => query(url, "CREATE TABLE"), migrations })
     await expect(broken).rejects.toBeInstanceOf(TemplateFailed)
     await expect(broken).rejects.toThrow(/migrate of the template database failed: .*syntax/)
@@ -138,7 +138,7 @@ describe("a database from a template", () => {
 describe("cleaning", () => {
   const rows = (url: string, table: string) => query(url, `SELECT * FROM ${table}`)
 
-  it("touches only what a test changed, and brings it back: rows, counters, seeds", async () => {
+  test("restores only what a test changed: rows, counters, seeds", async () => {
     const factory = await databaseFactory(services.sql, { migrate, seed, migrations })
     const database = await factory.create()
     const before = await rows(database.url, "b_parent")
@@ -153,7 +153,7 @@ describe("cleaning", () => {
     expect(await rows(database.url, "b_parent")).toEqual(before)
     expect(await database.clean()).toEqual([])
 
-    // Only the counter shows that there was a row.
+    // Only the counter reveals the row that was inserted.
     await query(database.url, "INSERT INTO b_parent (name) VALUES ('two')")
     const [made] = await query(database.url, "SELECT MAX(id) AS id FROM b_parent")
     await query(database.url, "DELETE FROM b_parent WHERE name = 'two'")
@@ -163,7 +163,7 @@ describe("cleaning", () => {
     await database.drop()
   })
 
-  it("empties a table whose trigger forbids deletion, and parents before their children", async () => {
+  test("empties a table whose trigger forbids deletion, and parents before their children", async () => {
     const database = await (await databaseFactory(services.sql, { migrate, seed, migrations })).create()
     await query(database.url, "INSERT INTO b_parent (id, name) VALUES (9, 'nine')")
     await query(
@@ -176,7 +176,7 @@ describe("cleaning", () => {
     await database.drop()
   })
 
-  it("makes the database again when a test changed its tables", async () => {
+  test("recreates the database when a test changed its tables", async () => {
     const database = await (await databaseFactory(services.sql, { migrate, seed, migrations })).create()
     await query(database.url, "DROP TABLE log")
     await query(database.url, "CREATE TABLE stray (id INT)")
@@ -187,7 +187,7 @@ describe("cleaning", () => {
     await database.drop()
   })
 
-  it("says so, instead of waiting for ever, when a test left a transaction open", async () => {
+  test("fails instead of hanging when a test left a transaction open", async () => {
     const database = await (await databaseFactory(services.sql, { migrate, migrations })).create()
     const { createConnection } = await import("mysql2/promise")
     const open = await createConnection({ uri: database.url })
@@ -200,8 +200,8 @@ describe("cleaning", () => {
   }, 30_000)
 })
 
-describe("a Redis database of one's own", () => {
-  it("is claimed by one at a time, emptied, and given back", async () => {
+describe("a claimed Redis database", () => {
+  test("has one owner at a time, starts empty, and is released", async () => {
     const url = (index: number) => services.redis.url(index)
     const [one, two] = await Promise.all([claimRedisDatabase(url), claimRedisDatabase(url)])
     expect(one.index).not.toBe(two.index)
@@ -217,10 +217,10 @@ describe("a Redis database of one's own", () => {
     await Promise.all([two.release(), third.release()])
   })
 
-  it("is refused when all are taken", async () => {
+  test("is refused when all are taken", async () => {
     const url = (index: number) => services.redis.url(index)
     const claims: Array<ClaimedDatabase> = []
-    // Redis has 16 databases unless told otherwise, ours 64; others may hold some of them.
+    // Redis has 16 databases by default, this server 64; other processes may hold some of them.
     const claimAll = async () => {
       for (let claimed = 0; claimed < 64; claimed++) claims.push(await claimRedisDatabase(url))
     }

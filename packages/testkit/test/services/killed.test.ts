@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { startServices, type ServiceOptions } from "../../src/index.ts"
 import { killRunners, startRunner } from "./killed.ts"
 import { concerns, ownTemporaryBase, privateSource, processExists, until } from "./support.ts"
@@ -14,13 +14,13 @@ afterAll(temporary.remove)
 
 afterEach(killRunners)
 
-/** The bench holds the figure to 100 ms; here a machine that is busy with other tests gets more. */
+/** The benchmark requires 100 ms; this allows for a machine that is busy with other tests. */
 const GONE_MS = 500
 
 describe.runIf(concerned && existsSync("/proc/self/environ"))("a runner that is killed", () => {
   beforeAll(async () => (await startServices(native)).stop())
 
-  it("leaves no server and no directory, 20 times", async () => {
+  test("leaves no server and no directory, 20 times", async () => {
     const killOne = async () => {
       const runner = startRunner(native)
       await runner.ready
@@ -32,10 +32,10 @@ describe.runIf(concerned && existsSync("/proc/self/environ"))("a runner that is 
     await until("no directory is left", GONE_MS, () => temporary.list().length === 0)
   }, 300_000)
 
-  it("leaves no server when it is killed in the middle of starting, and the next start removes the rest", async () => {
+  test("leaves no server when it is killed while starting, and the next start removes the rest", async () => {
     for (let round = 0; round < 20; round++) {
       const runner = startRunner(native)
-      // Spread over the time that a start takes; what matters is that no moment is a bad one.
+      // Spread over the time that a start takes, because no moment may leave a server behind.
       await new Promise((wake) => setTimeout(wake, 150 + round * 20))
       await runner.kill()
       await until("no server is left", GONE_MS, () => runner.descendants().length === 0)
@@ -44,14 +44,14 @@ describe.runIf(concerned && existsSync("/proc/self/environ"))("a runner that is 
     expect(temporary.list()).toEqual([])
   }, 300_000)
 
-  it("leaves no frozen server", async () => {
+  test("leaves no frozen server", async () => {
     const runner = startRunner(native, { freeze: true })
     await runner.ready
     await runner.kill()
     await until("no server is left", GONE_MS, () => runner.descendants().length === 0)
   })
 
-  it("leaves no server when its supervisors were ended before it", async () => {
+  test("leaves no server when its supervisors ended before it", async () => {
     const runner = startRunner(native)
     const { sql, redis } = await runner.ready
     const servers = [sql?.pid ?? 0, redis?.pid ?? 0]
@@ -62,7 +62,7 @@ describe.runIf(concerned && existsSync("/proc/self/environ"))("a runner that is 
   })
 })
 
-/** A supervisor is two processes, and the one ends the other. */
+/** A supervisor consists of two processes, one of which ends the other. */
 function terminate(pid: number): void {
   try {
     process.kill(pid, "SIGTERM")
@@ -72,7 +72,7 @@ function terminate(pid: number): void {
 }
 
 describe.runIf(concerned)("two first starts at once", () => {
-  it("both get a server, from one template", async () => {
+  test("both get a server, from one template", async () => {
     const cache = mkdtempSync(join(tmpdir(), "first-start-"))
     const runners = [1, 2].map(() =>
       startRunner({ ...native, redis: false }, { env: { HOLDFAST_CACHE: cache } })

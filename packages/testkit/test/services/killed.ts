@@ -11,22 +11,22 @@ const MARK = "HOLDFAST_TEST_MARK"
 
 const running = new Set<ChildProcess>()
 
-/** For a test that failed before it killed its runners. */
+/** Cleans up after a test that failed before it killed its runners. */
 export const killRunners = () => {
   for (const child of running) child.kill("SIGKILL")
 }
 
 export interface Runner {
   readonly pid: number
-  /** What it started; rejects when it ended before. */
+  /** The services it started; rejects when it ends first. */
   readonly ready: Promise<{ readonly sql?: ServiceIdentity; readonly redis?: ServiceIdentity }>
-  /** The servers (and supervisors) that it started, found by a variable that they inherit. */
+  /** The servers and supervisors it started, found by an environment variable that they inherit. */
   readonly descendants: () => ReadonlyArray<number>
-  /** Kills it with SIGKILL; resolves when it is gone. */
+  /** Kills it with SIGKILL; resolves when it has ended. */
   readonly kill: () => Promise<void>
 }
 
-/** Starts a program that starts services, as a process of its own. */
+/** Starts a separate process that starts services. */
 export function startRunner(
   options: ServiceOptions,
   { env = {}, freeze = false }: { readonly env?: NodeJS.ProcessEnv; readonly freeze?: boolean } = {}

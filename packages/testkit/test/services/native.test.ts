@@ -3,7 +3,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { createConnection } from "mysql2/promise"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { startServices, type Services } from "../../src/index.ts"
 import {
   findRedis,
@@ -41,11 +41,11 @@ describe.runIf(concerned)("native services", () => {
   })
   afterAll(() => services?.stop())
 
-  it("says which source was taken", () => {
+  test("reports which source was taken", () => {
     expect(lines.filter((line) => line.includes(`from ${source}`))).toHaveLength(2)
   })
 
-  it("answers at its URL, as the process it says it is", async () => {
+  test("answers at its URL, with the reported process", async () => {
     const { sql, redis } = services
     await sql.createDatabase("own`name")
     const [row] = await query(sql.url("own`name"), "SELECT DATABASE() AS name, VERSION() AS version")
@@ -56,24 +56,24 @@ describe.runIf(concerned)("native services", () => {
     expect(processExists(sql.identity.pid ?? 0)).toBe(true)
   })
 
-  it("refuses a database that exists, and drops one that does not", async () => {
+  test("refuses a database that exists, and drops one that does not", async () => {
     await services.sql.createDatabase("twice")
     await expect(services.sql.createDatabase("twice")).rejects.toThrow(/exists/)
     await services.sql.dropDatabase("twice")
     await services.sql.dropDatabase("twice")
   })
 
-  it("keeps its temporary tables in a directory of its own, which no other server's start sweeps", async () => {
+  test("keeps its temporary tables in a private directory, which no other server removes", async () => {
     const [row] = await query(services.sql.url(), "SELECT @@tmpdir AS temporary, @@datadir AS data")
     expect(row?.["temporary"]).toBe(String(row?.["data"]).replace(/data\/$/, "tmp"))
   })
 
-  it("refuses a wrong password", async () => {
+  test("refuses a wrong password", async () => {
     const { sql } = services
     await expect(query(sql.url().replace(sql.password, "wrong"), "SELECT 1")).rejects.toThrow(/denied/i)
   })
 
-  it("answers nothing while frozen and everything after", async () => {
+  test("answers nothing while frozen and everything afterwards", async () => {
     const { redis } = services
     await redis.freeze()
     const answer = withClient(redis.url(), (client) => client.ping())
@@ -86,7 +86,7 @@ describe.runIf(concerned)("native services", () => {
     expect(await answer).toBe("PONG")
   })
 
-  it("keeps committed rows over a kill and a restart on the same port, as another process", async () => {
+  test("keeps committed rows through a kill and a restart on the same port, as another process", async () => {
     const { sql } = services
     const { port, identity } = sql
     await sql.createDatabase("crash")
@@ -101,14 +101,14 @@ describe.runIf(concerned)("native services", () => {
     expect(await query(sql.url("crash"), "SELECT id FROM t")).toEqual([{ id: 7 }])
   })
 
-  it("brings Redis back empty", async () => {
+  test("restarts Redis without data", async () => {
     const { redis } = services
     await withClient(redis.url(), (client) => client.set("key", "value"))
     await redis.restart()
     expect(await withClient(redis.url(), (client) => client.get("key"))).toBeNull()
   })
 
-  it("leaves no process and no directory after stop", async () => {
+  test("leaves no process and no directory after stop", async () => {
     const before = temporary.list()
     const other = await startServices(native)
     const pids = [other.sql.identity.pid ?? 0, other.redis.identity.pid ?? 0]
@@ -119,7 +119,7 @@ describe.runIf(concerned)("native services", () => {
     expect(temporary.list().toSorted()).toEqual(before.toSorted())
   })
 
-  it("starts only what is asked for, and ends with `await using`", async () => {
+  test("starts only the requested server, and ends it with `await using`", async () => {
     let pid = 0
     {
       await using only = await startServices({ ...native, sql: false })
@@ -132,7 +132,7 @@ describe.runIf(concerned)("native services", () => {
 })
 
 describe.runIf(concerned)("temporary data on a disk", () => {
-  it("have every row that was committed when the server is killed", async () => {
+  test("keep every committed row when the server is killed", async () => {
     const disk = mkdtempSync(join(tmpdir(), "disk-"))
     const options = { HOLDFAST_TMPDIR: disk }
     const services = await withEnvironment(options, () => startServices({ ...native, redis: false }))
@@ -152,24 +152,24 @@ describe.runIf(concerned)("temporary data on a disk", () => {
   }, 60_000)
 })
 
-describe.runIf(concerned)("what an owner left that died with its supervisor", () => {
+describe.runIf(concerned)("a directory whose owner and supervisor died", () => {
   const base = mkdtempSync(join(tmpdir(), "left-"))
   afterAll(() => rmSync(base, { recursive: true, force: true }))
 
-  /** A temporary directory as it looks when `owner` made it. */
+  /** A temporary directory as `owner` would have made it. */
   const left = (name: string, owner: object) => {
     mkdirSync(join(base, `holdfast-${name}`))
     writeFileSync(join(base, `holdfast-${name}`, "owner.json"), JSON.stringify(owner))
   }
 
-  it("is removed by the next start, and nothing else is", async () => {
+  test("is removed by the next start, and no other directory is", async () => {
     const alive = thisOwner()
     left("dead", { ...alive, pid: 2 ** 22 + 1 })
     left("pid-given-out-again", { ...alive, startedAt: "1" })
     left("alive", alive)
     left("of-another-container", { ...alive, pid: 2 ** 22 + 1, namespace: "pid:[1]" })
     mkdirSync(join(base, "holdfast-being-made"))
-    mkdirSync(join(base, "somebody-elses"))
+    mkdirSync(join(base, "of-another-program"))
     const mine = await temporaryDirectory("mine", base)
     expect(readdirSync(base).toSorted()).toEqual(
       [
@@ -177,17 +177,17 @@ describe.runIf(concerned)("what an owner left that died with its supervisor", ()
         "holdfast-being-made",
         basename(mine.path),
         "holdfast-of-another-container",
-        "somebody-elses"
+        "of-another-program"
       ].toSorted()
     )
   })
 })
 
-describe.runIf(concerned)("a data directory that is kept", () => {
+describe.runIf(concerned)("a persistent data directory", () => {
   const parent = mkdtempSync(join(tmpdir(), "kept-"))
   afterAll(() => rmSync(parent, { recursive: true, force: true }))
 
-  it("has its data in the next run, and is not shared by two runs at once", async () => {
+  test("keeps its data for the next run, and refuses a second concurrent run", async () => {
     const dataDirectory = join(parent, "a name with spaces and a long path ".repeat(4).trim())
     const first = await startServices({ ...native, dataDirectory })
     await first.sql.createDatabase("shop")
@@ -211,14 +211,14 @@ describe.runIf(concerned)("the port", () => {
     progress: () => {}
   } as const
 
-  /** Gives a port that is taken, then free ones. */
+  /** Returns a port that is taken, then free ones. */
   const takenFirst = (taken: number) => {
     const ports = [taken]
     return async () => ports.pop() ?? freePort()
   }
 
-  it.runIf(source === "native")(
-    "is another one when a stranger has taken the first choice",
+  test.runIf(source === "native")(
+    "changes when another process has taken the first choice",
     async () => {
       const redis = await findRedis("any")
       const sql = await findSql("any")
@@ -244,7 +244,7 @@ describe.runIf(concerned)("the port", () => {
 })
 
 describe.runIf(concerned)("versions", () => {
-  it("tells MariaDB from MySQL by what the program says, whatever it is called", () => {
+  test("distinguishes MariaDB from MySQL by the program's output, whatever its name", () => {
     expect(readSqlVersion("mysqld  Ver 10.11.6-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64")).toEqual({
       flavour: "mariadb",
       version: "10.11.6"
@@ -256,7 +256,7 @@ describe.runIf(concerned)("versions", () => {
     expect(readSqlVersion("segmentation fault")).toBeUndefined()
   })
 
-  it("tells Valkey from Redis", () => {
+  test("distinguishes Valkey from Redis", () => {
     expect(readRedisVersion("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64")).toEqual({
       flavour: "redis",
       version: "7.0.15"

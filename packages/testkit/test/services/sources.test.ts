@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import {
   InvalidSetting,
   ServiceNotControllable,
@@ -26,7 +26,7 @@ const installed = await privateSource()
 const temporary = ownTemporaryBase()
 afterAll(temporary.remove)
 
-/** A machine that has nothing: no engine, no programs, no packages. */
+/** A machine without an engine, programs and packages. */
 const nothing = {
   DOCKER_HOST: "unix:///nonexistent/docker.sock",
   HOLDFAST_SEARCH_PATH: "",
@@ -49,7 +49,7 @@ describe.runIf(concerned)("source url", () => {
     HOLDFAST_REDIS_URL: owner.redis.url(5)
   })
 
-  it("uses the servers that the variables name, before all other sources", async () => {
+  test("is tried first and uses the servers that the variables name", async () => {
     const services = await withEnvironment(urls(), () => startServices())
     expect([services.sql.source, services.redis.source]).toEqual(["url", "url"])
     expect([services.sql.port, services.redis.port]).toEqual([owner.sql.port, owner.redis.port])
@@ -61,7 +61,7 @@ describe.runIf(concerned)("source url", () => {
     expect(processExists(owner.sql.identity.pid ?? 0)).toBe(true)
   })
 
-  it("does not control them, and says why", async () => {
+  test("refuses to control the servers, with a reason", async () => {
     const { sql, redis } = await withEnvironment(urls(), () => startServices())
     for (const service of [sql, redis]) {
       for (const operation of ["freeze", "thaw", "kill", "restart"] as const) {
@@ -72,14 +72,14 @@ describe.runIf(concerned)("source url", () => {
     }
   })
 
-  it("refuses a server of another kind than the one that is wanted", async () => {
+  test("refuses a server of another kind than requested", async () => {
     const other = owner.sql.flavour === "mysql" ? "mariadb" : "mysql"
     await withEnvironment(urls(), async () => {
       await expect(startServices({ sql: { kind: other } })).rejects.toThrow(/HOLDFAST_MYSQL_URL.*wanted is/)
     })
   })
 
-  it.each([
+  test.each([
     ["HOLDFAST_MYSQL_URL", "mysql://root:secret@127.0.0.1:1/x", /refused/i],
     ["HOLDFAST_MYSQL_URL", "localhost:3306", /expected a URL that begins with mysql/],
     ["HOLDFAST_MYSQL_URL", "nonsense", /not a URL/],
@@ -95,7 +95,7 @@ describe.runIf(concerned)("source url", () => {
     })
   })
 
-  it("is an error too when a server at the URL does not answer", async () => {
+  test("fails when no server answers at the URL", async () => {
     const silent = createServer(() => {}).listen(0, "127.0.0.1")
     const port = await new Promise<number>((resolve) =>
       silent.on("listening", () => {
@@ -112,7 +112,7 @@ describe.runIf(concerned)("source url", () => {
 })
 
 describe.runIf(concerned)("HOLDFAST_SOURCE", () => {
-  it.runIf(installed === "native")("forces one source", async () => {
+  test.runIf(installed === "native")("forces one source", async () => {
     const lines: Array<string> = []
     await withEnvironment(
       { ...nothing, HOLDFAST_SOURCE: "native", HOLDFAST_SEARCH_PATH: undefined },
@@ -124,7 +124,7 @@ describe.runIf(concerned)("HOLDFAST_SOURCE", () => {
     expect(lines).toEqual([expect.stringContaining("from native")])
   })
 
-  it("is refused when it names none", async () => {
+  test("fails when it names no source", async () => {
     await withEnvironment({ HOLDFAST_SOURCE: "cloud" }, async () => {
       await expect(startServices()).rejects.toThrow(
         /HOLDFAST_SOURCE=cloud: expected one of url, docker, native/
@@ -132,7 +132,7 @@ describe.runIf(concerned)("HOLDFAST_SOURCE", () => {
     })
   })
 
-  it("does not fall through to another source", async () => {
+  test("does not fall through to another source", async () => {
     await withEnvironment({ ...nothing, HOLDFAST_SOURCE: "url" }, async () => {
       const failure = await startServices().catch((error: unknown) => error)
       expect(failure).toMatchObject({
@@ -143,8 +143,8 @@ describe.runIf(concerned)("HOLDFAST_SOURCE", () => {
   })
 })
 
-describe.runIf(concerned)("a machine that has nothing", () => {
-  it("gets an error that says what was tried and what to install", async () => {
+describe.runIf(concerned)("a machine without any source", () => {
+  test("fails with what was tried and what to install", async () => {
     const lines: Array<string> = []
     const failure = await withEnvironment(nothing, () =>
       startServices({ onProgress: (line) => lines.push(line) }).catch((error: unknown) => error)
@@ -155,11 +155,11 @@ describe.runIf(concerned)("a machine that has nothing", () => {
     expect(message).toMatch(/docker: no Docker engine answers at DOCKER_HOST=/)
     expect(message).toMatch(/native: no mariadbd or mysqld on PATH/)
     expect(message).toMatch(/packages: this is not Debian or Ubuntu \(apt-get/)
-    expect(message).toMatch(/What helps: .*install.*HOLDFAST_MYSQL_URL/)
+    expect(message).toMatch(/To fix this: .*install.*HOLDFAST_MYSQL_URL/)
     expect(lines.filter((line) => line.startsWith("sql: not from"))).toHaveLength(4)
   })
 
-  it("loses little time on the engine that it does not have", async () => {
+  test("spends little time on a missing engine", async () => {
     const began = performance.now()
     await withEnvironment({ ...nothing, HOLDFAST_SOURCE: "docker" }, async () => {
       await expect(startServices()).rejects.toThrow(/no Docker engine/)
@@ -167,7 +167,7 @@ describe.runIf(concerned)("a machine that has nothing", () => {
     expect(performance.now() - began).toBeLessThan(1_000)
   })
 
-  it("stops the one service when the other cannot be had", async () => {
+  test("stops one service when the other is unavailable", async () => {
     await withEnvironment({ HOLDFAST_MYSQL_URL: "mysql://127.0.0.1:1" }, async () => {
       const lines: Array<string> = []
       const failure = startServices({ source: ["url", installed], onProgress: (line) => lines.push(line) })
@@ -184,7 +184,7 @@ describe.runIf(concerned && packagesAreHere())("source packages", () => {
   const cache = mkdtempSync(join(tmpdir(), "packages-"))
   afterAll(() => rmSync(cache, { recursive: true, force: true }))
 
-  it("unpacks the distribution's servers once and runs them, without the system's own", async () => {
+  test("unpacks the distribution's servers once and runs them without the installed ones", async () => {
     const lines: Array<string> = []
     const start = () =>
       withEnvironment({ HOLDFAST_CACHE: cache, HOLDFAST_SOURCE: "packages", HOLDFAST_SEARCH_PATH: "" }, () =>

@@ -6,12 +6,12 @@ import { createConnection, type RowDataPacket } from "mysql2/promise"
 export { processExists } from "../../src/services/native/owner.ts"
 import { beforeAll } from "vitest"
 import { engine } from "../../src/services/docker/engine.ts"
-import { messageOf } from "../../src/services/errors.ts"
+import { messageOf } from "../../src/internal/message-of.ts"
 import { findRedis, findSql } from "../../src/services/native/installation.ts"
 import type { Source } from "../../src/services/service.ts"
 import { temporaryBase } from "../../src/services/settings.ts"
 
-/** Runs one statement on a connection of its own and gives the rows. */
+/** Runs one statement on a new connection and returns its rows. */
 export async function query(url: string, sql: string): Promise<ReadonlyArray<RowDataPacket>> {
   const connection = await createConnection({ uri: url, connectTimeout: 5_000 })
   connection.on("error", () => {})
@@ -23,7 +23,7 @@ export async function query(url: string, sql: string): Promise<ReadonlyArray<Row
   }
 }
 
-/** A client that fails at once instead of reconnecting. */
+/** Runs `use` with a client that fails at once instead of reconnecting. */
 export async function withClient<A>(url: string, use: (client: Redis) => Promise<A>): Promise<A> {
   const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 })
   client.on("error", () => {})
@@ -35,7 +35,7 @@ export async function withClient<A>(url: string, use: (client: Redis) => Promise
   }
 }
 
-/** What the environment says about sources, for tests that choose their own. */
+/** Variables that choose a source; tests that choose their own unset them. */
 const CHOICES = [
   "HOLDFAST_SOURCE",
   "HOLDFAST_SQL_KIND",
@@ -45,8 +45,8 @@ const CHOICES = [
 ]
 
 /**
- * For a test file that is about certain sources. In a run that is forced to another one its tests are left out (said
- * by a line; the run that is forced to theirs, or to none, has them), and the environment does not choose for it.
+ * For a test file about certain sources. Unsets the variables that choose one. Returns false, and prints a line, in a
+ * run that is forced to another source; a run that is forced to theirs, or to none, runs the tests.
  */
 export function concerns(...about: ReadonlyArray<Source>): boolean {
   const forced = process.env["HOLDFAST_SOURCE"] ?? ""
@@ -56,9 +56,7 @@ export function concerns(...about: ReadonlyArray<Source>): boolean {
   return concerned
 }
 
-/**
- * The source of private servers: installed ones, else the distribution's, unpacked. Both are run by the same code.
- */
+/** The source of private servers: installed programs, else unpacked packages. The same code runs both. */
 export async function privateSource(): Promise<"native" | "packages"> {
   const [sql, redis] = await Promise.all([findSql("any"), findRedis("any")])
   if (sql !== undefined && redis !== undefined) return "native"
@@ -67,7 +65,7 @@ export async function privateSource(): Promise<"native" | "packages"> {
 }
 
 /**
- * Whether the tests of source docker are to run: where an engine answers, and where one is required (continuous
+ * Whether to run the tests of source docker: when an engine answers, and also when one is required (continuous
  * integration, HOLDFAST_REQUIRE_DOCKER), so that they fail there without one.
  */
 export async function dockerIsWanted(): Promise<boolean> {
@@ -78,25 +76,25 @@ export async function dockerIsWanted(): Promise<boolean> {
   return false
 }
 
-/** Whether the tests of source packages can run: the distribution is Debian or one of its kin. */
+/** Whether the tests of source packages can run: on Debian and its derivatives. */
 export function packagesAreHere(): boolean {
   const debian = existsSync("/usr/bin/apt-get") && existsSync("/usr/bin/dpkg-deb")
   if (!debian) console.warn("The tests of source packages are skipped: this is not Debian or Ubuntu.")
   return debian
 }
 
-/** A place of its own for the temporary data of one test file, so that it sees what it left and nothing else. */
+/** A private directory for the temporary data of one test file, so that it sees only what it left itself. */
 export function ownTemporaryBase() {
   const base = join(temporaryBase(), `testkit-${randomUUID()}`)
   process.env["HOLDFAST_TMPDIR"] = base
-  // In a hook, because vitest calls none in a file whose tests are all skipped, so nothing is left behind there.
+  // In a hook, because vitest runs no hooks in a file whose tests are all skipped, which then leaves nothing behind.
   beforeAll(() => {
     mkdirSync(base)
   })
   return { list: () => readdirSync(base), remove: () => rmSync(base, { recursive: true, force: true }) }
 }
 
-/** Resolves with the time until the condition held, in milliseconds; rejects after the deadline. */
+/** Resolves with the milliseconds until the condition held; rejects at the deadline. */
 export async function until(what: string, deadlineMs: number, condition: () => boolean): Promise<number> {
   const start = performance.now()
   while (!condition()) {
@@ -106,7 +104,7 @@ export async function until(what: string, deadlineMs: number, condition: () => b
   return performance.now() - start
 }
 
-/** Sets variables (undefined: unsets them) while `use` runs. */
+/** Sets variables while `use` runs; undefined unsets one. */
 export async function withEnvironment<A>(
   variables: Readonly<Record<string, string | undefined>>,
   use: () => Promise<A>

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { setTimeout } from "node:timers/promises"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { inTransaction } from "../../platform/db/transaction.ts"
-import { round } from "../../../test/rounds.ts"
+import { runJob } from "../../../test/jobs.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
 import { lockWhatOrdersHold, makeUndo, undoOrders } from "./cancel-order.ts"
 import { orderExpiry } from "./expiry-job.ts"
@@ -52,7 +52,7 @@ describe("cancelling orders", () => {
       [binary(orderId)]
     )
   /** One round of the expiry worker, on the nth server. */
-  const expire = (server = 0) => round(shop.servers[server]!, orderExpiry)
+  const expire = (server = 0) => runJob(shop.servers[server]!, orderExpiry)
 
   test("a PENDING order gives its stock back and says why it ended", async () => {
     const user = await shop.newUser()

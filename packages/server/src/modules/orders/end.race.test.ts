@@ -3,7 +3,7 @@ import { eventually } from "@holdfast/testkit"
 import { setTimeout } from "node:timers/promises"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { bytesOf } from "../../platform/db/ids.ts"
-import { round } from "../../../test/rounds.ts"
+import { runJob } from "../../../test/jobs.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
 import { issue, newCoupon } from "../../../test/sale.ts"
 import { orderExpiry } from "./expiry-job.ts"
@@ -48,11 +48,11 @@ describe("the end of an order that is not cancelled once it is paid", () => {
     const [paid, cancelled] = await Promise.all([
       shop.call(contract.payments.process, { orderId }, user),
       setTimeout(leadMs).then(() => shop.call(contract.orders.cancel, { orderId }, user)),
-      setTimeout(leadMs).then(() => round(shop.servers[nth % 2]!, orderExpiry)),
-      setTimeout(leadMs).then(() => round(shop.servers[(nth + 1) % 2]!, orderExpiry))
+      setTimeout(leadMs).then(() => runJob(shop.servers[nth % 2]!, orderExpiry)),
+      setTimeout(leadMs).then(() => runJob(shop.servers[(nth + 1) % 2]!, orderExpiry))
     ])
     const order = await eventually(async () => {
-      await round(shop.servers[0], orderExpiry)
+      await runJob(shop.servers[0], orderExpiry)
       const now = await shop.ok(contract.orders.get, { orderId }, user)
       expect(now.status).not.toBe("PENDING")
       return now

@@ -1,7 +1,7 @@
 import type { OrderId } from "@holdfast/domain"
 import { Clock, Effect } from "effect"
 import { inTransaction } from "../../platform/db/transaction.ts"
-import type { Job } from "../../platform/jobs/job.ts"
+import type { Job } from "../../platform/jobs/runner.ts"
 import { lockWhatOrdersHold, makeUndo, ordersUndone, undoOrders } from "./cancel-order.ts"
 import { listExpired, lockExpiredOrder } from "./repository.ts"
 
@@ -17,8 +17,8 @@ const CONCURRENCY = 4
  */
 export const orderExpiry = {
   name: "order expiry",
-  everyMs: 500,
-  round: Effect.gen(function* () {
+  intervalMs: 500,
+  run: Effect.gen(function* () {
     const now = new Date(yield* Clock.currentTimeMillis)
     const overdue = yield* listExpired(now, BATCH)
     const cancelled = yield* Effect.forEach(overdue, (orderId) => expireOrder(orderId, now), {

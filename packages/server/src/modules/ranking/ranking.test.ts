@@ -3,7 +3,7 @@ import { eventually } from "@holdfast/testkit"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { daylight } from "../../../test/calendar.ts"
 import { type PrivateRedis, startPrivateRedis } from "../../../test/private-redis.ts"
-import { drain, round } from "../../../test/rounds.ts"
+import { drain, runJob } from "../../../test/jobs.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
 import { outboxRelay } from "../../platform/outbox/relay.ts"
 import { dayOf, rankingKeys } from "./keys.ts"
@@ -163,7 +163,7 @@ describe("top sellers", () => {
     await shop.ok(contract.orders.cancel, { orderId: refunded }, users[0])
     await settle()
     await shop.servers[0].runtime.runPromise(forgetRanking)
-    await round(shop.servers[1]!, rankingReconciler)
+    await runJob(shop.servers[1]!, rankingReconciler)
     expect(await unionOf("complete")).toBeDefined()
     expect(await ranking()).toEqual(await books())
     expect(await ranking()).toContainEqual([sku, 3])
@@ -184,7 +184,7 @@ describe("top sellers", () => {
       await shop.ok(contract.orders.cancel, { orderId: refunded }, users[0])
       await drain(shop.servers[0], outboxRelay, rankingProjector)
       expect(await ranking()).toEqual(await books())
-      await round(shop.servers[1]!, rankingReconciler)
+      await runJob(shop.servers[1]!, rankingReconciler)
       expect(await redis.client.exists(keys.sold, keys.counted, keys.complete)).toBe(3)
       expect(await ranking()).toEqual(await books())
       expect(await ranking()).toContainEqual([sku, 5])
@@ -195,7 +195,7 @@ describe("top sellers", () => {
     await buy((await newProducts(1))[0]!, 4)
     await settle()
     await shop.servers[0].runtime.runPromise(forgetRanking)
-    await Promise.all(Array.from({ length: 8 }, (_, n) => round(shop.servers[n % 2]!, rankingReconciler)))
+    await Promise.all(Array.from({ length: 8 }, (_, n) => runJob(shop.servers[n % 2]!, rankingReconciler)))
     expect(await unionOf("complete")).toBeDefined()
     expect(await ranking()).toEqual(await books())
   })
@@ -206,12 +206,12 @@ describe("top sellers", () => {
     await settle()
     await shop.servers[0].runtime.runPromise(forgetRanking)
     await redis.client.set(keys.rebuild, "a process that died", "EX", 60)
-    await round(shop.servers[1]!, rankingReconciler)
+    await runJob(shop.servers[1]!, rankingReconciler)
     expect(await unionOf("complete")).toBeUndefined()
     expect(await ranking()).toEqual(await books())
     await redis.client.pexpire(keys.rebuild, 1)
     await eventually(async () => {
-      await round(shop.servers[1]!, rankingReconciler)
+      await runJob(shop.servers[1]!, rankingReconciler)
       expect(await unionOf("complete")).toBeDefined()
     })
   })
@@ -220,7 +220,7 @@ describe("top sellers", () => {
     await buy((await newProducts(1))[0]!, 1)
     await redis.client.flushall()
     const { client } = redis
-    const rebuilding = round(shop.servers[0], rankingReconciler)
+    const rebuilding = runJob(shop.servers[0], rankingReconciler)
     const prefix = await keyPrefix()
     while ((await client.exists(rankingKeys(prefix, dayOf(new Date())).rebuild)) === 0) await client.ping()
     await client.flushall()
@@ -259,9 +259,9 @@ describe("top sellers", () => {
       const sale = { isOver: false }
       const projecting = [0, 1].map(async (server) => {
         while (!sale.isOver) {
-          await round(shop.servers[server]!, outboxRelay)
-          await round(shop.servers[server]!, rankingProjector)
-          await round(shop.servers[server]!, rankingReconciler)
+          await runJob(shop.servers[server]!, outboxRelay)
+          await runJob(shop.servers[server]!, rankingProjector)
+          await runJob(shop.servers[server]!, rankingReconciler)
         }
       })
       const forgetting = (async () => {

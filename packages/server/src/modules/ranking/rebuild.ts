@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto"
 import { invalidate } from "../../platform/cache/cache.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { askRedis } from "@holdfast/locks"
-import type { Job } from "../../platform/jobs/job.ts"
+import type { Job } from "../../platform/jobs/runner.ts"
 import { count, IS_COMPLETE } from "./counting.ts"
 import { endOf, expiryOf, lastDays, RANKING_TAG, rankingKeys, startOf } from "./keys.ts"
 import { salesBetween } from "./repository.ts"
@@ -49,8 +49,8 @@ return redis.call('DEL', KEYS[1])`
  */
 export const rankingReconciler = {
   name: "ranking reconciler",
-  everyMs: 1_000,
-  round: Effect.gen(function* () {
+  intervalMs: 1_000,
+  run: Effect.gen(function* () {
     const { prefix } = yield* KeyNamespace
     const name = yield* prefix
     const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)

@@ -4,7 +4,7 @@ import { PlatformConfig } from "../../platform/config.ts"
 import { inTransaction } from "../../platform/db/transaction.ts"
 import { consumerOf } from "../../platform/outbox/consumer.ts"
 import { asLeader } from "../../platform/jobs/leader.ts"
-import type { Job } from "../../platform/jobs/job.ts"
+import type { Job } from "../../platform/jobs/runner.ts"
 import {
   deleteDelivered,
   type Delivery,
@@ -48,8 +48,8 @@ const intake = consumerOf({
 const sender = (webhook: WebhookSettings) =>
   ({
     name: "webhook sender",
-    everyMs: 250,
-    round: Effect.gen(function* () {
+    intervalMs: 250,
+    run: Effect.gen(function* () {
       const due = yield* inTransaction(takeDue(CONCURRENCY, webhook.timeoutMs + LEASE_MARGIN_MS))
       yield* Effect.forEach(due, (delivery) => deliver(webhook, delivery), {
         concurrency: CONCURRENCY,
@@ -117,8 +117,8 @@ const reasonOf = (error: unknown): string => {
 
 const cleaner = {
   name: "webhook cleaner",
-  everyMs: 30_000,
-  round: asLeader("webhook cleaner", 30_000, () =>
+  intervalMs: 30_000,
+  run: asLeader("webhook cleaner", 30_000, () =>
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
       yield* deleteDelivered(retentionMs, 20_000)

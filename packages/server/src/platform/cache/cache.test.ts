@@ -5,10 +5,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { cacheInvalidator } from "../../cache-invalidation.ts"
 import { type PrivateRedis, startPrivateRedis } from "../../../test/private-redis.ts"
 import type { RunningServer } from "../../server.ts"
-import { drain } from "../../../test/rounds.ts"
+import { drain } from "../../../test/jobs.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
 import { outboxRelay } from "../outbox/relay.ts"
-import { Cache, type CacheKey, invalidate } from "./cache.ts"
+import { Cache, invalidate } from "./cache.ts"
+import type { CacheKey } from "./entries.ts"
 
 const FRESH_MS = 3_600_000
 
@@ -33,7 +34,7 @@ describe("the cache", () => {
     await redis.stop()
   })
 
-  /** On the first server, or on the one beside it. */
+  /** Runs on the first server (0) or on the one beside it (1). */
   const run = <A, E>(effect: Effect.Effect<A, E, Cache>, server = 0) =>
     (server === 0 ? shop.servers[0] : beside).runtime.runPromise(effect)
   const get = (keys: ReadonlyArray<CacheKey>, load: () => Promise<Record<string, unknown>>, server = 0) =>
@@ -49,9 +50,8 @@ describe("the cache", () => {
   const order = (sku: string, buyer = user) =>
     shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, buyer)
 
-  describe("of the shop", () => {
-    // Known from comparable systems: a list that shows the old stock after one's own order.
-    test("lists, products and balances show one's own writes at once, on whatever server they are asked", async () => {
+  describe("in the shop", () => {
+    test("lists, products and balances show a caller's own writes at once, on every server", async () => {
       const sku = await shop.newProduct("own", 100, 10)
       const listed = async () =>
         (await shop.ok(contract.products.page, { limit: 100 })).items.find((item) => item.sku === sku)?.stock
@@ -74,8 +74,7 @@ describe("the cache", () => {
       expect(items.find((item) => item.sku === other)?.stock).toBe(7)
     })
 
-    // Guarantees: whatever a request has answered, every later read sees, by anybody.
-    test("8 buyers and 8 readers at once: nobody reads more stock than was left when they asked", async () => {
+    test("8 readers never see more stock than 8 concurrent buyers had left when the read began", async () => {
       const sku = await shop.newProduct("linear", 1_000, 10)
       const buyers = await shop.newUsers(8)
       let sold = 0
@@ -102,7 +101,7 @@ describe("the cache", () => {
       expect(await shop.stockOf(sku)).toBe(1_000 - 160)
     })
 
-    test("a process that died between its commit and the invalidation: the event makes up for it", async () => {
+    test("the event invalidates for a process that died between its commit and the invalidation", async () => {
       const sku = await shop.newProduct("late", 10)
       expect(await shop.stockOf(sku)).toBe(10)
       await drain(shop.servers[0], outboxRelay, cacheInvalidator)
@@ -124,7 +123,7 @@ describe("the cache", () => {
       expect(await shop.stockOf(sku)).toBe(9)
     })
 
-    test("Redis is gone: everything is read from the database, and right", async () => {
+    test("without Redis, everything is read from the database", async () => {
       const sku = await shop.newProduct("without", 10)
       expect(await shop.stockOf(sku)).toBe(10)
       await redis.service.kill()
@@ -135,7 +134,7 @@ describe("the cache", () => {
     })
   })
 
-  describe("by itself", () => {
+  describe("alone", () => {
     beforeAll(() => eventually(() => redis.client.ping(), { deadlineMs: 20_000 }))
     beforeAll(async () => {
       for (const server of [0, 1])
@@ -151,7 +150,7 @@ describe("the cache", () => {
         )
     })
 
-    test("loads once, keeps, and loads again after an invalidation by another server", async () => {
+    test("a value is loaded once, cached, and loaded again after an invalidation by another server", async () => {
       let loads = 0
       const load = async () => ({ a: ++loads })
       expect((await get([key("a")], load)).get("a")).toBe(1)
@@ -160,8 +159,8 @@ describe("the cache", () => {
       expect((await get([key("a")], load)).get("a")).toBe(2)
     })
 
-    // Guarantees: a Redis without memory drops keys one by one; an old entry does not count again without its version.
-    test("an entry that was invalidated does not come back when Redis drops the version of its tag", async () => {
+    // A Redis that is out of memory evicts keys one by one.
+    test("an invalidated entry stays invalid when Redis evicts the version of its tag", async () => {
       await get([key("v")], async () => ({ v: "old" }))
       const [entryKey] = await redis.client.keys("*e:v")
       const old = await redis.client.get(entryKey!)
@@ -172,8 +171,7 @@ describe("the cache", () => {
       expect((await get([key("v")], async () => ({ v: "new" }))).get("v")).toBe("new")
     })
 
-    // Guarantees: the version is read before the database, so a slow reader keeps nothing that was changed meanwhile.
-    test("what was read before an invalidation is never kept for those who come after it", async () => {
+    test("a value read before an invalidation is never cached for callers after it", async () => {
       const started = Promise.withResolvers<void>()
       const mayEnd = Promise.withResolvers<void>()
       const slow = get([key("b")], async () => {
@@ -190,7 +188,7 @@ describe("the cache", () => {
       expect((await get([key("b")], async () => ({ b: "newer" }), 1)).get("b")).not.toBe("old")
     })
 
-    test("100 readers on two servers at once: one load", async () => {
+    test("100 concurrent readers on two servers cause one load", async () => {
       let loads = 0
       const load = async () => {
         loads += 1
@@ -202,7 +200,7 @@ describe("the cache", () => {
       expect(loads).toBe(1)
     })
 
-    test("a load that fails fails its caller; the others ask for themselves", async () => {
+    test("a failed load fails its own caller, and the waiting callers load by themselves", async () => {
       let loads = 0
       const load = async () => {
         loads += 1
@@ -217,7 +215,7 @@ describe("the cache", () => {
       expect((await get([key("d")], load)).get("d")).toBeGreaterThan(1)
     })
 
-    test("what is past its time is given once more, and fetched anew behind it", async () => {
+    test("a stale value is returned while a new one is loaded in the background", async () => {
       let loads = 0
       const load = async () => ({ e: ++loads })
       await get([key("e")], load)
@@ -228,7 +226,7 @@ describe("the cache", () => {
       await eventually(async () => expect((await get([key("e")], load)).get("e")).toBe(2))
     })
 
-    test("what is past its time and was invalidated is not given any more", async () => {
+    test("a stale value that was invalidated is not returned", async () => {
       await get([key("f")], async () => ({ f: "old" }))
       const [entryKey] = await redis.client.keys("*e:f")
       const entry = JSON.parse((await redis.client.get(entryKey!))!) as { freshUntilMs: number }
@@ -237,14 +235,14 @@ describe("the cache", () => {
       expect((await get([key("f")], async () => ({ f: "new" }))).get("f")).toBe("new")
     })
 
-    test("what somebody else has left under a name counts as nothing", async () => {
+    test("text that is no entry counts as missing", async () => {
       await get([key("g")], async () => ({ g: 1 }))
       const [entryKey] = await redis.client.keys("*e:g")
       await redis.client.set(entryKey!, "{not json")
       expect((await get([key("g")], async () => ({ g: 2 }))).get("g")).toBe(2)
     })
 
-    test("of several names only the missing ones are loaded, and what is absent is not kept", async () => {
+    test("only missing names are loaded, and absent values are not cached", async () => {
       await get([key("h")], async () => ({ h: 1 }))
       let asked: ReadonlyArray<string> = []
       const values = await run(

@@ -3,7 +3,7 @@ import { sql } from "kysely"
 import { PlatformConfig } from "../config.ts"
 import { tx } from "../db/transaction.ts"
 import { asLeader } from "../jobs/leader.ts"
-import type { Job } from "../jobs/job.ts"
+import type { Job } from "../jobs/runner.ts"
 
 /** Rows that one round deletes: few enough to hold no lock for long. */
 const BATCH = 20_000
@@ -11,8 +11,8 @@ const BATCH = 20_000
 /** Forgets the answers of old idempotency keys: whoever repeats a request does so within days. */
 export const idempotencyKeyCleaner = {
   name: "idempotency key cleaner",
-  everyMs: 30_000,
-  round: asLeader("idempotency key cleaner", 30_000, () =>
+  intervalMs: 30_000,
+  run: asLeader("idempotency key cleaner", 30_000, () =>
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
       yield* tx.affected((q) =>

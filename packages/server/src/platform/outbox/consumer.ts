@@ -1,34 +1,26 @@
+import { askRedis, type RedisClient, type RedisUnavailable } from "@holdfast/locks"
 import { Effect } from "effect"
 import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
 import { KeyNamespace } from "../db/key-namespace.ts"
-import { askRedis, RedisUnavailable } from "@holdfast/locks"
-import type { RedisClient } from "@holdfast/locks"
-import type { Job } from "../jobs/job.ts"
-import { eventOf, type OutboxEvent, type StreamEntry, streamKey } from "./stream.ts"
+import type { Job } from "../jobs/runner.ts"
+import { type OutboxEvent, streamKey } from "./outbox.ts"
 
-/** Somebody who wants events. */
-export interface Subscription<R> {
-  /** Names the group: every group gets every event, and shares them among its processes. */
+export interface Consumer<R> {
+  /** Every group receives every event, and shares the events among its processes. */
   readonly group: string
   readonly topics: ReadonlyArray<string>
-  /**
-   * Takes a batch of events. It may get an event several times, so what it does must be the same as doing it once. When
-   * it fails, the batch comes again.
-   */
+  /** Handles a batch, idempotently: an event may arrive several times. A batch that fails is delivered again. */
   readonly handle: (events: ReadonlyArray<OutboxEvent>) => Effect.Effect<void, Error, R>
 }
 
-/** Events that one round takes. */
+/** Events that one run takes. */
 const BATCH = 200
 
-/** What another consumer has kept for this long without confirming it is taken over: that process is gone. */
+/** Entries unconfirmed for this long are taken over: the process that had them is gone. */
 const ABANDONED_AFTER_MS = 15_000
 
-/**
- * Names a server among the consumers of a group, as long as it has its client: two servers of one process must not take
- * what the other one is at for their own leftovers.
- */
+/** Names a server in its group. Two servers of one process differ, or each would take the other's pending entries. */
 const consumerNameOf = (client: RedisClient): string => {
   const known = consumerNames.get(client)
   if (known !== undefined) return known
@@ -38,34 +30,38 @@ const consumerNameOf = (client: RedisClient): string => {
 }
 const consumerNames = new WeakMap<RedisClient, string>()
 
-/** A worker that feeds a subscription. Entries are confirmed after they were handled, never before. */
-export const consumerOf = <R>(subscription: Subscription<R>) =>
+/** A job that feeds a consumer. It confirms entries after they were handled, never before. */
+export const consumerOf = <R>(consumer: Consumer<R>) =>
   ({
-    name: `events for ${subscription.group}`,
-    everyMs: 150,
-    round: Effect.gen(function* () {
+    name: `events for ${consumer.group}`,
+    intervalMs: 150,
+    run: Effect.gen(function* () {
       const { prefix } = yield* KeyNamespace
       const key = streamKey(yield* prefix)
-      const entries = yield* takeEntries(key, subscription.group)
+      const entries = yield* takeEntries(key, consumer.group)
       if (entries.length === 0) return 0
       const wanted = entries.flatMap(({ event }) =>
-        event !== undefined && subscription.topics.includes(event.topic) ? [event] : []
+        event !== undefined && consumer.topics.includes(event.topic) ? [event] : []
       )
-      if (wanted.length > 0) yield* subscription.handle(wanted)
+      if (wanted.length > 0) yield* consumer.handle(wanted)
       const ids = entries.map(({ streamId }) => streamId)
-      yield* askRedis((client) => client.xack(key, subscription.group, ...ids))
+      yield* askRedis((client) => client.xack(key, consumer.group, ...ids))
       return entries.length
     })
   }) satisfies Job<unknown>
 
-type TakenEntry = Omit<StreamEntry, "event"> & { readonly event: OutboxEvent | undefined }
+/** `event` is missing where the entry was trimmed while it was pending, or is none of the relay's. */
+interface StreamEntry {
+  readonly streamId: string
+  readonly event: OutboxEvent | undefined
+}
 
 /**
- * First what this process took before and did not get done, then what was abandoned by others, then new entries. The
- * group begins with the oldest entry: after a loss of Redis it is made anew, and nothing may be skipped.
+ * Takes this process's unfinished entries first, then those abandoned by others, then new ones. A group starts at the
+ * oldest entry: it is created again after a loss of Redis and must not skip any.
  */
 const takeEntries = (key: string, group: string) =>
-  askRedis(async (client): Promise<ReadonlyArray<TakenEntry>> => {
+  askRedis(async (client): Promise<ReadonlyArray<StreamEntry>> => {
     const own = await readGroup(client, key, group, "0")
     if (own.length > 0) return own
     const abandoned = (await client.xautoclaim(
@@ -81,15 +77,18 @@ const takeEntries = (key: string, group: string) =>
     return readGroup(client, key, group, ">")
   }).pipe(
     Effect.catch((error) =>
-      isMissingGroup(error) ? Effect.as(makeGroup(key, group), []) : Effect.fail(error)
+      repliedWith(error, "NOGROUP") ? Effect.as(createGroup(key, group), []) : Effect.fail(error)
     )
   )
 
-/** Of two processes that find the group missing at the same moment, one makes it and the other finds it made. */
-const makeGroup = (key: string, group: string) =>
+/** Succeeds as well when another process has just created the group. */
+const createGroup = (key: string, group: string) =>
   askRedis((client) => client.xgroup("CREATE", key, group, "0", "MKSTREAM")).pipe(
-    Effect.catch((error) => (isGroupThere(error) ? Effect.void : Effect.fail(error)))
+    Effect.catch((error) => (repliedWith(error, "BUSYGROUP") ? Effect.void : Effect.fail(error)))
   )
+
+const repliedWith = (error: RedisUnavailable, code: "NOGROUP" | "BUSYGROUP"): boolean =>
+  error.cause instanceof Error && error.cause.message.startsWith(code)
 
 type RawEntry = [id: string, fields: ReadonlyArray<string> | null]
 
@@ -107,14 +106,18 @@ const readGroup = async (client: RedisClient, key: string, group: string, from: 
   return entriesOf(reply?.[0]?.[1] ?? [])
 }
 
-/** An entry that was trimmed while it was pending has no fields any more; it is confirmed like the others. */
-const entriesOf = (raw: ReadonlyArray<RawEntry | null>): ReadonlyArray<TakenEntry> =>
+const entriesOf = (raw: ReadonlyArray<RawEntry | null>): ReadonlyArray<StreamEntry> =>
   raw.flatMap((entry) =>
     entry === null ? [] : [{ streamId: entry[0], event: entry[1] === null ? undefined : eventOf(entry[1]) }]
   )
 
-const isMissingGroup = (error: RedisUnavailable): boolean =>
-  error.cause instanceof Error && error.cause.message.startsWith("NOGROUP")
-
-const isGroupThere = (error: RedisUnavailable): boolean =>
-  error.cause instanceof Error && error.cause.message.startsWith("BUSYGROUP")
+/** Decodes an entry's fields; `undefined` when the relay has not written them. */
+export const eventOf = (fields: ReadonlyArray<string>): OutboxEvent | undefined => {
+  const byName = new Map<string, string>()
+  for (let at = 0; at + 1 < fields.length; at += 2) byName.set(fields[at]!, fields[at + 1]!)
+  const eventId = Number(byName.get("event"))
+  const topic = byName.get("topic")
+  const payload = byName.get("payload")
+  if (!Number.isSafeInteger(eventId) || topic === undefined || payload === undefined) return undefined
+  return { eventId, topic, payload: JSON.parse(payload) as OutboxEvent["payload"] }
+}

@@ -4,11 +4,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { FailpointListener } from "../failpoints.ts"
 import { type PrivateRedis, startPrivateRedis } from "../../../test/private-redis.ts"
 import type { RunningServer } from "../../server.ts"
-import { drain, round } from "../../../test/rounds.ts"
+import { drain, runJob } from "../../../test/jobs.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
-import { consumerOf } from "./consumer.ts"
+import { consumerOf, eventOf } from "./consumer.ts"
 import { outboxRelay } from "./relay.ts"
-import { eventOf, type OutboxEvent } from "./stream.ts"
+import type { OutboxEvent } from "./outbox.ts"
 import { streamTrimmer, trimStream } from "./retention.ts"
 
 describe("the outbox", () => {
@@ -40,7 +40,7 @@ describe("the outbox", () => {
   })
 
   let placed = 0
-  /** Each of another quantity: equal baskets of one user are placed one after another. */
+  /** Each order has another quantity, because equal baskets of one user share a lock. */
   const paidOrder = async () => {
     const lines = [{ sku: "tea", quantity: ++placed }]
     const order = await shop.ok(contract.orders.create, { lines }, user)
@@ -49,10 +49,10 @@ describe("the outbox", () => {
   }
   const published = async (): Promise<ReadonlyArray<OutboxEvent>> =>
     (await redis.client.xrange(key, "-", "+")).map(([, fields]) => eventOf(fields)!)
-  const relay = (server = 0) => round(shop.servers[server]!, outboxRelay)
+  const relay = (server = 0) => runJob(shop.servers[server]!, outboxRelay)
   const orderOfEvent = (event: OutboxEvent) => String(event.payload["orderId"])
 
-  test("events are published once each, by any number of relays at once, in the order of their numbers", async () => {
+  test("concurrent relays publish every event once, in the order of their ids", async () => {
     const orders = await Promise.all(Array.from({ length: 40 }, paidOrder))
     await Promise.all(
       Array.from({ length: 10 }, async (_, index) => {
@@ -66,8 +66,7 @@ describe("the outbox", () => {
     expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
   })
 
-  // Guarantees: what the consumers hear of an order they hear in the order in which it happened.
-  test("the events of one order stay in their order while relays and sales go on", async () => {
+  test("events of one order are published in their order while relays and sales run concurrently", async () => {
     const sale = { isOver: false }
     const relays = [0, 1].map(async (server) => {
       while (!sale.isOver) await relay(server)
@@ -90,8 +89,7 @@ describe("the outbox", () => {
     }
   })
 
-  // Known from comparable systems: events published before the commit.
-  test("an event is published after its commit, never before, and one that commits late is not passed over", async () => {
+  test("an event is published only after its commit, and a late commit is not skipped", async () => {
     const connection = await shop.sql.getConnection()
     await connection.beginTransaction()
     await connection.query("INSERT INTO outbox (topic, payload) VALUES ('test.late', '{}')")
@@ -105,7 +103,7 @@ describe("the outbox", () => {
     expect((await published()).map(({ topic }) => topic)).toContain("test.late")
   })
 
-  test("an event of a transaction that is rolled back is never published", async () => {
+  test("events of a rolled back transaction are never published", async () => {
     const connection = await shop.sql.getConnection()
     await connection.beginTransaction()
     await connection.query("INSERT INTO outbox (topic, payload) VALUES ('test.undone', '{}')")
@@ -115,9 +113,9 @@ describe("the outbox", () => {
     expect((await published()).map(({ topic }) => topic)).not.toContain("test.undone")
   })
 
-  test("a relay that dies between Redis and its commit publishes again: twice, but never not at all", async () => {
+  test("a relay that dies between Redis and its commit publishes the events again", async () => {
     const orderId = await paidOrder()
-    const dying = (outboxRelay.round as Effect.Effect<number, unknown>).pipe(
+    const dying = (outboxRelay.run as Effect.Effect<number, unknown>).pipe(
       Effect.provideService(FailpointListener, () => {
         throw new Error("the power is gone")
       })
@@ -131,7 +129,7 @@ describe("the outbox", () => {
     )
   })
 
-  test("Redis loses everything: what was published is published again", async () => {
+  test("published events are published again after Redis loses everything", async () => {
     const before = await paidOrder()
     await drain(shop.servers[0], outboxRelay)
     await redis.client.flushall()
@@ -140,7 +138,7 @@ describe("the outbox", () => {
     expect((await published()).map(orderOfEvent)).toEqual(expect.arrayContaining([before, after]))
   })
 
-  test("Redis comes back as it was a while ago: what it forgot is published again", async () => {
+  test("lost events are published again after Redis restores an old state", async () => {
     await redis.client.save()
     const dump = await redis.client.dumpBuffer(key)
     const forgotten = await paidOrder()
@@ -154,7 +152,7 @@ describe("the outbox", () => {
   describe("consumers", () => {
     const collector = (group: string, fail: () => boolean = () => false) => {
       const seen: Array<OutboxEvent> = []
-      const worker = consumerOf({
+      const job = consumerOf({
         group,
         topics: ["order.paid"],
         handle: (events) =>
@@ -164,38 +162,38 @@ describe("the outbox", () => {
             return Effect.void
           })
       })
-      return { seen, worker }
+      return { seen, job }
     }
 
-    test("every group gets every event of its topics, and shares them among its servers", async () => {
+    test("every group receives every event of its topics once, shared among its servers", async () => {
       const [a, b] = [collector("a"), collector("b")]
-      await drain(shop.servers[0], a.worker, b.worker)
+      await drain(shop.servers[0], a.job, b.job)
       const orders = await Promise.all(Array.from({ length: 10 }, paidOrder))
       await drain(shop.servers[0], outboxRelay)
-      await Promise.all([drain(shop.servers[0], a.worker, b.worker), drain(beside, a.worker, b.worker)])
+      await Promise.all([drain(shop.servers[0], a.job, b.job), drain(beside, a.job, b.job)])
       expect(new Set(a.seen.map(orderOfEvent))).toEqual(new Set(orders))
       expect(a.seen).toHaveLength(orders.length)
       expect(new Set(b.seen.map(orderOfEvent))).toEqual(new Set(orders))
       expect(b.seen).toHaveLength(orders.length)
     })
 
-    test("what a handler could not do comes again, and is confirmed only then", async () => {
+    test("a batch that a handler failed is delivered again, and confirmed only after success", async () => {
       let isDown = true
-      const { seen, worker } = collector("stubborn", () => isDown)
-      await drain(shop.servers[0], worker)
+      const { seen, job } = collector("stubborn", () => isDown)
+      await drain(shop.servers[0], job)
       const orderId = await paidOrder()
       await drain(shop.servers[0], outboxRelay)
-      await expect(round(shop.servers[0], worker)).rejects.toThrow("not today")
-      await expect(round(shop.servers[0], worker)).rejects.toThrow("not today")
+      await expect(runJob(shop.servers[0], job)).rejects.toThrow("not today")
+      await expect(runJob(shop.servers[0], job)).rejects.toThrow("not today")
       isDown = false
-      await drain(shop.servers[0], worker)
+      await drain(shop.servers[0], job)
       expect(seen.map(orderOfEvent)).toEqual([orderId])
       expect(((await redis.client.xpending(key, "stubborn")) as [number])[0]).toBe(0)
     })
 
-    test("what a process took and never confirmed is taken over when it has been silent for long", async () => {
-      const { seen, worker } = collector("heirs")
-      await drain(shop.servers[0], worker)
+    test("entries of a silent process are taken over after a while", async () => {
+      const { seen, job } = collector("heirs")
+      await drain(shop.servers[0], job)
       const orderId = await paidOrder()
       await drain(shop.servers[0], outboxRelay)
       const taken = (await redis.client.xreadgroup(
@@ -206,28 +204,28 @@ describe("the outbox", () => {
         key,
         ">"
       )) as [[string, Array<[string, Array<string>]>]]
-      await drain(shop.servers[0], worker)
+      await drain(shop.servers[0], job)
       expect(seen).toEqual([])
       for (const [id] of taken[0][1])
         await redis.client.xclaim(key, "heirs", "a process that died", 0, id, "IDLE", 60_000)
-      await drain(shop.servers[0], worker)
+      await drain(shop.servers[0], job)
       expect(seen.map(orderOfEvent)).toEqual([orderId])
     })
 
-    test("the stream is trimmed behind the slowest group, and never before it", async () => {
+    test("the stream is trimmed up to the slowest group, and no further", async () => {
       const [quick, slow] = [collector("quick"), collector("slow")]
-      await drain(shop.servers[0], quick.worker, slow.worker)
+      await drain(shop.servers[0], quick.job, slow.job)
       const orders = await Promise.all(Array.from({ length: 5 }, paidOrder))
       await drain(shop.servers[0], outboxRelay)
-      await drain(shop.servers[0], quick.worker)
+      await drain(shop.servers[0], quick.job)
       await trimStream(redis.client, key)
       expect((await published()).map(orderOfEvent)).toEqual(expect.arrayContaining(orders))
-      await drain(shop.servers[0], slow.worker)
+      await drain(shop.servers[0], slow.job)
       await trimStream(redis.client, key)
       expect((await published()).length).toBeLessThanOrEqual(1)
       expect(new Set(slow.seen.map(orderOfEvent))).toEqual(new Set(orders))
       expect(slow.seen).toHaveLength(orders.length)
-      expect(await round(shop.servers[0], streamTrimmer)).toBe(0)
+      expect(await runJob(shop.servers[0], streamTrimmer)).toBe(0)
     })
   })
 })

@@ -7,7 +7,15 @@ export interface NewEvent {
   readonly payload: object
 }
 
-/** Adds events to the outbox. They become visible when the open transaction commits, and never before. */
+/** An event as consumers receive it: at least once, in the order in which events were inserted under one row lock. */
+export interface OutboxEvent {
+  /** The id of the outbox row: the same in every delivery of the event. */
+  readonly eventId: number
+  readonly topic: string
+  readonly payload: Readonly<Record<string, unknown>>
+}
+
+/** Inserts events, which are published once the open transaction has committed. */
 export const insertEvents = (events: ReadonlyArray<NewEvent>) =>
   events.length === 0
     ? Effect.succeed(0)
@@ -16,3 +24,6 @@ export const insertEvents = (events: ReadonlyArray<NewEvent>) =>
           .insertInto("outbox")
           .values(events.map(({ payload, topic }) => ({ topic, payload: JSON.stringify(payload) })))
       )
+
+/** The Redis stream of all events of a key namespace. */
+export const streamKey = (prefix: string): string => `${prefix}events`

@@ -1,25 +1,24 @@
+import { askRedis, type RedisClient } from "@holdfast/locks"
 import { Effect } from "effect"
 import { sql } from "kysely"
 import { PlatformConfig } from "../config.ts"
 import { KeyNamespace } from "../db/key-namespace.ts"
 import { tx } from "../db/transaction.ts"
-import { askRedis } from "@holdfast/locks"
-import type { RedisClient } from "@holdfast/locks"
 import { asLeader } from "../jobs/leader.ts"
-import type { Job } from "../jobs/job.ts"
-import { streamKey } from "./stream.ts"
+import type { Job } from "../jobs/runner.ts"
+import { streamKey } from "./outbox.ts"
 
-/** A group whose consumers have all been silent for this long holds nobody up: nobody runs it any more. */
+/** A group whose consumers were all idle for this long is out of use and holds no entries back. */
 const GROUP_IS_GONE_AFTER_MS = 86_400_000
 
-/** Rows that one round deletes. */
+/** Rows that one run deletes. */
 const BATCH = 20_000
 
-/** Drops from the stream what every group has confirmed. */
+/** Drops the entries that every group has confirmed. */
 export const streamTrimmer = {
   name: "stream trimmer",
-  everyMs: 5_000,
-  round: asLeader("stream trimmer", 5_000, () =>
+  intervalMs: 5_000,
+  run: asLeader("stream trimmer", 5_000, () =>
     Effect.gen(function* () {
       const { prefix } = yield* KeyNamespace
       const key = streamKey(yield* prefix)
@@ -30,7 +29,7 @@ export const streamTrimmer = {
   )
 } satisfies Job<unknown>
 
-/** @returns how many entries were dropped. */
+/** Returns how many entries were dropped. Exported for tests. */
 export const trimStream = async (client: RedisClient, key: string): Promise<number> => {
   if ((await client.exists(key)) === 0) return 0
   const needed: Array<string> = []
@@ -53,7 +52,7 @@ const isGone = async (client: RedisClient, key: string, group: string): Promise<
   )
 }
 
-/** Redis answers with flat lists of names and values. */
+/** Redis replies with flat lists of names and values. */
 const infoOf = async (reply: Promise<unknown>): Promise<ReadonlyArray<Record<string, unknown>>> =>
   ((await reply) as ReadonlyArray<ReadonlyArray<unknown>>).map((flat) =>
     Object.fromEntries(
@@ -67,21 +66,17 @@ const byStreamId = (a: string, b: string): number => {
   return aMs - bMs || aSeq - bSeq
 }
 
-/**
- * Deletes published events after a while, and remembers until when, so that an audit does not miss them. `order.paid`
- * is missed by nobody then: its effects have books of their own.
- */
+/** Deletes published events after the retention, and stores the time up to which events may be gone for the audit. */
 export const outboxTrimmer = {
   name: "outbox trimmer",
-  everyMs: 30_000,
-  round: asLeader("outbox trimmer", 30_000, () =>
+  intervalMs: 30_000,
+  run: asLeader("outbox trimmer", 30_000, () =>
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
       const before = sql<Date>`utc_timestamp(3) - interval ${retentionMs * 1_000} microsecond`
-      const deleted = yield* tx.affected((q) =>
+      const count = yield* tx.affected((q) =>
         q.deleteFrom("outbox").where("published_at", "<", before).orderBy("id").limit(BATCH)
       )
-      const count = deleted
       if (count > 0)
         yield* tx.affected((q) => q.updateTable("installation").set({ outbox_trimmed_before: before }))
       return 0

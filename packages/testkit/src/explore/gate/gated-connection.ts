@@ -10,7 +10,7 @@ export interface HeldStep {
   readonly command: Command
 }
 
-export interface GatedConnectionOptions {
+interface GatedConnectionOptions {
   readonly kind: "redis" | "sql"
   readonly client: Socket
   readonly server: Socket
@@ -18,28 +18,28 @@ export interface GatedConnectionOptions {
   readonly steps: StepFilter
   /** Whether steps are held now. */
   readonly isHolding: () => boolean
-  /** Told whenever a step arrives, is answered, or the connection ends. */
+  /** Called when a step arrives or is answered, and when the connection ends. */
   readonly onChange: () => void
-  /** Told when a step was answered. */
+  /** Called when a step is answered. */
   readonly onReply?: (command: Command, bytes: Buffer) => void
-  /** Told why the traffic cannot be followed; the connection is closed then. */
+  /** Called when the traffic cannot be read; the connection is then closed. */
   readonly onFailure: (error: unknown) => void
 }
 
-/** More than this is not read from a client whose step is held: TCP slows it down. */
+/** Above this size, a client whose step is held is no longer read, and TCP slows it down. */
 const MAX_QUEUED_BYTES = 16 * 1024 ** 2
 
 type Queued = RequestFrame & { readonly step?: HeldStep }
 
-/** One connection of a client, between it and the real server; its steps are held until they are released. */
+/** One connection between a client and the real server. Its steps are held until they are released. */
 export class GatedConnection {
   readonly kind: "redis" | "sql"
   readonly #options: GatedConnectionOptions
-  /** What waits at the gate: a step first, then whatever came behind it. */
+  /** What waits at the gate: a step, followed by everything that arrived after it. */
   readonly #queue: Array<Queued> = []
   #queuedBytes = 0
   #inFlight: Command | undefined
-  /** All commands that went to the server and expect a reply. */
+  /** All commands that were sent to the server and await a reply. */
   readonly #unanswered = new Set<Command>()
   #swallowsReply: (() => void) | undefined
   #threadId: number | undefined
@@ -56,13 +56,13 @@ export class GatedConnection {
     server.on("drain", () => this.#regulate())
     client.on("drain", () => server.resume())
     for (const socket of [client, server]) {
-      // A reset or refused connection is what the other side sees as an end; "close" follows.
+      // A "close" event follows every error, and ends the other side.
       socket.on("error", () => {})
       socket.on("close", () => this.close())
     }
   }
 
-  /** The number the SQL server gave this connection. */
+  /** The SQL server's number of this connection. */
   get threadId(): number | undefined {
     return this.#threadId
   }
@@ -71,23 +71,23 @@ export class GatedConnection {
     return this.#closed
   }
 
-  /** The step that would go next. */
+  /** The step to be released next. */
   get held(): HeldStep | undefined {
     return this.#queue[0]?.step
   }
 
-  /** Whether a released step has not been answered. */
+  /** Whether a released step awaits its reply. */
   get inFlight(): boolean {
     return this.#inFlight !== undefined
   }
 
-  /** Whether the server owes a reply to anything, steps or not, but for commands that wait by themselves. */
+  /** Whether any command awaits its reply, except blocking ones such as BLPOP. */
   get awaitsReply(): boolean {
     for (const command of this.#unanswered) if (!this.#options.steps.mayBlock(command)) return true
     return false
   }
 
-  /** Lets the held step go to the server, with what came behind it up to the next step. */
+  /** Sends the held step to the server, with everything that follows it up to the next step. */
   release(): void {
     const first = this.#queue[0]?.step
     if (first === undefined) throw new Error("No step is held here.")
@@ -95,19 +95,19 @@ export class GatedConnection {
     this.#flush()
   }
 
-  /** Lets the held step go, keeps its reply from the client, and cuts the connection instead. */
+  /** Sends the held step, withholds its reply from the client, and cuts the connection instead. */
   releaseAndLoseReply(onCut: () => void): void {
     this.#swallowsReply = onCut
     this.release()
   }
 
-  /** Lets everything go that is held; for the time after a schedule. */
+  /** Sends everything that is held, after a schedule. */
   open(): void {
     while (this.#queue.length > 0) this.#flush()
     this.#inFlight = undefined
   }
 
-  /** Ends the connection on both sides, as when a cable is cut. */
+  /** Ends both sides of the connection. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -120,7 +120,7 @@ export class GatedConnection {
     this.#options.onChange()
   }
 
-  /** Steps of a stream that cannot be followed would be missed, so it is not passed on. */
+  /** A stream that cannot be read may contain steps, so its connection is closed. */
   #read(handle: () => void): void {
     if (this.#closed) return
     try {
@@ -159,7 +159,7 @@ export class GatedConnection {
     this.#regulate()
   }
 
-  /** Reads on from the client unless too much waits here or at the server. */
+  /** Pauses the client while too much data waits here or at the server. */
   #regulate(): void {
     const { client, server } = this.#options
     if (this.#queuedBytes > MAX_QUEUED_BYTES || server.writableNeedDrain) client.pause()
@@ -187,7 +187,7 @@ export class GatedConnection {
   }
 }
 
-/** The thread of a connection, from the server's greeting: version byte (10), version text, NUL, then four bytes. */
+/** The thread of a connection, from the server's greeting: version (10), version text, NUL, then the thread's number. */
 const threadIdOf = (greeting: Buffer): number | undefined => {
   const end = greeting.indexOf(0, headerBytes + 1)
   const isGreeting = greeting[headerBytes] === 10 && end >= 0 && end + 5 <= greeting.length

@@ -13,27 +13,27 @@ export interface Address {
   readonly port: number
 }
 
-export interface Upstreams {
+interface Upstreams {
   readonly redis?: Address
   readonly sql?: Address
 }
 
-/** Where a client connects instead. */
+/** The ports of 127.0.0.1 that a client connects to instead. 0 for a server that the scenario does not have. */
 export interface Ports {
   readonly redis: number
   readonly sql: number
 }
 
-export interface LaneOptions {
+interface LaneOptions {
   readonly upstreams: Upstreams
   readonly signal: Signal
   readonly isHolding: () => boolean
   readonly onReply?: (command: Command, reply: Buffer, kind: "redis" | "sql") => void
-  /** Told why a connection cannot be followed, such as TLS; it is closed then. */
+  /** Called when a connection cannot be read, for example because of TLS; it is then closed. */
   readonly onFailure: (error: unknown) => void
 }
 
-/** One client's own ports, and all its connections through them. */
+/** One client's ports, and all its connections through them. */
 export class Lane {
   readonly #options: LaneOptions
   readonly #servers: ReadonlyArray<Server>
@@ -57,12 +57,12 @@ export class Lane {
     sql?.on("connection", (socket: Socket) => this.#accept("sql", socket))
   }
 
-  /** The step this client would make next. Connections take turns in the order in which they were opened. */
+  /** The client's next step. With several connections, the one opened first goes first. */
   get held(): HeldStep | undefined {
     return this.#holding()?.held
   }
 
-  /** Whether that step is one of the SQL server. */
+  /** Whether the next step is a SQL command. */
   get isHeldBySql(): boolean {
     return this.#holding()?.kind === "sql"
   }
@@ -71,12 +71,12 @@ export class Lane {
     return this.#connections.some(({ inFlight }) => inFlight)
   }
 
-  /** Whether the step in flight is one of the SQL server. */
+  /** Whether a SQL command is in flight. */
   get sqlInFlight(): boolean {
     return this.#connections.some(({ kind, inFlight }) => kind === "sql" && inFlight)
   }
 
-  /** Whether a server that is up still owes a reply; a command that waits by itself, such as BLPOP, has none to give. */
+  /** Whether a command awaits its reply, except blocking ones such as BLPOP. */
   get awaitsReply(): boolean {
     return this.#connections.some(({ awaitsReply }) => awaitsReply)
   }
@@ -90,19 +90,19 @@ export class Lane {
     this.#holding()?.release()
   }
 
-  /** Lets the next step take effect, but the client never learns it: its connection is cut. */
+  /** Lets the next step take effect, and cuts the connection instead of passing its reply on. */
   releaseAndLoseReply(onCut: (threadIds: ReadonlyArray<number>) => void): void {
     const connection = this.#holding()
     connection?.releaseAndLoseReply(() => onCut([connection.threadId ?? []].flat()))
   }
 
-  /** Cuts all connections; the client may connect again unless `refuse`. */
+  /** Cuts all connections. With `refuse`, new ones are refused. */
   cut(refuse: boolean): void {
     this.#refuses = refuse
     for (const connection of this.#connections) connection.close()
   }
 
-  /** Lets everything go and takes new connections again. */
+  /** Sends everything that is held and accepts new connections again. */
   letGo(): void {
     this.#refuses = false
     for (const connection of this.#connections) connection.open()
@@ -160,7 +160,6 @@ const listen = async (upstream: Address | undefined): Promise<Server | undefined
 
 const portOf = (server: Server | undefined): number => {
   if (server === undefined) return 0
-  // A server that listens on TCP has an address of this form.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+  // A TCP server that listens has an address of this form.
   return (server.address() as AddressInfo).port
 }

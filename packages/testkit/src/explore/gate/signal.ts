@@ -1,21 +1,16 @@
 import { setImmediate as nextTurn } from "node:timers/promises"
 
-/** Lets one waiter know that something happened. */
+/** Wakes one waiter when something happens. */
 export class Signal {
   #version = 0
   #wake: (() => void) | undefined
-
-  /** Grows with every notification. */
-  get version(): number {
-    return this.#version
-  }
 
   notify(): void {
     this.#version++
     this.#wake?.()
   }
 
-  /** Resolves at the next notification or after so long; true when something happened. */
+  /** Resolves at the next notification, or after `ms`; true when there was one. */
   async within(ms: number): Promise<boolean> {
     const before = this.#version
     let timer: NodeJS.Timeout | undefined
@@ -25,7 +20,7 @@ export class Signal {
     })
     clearTimeout(timer)
     this.#wake = undefined
-    // A process that had to wait for the processor finds its timers due before it looks at its sockets.
+    // In a process that was starved of CPU, timers fire before sockets are read.
     if (this.#version === before) await nextTurn()
     return this.#version !== before
   }

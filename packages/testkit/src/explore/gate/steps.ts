@@ -1,15 +1,15 @@
 import type { Command } from "../../faults/dialogue.ts"
 
 /**
- * Decides which commands are scheduling points of a connection. The others pass at once, because they change nothing
- * that another client can see: whatever the order, the outcome is the same, and there are far fewer orders to try.
+ * Decides which commands of a connection are steps of a schedule. The others pass at once, because they change nothing
+ * that another client can see; that leaves far fewer orders to try.
  */
 export interface StepFilter {
   /** Called once for every command, in order. */
   readonly isStep: (command: Command) => boolean
-  /** Whether the server may answer only when somebody else did something, without that being a lock. */
+  /** Whether the reply may depend on another client's command, as for BLPOP. */
   readonly mayBlock: (command: Command) => boolean
-  /** The name of the step, for people and for recognising it again. */
+  /** The name of the step, for messages and for recognising it again. */
   readonly label: (command: Command) => string
 }
 
@@ -40,7 +40,7 @@ const blockingRedisCommands = new Set([
   "WAITAOF"
 ])
 
-/** Between MULTI and EXEC commands are only queued: EXEC is the step. */
+/** Between MULTI and EXEC, commands are only queued, so EXEC is the step. */
 export const redisSteps = (): StepFilter => {
   let queued: Array<string> | undefined
   let executed: ReadonlyArray<string> = []
@@ -68,9 +68,8 @@ export const redisSteps = (): StepFilter => {
 }
 
 /**
- * Opening a transaction takes neither locks nor a snapshot unless it says so, and SET and USE concern the session
- * alone; preparing a statement and the like do not execute. Several statements in one are a step, and so is what sets
- * AUTOCOMMIT, which may commit.
+ * Opening a transaction takes no locks, and no snapshot unless it says so; SET and USE only affect the session. Setting
+ * AUTOCOMMIT may commit, so it is a step, and so are several statements in one command.
  */
 const silentSql =
   /^\s*(?:SET(?!.*\bAUTOCOMMIT\b)|USE|BEGIN|START\s+TRANSACTION(?!.*CONSISTENT\s+SNAPSHOT))\b(?!.*;\s*\S)/is

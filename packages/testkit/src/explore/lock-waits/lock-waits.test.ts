@@ -1,5 +1,5 @@
 import { createConnection, type Connection } from "mysql2/promise"
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { eventually } from "../../race/eventually.ts"
 import { startServices, type Services } from "../../services/index.ts"
 import { LockWaits } from "./lock-waits.ts"
@@ -34,7 +34,7 @@ afterEach(() => {
 
 const connect = async () => {
   const connection = await createConnection({ uri: services.sql.url("waits") })
-  // Ends the circle that nobody finds.
+  // Ends the cycle that the server does not detect.
   await connection.query("SET SESSION innodb_lock_wait_timeout = 1")
   return connection
 }
@@ -42,7 +42,7 @@ const connect = async () => {
 const lockRow = (connection: Connection, id: number) =>
   connection.query("SELECT stock FROM items WHERE id = ? FOR UPDATE", [id])
 
-/** The report once it names so many waiting connections. */
+/** The report, once it contains that many waiting connections. */
 const reportOf = (waiting: number) =>
   eventually(async () => {
     const report = await lockWaits.report()
@@ -50,8 +50,8 @@ const reportOf = (waiting: number) =>
     return report
   })
 
-describe("who waits", () => {
-  it("for a row and for a name is reported in one", async () => {
+describe("the report of lock waits", () => {
+  test("contains waits for rows and for names", async () => {
     await first.beginTransaction()
     await lockRow(first, 1)
     await first.query("SELECT GET_LOCK('sale', 10)")
@@ -66,7 +66,7 @@ describe("who waits", () => {
     await admin.query("SELECT RELEASE_LOCK('sale')")
   })
 
-  it("in a circle that the server has not found yet is called deadlocked, where the server tells", async () => {
+  test("marks a cycle that the server has not found yet as deadlocked, where the server exposes it", async () => {
     await admin.query("SET GLOBAL innodb_deadlock_detect = OFF")
     try {
       await first.beginTransaction()

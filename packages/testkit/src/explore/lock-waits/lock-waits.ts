@@ -4,7 +4,7 @@ import type { LockDialect, WaitReport } from "./dialect.ts"
 import { mariadbLocks } from "./mariadb-locks.ts"
 import { mysqlLocks } from "./mysql-locks.ts"
 
-/** Knows which connections of a MySQL or MariaDB server wait for a lock. */
+/** Reports which connections of a MySQL or MariaDB server wait for a lock. */
 export class LockWaits {
   readonly #observer: SqlObserver
   readonly #dialect: LockDialect
@@ -27,7 +27,11 @@ export class LockWaits {
     return this.#dialect.report(this.#observer)
   }
 
-  /** Resolves when the server has ended these connections and rolled their transactions back. */
+  /**
+   * Resolves when the server has ended these connections and rolled their transactions back.
+   *
+   * @throws Error at the deadline
+   */
   async untilGone(threadIds: ReadonlyArray<number>, deadlineMs: number): Promise<void> {
     if (threadIds.length === 0) return
     const startedAtMs = performance.now()

@@ -3,10 +3,10 @@ import { innodbMonitor } from "../innodb-monitor.ts"
 import type { LockDialect } from "./dialect.ts"
 
 /**
- * MariaDB's row locks are read from the InnoDB monitor, which unlike information_schema.INNODB_TRX is never up to 100 ms
- * old; locks of GET_LOCK and metadata locks show in the process list. One round trip asks for both.
+ * Reads MariaDB's row lock waits from the InnoDB monitor, because information_schema.INNODB_TRX may be 100 ms old, and
+ * waits for named and metadata locks from the process list, in one round trip.
  *
- * Whoever waits has looked for a deadlock before it sleeps, but is listed as waiting a moment earlier.
+ * A connection is listed as waiting shortly before it checks for a deadlock.
  */
 export const mariadbLocks: LockDialect = {
   knowsDeadlocks: false,
@@ -23,7 +23,7 @@ export const mariadbLocks: LockDialect = {
   stillThere: "SELECT ID FROM information_schema.PROCESSLIST WHERE ID IN (?)"
 }
 
-/** Every transaction of the monitor begins with `---TRANSACTION`, says LOCK WAIT if it waits, and names its thread. */
+/** In the monitor, a transaction begins with `---TRANSACTION`, has LOCK WAIT if it waits, and names its thread. */
 const rowLockWaits = (monitor: string): Set<number> => {
   const waiting = new Set<number>()
   for (const transaction of monitor.split("---TRANSACTION").slice(1)) {

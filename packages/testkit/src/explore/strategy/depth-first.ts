@@ -9,13 +9,13 @@ import {
 
 interface Node {
   readonly situation: string
-  /** In the order in which they are tried; the first of them is the present choice. */
+  /** The choices left, in the order in which they are tried; the first is the current one. */
   readonly untried: Array<number>
 }
 
 /**
- * All schedules, depth first. Nobody is interrupted at first; later schedules differ from earlier ones as late as
- * possible. A prefix that is repeated must offer the same candidates again, or it is a {@link Divergence}.
+ * All schedules, depth first. The first one interrupts no client; each later one differs as late as possible. A repeated
+ * prefix that offers other candidates is a {@link Divergence}.
  */
 export const depthFirst = (): Strategy => {
   let path: Array<Node> = []
@@ -34,7 +34,7 @@ export const depthFirst = (): Strategy => {
     return node.untried[0] ?? stay(point)
   }
 
-  /** Drops what is exhausted from the end; what remains begins the next schedule. */
+  /** Drops exhausted choices from the end; the rest is the beginning of the next schedule. */
   const advance = (): boolean => {
     for (let node = path.at(-1); node !== undefined; node = path.at(-1)) {
       node.untried.shift()

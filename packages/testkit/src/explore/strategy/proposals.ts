@@ -1,10 +1,12 @@
 import { encodePct, encodeRandomWalk } from "../schedule-code.ts"
 import { depthFirst } from "./depth-first.ts"
-import { pct } from "./pct.ts"
-import { randomWalk } from "./random-walk.ts"
+import { pct, randomWalk } from "./seeded.ts"
 import type { Strategy } from "./strategy.ts"
 
-/** `auto` is `dfs` for the first half of the schedules and, where that does not exhaust them, `pct` from then on. */
+/**
+ * How schedules are chosen. `dfs`: all, depth first. `pct`: probabilistic concurrency testing. `random`: uniformly at
+ * each step. `auto`: `dfs` for the first half of the schedules, then `pct` unless `dfs` has exhausted them.
+ */
 export type StrategyName = "auto" | "dfs" | "pct" | "random"
 
 export interface ProposalOptions {
@@ -12,13 +14,13 @@ export interface ProposalOptions {
   readonly schedules: number
   readonly seed: number
   readonly pctDepth: number
-  /** Clients and other actors. */
+  /** The number of clients and actors. */
   readonly actors: number
-  /** How long a schedule is, as far as known; longer ones that are run correct it. */
+  /** The estimated length of a schedule; longer ones correct it. */
   readonly steps: number
 }
 
-/** The strategy of that name; every schedule of a seeded one has a seed of its own. */
+/** The strategy with that name. Every schedule of a seeded strategy has its own seed. */
 export const proposals = (options: ProposalOptions): Strategy => {
   const { strategy, schedules } = options
   if (strategy === "dfs") return depthFirst()

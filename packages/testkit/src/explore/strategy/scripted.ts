@@ -1,16 +1,17 @@
 import { situation, stay, type ChoicePoint, type Chooser, type Divergence } from "./strategy.ts"
 
-/** What one schedule did: who went, and between whom the choice was. */
-export interface Script {
+/** A schedule to repeat. */
+interface Script {
+  /** The client or actor of each step. */
   readonly actors: ReadonlyArray<number>
   /** The situation at each choice, where known. */
   readonly situations?: ReadonlyArray<string>
 }
 
 /**
- * Repeats a schedule. Who cannot go when it is their turn is passed over, and after the end whoever goes stays.
+ * Repeats a schedule. A planned client that is not a candidate is skipped; after the end, the latest client continues.
  *
- * @param onDivergence told of every choice point that is not as it was
+ * @param onDivergence called for every choice point whose situation differs
  */
 export const scripted = (
   script: Script,

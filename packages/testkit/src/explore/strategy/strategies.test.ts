@@ -1,12 +1,12 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { decodeSchedule, encodePct, encodeRandomWalk, encodeSteps } from "../schedule-code.ts"
 import { depthFirst } from "./depth-first.ts"
-import { pct } from "./pct.ts"
+import { pct } from "./seeded.ts"
 import { proposals, type ProposalOptions } from "./proposals.ts"
 import { scripted } from "./scripted.ts"
 import type { Chooser, Divergence } from "./strategy.ts"
 
-/** Lets clients with so many steps each go as the chooser says; nothing else happens. */
+/** Runs clients with the given numbers of steps as the chooser decides. */
 const play = (
   lengths: ReadonlyArray<number>,
   choose: Chooser,
@@ -35,7 +35,7 @@ describe("depthFirst", () => {
     return schedules
   }
 
-  it("runs every order once, uninterrupted ones first", () => {
+  test("runs every order once, beginning with uninterrupted ones", () => {
     expect(all([2, 1])).toEqual(["001", "010", "100"])
     const schedules = all([3, 3, 2])
     // 8! / (3! 3! 2!) orders
@@ -43,7 +43,7 @@ describe("depthFirst", () => {
     expect(new Set(schedules).size).toBe(560)
   })
 
-  it("reports a prefix that offers something else the second time", () => {
+  test("reports a repeated prefix that offers other candidates", () => {
     const strategy = depthFirst()
     let run = 0
     for (let proposal = strategy.next(); proposal !== undefined && run < 5; proposal = strategy.next()) {
@@ -62,13 +62,13 @@ describe("depthFirst", () => {
 describe("pct", () => {
   const options = { depth: 3, steps: 12, actors: 3 }
 
-  it("repeats itself for a seed and differs between seeds", () => {
+  test("repeats itself for a seed and differs between seeds", () => {
     const schedule = (seed: number) => play([4, 4, 4], pct({ ...options, seed })).join("")
     expect(schedule(7)).toBe(schedule(7))
     expect(new Set(Array.from({ length: 50 }, (_, seed) => schedule(seed))).size).toBeGreaterThan(20)
   })
 
-  it("changes from one client to another at most depth - 1 times before they are done", () => {
+  test("switches between unfinished clients at most depth - 1 times", () => {
     for (let seed = 0; seed < 200; seed++) {
       const actors = play([4, 4, 4], pct({ ...options, seed }))
       const changes = actors.filter((actor, index) => index > 0 && actor !== actors[index - 1]).length
@@ -76,7 +76,7 @@ describe("pct", () => {
     }
   })
 
-  it("hits a bug of depth 2 at least as often as it promises", () => {
+  test("hits a bug of depth 2 with at least the guaranteed probability", () => {
     // The bug: all of client 2 comes between the first and the last step of client 0.
     const isHit = (actors: ReadonlyArray<number>) =>
       actors.indexOf(0) < actors.indexOf(2) && actors.lastIndexOf(2) < actors.lastIndexOf(0)
@@ -88,7 +88,7 @@ describe("pct", () => {
 })
 
 describe("codes", () => {
-  it("repeat what they stand for", () => {
+  test("repeat their schedules", () => {
     const lengths = [4, 3, 5]
     const actors = play(lengths, decodeSchedule(encodeRandomWalk(9), 3))
     expect(play(lengths, decodeSchedule("random:9", 3))).toEqual(actors)
@@ -99,12 +99,12 @@ describe("codes", () => {
 })
 
 describe("scripted", () => {
-  it("passes over who cannot go, and stays with the last one behind its end", () => {
+  test("skips clients that are no candidates, and continues with the latest one after its end", () => {
     expect(play([1, 3], scripted({ actors: [0, 0, 0, 1] })).join("")).toBe("0111")
     expect(play([2, 2], scripted({ actors: [1] })).join("")).toBe("1100")
   })
 
-  it("tells where the situation is another one", () => {
+  test("reports where the situation differs", () => {
     const divergences: Array<Divergence> = []
     const script = { actors: [0, 1], situations: ["0: step of 0 | 1: step of 1", "1: something else"] }
     play(
@@ -125,7 +125,7 @@ describe("proposals", () => {
     steps: 2
   }
 
-  it("of auto are depth first, and seeded from the second half on", () => {
+  test("of auto are depth first, then seeded from the second half on", () => {
     const source = proposals(options)
     const codes = Array.from({ length: 10 }, () => {
       const proposal = source.next()
@@ -133,11 +133,11 @@ describe("proposals", () => {
       return proposal?.code
     })
     expect(codes.slice(0, 5)).toEqual(Array(5).fill(undefined))
-    // The first seeded one knew of two steps only, the next one knows that there are eight.
+    // The first seeded schedule assumed two steps, the next one knows that there are eight.
     expect(codes.slice(5, 7)).toEqual(["pct:3:2:1", "pct:3:8:2"])
   })
 
-  it("of auto end where depth-first search is exhausted", () => {
+  test("of auto end when depth-first search is exhausted", () => {
     const source = proposals({ ...options, schedules: 100 })
     let count = 0
     for (let proposal = source.next(); proposal !== undefined; proposal = source.next()) {

@@ -1,53 +1,55 @@
-/** An actor that could make the next step, with the step it would make. */
+/** A client or actor that could make the next step, and the label of that step. */
 export interface Candidate {
-  /** Number of the client, or of an actor behind the clients. */
+  /** The number of the client; actors are numbered after the clients. */
   readonly actor: number
   readonly label: string
 }
 
-/** A moment at which everybody stands still and one may go on. */
+/** A moment at which no client moves and one may make a step. */
 export interface ChoicePoint {
-  /** How many steps were made. */
+  /** The number of steps so far. */
   readonly depth: number
   /** At least one, by number. */
   readonly candidates: ReadonlyArray<Candidate>
-  /** Who made the step before. */
+  /** The client or actor of the previous step. */
   readonly latest: number | undefined
 }
 
-/** Chooses one candidate's number at every choice point of one schedule. */
+/** Chooses a candidate's number at every choice point of one schedule. */
 export type Chooser = (point: ChoicePoint) => number
 
 /** Proposes schedules one after the other. */
 export interface Strategy {
-  /** The next schedule to run, or undefined when every schedule there is was proposed. */
+  /** The next schedule to run, or undefined when all were proposed. */
   readonly next: () => Proposal | undefined
   /** Choice points at which a repeated prefix offered other candidates than before. */
   readonly divergences: () => ReadonlyArray<Divergence>
 }
 
+/** A schedule to run. */
 export interface Proposal {
-  /** Repeats the schedule in another process; absent when only its steps do. */
+  /** The code of a seeded schedule; other schedules are repeated by their steps. */
   readonly code?: string
   readonly choose: Chooser
-  /** Told when the schedule was run to its end. */
+  /** Called with the number of steps after the schedule was run. */
   readonly finished: (steps: number) => void
 }
 
-/** The same choices led to another situation: something the schedule does not control. */
+/** The same choices led to a different situation, so the outcome depends on more than the schedule. */
 export interface Divergence {
+  /** The number of steps before the situation. */
   readonly depth: number
   readonly expected: string
   readonly actual: string
 }
 
-/** A choice point as text; equal texts mean equal situations. */
+/** The candidates of a choice point as text; equal texts mean equal situations. */
 export const situation = ({ candidates }: ChoicePoint): string =>
   candidates.map(({ actor, label }) => `${actor}: ${label}`).join(" | ")
 
-/** Who goes on when nothing else was said: whoever went last, else the first. */
+/** The default choice: the client or actor of the previous step, else the first candidate. */
 export const stay = ({ candidates, latest }: ChoicePoint): number => {
   const first = candidates[0]
-  if (first === undefined) throw new RangeError("Nobody can make a step.")
+  if (first === undefined) throw new RangeError("There is no candidate for the next step.")
   return candidates.some(({ actor }) => actor === latest) && latest !== undefined ? latest : first.actor
 }

@@ -8,12 +8,12 @@ import type { Client, PlantedBug } from "./planted/planted.ts"
 const DATABASE = "explored"
 
 /**
- * MariaDB 11.6.2 and later refuse to change what is newer than the transaction's snapshot, which spoils the bugs of
- * transactions that rely on what they read. (What begins with M! is a statement to those versions and nothing to others.)
+ * MariaDB 11.6.2 and later refuse to change rows newer than the transaction's snapshot, which prevents bugs of
+ * transactions that rely on earlier reads. Only those versions execute the M! comment.
  */
 const WITH_ALL_BUGS = "SET @planted = 1 /*M!110602 , SESSION innodb_snapshot_isolation = OFF */"
 
-/** Real servers of its own, and direct connections to them, for scenarios with planted bugs. */
+/** Private servers, and direct connections to them, for scenarios with planted bugs. */
 export class PlantedWorld {
   readonly services: Services
   readonly admin: Client
@@ -73,7 +73,7 @@ const openClient = async (
   uses: PlantedBug["uses"] = ["redis", "sql"]
 ): Promise<Client> => {
   const redis = new Redis({ host: redisHost, port: ports.redis, lazyConnect: true })
-  // Connections are cut on purpose; what that does to commands shows in their results.
+  // Connections are cut on purpose; the commands' results show the effect.
   redis.on("error", () => {})
   if (uses.includes("redis")) await redis.connect()
   const sql = uses.includes("sql")

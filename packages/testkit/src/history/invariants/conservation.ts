@@ -2,13 +2,13 @@ import type { Violation } from "../model.ts"
 import { hasReturned, type Operation } from "../operation.ts"
 import { stockBounds, type Movement } from "./movements.ts"
 
-/** Somebody looked at the stock and saw so much. */
+/** An operation that read the stock, and the value it saw. */
 export interface Reading<Input, Output> {
   readonly value: number
   readonly operation: Operation<Input, Output>
 }
 
-/** Nothing is taken that was not there, and nobody sees more or less than there can have been. O(n log n). */
+/** Checks that nothing is taken beyond the supply, and that every reading lies within the possible bounds. O(n log n). */
 export const conservation = <Input, Output>(
   initial: number,
   movements: ReadonlyArray<Movement<Input, Output>>,

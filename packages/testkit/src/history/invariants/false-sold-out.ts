@@ -2,13 +2,13 @@ import type { Violation } from "../model.ts"
 import type { Operation } from "../operation.ts"
 import { stockBounds, type Movement } from "./movements.ts"
 
-/** Somebody asked for so much and was told that there was not enough. */
+/** An operation that was refused a quantity. */
 export interface Refusal<Input, Output> {
   readonly quantity: number
   readonly operation: Operation<Input, Output>
 }
 
-/** Nobody is refused what must have been there all the time between call and return. O(n log n). */
+/** Checks that no refused quantity was certainly available from the call to the return. O(n log n). */
 export const falseSoldOut = <Input, Output>(
   initial: number,
   movements: ReadonlyArray<Movement<Input, Output>>,

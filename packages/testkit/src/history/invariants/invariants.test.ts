@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { checkLinearizable, UnsoundInvariantError } from "../linearizability.ts"
 import { fencedMutex, type FencedMutexInput, type FencedMutexOutput } from "../models/fenced-mutex.ts"
 import { mutex, type MutexInput } from "../models/mutex.ts"
@@ -14,7 +14,7 @@ describe("overlap", () => {
   const check = (lines: ReadonlyArray<Line<MutexInput, boolean>>) =>
     checkLinearizable(operationsOf(lines), mutex())
 
-  it("names the two holders and how long they both held it", () => {
+  test("names the two holders and the duration of their overlap", () => {
     const history: ReadonlyArray<Line<MutexInput, boolean>> = [
       ["a", acquire("a"), true, 0, 1_000_000],
       ["b", acquire("b"), true, 2_000_000, 3_000_000],
@@ -27,7 +27,7 @@ describe("overlap", () => {
     })
   })
 
-  it("sees a hold inside of a long one, not only next to it", () => {
+  test("finds a hold inside a long one", () => {
     const history: ReadonlyArray<Line<MutexInput, boolean>> = [
       ["a", acquire("a"), true, 0, 1],
       ["b", acquire("b"), 2],
@@ -38,7 +38,7 @@ describe("overlap", () => {
     expect(check(history)).toMatchObject({ violation: { invariant: "overlap" }, illegal: { client: "c" } })
   })
 
-  it("is not misled by an earlier hold of the same owner", () => {
+  test("ignores an earlier hold of the same owner", () => {
     const history: ReadonlyArray<Line<MutexInput, boolean>> = [
       ["a", acquire("a"), true, 0, 1],
       ["a", release("a"), true, 2, 3],
@@ -49,7 +49,7 @@ describe("overlap", () => {
     expect(check(history)).toMatchObject({ violation: { invariant: "overlap" }, illegal: { client: "b" } })
   })
 
-  it("ends a hold at the first call that may have ended it", () => {
+  test("ends a hold at the first call that may have ended it", () => {
     const released: ReadonlyArray<Line<MutexInput, boolean>> = [
       ["a", acquire("a"), true, 0, 1],
       ["a", release("a"), 2],
@@ -69,7 +69,7 @@ describe("tokenOrder", () => {
   const check = (lines: ReadonlyArray<Line<FencedMutexInput, FencedMutexOutput>>) =>
     checkLinearizable(operationsOf(lines), fencedMutex())
 
-  it("names the token that went back", () => {
+  test("names the token that decreased", () => {
     const history: ReadonlyArray<Line<FencedMutexInput, FencedMutexOutput>> = [
       ["a", acquire("a"), 7, 0, 1],
       ["a", release("a"), true, 2, 3],
@@ -81,7 +81,7 @@ describe("tokenOrder", () => {
     })
   })
 
-  it("names a token that was given twice, even at the same time", () => {
+  test("names a token that was granted twice, even concurrently", () => {
     const history: ReadonlyArray<Line<FencedMutexInput, FencedMutexOutput>> = [
       ["a", acquire("a"), 7, 0, 10],
       ["clock", expire, true, 1, 9],
@@ -92,7 +92,7 @@ describe("tokenOrder", () => {
     })
   })
 
-  it("lets concurrent grants return in any order", () => {
+  test("lets concurrent grants return in any order", () => {
     const history: ReadonlyArray<Line<FencedMutexInput, FencedMutexOutput>> = [
       ["a", acquire("a"), 7, 0, 10],
       ["clock", expire, true, 1, 9],
@@ -109,7 +109,7 @@ describe("conservation and falseSoldOut", () => {
   const check = (initial: number, lines: ReadonlyArray<Line<StockInput, StockOutput>>) =>
     checkLinearizable(operationsOf(lines), stockCounter({ initial }))
 
-  it("counts concurrent takes together", () => {
+  test("adds concurrent takes up", () => {
     const takes = [0, 1, 2].map((index): Line<StockInput, StockOutput> => [
       `c${index}`,
       take(),
@@ -123,7 +123,7 @@ describe("conservation and falseSoldOut", () => {
     })
   })
 
-  it("counts a give whose reply was lost in favour of the stock, and a lost take against a refusal", () => {
+  test("counts a give with a lost reply as supply, and a take with a lost reply as a reason for a refusal", () => {
     expect(
       check(0, [
         ["a", give(), 0],
@@ -138,7 +138,7 @@ describe("conservation and falseSoldOut", () => {
     ).toBe("ok")
   })
 
-  it("knows what a reader can have seen", () => {
+  test("bounds what a reader can have seen", () => {
     const history: ReadonlyArray<Line<StockInput, StockOutput>> = [
       ["a", take(2), true, 0, 1],
       ["b", take(1), true, 2, 5],
@@ -149,7 +149,7 @@ describe("conservation and falseSoldOut", () => {
     })
   })
 
-  it("finds a refusal of what was left", () => {
+  test("finds the refusal of a quantity that was left", () => {
     const history: ReadonlyArray<Line<StockInput, StockOutput>> = [
       ["a", take(2), true, 0, 1],
       ["b", take(2), false, 2, 3]
@@ -162,7 +162,7 @@ describe("conservation and falseSoldOut", () => {
 })
 
 describe("a failed operation", () => {
-  it("had no effect, so it explains no refusal", () => {
+  test("has no effect, so it explains no refusal", () => {
     const [failed, refused] = operationsOf<StockInput, StockOutput>([
       ["a", { action: "take" }, 0],
       ["b", { action: "take" }, false, 2, 3]
@@ -178,7 +178,7 @@ describe("a failed operation", () => {
 })
 
 describe("a wrong invariant", () => {
-  it("is refuted by the search instead of accusing a correct object", () => {
+  test("is refuted by the search instead of accusing a correct object", () => {
     const operations = operationsOf<{ action: "read" }, number>([["a", { action: "read" }, 0, 0, 1]])
     const suspicious = {
       ...register(0),

@@ -1,27 +1,27 @@
 import { endOf, type Operation } from "../operation.ts"
 
-/** Something that was added to or taken from a stock, or may have been when its reply was lost. */
+/** An addition to or a removal from a stock; one whose reply was lost may or may not have happened. */
 export interface Movement<Input, Output> {
-  /** Positive when it adds, negative when it takes. */
+  /** Positive for an addition, negative for a removal. */
   readonly amount: number
   readonly operation: Operation<Input, Output>
 }
 
-/** What a stock can have held around an operation that does not move it itself, and what was moved in all. */
-export interface StockBounds {
-  /** The least it can have held at any instant between call and return. */
+/** Bounds of a stock around an operation, and of the total of its movements. */
+interface StockBounds {
+  /** The minimum it can have held at any instant between call and return. */
   readonly atLeast: (operation: Operation<unknown, unknown>) => number
-  /** The most it can have held at any instant between call and return. */
+  /** The maximum it can have held at any instant between call and return. */
   readonly atMost: (operation: Operation<unknown, unknown>) => number
-  /** The most there can have been to take in all, until the operation returned. */
+  /** The maximum total supply until the operation returned. */
   readonly supplied: (operation: Operation<unknown, unknown>) => number
-  /** What had certainly been taken in all when the operation returned. */
+  /** The total that had certainly been taken when the operation returned. */
   readonly taken: (operation: Operation<unknown, unknown>) => number
 }
 
 /**
- * Bounds for every operation in O(n log n): what certainly happened before an operation had returned before its call,
- * what may have happened before it was called before its return. A movement whose reply was lost never returns.
+ * Bounds for every operation in O(n log n). A movement certainly precedes an operation if it returned before its call,
+ * and possibly precedes it if it was called before its return. A movement whose reply was lost never returns.
  */
 export const stockBounds = <Input, Output>(
   initial: number,
@@ -58,14 +58,14 @@ const runningTotal = (
   for (const { amount } of ordered) totals.push((totals.at(-1) ?? 0) + amount)
   const totalOf = (count: number): number => totals[count] ?? 0
   return {
-    /** Total of the movements strictly before the instant. */
+    /** Total of the movements before the instant. */
     before: (instantNs: number): number => totalOf(countWhile(instants, (instant) => instant < instantNs)),
-    /** Total of the movements before the instant or at it. */
+    /** Total of the movements up to and including the instant. */
     upTo: (instantNs: number): number => totalOf(countWhile(instants, (instant) => instant <= instantNs))
   }
 }
 
-/** How many of the sorted instants, from the first on, satisfy the condition. */
+/** The number of leading instants that satisfy the condition, by binary search. */
 const countWhile = (instants: ReadonlyArray<number>, holds: (instantNs: number) => boolean): number => {
   let low = 0
   let high = instants.length

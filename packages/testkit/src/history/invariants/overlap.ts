@@ -1,7 +1,7 @@
 import type { Violation } from "../model.ts"
 import type { Operation } from "../operation.ts"
 
-/** A time during which somebody certainly held something that only one may hold. */
+/** A period during which a holder certainly held an exclusive resource. */
 export interface Hold<Input, Output> {
   readonly fromNs: number
   readonly toNs: number
@@ -9,7 +9,7 @@ export interface Hold<Input, Output> {
   readonly operation: Operation<Input, Output>
 }
 
-/** Mutual exclusion: no two certain holds overlap. O(n log n). */
+/** Checks mutual exclusion: no two certain holds overlap. O(n log n). */
 export const overlap = <Input, Output>(
   holds: Iterable<Hold<Input, Output>>
 ): Violation<Input, Output> | undefined => {

@@ -1,13 +1,13 @@
 import type { Violation } from "../model.ts"
 import type { ReturnedOperation } from "../operation.ts"
 
-/** A fencing token that somebody was given. */
+/** A fencing token, and the operation that returned it. */
 export interface Grant<Input, Output> {
   readonly token: number
   readonly operation: ReturnedOperation<Input, Output>
 }
 
-/** Fencing tokens grow: a grant called after another one returned has the larger token, and no token is given twice. */
+/** Checks that fencing tokens grow: a grant called after another returned has a larger token, and none repeats. */
 export const tokenOrder = <Input, Output>(
   grants: ReadonlyArray<Grant<Input, Output>>
 ): Violation<Input, Output> | undefined => grantedTwice(grants) ?? wentBack(grants)

@@ -5,24 +5,26 @@ import { hasReturned, type Operation } from "../operation.ts"
 import { certainHolds } from "./mutex.ts"
 
 /**
- * As {@link MutexInput}, but `acquire` answers the fencing token, or null when it was refused.
- * `write` shows a token to what the lock protects and answers whether it was let through.
+ * As {@link MutexInput}, but `acquire` returns the fencing token, or null when it was refused. `write` presents a token
+ * to the protected resource and returns whether it was accepted.
  */
 export type FencedMutexInput =
   | { readonly action: "acquire" | "release" | "expire"; readonly owner: string; readonly lock?: string }
   | { readonly action: "write"; readonly token: number; readonly owner?: string; readonly lock?: string }
 
+/** A token or null for `acquire`, a boolean for the other actions. */
 export type FencedMutexOutput = number | null | boolean
 
+/** The state of a fenced mutex. */
 export interface FencedMutexState {
   readonly holder: string | null
-  /** The largest token given so far. */
+  /** The largest token granted so far. */
   readonly token: number
-  /** The largest token that wrote so far. */
+  /** The largest token that has written so far. */
   readonly fence: number
 }
 
-/** A lock whose tokens grow from owner to owner, before something that refuses older tokens than it has seen. */
+/** A lock whose tokens grow with each owner, and a resource that rejects tokens older than the newest it has seen. */
 export const fencedMutex = (): Model<FencedMutexState, FencedMutexInput, FencedMutexOutput> => ({
   name: "fenced mutex",
   initial: () => ({ holder: null, token: -Infinity, fence: -Infinity }),

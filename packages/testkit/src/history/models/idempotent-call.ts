@@ -2,26 +2,26 @@ import { brief, unknownOutput, type Invariant, type Model, type Observed } from 
 import { hasReturned } from "../operation.ts"
 
 /**
- * `call` asks for an effect under a key; `payload` is what the key stands for (a fingerprint is enough).
- * `count` asks how often the effect of the key was executed.
+ * `call` requests an effect under a key; `payload` identifies the request, for example by a fingerprint. `count` asks
+ * how often the effect of the key was executed.
  */
 export type IdempotentInput =
   | { readonly action: "call"; readonly key: string; readonly payload?: string }
   | { readonly action: "count"; readonly key: string }
 
-/** Of `call`: the answer, or that the key stands for another payload. Of `count`: a number. */
+/** For `call`: the answer, or that the key was used with another payload. For `count`: a number. */
 export type IdempotentOutput =
   | { readonly answer: string | number | null }
   | { readonly reused: true }
   | number
 
-/** Null until the key was used; `answer` is absent until somebody saw it. */
+/** Null until the key is used. `answer` is absent until a client has seen it. */
 export type IdempotentState = {
   readonly payload: string
   readonly answer?: string | number | null
 } | null
 
-/** A call that is executed once per key: every caller gets the first answer. One partition per key. */
+/** A call that is executed once per key; every caller gets the first answer. One partition per key. */
 export const idempotentCall = (): Model<IdempotentState, IdempotentInput, IdempotentOutput> => ({
   name: "idempotent call",
   initial: () => null,
@@ -55,7 +55,7 @@ const stepIdempotent = (
   return state.answer === answer ? state : undefined
 }
 
-/** All answers under one key are the same. O(n). */
+/** Checks that all answers under one key are equal. O(n). */
 const oneAnswer: Invariant<IdempotentInput, IdempotentOutput> = (operations, key) => {
   const answers = operations.filter(hasReturned).flatMap((operation) => {
     const { output } = operation.outcome

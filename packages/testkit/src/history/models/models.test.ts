@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest"
-import { seededRandom } from "../../explore/random.ts"
+import { describe, expect, test } from "vitest"
+import { seededRandom } from "../../internal/random.ts"
 import { checkLinearizable } from "../linearizability.ts"
 import type { Model } from "../model.ts"
 import type { Operation } from "../operation.ts"
@@ -11,7 +11,7 @@ import { mutex } from "./mutex.ts"
 import { register } from "./register.ts"
 import { stockCounter, type StockInput, type StockOutput } from "./stock-counter.ts"
 
-/** In how many of 20 histories of the object the checker finds a violation. */
+/** The number of histories out of 20 in which the checker finds a violation. */
 const found = <State, Input, Output, Hidden>(
   model: Model<State, Input, Output>,
   object: Simulated<Hidden, Input, Output>
@@ -21,7 +21,7 @@ const found = <State, Input, Output, Hidden>(
   ).filter(({ verdict }) => verdict === "illegal").length
 
 describe("a seeded bug is found in a", () => {
-  it("mutex that anybody may release", () => {
+  test("mutex that any owner may release", () => {
     const bug: typeof tryMutex = {
       ...tryMutex,
       apply: (holder, input) =>
@@ -30,7 +30,7 @@ describe("a seeded bug is found in a", () => {
     expect(found(mutex(), bug)).toBeGreaterThan(0)
   })
 
-  it("mutex that refuses while it is free", () => {
+  test("mutex that refuses while it is free", () => {
     const bug: Simulated<{ holder: string | null; calls: number }, MutexIn, boolean> = {
       initial: { holder: null, calls: 0 },
       nextInput: tryMutex.nextInput,
@@ -46,7 +46,7 @@ describe("a seeded bug is found in a", () => {
     expect(found(mutex({ refuses: "always" }), bug)).toBe(0)
   })
 
-  it("fenced mutex whose tokens start again when a lease expires", () => {
+  test("fenced mutex whose tokens restart when a lease expires", () => {
     const bug: typeof fencedLock = {
       ...fencedLock,
       apply: (state, input) =>
@@ -57,7 +57,7 @@ describe("a seeded bug is found in a", () => {
     expect(found(fencedMutex(), bug)).toBe(20)
   })
 
-  it("fenced mutex that lets an old token write", () => {
+  test("fenced mutex that accepts a write with an old token", () => {
     const bug: typeof fencedLock = {
       ...fencedLock,
       apply: (state, input) =>
@@ -66,7 +66,7 @@ describe("a seeded bug is found in a", () => {
     expect(found(fencedMutex(), bug)).toBeGreaterThan(0)
   })
 
-  it("stock that oversells its last piece", () => {
+  test("stock that oversells its last piece", () => {
     const correct = stock(4)
     const bug: typeof correct = {
       ...correct,
@@ -78,7 +78,7 @@ describe("a seeded bug is found in a", () => {
     expect(found(stockCounter({ initial: 4 }), bug)).toBe(20)
   })
 
-  it("stock that refuses its last piece", () => {
+  test("stock that refuses its last piece", () => {
     const correct = stock(4)
     const bug: typeof correct = {
       ...correct,
@@ -90,7 +90,7 @@ describe("a seeded bug is found in a", () => {
     expect(found(stockCounter({ initial: 4 }), bug)).toBe(20)
   })
 
-  it("register whose refused compare-and-set writes all the same", () => {
+  test("register whose refused compare-and-set writes nevertheless", () => {
     const bug: typeof valueRegister = {
       ...valueRegister,
       apply: (value, input) =>
@@ -101,7 +101,7 @@ describe("a seeded bug is found in a", () => {
     expect(found(register(0), bug)).toBe(20)
   })
 
-  it("service that executes a repeated call once more", () => {
+  test("service that executes a repeated call again", () => {
     const bug: Simulated<Readonly<Record<string, number>>, IdempotentIn, IdempotentOut> = {
       initial: {},
       nextInput: idempotentService.nextInput,
@@ -114,7 +114,7 @@ describe("a seeded bug is found in a", () => {
     expect(found(idempotentCall(), bug)).toBe(20)
   })
 
-  it("service that answers a repeated call differently", () => {
+  test("service that answers a repeated call differently", () => {
     const bug: typeof idempotentService = {
       ...idempotentService,
       apply: (answers, input) => {
@@ -132,7 +132,7 @@ type IdempotentIn = Parameters<typeof idempotentService.apply>[1]
 type IdempotentOut = NonNullable<ReturnType<typeof idempotentService.apply>>["output"]
 
 describe("partitions", () => {
-  it("checks each product, lock and key alone", () => {
+  test("checks each product, lock and key separately", () => {
     const model = stockCounter({ initial: { shirt: 1, mug: 0 } })
     const take = (product: string, output: boolean, atNs: number): Operation<StockInput, StockOutput> => ({
       id: atNs,

@@ -3,31 +3,33 @@ import { shown, unknownOutput, type Model, type Observed } from "../model.ts"
 import { endOf, type Operation } from "../operation.ts"
 
 /**
- * `acquire` answers whether the owner now holds the lock, `release` whether it still held it.
- * `expire` is the end of a lease: the lock is free afterwards, whoever held it; it answers true.
+ * `acquire` returns whether the owner now holds the lock, `release` whether it still held it. `expire` is the end of a
+ * lease: it frees the lock regardless of its holder, and returns true.
  */
 export interface MutexInput {
   readonly action: "acquire" | "release" | "expire"
-  /** Who holds it afterwards; an owner is one attempt to hold, not one process. */
+  /** Identifies one attempt to hold the lock, not a process. */
   readonly owner: string
   /** The name of the lock. One partition per name. */
   readonly lock?: string
 }
 
+/** Whether the action succeeded. */
 export type MutexOutput = boolean
 
 /** The owner, or null while the lock is free. */
 export type MutexState = string | null
 
+/** Variants of the mutex model. */
 export interface MutexOptions {
   /**
-   * When an `acquire` may be refused: `held` only while somebody holds the lock, `always` for locks that may refuse
-   * for other reasons, such as a queue or a lost race. Default `held`.
+   * When `acquire` may be refused. `held` (the default): only while the lock is held. `always`: also for other reasons,
+   * such as a full queue or a lost race.
    */
   readonly refuses?: "held" | "always"
 }
 
-/** A lock that one owner holds at a time. */
+/** A lock with at most one owner at a time. */
 export const mutex = ({ refuses = "held" }: MutexOptions = {}): Model<
   MutexState,
   MutexInput,
@@ -60,8 +62,8 @@ const stepMutex = (
 }
 
 /**
- * The times during which owners certainly held the lock: from the return of their acquire to the first call that may
- * have ended it, their own release or anybody's expire.
+ * The periods during which owners certainly held the lock: from the return of their acquire to the first call that may
+ * have ended it, which is their own release or any expire.
  */
 export const certainHolds = <Input extends MutexLikeInput, Output>(
   operations: ReadonlyArray<Operation<Input, Output>>,
@@ -76,13 +78,13 @@ export const certainHolds = <Input extends MutexLikeInput, Output>(
   })
 }
 
-/** What {@link certainHolds} reads of an input. */
-export interface MutexLikeInput {
+/** The parts of an input that {@link certainHolds} reads. */
+interface MutexLikeInput {
   readonly action: string
   readonly owner?: string
 }
 
-/** Finds the earliest call of an operation that may have ended a hold whose acquire was called at an instant. */
+/** Finds the earliest call that may have ended a hold whose acquire was called at the given time. */
 const endsOfHolds = (operations: ReadonlyArray<Operation<MutexLikeInput, unknown>>) => {
   const expires = operations.filter(({ input }) => input.action === "expire")
   const releases = Map.groupBy(

@@ -1,17 +1,17 @@
 import { brief, shown, unknownOutput, type Model } from "../model.ts"
 
-/** `read` answers the value, `write` anything, `cas` whether the value was `from` and is now `to`. */
+/** `read` returns the value, `write` anything, `cas` whether the value was `from` and is now `to`. */
 export type RegisterInput<Value> =
   | { readonly action: "read"; readonly key?: string }
   | { readonly action: "write"; readonly value: Value; readonly key?: string }
   | { readonly action: "cas"; readonly from: Value; readonly to: Value; readonly key?: string }
 
+/** A value for `read`, a boolean for `cas`. */
 export type RegisterOutput<Value> = Value | boolean
 
 /**
- * One value that is read, written, and compared and set. One partition per key.
- *
- * Values are plain data; two are equal when their JSON is. A boolean is no value: it is the answer of `cas`.
+ * One value with read, write, and compare-and-set. One partition per key. Values are plain data, equal when their JSON
+ * is equal, and not booleans, which are outputs of `cas`.
  */
 export const register = <Value>(
   initial: Value

@@ -4,19 +4,21 @@ import type { Movement } from "../invariants/movements.ts"
 import { shown, unknownOutput, type Model } from "../model.ts"
 import type { Operation } from "../operation.ts"
 
-/** `take` answers whether it got all of the quantity, `give` always adds, `read` answers what is left. */
+/** `take` returns whether it got the whole quantity, `give` always adds, `read` returns what is left. Quantity 1 by default. */
 export type StockInput =
   | { readonly action: "take" | "give"; readonly product?: string; readonly quantity?: number }
   | { readonly action: "read"; readonly product?: string }
 
+/** A boolean for `take`, a number for `read`. */
 export type StockOutput = boolean | number
 
+/** The stock at the start. */
 export interface StockOptions {
-  /** What there is at the start: of every product, or by product. */
+  /** The quantity of every product, or the quantities by product. */
   readonly initial: number | Readonly<Record<string, number>>
 }
 
-/** A stock that is never oversold and never refuses what it has. One partition per product. */
+/** A stock that is never oversold and never refuses what is available. One partition per product. */
 export const stockCounter = (options: StockOptions): Model<number, StockInput, StockOutput> => {
   const initial = (product: string): number =>
     typeof options.initial === "number" ? options.initial : (options.initial[product] ?? 0)

@@ -2,8 +2,8 @@ import { unknownOutput, type Model } from "../model.ts"
 import { endOf, type Operation } from "../operation.ts"
 
 /**
- * Decides linearizability from the definition alone, by trying every order and every subset of the pending
- * operations: slow, but short enough to be seen to be right. It is the judge of the checker.
+ * Decides linearizability by definition: tries every order and every subset of the pending operations. Slow, but simple
+ * enough to be obviously correct; the checker is compared with it.
  */
 export const isLinearizable = <State, Input, Output>(
   operations: ReadonlyArray<Operation<Input, Output>>,

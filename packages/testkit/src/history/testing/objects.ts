@@ -5,7 +5,7 @@ import type { RegisterInput, RegisterOutput } from "../models/register.ts"
 import type { StockInput, StockOutput } from "../models/stock-counter.ts"
 import type { Simulated } from "./simulate.ts"
 
-/** Correct objects to simulate; none of them uses the models that judge their histories. */
+/** Correct objects to simulate. None uses the models that check their histories. */
 
 export const waitingMutex: Simulated<string | null, MutexInput, boolean> = {
   initial: null,

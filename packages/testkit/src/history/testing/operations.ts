@@ -1,6 +1,6 @@
 import type { Operation } from "../operation.ts"
 
-/** One line of a transcribed history: client, input, output, call, return; without output and return it is pending. */
+/** One line of a transcribed history: client, input, output, call, return. A pending one has no output and return. */
 export type Line<Input, Output> =
   | readonly [client: string, input: Input, output: Output, calledAtNs: number, returnedAtNs: number]
   | readonly [client: string, input: Input, calledAtNs: number]

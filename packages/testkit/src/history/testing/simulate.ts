@@ -1,4 +1,4 @@
-import type { Random } from "../../explore/random.ts"
+import type { Random } from "../../internal/random.ts"
 import type { Operation } from "../operation.ts"
 
 /** A correct object, executed one operation at a time. */
@@ -6,7 +6,7 @@ export interface Simulated<State, Input, Output> {
   readonly initial: State
   /** What an idle client calls next. */
   readonly nextInput: (random: Random, client: string, last: Input | undefined, lastOutput?: Output) => Input
-  /** Applies the operation at one instant; undefined while it has to wait. */
+  /** Applies the operation atomically; undefined while it must wait. */
   readonly apply: (
     state: State,
     input: Input
@@ -16,7 +16,7 @@ export interface Simulated<State, Input, Output> {
 export interface SimulationSize {
   readonly clients: number
   readonly operations: number
-  /** Share of operations whose reply is lost, half of which had taken effect. */
+  /** The share of operations whose reply is lost, half of which took effect. */
   readonly lostShare?: number
 }
 
@@ -27,8 +27,8 @@ interface Running<Input, Output> {
 }
 
 /**
- * Lets clients call a correct object concurrently, on a clock of their own: every operation is called, takes effect
- * at one later instant and returns still later. The history is linearizable by construction.
+ * Simulates clients that call a correct object concurrently, on a virtual clock: every operation is called, takes effect
+ * at a later instant and returns after that. The history is linearizable by construction.
  */
 export const simulate = <State, Input, Output>(
   { initial, nextInput, apply }: Simulated<State, Input, Output>,
@@ -41,7 +41,7 @@ export const simulate = <State, Input, Output>(
   let state = initial
   let nowNs = 0
   for (let attempts = 0; history.length < total; attempts++) {
-    if (attempts > 1000 * total) throw new Error("The simulation does not get on.")
+    if (attempts > 1000 * total) throw new Error("The simulation makes no progress.")
     const client = random.pick(names)
     const self = running.get(client) ?? {}
     nowNs++

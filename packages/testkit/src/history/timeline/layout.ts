@@ -1,8 +1,8 @@
 import type { Bar, Timeline, TimelineMark } from "./timeline.ts"
 
 /**
- * Bars and marks on a grid. A column is an event, not a span of time: events that are microseconds apart stay
- * readable beside others that are seconds apart, and the order, which is what counts, is exact.
+ * Bars and marks on a grid. A column is an event, not a span of time: events microseconds apart stay readable next to
+ * others that are seconds apart, and their order is exact.
  */
 export interface Layout {
   readonly columns: number
@@ -13,7 +13,7 @@ export interface Layout {
 
 export interface LaneLayout {
   readonly name: string
-  /** Rows needed so that operations of the lane that overlap lie below each other. */
+  /** The number of rows that keep overlapping operations of the lane apart. */
   readonly rows: number
   readonly bars: ReadonlyArray<PlacedBar>
 }

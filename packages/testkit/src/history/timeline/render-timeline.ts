@@ -4,7 +4,7 @@ import type { Timeline } from "./timeline.ts"
 
 const LEGAL_ORDER = "Numbers are positions in the legal order; dashed bars are not part of it."
 
-/** The timeline as one HTML page that loads nothing and runs no script. */
+/** Renders a timeline as one HTML page that loads nothing and runs no script. */
 export const renderTimeline = (timeline: Timeline): string => {
   const layout = layOut(timeline)
   const { title, summary, omitted, order, legend = LEGAL_ORDER, columnWidthRem = 4.2 } = timeline

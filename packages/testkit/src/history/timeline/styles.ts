@@ -1,4 +1,4 @@
-/** The stylesheet of a timeline; a column of the grid is `--step` wide. */
+/** The stylesheet of a timeline. A column of the grid is `--step` wide. */
 export const styles = `
 :root { color-scheme: light dark; --row: 1.9rem; --name: 9rem;
   --paper: #fdfdfc; --ink: #1f2328; --faint: #6e7681; --line: #e3e5e8; --bar: #dbeafe; --edge: #3b82f6;

@@ -1,15 +1,14 @@
-import type { RecordedHistory } from "../expect-history.ts"
 import type { Check, Legal } from "../linearizability.ts"
 import { describeOperation, type Model } from "../model.ts"
-import { endOf, type Operation } from "../operation.ts"
+import { endOf, type Operation, type RecordedHistory } from "../operation.ts"
 import type { Bar, Timeline } from "./timeline.ts"
 
-/** Operations drawn at most, around the one to blame. */
+/** Maximum number of operations drawn before and after the one to blame. */
 const DRAWN_BEFORE = 120
 const DRAWN_AFTER = 40
 const ORDER_LINES = 60
 
-/** The partition that failed, with the operation to blame and the longest prefix that has a legal order. */
+/** Draws the failed partition, with the operation to blame and the longest prefix that has a legal order. */
 export const timelineOfCheck = <State, Input, Output>(
   history: RecordedHistory<Input, Output>,
   model: Model<State, Input, Output>,
@@ -42,7 +41,7 @@ export const timelineOfCheck = <State, Input, Output>(
   }
 }
 
-/** The whole history, the latest operations of it: for a test that failed for another reason. */
+/** Draws the latest operations of a legal history, for a test that failed for another reason. */
 export const timelineOfLegal = <State, Input, Output>(
   history: RecordedHistory<Input, Output>,
   model: Model<State, Input, Output>,

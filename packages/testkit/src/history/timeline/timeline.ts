@@ -1,13 +1,13 @@
-/** What a timeline shows: bars in lanes, over an axis of events in the order in which they happened. */
+/** The contents of a timeline: bars in lanes, over an axis of events in the order in which they happened. */
 export interface Timeline {
   readonly title: string
-  /** What is wrong, a line each. */
+  /** What is wrong, one item per line. */
   readonly summary: ReadonlyArray<string>
   readonly bars: ReadonlyArray<Bar>
   readonly marks: ReadonlyArray<TimelineMark>
   /** A text below the lanes: a heading and its lines. */
   readonly order?: { readonly heading: string; readonly lines: ReadonlyArray<string> }
-  /** How many operations were left out to keep it readable. */
+  /** The number of operations omitted to keep it readable. */
   readonly omitted: number
   /** What the numbers on the bars mean. Default: positions in the legal order. */
   readonly legend?: string
@@ -15,6 +15,7 @@ export interface Timeline {
   readonly columnWidthRem?: number
 }
 
+/** One operation or step. */
 export interface Bar {
   readonly lane: string
   readonly label: string
@@ -23,10 +24,11 @@ export interface Bar {
   readonly toNs: number
   /** A number on the bar, from 1; see `legend`. A bar without one is drawn dashed. */
   readonly position?: number
-  /** `illegal` is the operation to blame, `involved` one that it contradicts. */
+  /** `illegal`: the operation to blame. `involved`: one that it contradicts. */
   readonly emphasis?: "illegal" | "involved"
 }
 
+/** A fault or another event, drawn as a vertical line. */
 export interface TimelineMark {
   readonly label: string
   readonly atNs: number

@@ -9,8 +9,8 @@ let written = 0
 /**
  * Writes the timeline to a new HTML file.
  *
- * @param directory default: the environment variable `HOLDFAST_TIMELINES` (point it to what your CI keeps), else
- * `holdfast-timelines` in the system's temporary directory
+ * @param directory default: the environment variable `HOLDFAST_TIMELINES` (set it to a directory that your CI keeps),
+ * else `holdfast-timelines` in the system's temporary directory
  * @returns the absolute path
  */
 export const writeTimeline = (

@@ -1,4 +1,4 @@
-// A test run that starts a program which never ends, tells its process id and waits to be killed.
+// Starts a program that never ends, prints its process id and waits to be killed.
 import { crashAt } from "../crash-at.ts"
 
 const module = new URL("./crashing-program.ts", import.meta.url)

@@ -1,6 +1,6 @@
-// Increments a counter file three times and passes named points on the way: what a crash test starts and kills.
+// Increments a counter file three times and passes named points; crash tests start and kill it.
 import { readFileSync, writeFileSync } from "node:fs"
-import { crashPoint } from "../crash-point.ts"
+import { crashPoint } from "../../crash-point/index.ts"
 
 const [, , file = "", mode] = process.argv
 process.on("exit", () => writeFileSync(`${file}.exit`, "ran"))

@@ -1,6 +1,6 @@
-// Sells one unit in a transaction and passes named points on the way.
+// Sells one unit in a transaction and passes named points.
 import { createConnection } from "mysql2/promise"
-import { crashPoint } from "../crash-point.ts"
+import { crashPoint } from "../../crash-point/index.ts"
 
 const connection = await createConnection(String(process.env["SELLING_URL"]))
 await connection.beginTransaction()

@@ -1,23 +1,23 @@
 import { GenericContainer, type WaitStrategy } from "testcontainers"
 import type { Image } from "./images.ts"
 
-/** What runs in a container, and where its data are. */
+/** What runs in a container, and where it keeps its data. */
 export interface ContainerPlan {
   readonly image: Image
   readonly args: ReadonlyArray<string>
   readonly env: Readonly<Record<string, string>>
   readonly port: number
   readonly dataPath: string
-  /** The volume that keeps the data; absent: they are in memory. */
+  /** The volume that keeps the data; without one they stay in memory. */
   readonly volume: string | undefined
   readonly labels: Readonly<Record<string, string>>
-  /** Whether the engine runs on this machine, so that nobody else needs to reach the port. */
+  /** Whether the engine runs on this machine, so that the port only needs to be reachable from here. */
   readonly local: boolean
 }
 
 /**
- * A container whose first process is a script that reads orders from its standard input. `attach` is called when the
- * container exists and nothing runs in it yet.
+ * A container whose first process is a script that reads commands from its standard input. `attach` is called after
+ * the container is created and before it is started.
  */
 export class ScriptedContainer extends GenericContainer {
   readonly #local: boolean
@@ -36,7 +36,7 @@ export class ScriptedContainer extends GenericContainer {
       .withExposedPorts(plan.port)
       .withLabels(plan.labels)
       .withWaitStrategy(waitForNothing)
-      // Testcontainers' reaper is an image of its own, which may not be to be had; this container ends by itself.
+      // Testcontainers' reaper needs an image that may be unavailable; this container ends by itself.
       .withAutoCleanup(false)
     if (plan.volume === undefined) this.withTmpFs({ [plan.dataPath]: "rw" })
     else this.withBindMounts([{ source: plan.volume, target: plan.dataPath }])
@@ -44,7 +44,7 @@ export class ScriptedContainer extends GenericContainer {
 
   protected override async beforeContainerCreated(): Promise<void> {
     this.hostConfig.AutoRemove = true
-    // The engine closes the container's input when the one client that is attached goes away.
+    // The engine closes the container's input when its only attached client disconnects.
     Object.assign(this.createOpts, { OpenStdin: true, StdinOnce: true, AttachStdin: true })
     if (this.#local)
       this.hostConfig.PortBindings = { [`${this.#port}/tcp`]: [{ HostIp: "127.0.0.1", HostPort: "0" }] }
@@ -55,7 +55,7 @@ export class ScriptedContainer extends GenericContainer {
   }
 }
 
-/** Readiness is asked of the server itself, from outside, where its clients are. */
+/** Readiness is probed from outside the container, where the clients connect. */
 const waitForNothing: WaitStrategy = {
   waitUntilReady: () => Promise.resolve(),
   withStartupTimeout: () => waitForNothing,

@@ -4,19 +4,20 @@ import { connect } from "node:net"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import type { ContainerRuntimeClient } from "testcontainers"
-import { withDeadline } from "../clients.ts"
-import { messageOf, SourceUnusable } from "../errors.ts"
+import { messageOf } from "../../internal/message-of.ts"
+import { withDeadline } from "../../internal/promises.ts"
+import { SourceUnusable } from "../errors.ts"
 
 const SOCKET_DEADLINE_MS = 1_000
 const HOST_DEADLINE_MS = 3_000
 const CLIENT_DEADLINE_MS = 30_000
 
 /**
- * Testcontainers' client of the engine. Loading it takes half a second, so it is only done when something answers
- * at one of the places where engines listen: a machine without Docker loses a few milliseconds here.
+ * Testcontainers' client of the engine. Loading it takes half a second, so this first checks that an engine answers
+ * at one of the usual places; without Docker that costs a few milliseconds.
  */
 export async function engine(): Promise<ContainerRuntimeClient> {
-  await somethingAnswers()
+  await requireAnswer()
   const { getContainerRuntimeClient } = await import("testcontainers")
   try {
     return await withDeadline(
@@ -29,10 +30,10 @@ export async function engine(): Promise<ContainerRuntimeClient> {
   }
 }
 
-async function somethingAnswers(): Promise<void> {
+async function requireAnswer(): Promise<void> {
   const configured = process.env["DOCKER_HOST"] || process.env["TESTCONTAINERS_HOST_OVERRIDE"]
-  if (configured !== undefined && configured !== "") return configuredAnswers(configured)
-  // Whoever wrote this file knows of an engine that we would not find.
+  if (configured !== undefined && configured !== "") return requireAnswerAt(configured)
+  // This file may configure an engine in a place that is not checked here.
   if (existsSync(join(homedir(), ".testcontainers.properties"))) return
   if (process.platform === "win32") return
   const sockets = usualSockets().filter(existsSync)
@@ -45,7 +46,7 @@ async function somethingAnswers(): Promise<void> {
   )
 }
 
-async function configuredAnswers(host: string): Promise<void> {
+async function requireAnswerAt(host: string): Promise<void> {
   if (!URL.canParse(host)) throw new SourceUnusable(`DOCKER_HOST=${host} is not a URL`)
   const url = new URL(host)
   if (url.protocol === "unix:") {
@@ -58,7 +59,7 @@ async function configuredAnswers(host: string): Promise<void> {
   throw new SourceUnusable(`no Docker engine answers at DOCKER_HOST=${host}`)
 }
 
-/** The places that Testcontainers looks at. */
+/** The sockets that Testcontainers tries. */
 function usualSockets(): ReadonlyArray<string> {
   const runtime = process.env["XDG_RUNTIME_DIR"]
   return [
@@ -70,7 +71,7 @@ function usualSockets(): ReadonlyArray<string> {
   ]
 }
 
-/** Whether an engine answers; a socket without one (a stopped service) refuses, a hung one is given up. */
+/** Whether an engine answers on the socket. A stopped one refuses, a hung one times out. */
 const ping = (socketPath: string) =>
   new Promise<boolean>((resolve) => {
     const call = request({ socketPath, path: "/_ping", timeout: SOCKET_DEADLINE_MS }, (response) => {

@@ -1,6 +1,7 @@
 import { ImageName, type ContainerRuntimeClient } from "testcontainers"
-import { withDeadline } from "../clients.ts"
-import { messageOf, SourceUnusable } from "../errors.ts"
+import { messageOf } from "../../internal/message-of.ts"
+import { withDeadline } from "../../internal/promises.ts"
+import { SourceUnusable } from "../errors.ts"
 import type { RedisFlavour, SqlFlavour } from "../service.ts"
 
 type Flavour = SqlFlavour | RedisFlavour
@@ -12,19 +13,23 @@ const DEFAULT_IMAGES: Readonly<Record<Flavour, string>> = {
   valkey: "valkey:8"
 }
 
-/** The valkey project publishes under its own name only; the short one is for images that were made locally. */
+/** The Valkey project publishes under its own name only; the short name covers images built locally. */
 const ALSO_KNOWN_AS: Readonly<Record<string, string>> = { "valkey:8": "valkey/valkey:8" }
 
 const PULL_DEADLINE_MS = 600_000
 
-/** An image that the engine has, and what it runs when nothing else is asked for. */
+/** An image present in the engine, with its default entrypoint and command. */
 export interface Image {
   readonly name: string
   readonly entrypoint: ReadonlyArray<string>
   readonly command: ReadonlyArray<string>
 }
 
-/** The first image of the flavours, in their order, that is there or can be pulled. */
+/**
+ * The first image of the flavours, in their order, that is present or can be pulled.
+ *
+ * @throws SourceUnusable when there is none
+ */
 export async function firstImage(
   client: ContainerRuntimeClient,
   { image, flavours }: { readonly image: string | undefined; readonly flavours: ReadonlyArray<Flavour> },

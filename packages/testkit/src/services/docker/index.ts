@@ -2,20 +2,21 @@ import { createHash, randomBytes } from "node:crypto"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { redisServerInfo, sqlMethods, sqlServerInfo, withRedis, withSql } from "../clients.ts"
-import { keptDirectory, releaseDirectory, type ServerDirectory } from "../native/directories.ts"
+import { persistentDirectory, releaseDirectory, type ServerDirectory } from "../native/directories.ts"
+import { redisDataArgs } from "../native/redis.ts"
 import type { RedisFlavour, RedisService, SqlFlavour, SqlService } from "../service.ts"
 import type { Wish } from "../settings.ts"
 import { engine } from "./engine.ts"
 import { firstImage, type Image } from "./images.ts"
 import { runContainer } from "./server.ts"
 
-/** MySQL or MariaDB in a container. Without a data directory its data are in memory. */
+/** Starts MySQL or MariaDB in a container. Without a data directory it keeps its data in memory. */
 export async function dockerSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
   const client = await engine()
   const flavours: ReadonlyArray<SqlFlavour> = wish.kind === "any" ? ["mysql", "mariadb"] : [wish.kind]
   const image = await firstImage(client, { image: wish.image, flavours }, wish.progress)
   const flavour = wish.kind === "any" ? flavourOf(image) : wish.kind
-  const { password, volume, release } = await keptData(wish.dataDirectory, `docker-${flavour}`)
+  const { password, volume, release } = await claimVolume(wish.dataDirectory, `docker-${flavour}`)
   const address = (host: string, port: number) => ({ host, port, user: "root", password })
   const server = await runContainer(client, {
     image,
@@ -40,24 +41,15 @@ export async function dockerSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
   }
 }
 
-/** Redis or Valkey in a container. */
+/** Starts Redis or Valkey in a container. */
 export async function dockerRedis(wish: Wish<RedisFlavour>): Promise<RedisService> {
   const client = await engine()
   const flavours: ReadonlyArray<RedisFlavour> = wish.kind === "any" ? ["redis", "valkey"] : [wish.kind]
   const image = await firstImage(client, { image: wish.image, flavours }, wish.progress)
-  const { volume, release } = await keptData(wish.dataDirectory, "docker-redis")
+  const { volume, release } = await claimVolume(wish.dataDirectory, "docker-redis")
   const server = await runContainer(client, {
     image,
-    args: [
-      "--dir",
-      "/data",
-      "--save",
-      "",
-      "--appendonly",
-      wish.persistent ? "yes" : "no",
-      "--databases",
-      "64"
-    ],
+    args: redisDataArgs("/data", wish.persistent),
     env: {},
     port: 6379,
     dataPath: "/data",
@@ -80,11 +72,11 @@ export async function dockerRedis(wish: Wish<RedisFlavour>): Promise<RedisServic
   }
 }
 
-/** Images of MariaDB say so in their name or in what they run. */
+/** MariaDB images are recognised by their name or their command. */
 const flavourOf = ({ name, command }: Image): SqlFlavour =>
   /mariadb/i.test([name, ...command].join(" ")) ? "mariadb" : "mysql"
 
-/** As for native servers: committed transactions outlive the process always, and the machine when data are kept. */
+/** As for native servers: a commit always survives the process, and the machine too when the data are kept. */
 const sqlArgs = (flavour: SqlFlavour, durable: boolean): ReadonlyArray<string> => [
   "--skip-name-resolve",
   "--character-set-server=utf8mb4",
@@ -94,17 +86,17 @@ const sqlArgs = (flavour: SqlFlavour, durable: boolean): ReadonlyArray<string> =
   ...(flavour === "mysql" ? ["--mysqlx=OFF", "--disable-log-bin"] : [])
 ]
 
-interface KeptData {
+interface ClaimedVolume {
   readonly password: string
   readonly volume: string | undefined
   readonly release: () => void
 }
 
-/** A volume named after the data directory, which itself holds the password that its first start was given. */
-async function keptData(dataDirectory: string | undefined, label: string): Promise<KeptData> {
+/** A volume named after the data directory. The directory itself stores the password of the first start. */
+async function claimVolume(dataDirectory: string | undefined, label: string): Promise<ClaimedVolume> {
   const fresh = randomBytes(16).toString("hex")
   if (dataDirectory === undefined) return { password: fresh, volume: undefined, release: () => {} }
-  const directory: ServerDirectory = await keptDirectory(dataDirectory, label)
+  const directory: ServerDirectory = await persistentDirectory(dataDirectory, label)
   const file = join(directory.path, "password")
   if (!existsSync(file)) writeFileSync(file, fresh, { mode: 0o600 })
   const hash = createHash("sha256").update(directory.path).digest("hex").slice(0, 12)

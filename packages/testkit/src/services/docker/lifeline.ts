@@ -3,15 +3,15 @@ import { Socket } from "node:net"
 import { createInterface } from "node:readline"
 import { PassThrough } from "node:stream"
 import type { ContainerRuntimeClient } from "testcontainers"
-import { withDeadline } from "../clients.ts"
-import { hold } from "../linger.ts"
+import { withDeadline } from "../../internal/promises.ts"
 import { isGone, isOwner, thisOwner } from "../native/owner.ts"
+import { handToSleeper } from "../native/supervisor.ts"
 import { ScriptedContainer, type ContainerPlan } from "./container.ts"
 
 /**
- * The container's first process. It takes orders from its standard input; when that ends, because we closed it or
- * died, it ends, the kernel ends everything else in the container, and the engine removes it. A server that was
- * killed on purpose is started again in the same container: same port, same files.
+ * The container's first process. It reads commands from its standard input and exits when that closes, whether this
+ * process closed it or died; the kernel then ends the container and the engine removes it. A killed server is started
+ * again in the same container, with the same port and files.
  */
 const SUPERVISOR = `
 trap 'exit 0' TERM
@@ -28,7 +28,7 @@ const OWNER_LABEL = "holdfast.owner"
 const ORDER_DEADLINE_MS = 20_000
 const REMOVED_DEADLINE_MS = 20_000
 
-/** A server in a container that cannot outlive us. */
+/** A server in a container that ends with this process. */
 export interface ContainedServer {
   readonly containerId: string
   readonly host: string
@@ -36,11 +36,11 @@ export interface ContainedServer {
   readonly running: () => boolean
   readonly exited: () => Promise<number>
   start(): Promise<void>
-  /** Resolves when the signal was sent; rejects when the server has ended. */
+  /** Resolves once the signal is sent; rejects when the server has ended. */
   signal(name: "STOP" | "CONT" | "KILL" | "TERM"): Promise<void>
-  /** The last lines that the server wrote. */
+  /** The last lines of the server's log. */
   log(): Promise<string>
-  /** Lets the container outlive us for a while; resolves with the pid of the process that it then depends on. */
+  /** Keeps the container after this process ends; resolves with the pid of the process that then keeps it alive. */
   outlive(seconds: number): Promise<number>
   /** Ends everything in the container and waits until the engine has removed it. */
   end(): Promise<void>
@@ -48,7 +48,7 @@ export interface ContainedServer {
 
 type Plan = Omit<ContainerPlan, "labels" | "local">
 
-/** Creates the container, attaches to it, and starts the server in it. */
+/** Creates the container, attaches to it and starts the server in it. */
 export async function startContained(client: ContainerRuntimeClient, plan: Plan): Promise<ContainedServer> {
   await sweep(client)
   const { dockerode } = client.container
@@ -96,7 +96,7 @@ export async function startContained(client: ContainerRuntimeClient, plan: Plan)
 
 type Dialogue = ReturnType<typeof holdDialogue>
 
-/** One order at a time, each answered by one line; `ended` comes whenever the server does. */
+/** Sends one command at a time, each answered by one line. A line `ended` arrives whenever the server ends. */
 function holdDialogue(stream: NodeJS.ReadWriteStream, output: NodeJS.ReadableStream) {
   let pid = ""
   let running = false
@@ -143,12 +143,12 @@ function holdDialogue(stream: NodeJS.ReadWriteStream, output: NodeJS.ReadableStr
     hangUp: () => stream.end(),
     outlive: (seconds: number) =>
       stream instanceof Socket
-        ? hold(stream, seconds)
+        ? handToSleeper(stream, seconds)
         : Promise.reject(new Error("the connection to the Docker engine cannot be handed to another process"))
   }
 }
 
-/** A forgotten stop() must not keep the program alive; when the program ends, so does the container. */
+/** A missing call of stop() does not keep the program alive; the container ends with the program. */
 function unref(stream: NodeJS.ReadWriteStream): void {
   if ("unref" in stream && typeof stream.unref === "function") stream.unref()
 }
@@ -165,7 +165,7 @@ async function removed(client: ContainerRuntimeClient, id: string): Promise<void
 async function lastLines(client: ContainerRuntimeClient, id: string): Promise<string> {
   const container = client.container.getById(id)
   const buffer = await container.logs({ stdout: false, stderr: true, tail: 20 }).catch(() => Buffer.alloc(0))
-  // Each frame begins with eight bytes: the stream's number and the length.
+  // Each frame begins with eight bytes: the number of the stream and the length.
   const parts: Array<string> = []
   for (let at = 0; at + 8 <= buffer.length;) {
     const end = at + 8 + buffer.readUInt32BE(at + 4)
@@ -175,7 +175,7 @@ async function lastLines(client: ContainerRuntimeClient, id: string): Promise<st
   return parts.join("").trim()
 }
 
-/** A runner that dies between creating and starting a container leaves it behind, without any process in it. */
+/** Removes containers of runners that died between creating and starting them. */
 async function sweep(client: ContainerRuntimeClient): Promise<void> {
   const { dockerode } = client.container
   const created = await dockerode.listContainers({
@@ -188,14 +188,14 @@ async function sweep(client: ContainerRuntimeClient): Promise<void> {
   }
 }
 
-/** Another runner may remove it at the same moment, and the engine by itself. */
+/** Ignores failures: the engine or another runner may remove the container at the same moment. */
 const remove = (client: ContainerRuntimeClient, id: string) =>
   client.container
     .getById(id)
     .remove({ force: true, v: true })
     .catch(() => {})
 
-/** Only for owners of this machine: we cannot know about processes of others that use the same engine. */
+/** False for owners on other machines that share the engine, because their processes cannot be checked. */
 function isAbandoned(label: string): boolean {
   try {
     const owner: unknown = JSON.parse(label)

@@ -1,19 +1,20 @@
 import { setTimeout as delay } from "node:timers/promises"
 import type { ContainerRuntimeClient } from "testcontainers"
-import { withDeadline } from "../clients.ts"
-import { messageOf, ServerDidNotStart } from "../errors.ts"
+import { messageOf } from "../../internal/message-of.ts"
+import { withDeadline } from "../../internal/promises.ts"
+import { ServerDidNotStart } from "../errors.ts"
 import type { ServiceControls } from "../service.ts"
 import type { ContainerPlan } from "./container.ts"
 import { startContained, type ContainedServer } from "./lifeline.ts"
 
-/** How to run one kind of server in a container, and how to see that it is ready. */
-export interface ContainedPlan<Info> extends Omit<ContainerPlan, "labels" | "local"> {
+/** How to run one kind of server in a container, and how to tell that it is ready. */
+interface ContainedPlan<Info> extends Omit<ContainerPlan, "labels" | "local"> {
   readonly probe: (host: string, port: number) => Promise<Info>
-  /** Called at the end, for instance to give a data directory free. */
+  /** Called at the end, for example to release a data directory. */
   readonly onStopped: () => void
 }
 
-export interface RunningContainer<Info> {
+interface RunningContainer<Info> {
   readonly containerId: string
   readonly host: string
   readonly port: number
@@ -21,7 +22,7 @@ export interface RunningContainer<Info> {
   readonly controls: ServiceControls
 }
 
-/** A first start initialises the data, which takes MySQL many seconds on a small machine. */
+/** The first start initialises the data, which takes MySQL many seconds on a small machine. */
 const READY_MS = 180_000
 const PROBE_EVERY_MS = 20
 const END_MS = 20_000
@@ -69,10 +70,10 @@ function controlsOf<Info>(plan: ContainedPlan<Info>, server: ContainedServer): S
   }
   const stop = async () => {
     if (plan.volume !== undefined && server.running()) {
-      // Kept data are closed in order, so that the next start needs no recovery.
+      // A clean shutdown spares the next start a recovery.
       await server.signal("CONT")
       await server.signal("TERM")
-      // The container is removed in any case, so a server that does not end in time is killed with it.
+      // Removing the container kills a server that does not end in time.
       await withDeadline(server.exited(), END_MS, "").catch(() => {})
     }
     await server.end()

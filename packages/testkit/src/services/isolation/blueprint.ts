@@ -5,21 +5,21 @@ import type { SqlSession } from "./session.ts"
 export interface TableBlueprint {
   readonly name: string
   readonly ddl: string
-  /** The columns that can be written, so without generated ones. */
+  /** The writable columns, without the generated ones. */
   readonly columns: ReadonlyArray<string>
-  /** Whether the migrations or the seed left rows in it. */
+  /** Whether the migrations or the seed inserted rows. */
   readonly hasRows: boolean
   readonly hasTriggers: boolean
   readonly hasAutoIncrement: boolean
 }
 
-/** A view, trigger or routine, with the sql_mode that it was made under. */
+/** A view, trigger or routine, with the sql_mode it was created under. */
 interface StoredProgram {
   readonly ddl: string
   readonly sqlMode: string
 }
 
-/** All that is needed to make another database like the template: statements, and rows to be copied from it. */
+/** The statements that recreate the template in another database, and the tables whose rows are copied from it. */
 export interface Blueprint {
   readonly template: string
   readonly charset: string
@@ -28,7 +28,7 @@ export interface Blueprint {
   readonly programs: ReadonlyArray<StoredProgram>
 }
 
-/** Reads the blueprint of a database. Its events and MariaDB's sequences are not part of it. */
+/** Reads the blueprint of a database. Events and MariaDB's sequences are not included. */
 export async function readBlueprint(session: SqlSession, template: string): Promise<Blueprint> {
   await session.query(`USE ${quoted(template)}`)
   const [schema] = await session.query(
@@ -97,7 +97,7 @@ async function readRoutines(session: SqlSession, template: string): Promise<Read
   return programs
 }
 
-/** A view comes after the views that it mentions. */
+/** Reads the views so that each follows the views it uses. */
 async function readViews(
   session: SqlSession,
   names: ReadonlyArray<string>
@@ -111,7 +111,7 @@ async function readViews(
   return inOrder(names, mentions).map((name) => program(definitions.get(name), ""))
 }
 
-/** A table comes after those that it refers to: MySQL makes one that others refer to already much more slowly. */
+/** Orders tables after those they reference: MySQL creates a table that is already referenced much more slowly. */
 function referredFirst(tables: ReadonlyArray<TableBlueprint>): ReadonlyArray<TableBlueprint> {
   const byName = new Map(tables.map((table) => [table.name, table]))
   const refers = (name: string, other: string) =>
@@ -119,7 +119,7 @@ function referredFirst(tables: ReadonlyArray<TableBlueprint>): ReadonlyArray<Tab
   return inOrder([...byName.keys()], refers).flatMap((name) => byName.get(name) ?? [])
 }
 
-/** Each name behind those that it needs; where some need each other, in the order in which they came. */
+/** Orders each name after those it needs; names that need each other keep their order. */
 function inOrder(
   names: ReadonlyArray<string>,
   needs: (name: string, other: string) => boolean
@@ -140,14 +140,14 @@ const program = (ddl: unknown, sqlMode: unknown): StoredProgram => ({
   sqlMode: String(sqlMode)
 })
 
-/** Makes a database after the blueprint. One round trip for all tables, so that it takes milliseconds. */
+/** Creates a database from the blueprint. One round trip creates all tables, so it takes milliseconds. */
 export async function build(session: SqlSession, blueprint: Blueprint, database: string): Promise<void> {
   const { charset, collation, tables, programs, template } = blueprint
   await session.query(
     [
       `CREATE DATABASE ${quoted(database)} CHARACTER SET ${charset} COLLATE ${collation}`,
       `USE ${quoted(database)}`,
-      // Tables may refer to each other in a circle; zero in an automatic column stays zero.
+      // Tables may reference each other in a cycle; a zero in an AUTO_INCREMENT column stays zero.
       "SET FOREIGN_KEY_CHECKS = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'",
       ...referredFirst(tables).map((table) => table.ddl),
       ...tables.filter((table) => table.hasRows).map((table) => copyRows(template, table)),
@@ -160,7 +160,7 @@ export async function build(session: SqlSession, blueprint: Blueprint, database:
   }
 }
 
-/** On the server, so that no value of no type is changed on its way. */
+/** Copies on the server, so that no value is converted on its way through a client. */
 export function copyRows(template: string, { name, columns }: TableBlueprint): string {
   const list = columns.map(quoted).join(", ")
   return `INSERT INTO ${quoted(name)} (${list}) SELECT ${list} FROM ${quoted(template)}.${quoted(name)}`

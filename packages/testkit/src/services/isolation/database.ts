@@ -4,24 +4,28 @@ import { build, copyRows, type Blueprint, type TableBlueprint } from "./blueprin
 import { SqlSession } from "./session.ts"
 import { dropping, forget, GREETING, note, obtainBlueprint, type TemplateOptions } from "./template.ts"
 
-/** A database of one's own, made from a migrated template. Disposing it drops it. */
+/** A private database created from a migrated template. Disposing it drops it. */
 export interface IsolatedDatabase extends AsyncDisposable {
   readonly name: string
   readonly url: string
-  /** Empties or restores the tables that are not as the template has them. Returns their names. */
+  /** Restores the tables that differ from the template. Resolves with their names. */
   clean(): Promise<ReadonlyArray<string>>
-  /** Drops it. */
+  /** Drops the database. */
   drop(): Promise<void>
 }
 
-/** Makes databases from one template. */
+/** Creates databases from one template. */
 export interface DatabaseFactory {
+  /** Creates a database with the schema and rows of the template. */
   create(): Promise<IsolatedDatabase>
 }
 
 /**
- * Migrates and seeds a template once, and makes databases from it by replaying its definitions and copying its rows:
- * milliseconds instead of the seconds of a migration.
+ * Migrates and seeds a template once, and creates databases from it by replaying its definitions and copying its rows.
+ * That takes milliseconds where a migration takes seconds.
+ *
+ * @param address the server; a `SqlService` is one
+ * @throws TemplateFailed when `migrate` or `seed` throws
  */
 export async function databaseFactory(
   address: SqlAddress,
@@ -63,28 +67,28 @@ async function createDatabase(address: SqlAddress, blueprint: Blueprint): Promis
   }
 }
 
-/** Putting its rows back would fire its triggers. */
+/** Restoring the rows would fire the table's triggers. */
 const cannotBeRestored = (table: TableBlueprint) => table.hasRows && table.hasTriggers
 
-/** What tells an untouched table from one that was written to. */
+/** Tells an untouched table from one that was written to. */
 interface TableState {
   readonly counter: number | undefined
   readonly content: string
 }
 
-/** By the table's name. */
+/** The state of each table, by name. */
 type Observation = ReadonlyMap<string, TableState>
 
 const isEqual = (a: TableState | undefined, b: TableState | undefined) =>
   a?.counter === b?.counter && a?.content === b?.content
 
-/** A test that changes the schema has changed more than can be seen here. */
+/** A test that adds or drops tables may have changed the schema in ways that this does not detect. */
 const sameTables = (a: Observation, b: Observation) =>
   a.size === b.size && [...a.keys()].every((name) => b.has(name))
 
 /**
- * A table that the template has empty is untouched when it is empty and its counter has not moved; one that has rows
- * there, when their checksum is the same. Any other table that there is counts too.
+ * A table that is empty in the template is untouched while it is empty and its counter has not moved; a table with rows,
+ * while their checksum is the same. Tables that the template does not have are listed, too.
  */
 async function observe(
   session: SqlSession,
@@ -119,7 +123,7 @@ async function observe(
   )
 }
 
-/** The tables of a new database that the template has empty are empty: it would take long to look at each of them. */
+/** In a new database, tables that are empty in the template are known to be empty; checking each would be slow. */
 const observeNew = (session: SqlSession, { tables }: Blueprint, database: string) =>
   observe(
     session,
@@ -158,10 +162,10 @@ function restore(
   ].join(";\n")
 }
 
-/** DELETE is quicker for the few rows of a test, but it fires triggers and leaves the counter where it is. */
+/** DELETE is faster for the few rows of a test, but it fires triggers and does not reset the counter. */
 const emptyTable = ({ name, hasTriggers, hasAutoIncrement }: TableBlueprint) =>
   hasTriggers || hasAutoIncrement ? `TRUNCATE TABLE ${quoted(name)}` : `DELETE FROM ${quoted(name)}`
 
-/** TRUNCATE and the copied rows have set it to one above the highest value, which is not always where it was. */
+/** TRUNCATE and the copied rows leave the counter one above the highest value, which may differ from the template. */
 const resetCounter = (name: string, counter: number | undefined) =>
   counter === undefined || counter <= 1 ? [] : [`ALTER TABLE ${quoted(name)} AUTO_INCREMENT = ${counter}`]

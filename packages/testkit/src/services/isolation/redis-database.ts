@@ -1,15 +1,16 @@
 import { randomUUID } from "node:crypto"
 import { withRedis } from "../clients.ts"
 
-/** A Redis database (an index of one server) that no other test process uses at the same time. Disposing releases it. */
+/** A numbered Redis database that no other test process uses at the same time. Disposing it releases it. */
 export interface ClaimedDatabase extends AsyncDisposable {
   readonly index: number
+  /** Deletes all its keys. */
   flush(): Promise<void>
-  /** Empties it and gives it to others. */
+  /** Empties the database and lets other processes claim it. */
   release(): Promise<void>
 }
 
-/** Every index was claimed by another test process. */
+/** Other test processes have claimed every database of the server. */
 export class NoRedisDatabaseFree extends Error {
   readonly _tag = "NoRedisDatabaseFree"
 
@@ -21,13 +22,18 @@ export class NoRedisDatabaseFree extends Error {
   }
 }
 
-/** The claims are kept in database 0, which no test gets. */
+/** Claims are stored in database 0, which is never handed out. */
 const claimKey = (index: number) => `holdfast:testkit:database:${index}`
 
-/** A process that was killed gives its database back by this. Longer than any run of tests. */
+/** Frees the database of a killed process. Longer than any test run. */
 const CLAIM_SECONDS = 6 * 3_600
 
-/** Claims a database and empties it. `url(index)` gives the address of one. */
+/**
+ * Claims a free database and empties it.
+ *
+ * @param url returns the URL of the database with that index
+ * @throws NoRedisDatabaseFree when all are claimed
+ */
 export async function claimRedisDatabase(url: (index: number) => string): Promise<ClaimedDatabase> {
   const owner = `${process.pid}:${randomUUID()}`
   const index = await withRedis(url(0), async (client) => {

@@ -1,22 +1,22 @@
-import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise"
-import { withDeadline, type SqlAddress } from "../clients.ts"
+import type { Connection, RowDataPacket } from "mysql2/promise"
+import { withDeadline } from "../../internal/promises.ts"
+import { connectSql, type SqlAddress } from "../clients.ts"
 
-const CONNECT_DEADLINE_MS = 10_000
 const STATEMENT_DEADLINE_MS = 60_000
 
-/** One connection that is opened when it is needed, and again after it was lost. */
+/** One connection, opened on first use and reopened after it is lost. */
 export class SqlSession {
   readonly #address: SqlAddress
   readonly #greeting: string
   #connection: Promise<Connection> | undefined
 
-  /** `greeting`: statements that every new connection begins with. */
+  /** @param greeting statements that run first on every new connection */
   constructor(address: SqlAddress, greeting: string) {
     this.#address = address
     this.#greeting = greeting
   }
 
-  /** Runs one statement, or several separated by `;`. The rows are those of a single one. */
+  /** Runs one statement, or several separated by `;`. Only a single statement returns its rows. */
   async query(sql: string, values: ReadonlyArray<unknown> = []): Promise<ReadonlyArray<RowDataPacket>> {
     const connection = await this.#open()
     const work = connection.query<Array<RowDataPacket>>(sql, [...values])
@@ -43,16 +43,7 @@ export class SqlSession {
   }
 
   async #connect(): Promise<Connection> {
-    const { host, port, user, password } = this.#address
-    const connection = await createConnection({
-      host,
-      port,
-      user,
-      password,
-      connectTimeout: CONNECT_DEADLINE_MS,
-      multipleStatements: true,
-      supportBigNumbers: true
-    })
+    const connection = await connectSql(this.#address, { supportBigNumbers: true })
     connection.on("error", () => (this.#connection = undefined))
     await connection.query(this.#greeting)
     return connection

@@ -1,25 +1,25 @@
-import { randomUUID } from "node:crypto"
+import { createHash, randomUUID } from "node:crypto"
+import { readdirSync, readFileSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { messageOf } from "../../internal/message-of.ts"
 import { quoted, sqlMethods, type SqlAddress } from "../clients.ts"
-import { messageOf } from "../errors.ts"
 import { readBlueprint, type Blueprint } from "./blueprint.ts"
-import { fingerprintOf } from "./fingerprint.ts"
 import { SqlSession } from "./session.ts"
 
-/** How a test's database comes to be what it is. */
+/** How the template of the tests' databases is made. */
 export interface TemplateOptions {
-  /** Brings the empty database behind the URL to the schema that the code under test expects. */
+  /** Creates the schema in the empty database behind the URL. May return a promise. */
   readonly migrate?: (url: string) => unknown
-  /** Puts the rows into it that every test finds. */
+  /** Inserts the rows that every test starts with. May return a promise. */
   readonly seed?: (url: string) => unknown
   /**
-   * The files and directories that decide what `migrate` and `seed` do. While their contents are the same, so is the
-   * template, and it is made once for all test files (on a server of source `url` once for all runs). Without them
-   * every test file makes a template of its own.
+   * The files and directories that determine what `migrate` and `seed` do. While their contents stay the same, all test
+   * files share one template (on a server of source `url`, all runs do). Without them every test file makes its own.
    */
   readonly migrations?: string | ReadonlyArray<string>
 }
 
-/** The migrations or the seed failed, so there is no template. */
+/** `migrate` or `seed` threw, so there is no template. */
 export class TemplateFailed extends Error {
   readonly _tag = "TemplateFailed"
   readonly step: "migrate" | "seed"
@@ -38,13 +38,13 @@ const KEPT_DAYS = 7
 const TEST_DATABASES_KEPT_DAYS = 1
 
 /**
- * A table that a test still holds a lock on must be an error soon. MySQL (and it alone, hence the comment) would
- * give counters from a cache.
+ * The short timeouts turn a table that a test left locked into an error. Only MySQL caches counters, hence the
+ * versioned comment.
  */
 export const GREETING =
   "SET SESSION lock_wait_timeout = 3, innodb_lock_wait_timeout = 3, time_zone = '+00:00'; /*!80000 SET SESSION information_schema_stats_expiry = 0 */"
 
-/** The blueprint of the template with this fingerprint; makes the template first where there is none yet. */
+/** Returns the blueprint of the template with the options' fingerprint, and makes that template first if needed. */
 export async function obtainBlueprint(address: SqlAddress, options: TemplateOptions): Promise<Blueprint> {
   const fingerprint = fingerprintFor(options)
   const session = new SqlSession(address, GREETING)
@@ -57,7 +57,7 @@ export async function obtainBlueprint(address: SqlAddress, options: TemplateOpti
     const known = await lookUp(session, fingerprint)
     return known ?? (await makeTemplate(session, address, fingerprint, options))
   } finally {
-    // The lock goes with the connection.
+    // Closing the connection releases the lock.
     await session.close()
   }
 }
@@ -67,6 +67,26 @@ function fingerprintFor({ migrate, seed, migrations }: TemplateOptions): string 
   if (migrations === undefined) return fingerprintOf([], randomUUID())
   const paths = typeof migrations === "string" ? [migrations] : migrations
   return fingerprintOf(paths, String(migrate), String(seed))
+}
+
+/** A hash of the names and contents of files and of everything below directories, in a fixed order, and of `more`. */
+function fingerprintOf(paths: ReadonlyArray<string>, ...more: ReadonlyArray<string>): string {
+  const hash = createHash("sha256")
+  for (const path of paths)
+    for (const file of filesOf(path))
+      hash
+        .update(`${file.slice(path.length)}\0`)
+        .update(readFileSync(file))
+        .update("\0")
+  for (const text of more) hash.update(`${text}\0`)
+  return hash.digest("hex").slice(0, 32)
+}
+
+function filesOf(path: string): ReadonlyArray<string> {
+  if (!statSync(path).isDirectory()) return [path]
+  return readdirSync(path)
+    .toSorted()
+    .flatMap((name) => filesOf(join(path, name)))
 }
 
 const prepareRegistry = (session: SqlSession) =>
@@ -97,7 +117,7 @@ async function makeTemplate(
 ): Promise<Blueprint> {
   const template = `hf_template_${fingerprint}`
   const url = sqlMethods(address).url(template)
-  // What a process that died left is not a template: only the registry says what is one.
+  // A process that died may have left a partial database; only the registry lists complete templates.
   await session.query(
     `DROP DATABASE IF EXISTS ${quoted(template)}; CREATE DATABASE ${quoted(template)} CHARACTER SET utf8mb4`
   )
@@ -121,10 +141,7 @@ async function makeTemplate(
   return blueprint
 }
 
-/**
- * A server that outlives its runs would collect a template for every state of the migrations, and the databases of
- * test processes that were killed.
- */
+/** A server that outlives its runs would otherwise collect outdated templates and the databases of killed processes. */
 async function dropOld(session: SqlSession): Promise<void> {
   const templates = await session.query(
     `SELECT fingerprint FROM ${REGISTRY}.templates WHERE used_at < UTC_TIMESTAMP() - INTERVAL ${KEPT_DAYS} DAY`
@@ -139,7 +156,9 @@ async function dropOld(session: SqlSession): Promise<void> {
   for (const { name } of databases) await session.query(`${dropping(String(name))}; ${forget(String(name))}`)
 }
 
-/** Statements that note a test's database before it is made, and forget it after it was dropped. */
+/** The statement that registers a test's database before it is created. */
 export const note = (name: string) => `INSERT INTO ${TEST_DATABASES} VALUES ('${name}', UTC_TIMESTAMP())`
+
+/** The statement that unregisters a test's database after it is dropped. */
 export const forget = (name: string) => `DELETE FROM ${TEST_DATABASES} WHERE name = '${name}'`
 export const dropping = (name: string) => `DROP DATABASE IF EXISTS ${quoted(name)}`

@@ -8,16 +8,16 @@ import { isGone, isOwner, thisOwner, type Owner } from "./owner.ts"
 
 const PREFIX = "holdfast-"
 const OWNER_FILE = "owner.json"
-/** A directory without an owner file may belong to somebody who is about to write it. */
+/** The owner of a new directory may not have written its owner file yet. */
 const OWNERLESS_GRACE_MS = 60_000
 
-/** A directory for one server, and how to treat it at the end. */
+/** A directory for one server. A temporary one is removed with the server. */
 export interface ServerDirectory {
   readonly path: string
   readonly temporary: boolean
 }
 
-/** Makes a directory that goes away with its server, and removes those whose owner died before it could. */
+/** Makes a directory that is removed with its server. Also removes directories whose owner died before it could. */
 export async function temporaryDirectory(label: string, base = temporaryBase()): Promise<ServerDirectory> {
   await sweep(base)
   const path = mkdtempSync(join(base, `${PREFIX}${label}-`))
@@ -25,7 +25,7 @@ export async function temporaryDirectory(label: string, base = temporaryBase()):
   return { path, temporary: true }
 }
 
-/** Removes temporary directories whose owner is gone: a power cut may have ended its supervisor too. */
+/** Removes temporary directories whose owner is gone; a power failure also ends the supervisor that would do it. */
 async function sweep(base: string): Promise<void> {
   for (const entry of await readdir(base)) {
     if (!entry.startsWith(PREFIX)) continue
@@ -50,10 +50,12 @@ const isOurUser = (uid: number) => process.getuid === undefined || process.getui
 const LOCKED_DEADLINE_MS = 5_000
 
 /**
- * Takes a directory that is kept between runs. Two runs must not use it at once; a run that was killed a moment ago
- * counts as gone, and its server is given time to end.
+ * Claims a directory that persists between runs. Two runs must not use it at once; a killed run counts as gone, and its
+ * server gets five seconds to end.
+ *
+ * @throws SourceUnusable when another process uses it
  */
-export async function keptDirectory(parent: string, label: string): Promise<ServerDirectory> {
+export async function persistentDirectory(parent: string, label: string): Promise<ServerDirectory> {
   const path = join(parent, label)
   await mkdir(path, { recursive: true, mode: 0o700 })
   const deadline = Date.now() + LOCKED_DEADLINE_MS
@@ -71,7 +73,7 @@ export async function keptDirectory(parent: string, label: string): Promise<Serv
   return { path, temporary: false }
 }
 
-/** Removes a temporary directory; gives a kept one free for the next run. */
+/** Removes a temporary directory; releases a persistent one for the next run. */
 export function releaseDirectory({ path, temporary }: ServerDirectory): void {
   rmSync(temporary ? path : join(path, OWNER_FILE), { recursive: true, force: true })
 }

@@ -5,7 +5,7 @@ import { findRedis, findSql } from "./installation.ts"
 import { startNativeRedis } from "./redis.ts"
 import { startNativeSql } from "./sql.ts"
 
-/** A private instance of the MySQL or MariaDB that is installed here. */
+/** Starts a private instance of the installed MySQL or MariaDB. */
 export async function nativeSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
   refuseWindows()
   const installation = await findSql(wish.kind)
@@ -16,7 +16,7 @@ export async function nativeSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
   return startNativeSql("native", installation, wish)
 }
 
-/** A private instance of the Redis or Valkey that is installed here. */
+/** Starts a private instance of the installed Redis or Valkey. */
 export async function nativeRedis(wish: Wish<RedisFlavour>): Promise<RedisService> {
   refuseWindows()
   const installation = await findRedis(wish.kind)

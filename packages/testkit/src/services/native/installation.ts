@@ -4,21 +4,21 @@ import { delimiter, join } from "node:path"
 import { promisify } from "node:util"
 import type { RedisFlavour, SqlFlavour } from "../service.ts"
 
-/** A server program on this machine and what it needs to run. */
+/** A server program on this machine, and what it needs to run. */
 export interface Installation<Flavour extends string> {
   readonly flavour: Flavour
   readonly version: string
   readonly program: string
-  /** For programs that were unpacked elsewhere than where they were built for; empty for installed ones. */
+  /** The root directory of an unpacked program; empty for an installed one. */
   readonly root: string
-  /** Of the process: LD_LIBRARY_PATH for unpacked programs. */
+  /** The process environment. Sets LD_LIBRARY_PATH for unpacked programs. */
   readonly env: NodeJS.ProcessEnv
 }
 
 const run = promisify(execFile)
 const VERSION_DEADLINE_MS = 30_000
 
-/** Servers live in /usr/sbin, which is not on every user's PATH, and in package managers' own prefixes. */
+/** Servers are installed in /usr/sbin, which is not on every user's PATH, or under a package manager's prefix. */
 const USUAL_DIRECTORIES = [
   "/usr/sbin",
   "/usr/bin",
@@ -36,15 +36,15 @@ const USUAL_DIRECTORIES = [
   "/opt/local/bin"
 ]
 
-/** Where programs are looked for: PATH, then the usual directories; `HOLDFAST_SEARCH_PATH` replaces both. */
-export function searchPath(): ReadonlyArray<string> {
+/** The directories to search for programs: PATH, then the usual ones. `HOLDFAST_SEARCH_PATH` replaces both. */
+function searchPath(): ReadonlyArray<string> {
   const explicit = process.env["HOLDFAST_SEARCH_PATH"]
   if (explicit !== undefined) return explicit.split(delimiter).filter((directory) => directory !== "")
   const path = (process.env["PATH"] ?? "").split(delimiter).filter((directory) => directory !== "")
   return [...new Set([...path, ...USUAL_DIRECTORIES])]
 }
 
-/** Every executable of one of the names, each file once, in the order of the names. */
+/** All executables with one of the names, each file once, in the order of the names. */
 function programs(names: ReadonlyArray<string>, directories: ReadonlyArray<string>): ReadonlyArray<string> {
   const found = new Map<string, string>()
   for (const name of names) {
@@ -66,7 +66,7 @@ const versionOf = async (program: string, env: NodeJS.ProcessEnv) =>
   (await run(program, ["--version"], { env, timeout: VERSION_DEADLINE_MS })).stdout.trim()
 
 /**
- * Reads `--version` of a MySQL-like server. The name of the file says nothing: Debian's `mysqld` is MariaDB.
+ * Reads `--version` of a MySQL-like server. The file name is no evidence: Debian's `mysqld` is MariaDB.
  * MariaDB: `mariadbd  Ver 10.11.6-MariaDB-0+deb12u1 for ...`; MySQL: `mysqld  Ver 9.7.0 for Linux on x86_64 (...)`.
  */
 export function readSqlVersion(text: string): { flavour: SqlFlavour; version: string } | undefined {
@@ -104,8 +104,8 @@ async function find<Flavour extends string>(
   return undefined
 }
 
-export const SQL_PROGRAMS = ["mariadbd", "mysqld"]
-export const REDIS_PROGRAMS = ["redis-server", "valkey-server"]
+const SQL_PROGRAMS = ["mariadbd", "mysqld"]
+const REDIS_PROGRAMS = ["redis-server", "valkey-server"]
 
 /** The first MySQL or MariaDB of the wanted kind, or undefined. */
 export const findSql = (kind: SqlFlavour | "any", lookup: Lookup = installed()) =>

@@ -1,8 +1,8 @@
 import { readFileSync, readlinkSync } from "node:fs"
 
 /**
- * Names one life of one process, so that "is its owner still alive?" is answered rightly when the pid was given
- * out again, and not answered at all for a process of another container that shares the directory.
+ * Identifies one run of one process, so that a reused pid is not mistaken for the owner. Processes of other containers
+ * that share the directory cannot be checked.
  */
 export interface Owner {
   readonly pid: number
@@ -17,10 +17,10 @@ export const isOwner = (value: unknown): value is Owner =>
   "startedAt" in value &&
   "namespace" in value
 
-/** Where /proc is missing (macOS) the pid alone has to do. */
+/** Empty where /proc is missing (macOS), so the pid alone identifies the process. */
 function startOf(pid: number): string {
   try {
-    // The command's name in field 2 may hold anything, so fields are counted from behind its closing bracket.
+    // Field 2, the command's name, may contain any character, so fields are counted after its closing parenthesis.
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
     return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? ""
   } catch {
@@ -42,13 +42,13 @@ export const thisOwner = (): Owner => ({
   namespace: namespaceOfPids()
 })
 
-/** Whether the process is gone for certain. */
+/** Whether the process has certainly ended. */
 export function isGone(owner: Owner): boolean {
   if (owner.namespace !== namespaceOfPids()) return false
   return !processExists(owner.pid) || startOf(owner.pid) !== owner.startedAt
 }
 
-/** Whether there is a process of that number, ours or not. */
+/** Whether a process with that pid exists, regardless of its owner. */
 export function processExists(pid: number): boolean {
   try {
     process.kill(pid, 0)

@@ -3,14 +3,14 @@ import { createServer } from "node:net"
 import { SourceUnusable } from "../errors.ts"
 
 /**
- * Below the range from which systems give local ports to outgoing connections (Linux: from 32768, macOS: from 49152).
- * A port inside it can be taken by any client while our server is down, even by one that connects to itself.
+ * Below the range of local ports for outgoing connections (Linux: from 32768, macOS: from 49152). Any client could take
+ * a port of that range while the server is down, even by connecting to itself.
  */
 const FIRST_PORT = 20_000
 const LAST_PORT = 32_000
 const ATTEMPTS = 100
 
-/** A port of 127.0.0.1 that was free a moment ago. Whoever uses it must cope with losing the race for it. */
+/** A port of 127.0.0.1 that was just free. Another process may take it first, so the caller must retry. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const port = randomInt(FIRST_PORT, LAST_PORT)

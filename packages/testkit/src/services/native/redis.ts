@@ -1,7 +1,7 @@
 import { redisServerInfo, withRedis } from "../clients.ts"
 import type { RedisFlavour, RedisService, Source } from "../service.ts"
 import type { Wish } from "../settings.ts"
-import { keptDirectory, temporaryDirectory } from "./directories.ts"
+import { persistentDirectory, temporaryDirectory } from "./directories.ts"
 import type { Installation } from "./installation.ts"
 import { freePort } from "./port.ts"
 import { runServer } from "./server.ts"
@@ -18,12 +18,20 @@ export async function startNativeRedis(
   const directory =
     wish.dataDirectory === undefined
       ? await temporaryDirectory("redis")
-      : await keptDirectory(wish.dataDirectory, "redis")
+      : await persistentDirectory(wish.dataDirectory, "redis")
   const server = await runServer({
     program,
     env,
     directory,
-    args: (port) => redisArgs(port, directory.path, wish.persistent),
+    args: (port) => [
+      "--port",
+      String(port),
+      "--bind",
+      "127.0.0.1",
+      "--daemonize",
+      "no",
+      ...redisDataArgs(directory.path, wish.persistent)
+    ],
     probe: (port) => withRedis({ host: "127.0.0.1", port }, redisServerInfo),
     isOurs: ({ pid }, expected) => pid === expected,
     readyMs: READY_MS,
@@ -44,13 +52,14 @@ export async function startNativeRedis(
   }
 }
 
-const redisArgs = (port: number, directory: string, persistent: boolean) =>
-  Object.entries({
-    port: String(port),
-    bind: "127.0.0.1",
-    daemonize: "no",
-    dir: directory,
-    save: "",
-    appendonly: persistent ? "yes" : "no",
-    databases: "64"
-  }).flatMap(([name, value]) => [`--${name}`, value])
+/** Where and whether Redis stores its data, and in how many databases. */
+export const redisDataArgs = (directory: string, persistent: boolean): ReadonlyArray<string> => [
+  "--dir",
+  directory,
+  "--save",
+  "",
+  "--appendonly",
+  persistent ? "yes" : "no",
+  "--databases",
+  "64"
+]

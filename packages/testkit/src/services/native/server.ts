@@ -1,26 +1,27 @@
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
-import { withDeadline } from "../clients.ts"
-import { messageOf, ServerDidNotStart } from "../errors.ts"
+import { messageOf } from "../../internal/message-of.ts"
+import { withDeadline } from "../../internal/promises.ts"
+import { ServerDidNotStart } from "../errors.ts"
 import type { ServiceControls } from "../service.ts"
 import { releaseDirectory, type ServerDirectory } from "./directories.ts"
 import { supervise, tailOf, type SupervisedProcess } from "./supervisor.ts"
 
 /** How to run one kind of server in one directory. */
-export interface ServerPlan<Info> {
+interface ServerPlan<Info> {
   readonly program: string
   readonly env: NodeJS.ProcessEnv
   readonly directory: ServerDirectory
   readonly args: (port: number) => ReadonlyArray<string>
-  /** Connects and asks the server who it is; rejects while it does not answer. */
+  /** Connects and asks the server for its identity; rejects while it does not answer. */
   readonly probe: (port: number) => Promise<Info>
-  /** Whether what answered is our process, and not a stranger that took the port before it. */
+  /** Whether the answer came from this process, and not from another one that took the port first. */
   readonly isOurs: (info: Info, pid: number) => boolean
   readonly readyMs: number
   readonly choosePort: () => Promise<number>
 }
 
-export interface RunningServer<Info> {
+interface RunningServer<Info> {
   readonly port: number
   readonly info: Info
   readonly pid: () => number
@@ -31,7 +32,7 @@ const PORT_ATTEMPTS = 10
 const PROBE_EVERY_MS = 5
 const END_MS = 20_000
 
-/** Starts the server on a free port of 127.0.0.1 and waits until it answers. A lost race for the port is run again. */
+/** Starts the server on a free port of 127.0.0.1 and waits until it answers. Retries when the port is taken first. */
 export async function runServer<Info>(plan: ServerPlan<Info>): Promise<RunningServer<Info>> {
   for (let attempt = 1; ; attempt++) {
     const port = await plan.choosePort()
@@ -49,7 +50,7 @@ export async function runServer<Info>(plan: ServerPlan<Info>): Promise<RunningSe
   }
 }
 
-/** Somebody else listens on the port. */
+/** Another process listens on the port. */
 class PortTaken extends ServerDidNotStart {}
 
 const logFileOf = (plan: { readonly directory: ServerDirectory }) => join(plan.directory.path, "server.log")
@@ -78,7 +79,7 @@ async function untilReady<Info>(
   }
   for (;;) {
     const probe = plan.probe(port).catch((error: unknown) => messageOf(error))
-    // Who took the port may accept connections and never say a word.
+    // Another process that took the port may accept connections and never answer.
     const answer = await Promise.race([probe, process.exited.then(() => "it ended")])
     if (!process.running()) throw failed(`ended with status ${await process.exited}`)
     if (typeof answer !== "string") {
@@ -90,7 +91,7 @@ async function untilReady<Info>(
   }
 }
 
-/** What can be done to the server; `pid` follows restarts. */
+/** The server's controls. `pid` follows restarts. */
 function controlsOf<Info>(plan: ServerPlan<Info>, first: SupervisedProcess, port: number) {
   let current = first
   let stopping: Promise<void> | undefined
@@ -106,7 +107,7 @@ function controlsOf<Info>(plan: ServerPlan<Info>, first: SupervisedProcess, port
       await killAndWait()
       const previous = current
       current = await launch(plan, port)
-      // The new supervisor watches over the directory by now, so there is no moment without one.
+      // The new supervisor already guards the directory, so it is never unguarded.
       await previous.end({ keep: true })
       await untilReady(plan, current, port)
     },
@@ -124,7 +125,7 @@ function controlsOf<Info>(plan: ServerPlan<Info>, first: SupervisedProcess, port
   return { pid: () => current.pid, controls }
 }
 
-/** Kept data are closed in order, so that the next start needs no recovery. One that takes too long is killed. */
+/** A clean shutdown spares the next start a recovery. A server that takes too long is killed. */
 async function endPolitely(process: SupervisedProcess): Promise<void> {
   process.signal("SIGCONT")
   process.signal("SIGTERM")

@@ -1,29 +1,29 @@
 import { join } from "node:path"
 import type { SqlFlavour } from "../service.ts"
 
-/** Both refuse to run as root unless told to. */
+/** Both servers refuse to run as root without this argument. */
 export const asRootUser = () => (process.getuid?.() === 0 ? ["--user=root"] : [])
 
-/** Arguments that shape the data files, so a template must be made with the ones that it is run with. */
+/** Arguments that shape the data files. A template must be made with the same ones that its server runs with. */
 export const sharedArgs = (flavour: SqlFlavour): ReadonlyArray<string> =>
   flavour === "mariadb" ? ["--innodb-log-file-size=16M"] : ["--innodb-redo-log-capacity=16M"]
 
-export interface SqlRun {
+interface SqlRun {
   readonly flavour: SqlFlavour
   readonly root: string
   readonly data: string
-  /** Its own, because a server that starts removes what it takes for its leftovers: another server's temporary tables. */
+  /** A directory of its own: a starting server removes leftovers there, which could be another server's tables. */
   readonly temporary: string
   readonly initFile: string
   readonly port: number
-  /** Data that is kept is written through to the disk at every commit. */
+  /** Whether every commit is written through to the disk, as for persistent data. */
   readonly durable: boolean
 }
 
 /**
- * The server's arguments. A transaction that was committed always outlives the server's process (it is in the
- * operating system's cache at least); with `durable` it outlives the machine. The doublewrite buffer stays on
- * even for tests: SIGKILL can tear a page in the middle of its write.
+ * The server's arguments. A committed transaction always survives the server's process, because the operating system
+ * has it in its cache; with `durable` it survives the machine. The doublewrite buffer stays on even for tests, because
+ * SIGKILL can tear a page in the middle of a write.
  */
 export function serverArgs({
   flavour,
@@ -43,7 +43,7 @@ export function serverArgs({
     `--init-file=${initFile}`,
     `--port=${port}`,
     "--bind-address=127.0.0.1",
-    // Relative to the data directory: a full path can be longer than a socket's name may be.
+    // Relative to the data directory, because a full path can exceed the limit for socket names.
     "--socket=server.sock",
     "--pid-file=server.pid",
     "--skip-name-resolve",
@@ -58,13 +58,13 @@ export function serverArgs({
   ]
 }
 
-/** Nobody replicates from here, so there is nothing to log twice. */
+/** No replica reads from this server, so it needs no binary log. */
 const mysqlArgs = ["--mysqlx=OFF", "--disable-log-bin"]
 
-/** Asynchronous I/O needs kernel resources that containers run out of, and these data fit into memory anyway. */
+/** Native asynchronous I/O needs kernel resources that containers run out of, and the data fit into memory. */
 const mariadbArgs = ["--innodb-use-native-aio=OFF", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=8M"]
 
-/** Their compiled-in directories begin with /usr. */
+/** Replaces the compiled-in directories, which begin with /usr. */
 const unpackedArgs = (root: string) => [
   `--basedir=${join(root, "usr")}`,
   `--lc-messages-dir=${join(root, "usr/share/mysql")}`,

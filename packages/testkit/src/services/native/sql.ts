@@ -5,7 +5,12 @@ import { SourceUnusable } from "../errors.ts"
 import { sqlMethods, sqlServerInfo, withSql } from "../clients.ts"
 import type { Source, SqlFlavour, SqlService } from "../service.ts"
 import type { Wish } from "../settings.ts"
-import { keptDirectory, releaseDirectory, temporaryDirectory, type ServerDirectory } from "./directories.ts"
+import {
+  persistentDirectory,
+  releaseDirectory,
+  temporaryDirectory,
+  type ServerDirectory
+} from "./directories.ts"
 import type { Installation } from "./installation.ts"
 import { freePort } from "./port.ts"
 import { runServer } from "./server.ts"
@@ -15,7 +20,7 @@ import { copyTemplate } from "./template.ts"
 const USER = "holdfast"
 const READY_MS = 120_000
 
-/** Starts a private MySQL or MariaDB with a user that may do everything and a password that nobody else knows. */
+/** Starts a private MySQL or MariaDB with a user that has all privileges and a random password. */
 export async function startNativeSql(
   source: Source,
   installation: Installation<SqlFlavour>,
@@ -26,7 +31,7 @@ export async function startNativeSql(
   const directory =
     wish.dataDirectory === undefined
       ? await temporaryDirectory(flavour)
-      : await keptDirectory(wish.dataDirectory, flavour)
+      : await persistentDirectory(wish.dataDirectory, flavour)
   const data = join(directory.path, "data")
   const initFile = join(directory.path, "init.sql")
   const temporary = join(directory.path, "tmp")
@@ -49,7 +54,7 @@ export async function startNativeSql(
     directory,
     args: (port) => serverArgs({ flavour, root, data, temporary, initFile, port, durable }),
     probe: (port) => withSql(address(port), sqlServerInfo),
-    // Nobody else accepts the password, but a server of an earlier attempt on the same directory would.
+    // Only a server of an earlier attempt on the same directory could accept the password, too.
     isOurs: (_, pid) => Number(readFileSync(join(data, "server.pid"), "utf8")) === pid,
     readyMs: READY_MS,
     choosePort
@@ -66,7 +71,7 @@ export async function startNativeSql(
   }
 }
 
-/** Runs at every start, so the password of a kept directory is a new one each time. */
+/** Runs at every start, so a persistent directory gets a new password each time. */
 const userStatements = (password: string) =>
   [
     `CREATE USER IF NOT EXISTS '${USER}'@'%' IDENTIFIED BY '${password}';`,
@@ -80,7 +85,7 @@ const versionFile = (directory: ServerDirectory) => join(directory.path, "versio
 const writeVersion = (directory: ServerDirectory, { version }: Installation<SqlFlavour>) =>
   writeFileSync(versionFile(directory), version)
 
-/** Neither server reads the files of a newer series of its own, and trying can destroy them. */
+/** Neither server can read the files of a newer series, and trying can destroy them. */
 function refuseNewerData(directory: ServerDirectory, { flavour, version }: Installation<SqlFlavour>): void {
   if (!existsSync(versionFile(directory))) return
   const written = readFileSync(versionFile(directory), "utf8")
@@ -90,7 +95,7 @@ function refuseNewerData(directory: ServerDirectory, { flavour, version }: Insta
     )
 }
 
-/** Compares major and minor numbers; patches of a series read each other's files. */
+/** Compares major and minor numbers only; all patches of a series can read each other's files. */
 function compareSeries(a: string, b: string): number {
   const [aMajor = 0, aMinor = 0] = a.split(".").map(Number)
   const [bMajor = 0, bMinor = 0] = b.split(".").map(Number)

@@ -3,13 +3,13 @@ import { once } from "node:events"
 import { closeSync, openSync, readSync, fstatSync } from "node:fs"
 import { Socket } from "node:net"
 import { createInterface } from "node:readline"
+import type { Stream } from "node:stream"
 import { ServerDidNotStart } from "../errors.ts"
-import { hold } from "../linger.ts"
 
 /**
- * Runs the server, and ends it when our end of its standard input closes, which the kernel does however we die.
- * It is a session of its own, so a signal to our process group does not reach it before it has done its work.
- * The line "keep" (only after the server ended) makes it leave without removing the directory.
+ * Runs the server and kills it when its standard input closes, which the kernel does however this process dies. It has
+ * its own session, so that a signal to this process group does not end it first. The line "keep", sent after the server
+ * has ended, makes it exit without removing the directory.
  */
 const SUPERVISOR = `
 directory=$1; log=$2; shift 2
@@ -29,7 +29,7 @@ while read -r line; do [ "$line" = keep ] && exit 0; done <&3
 [ -z "$directory" ] || rm -rf "$directory"
 `
 
-/** A server process that cannot outlive us. */
+/** A server process that ends with this process. */
 export interface SupervisedProcess {
   readonly pid: number
   /** Resolves with the exit status as a shell reports it (137: ended by SIGKILL). Never rejects. */
@@ -37,29 +37,29 @@ export interface SupervisedProcess {
   readonly running: () => boolean
   /** Throws ESRCH when the server has ended. */
   signal(signal: NodeJS.Signals): void
-  /** Lets the server outlive us for a while; resolves with the pid of the process that it then depends on. */
+  /** Keeps the server after this process ends; resolves with the pid of the process that then keeps it alive. */
   outlive(seconds: number): Promise<number>
-  /** Ends the server if it runs, and the supervisor; removes the directory unless `keep`. */
+  /** Ends the server and its supervisor, and removes the directory unless `keep` is set. */
   end(options: { readonly keep: boolean }): Promise<void>
 }
 
-export interface Supervised {
+interface Supervised {
   readonly command: string
   readonly args: ReadonlyArray<string>
   readonly env: NodeJS.ProcessEnv
   readonly logFile: string
-  /** Removed when we die. Empty: nothing is. */
+  /** A directory to remove when this process dies; empty for none. */
   readonly removeDirectory: string
 }
 
-/** Starts a server under a supervisor. Resolves as soon as its pid is known, long before it answers. */
+/** Starts a server under a supervisor. Resolves once its pid is known, long before the server answers. */
 export async function supervise(server: Supervised): Promise<SupervisedProcess> {
   const supervisor = spawn(
     "/bin/sh",
     ["-c", SUPERVISOR, "holdfast", server.removeDirectory, server.logFile, server.command, ...server.args],
     { detached: true, stdio: ["pipe", "pipe", "ignore"], env: server.env, cwd: "/" }
   )
-  // A supervisor that is gone already cannot take our order; its exit tells us so.
+  // Writing to a supervisor that has exited fails; its exit event already reports that.
   supervisor.stdin.on("error", () => {})
   const gone = new Promise<void>((resolve) => {
     supervisor.once("exit", () => resolve())
@@ -80,7 +80,7 @@ export async function supervise(server: Supervised): Promise<SupervisedProcess> 
     running = false
     return status
   })
-  // A forgotten stop() must not keep the program alive; when the program ends, so does the server.
+  // A missing call of stop() does not keep the program alive; the server ends with the program.
   supervisor.unref()
   for (const stream of [supervisor.stdin, supervisor.stdout]) if (stream instanceof Socket) stream.unref()
 
@@ -89,7 +89,7 @@ export async function supervise(server: Supervised): Promise<SupervisedProcess> 
     exited,
     running: () => running,
     signal: (signal) => void process.kill(pid, signal),
-    outlive: (seconds) => hold(supervisor.stdin, seconds),
+    outlive: (seconds) => handToSleeper(supervisor.stdin, seconds),
     end: async ({ keep }) => {
       supervisor.ref()
       if (keep) {
@@ -101,6 +101,17 @@ export async function supervise(server: Supervised): Promise<SupervisedProcess> 
       await gone
     }
   }
+}
+
+/** Hands a lifeline to a sleeping process, which keeps the server alive until it ends. Resolves with its pid. */
+export async function handToSleeper(lifeline: Stream, seconds: number): Promise<number> {
+  const sleeper = spawn("sleep", [String(Math.ceil(seconds))], {
+    detached: true,
+    stdio: ["ignore", "ignore", "ignore", lifeline]
+  })
+  await once(sleeper, "spawn")
+  sleeper.unref()
+  return sleeper.pid ?? 0
 }
 
 const TAIL_BYTES = 4_000

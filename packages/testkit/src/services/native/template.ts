@@ -4,7 +4,8 @@ import { constants, existsSync, mkdirSync, rmSync, statSync } from "node:fs"
 import { cp, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { promisify } from "node:util"
-import { messageOf, ServerDidNotStart } from "../errors.ts"
+import { messageOf } from "../../internal/message-of.ts"
+import { ServerDidNotStart } from "../errors.ts"
 import type { SqlFlavour } from "../service.ts"
 import { cacheDirectory } from "../settings.ts"
 import { releaseDirectory, temporaryDirectory } from "./directories.ts"
@@ -15,24 +16,21 @@ const run = promisify(execFile)
 const INITIALISE_DEADLINE_MS = 180_000
 const OUTPUT_BYTES = 16 * 1024 ** 2
 
-/**
- * Copies an initialised data directory to `target`. Initialising takes seconds, so it is done once for each server
- * program and kept in the cache.
- */
+/** Copies an initialised data directory to `target`. Initialising takes seconds, so the result is cached per program. */
 export async function copyTemplate(
   installation: Installation<SqlFlavour>,
   target: string,
   progress: (line: string) => void
 ): Promise<void> {
   const template = await ensureTemplate(installation, progress)
-  // Under another name first: a copy that was interrupted must not look like data.
+  // Copied under another name first, so that an interrupted copy is not mistaken for data.
   const copy = `${target}.new`
   await rm(copy, { recursive: true, force: true })
   await cp(template, copy, { recursive: true, mode: constants.COPYFILE_FICLONE })
   await rename(copy, target)
 }
 
-/** Two first starts at once both initialise; the one that is done first gives the template, the other takes it. */
+/** Two concurrent first starts both initialise; the first to finish provides the template for both. */
 async function ensureTemplate(
   installation: Installation<SqlFlavour>,
   progress: (line: string) => void
@@ -54,7 +52,7 @@ async function ensureTemplate(
   return template
 }
 
-/** Changes with the program (path, time, size) and with the arguments that shape the files. */
+/** Depends on the program (path, time, size) and on the arguments that shape the files. */
 function templateName({ flavour, version, program }: Installation<SqlFlavour>): string {
   const { mtimeMs, size } = statSync(program)
   const hash = createHash("sha256").update(JSON.stringify([program, mtimeMs, size, sharedArgs(flavour)]))
@@ -66,7 +64,7 @@ async function initialise(installation: Installation<SqlFlavour>, data: string):
     installation.flavour === "mysql"
       ? mysqlInitialiser(installation, data)
       : mariadbInitialiser(installation, data)
-  // Not the system's: a server that starts removes what it takes for leftovers there, ours in the middle of their use.
+  // Not the system's: another starting server would remove these files there as leftovers.
   const temporary = `${data}-tmp`
   mkdirSync(temporary, { recursive: true })
   try {
@@ -96,7 +94,7 @@ const mysqlInitialiser = (
   ["--no-defaults", "--initialize-insecure", ...asRootUser(), ...baseArgs(root), `--datadir=${data}`]
 ]
 
-/** MariaDB's own script, which lies beside the server or, in Debian's layout, in bin while the server is in sbin. */
+/** MariaDB's own script, next to the server or, in Debian's layout, in bin while the server is in sbin. */
 function mariadbInitialiser(
   { program, root }: Installation<SqlFlavour>,
   data: string

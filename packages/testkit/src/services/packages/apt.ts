@@ -11,17 +11,17 @@ const QUERY_DEADLINE_MS = 60_000
 const NETWORK_DEADLINE_MS = 600_000
 const SYSTEM_LISTS = "/var/lib/apt/lists"
 
-/** apt with a state of its own: it reads the system's configuration and keys, and writes below one directory only. */
+/** apt with separate state: it reads the system's configuration and keys, and writes below one directory only. */
 export interface Apt {
   /** The names of packages that match the pattern, a POSIX regular expression. */
   search(pattern: string): Promise<ReadonlyArray<string>>
-  /** The names of the packages and of all that they depend on. */
+  /** The names of the packages and of all their dependencies. */
   closure(packages: ReadonlyArray<string>): Promise<ReadonlyArray<string>>
-  /** Downloads exactly these packages, verified, into a directory. */
+  /** Downloads exactly these packages into a directory, and verifies them. */
   download(packages: ReadonlyArray<string>, directory: string): Promise<void>
 }
 
-/** Rejects where there is no apt; says so in words of the platform. */
+/** @throws SourceUnusable where apt is missing */
 export function requireApt(): void {
   const path = (process.env["PATH"] ?? "").split(delimiter)
   const missing = ["apt-get", "apt-cache", "dpkg-deb", "dpkg-query"].filter(
@@ -40,7 +40,7 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** Whether the system's own lists of packages are there; a container's are usually removed. */
+/** Whether the system's package lists are present; images of containers usually lack them. */
 export const systemHasLists = () => {
   try {
     return readdirSync(SYSTEM_LISTS).some((name) => /_Packages/.test(name))
@@ -49,12 +49,12 @@ export const systemHasLists = () => {
   }
 }
 
-/** With the system's lists, which may be old, or with fresh ones, which takes some seconds and megabytes. */
+/** Opens apt with the system's lists, which may be outdated, or with fresh ones, which cost seconds and megabytes. */
 export async function openApt(state: string, lists: "system" | "fresh"): Promise<Apt> {
   const own = join(state, "lists")
   await mkdir(join(own, "partial"), { recursive: true })
   await mkdir(join(state, "cache", "archives", "partial"), { recursive: true })
-  // An empty status file: nothing counts as installed, so that a closure is complete.
+  // With an empty status file nothing counts as installed, so a closure is complete.
   await writeFile(join(state, "status"), "")
   const options = Object.entries({
     "Dir::State::status": join(state, "status"),
@@ -65,7 +65,7 @@ export async function openApt(state: string, lists: "system" | "fresh"): Promise
     "APT::Get::Assume-Yes": "true",
     "Acquire::Languages": "none",
     "Acquire::Retries": "3",
-    // Only root can give its rights away, and apt's own user cannot write below a home directory.
+    // As root, apt drops its privileges to a user that cannot write below a home directory.
     ...(process.getuid?.() === 0 ? { "APT::Sandbox::User": "root" } : {})
   }).flatMap(([name, value]) => ["-o", `${name}=${value}`])
   const apt = async (program: string, args: ReadonlyArray<string>, deadlineMs: number, cwd = state) =>
@@ -97,7 +97,7 @@ export async function openApt(state: string, lists: "system" | "fresh"): Promise
 const packageNames = (uris: string) =>
   uris.split("\n").flatMap((line) => /^'[^']+' ([^_]+)_[^ ]*\.deb /.exec(line)?.[1] ?? [])
 
-/** The names of the packages that are installed on this system. */
+/** The names of the packages installed on this system. */
 export async function installedPackages(): Promise<ReadonlySet<string>> {
   const { stdout } = await run("dpkg-query", ["-W", "-f", "${db:Status-Abbrev} ${Package}\\n"], {
     timeout: QUERY_DEADLINE_MS,
@@ -106,7 +106,7 @@ export async function installedPackages(): Promise<ReadonlySet<string>> {
   return new Set(stdout.split("\n").flatMap((line) => /^ii +(\S+)/.exec(line)?.[1] ?? []))
 }
 
-/** Unpacks every package of a directory into a root, without running any of its scripts. */
+/** Unpacks all packages of a directory into a root, without running their scripts. */
 export async function unpackAll(directory: string, root: string): Promise<void> {
   for (const name of readdirSync(directory).filter((file) => file.endsWith(".deb")))
     await run("dpkg-deb", ["-x", join(directory, name), root], { timeout: QUERY_DEADLINE_MS })

@@ -12,7 +12,7 @@ const PACKAGES: Readonly<Record<SqlFlavour | RedisFlavour, Wanted>> = {
   mariadb: {
     label: "mariadb",
     packages: [/^mariadb-server-core$/, /^mariadb-server-core-[0-9.]+$/],
-    // Its installation script calls a program that the client's package holds.
+    // Its installation script calls a program of the client package.
     companions: (found) => [found.replace("server", "client")]
   },
   mysql: {
@@ -24,7 +24,7 @@ const PACKAGES: Readonly<Record<SqlFlavour | RedisFlavour, Wanted>> = {
   valkey: { label: "valkey", packages: [/^valkey-server$/], companions: () => [] }
 }
 
-/** MariaDB or MySQL from the distribution's packages, unpacked into the cache. */
+/** Starts MariaDB or MySQL from the distribution's packages, unpacked into the cache. */
 export async function packagesSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
   const flavours: ReadonlyArray<SqlFlavour> = wish.kind === "any" ? ["mariadb", "mysql"] : [wish.kind]
   const [flavour, lookup] = await firstUnpacked(flavours, wish.progress)
@@ -36,7 +36,7 @@ export async function packagesSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
   return startNativeSql("packages", installation, wish)
 }
 
-/** Redis or Valkey from the distribution's packages, unpacked into the cache. */
+/** Starts Redis or Valkey from the distribution's packages, unpacked into the cache. */
 export async function packagesRedis(wish: Wish<RedisFlavour>): Promise<RedisService> {
   const flavours: ReadonlyArray<RedisFlavour> = wish.kind === "any" ? ["redis", "valkey"] : [wish.kind]
   const [flavour, lookup] = await firstUnpacked(flavours, wish.progress)

@@ -1,22 +1,23 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { mkdir, rename, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { messageOf, SourceUnusable } from "../errors.ts"
+import { messageOf } from "../../internal/message-of.ts"
+import { SourceUnusable } from "../errors.ts"
 import { releaseDirectory, temporaryDirectory } from "../native/directories.ts"
 import { cacheDirectory } from "../settings.ts"
 import { installedPackages, openApt, requireApt, systemHasLists, unpackAll, type Apt } from "./apt.ts"
 
-/** A program of the distribution: the packages that hold it have names like these, the best first. */
+/** A program of the distribution, with patterns for the names of its packages, the best first. */
 export interface Wanted {
   readonly label: string
   readonly packages: ReadonlyArray<RegExp>
-  /** Packages to take along in any case, named after the one that was found. */
+  /** Packages to add to the one that was found. */
   readonly companions: (found: string) => ReadonlyArray<string>
 }
 
 /**
- * A directory tree that holds the program and the libraries that this system lacks, downloaded and unpacked once.
- * Nothing is installed, nothing runs as root that did not before.
+ * A directory tree with the program and the libraries that this system lacks, downloaded and unpacked once. Nothing is
+ * installed, and nothing needs root.
  */
 export async function unpacked(wanted: Wanted, progress: (line: string) => void): Promise<string> {
   requireApt()
@@ -26,7 +27,7 @@ export async function unpacked(wanted: Wanted, progress: (line: string) => void)
   const work = await temporaryDirectory("unpack", parent)
   try {
     const tree = await fetchTree(wanted, work.path, progress)
-    // Whoever unpacks first gives the tree; another one that did the same meanwhile takes that.
+    // Another process may have unpacked the same tree first; then that one is used.
     await rename(tree, root).catch((error: unknown) => {
       if (!existsSync(root)) throw error
     })
@@ -36,7 +37,7 @@ export async function unpacked(wanted: Wanted, progress: (line: string) => void)
   return root
 }
 
-/** The system's lists first, which cost nothing; fresh ones when those are missing or too old to be served. */
+/** Tries the system's lists first, which cost nothing, then fresh ones in case those are missing or outdated. */
 async function fetchTree(wanted: Wanted, work: string, progress: (line: string) => void): Promise<string> {
   const reasons: Array<string> = []
   for (const lists of systemHasLists() ? (["system", "fresh"] as const) : (["fresh"] as const)) {
@@ -66,7 +67,7 @@ async function needed(apt: Apt, wanted: Wanted): Promise<ReadonlyArray<string>> 
   const ours = [found, ...wanted.companions(found)]
   const closure = await apt.closure(ours)
   const installed = await installedPackages()
-  // What the system has already (the C library above all) fits it better than a second copy would.
+  // Libraries that the system already has, above all the C library, fit it better than a second copy.
   return closure.filter((name) => !installed.has(name) || isServerPackage(name))
 }
 
@@ -81,7 +82,7 @@ async function firstPackage(apt: Apt, { label, packages }: Wanted): Promise<stri
   throw new SourceUnusable(`the distribution has no package of ${label}`)
 }
 
-/** `debian-12`, `ubuntu-24.04`: trees of one release do not run on another. */
+/** The release, such as `debian-12` or `ubuntu-24.04`: a tree of one release does not run on another. */
 function distribution(): string {
   const text = readFileSync("/etc/os-release", "utf8")
   const field = (name: string) => new RegExp(`^${name}="?([^"\n]*)"?$`, "m").exec(text)?.[1] ?? "unknown"
@@ -90,7 +91,7 @@ function distribution(): string {
 
 const firstLines = (text: string) => text.split("\n").slice(0, 4).join(" ")
 
-/** Where the libraries of a tree are, for the dynamic linker. */
+/** The library directories of a tree, for the dynamic linker. */
 export function libraryPath(root: string): string {
   const libraries = ["usr/lib", "lib"].flatMap((directory) => {
     const path = join(root, directory)

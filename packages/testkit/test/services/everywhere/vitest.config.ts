@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
-// The tests of the fixtures as a project of their own; everywhere.test.ts runs it on servers of every source.
+// The tests of the fixtures as a separate project. everywhere.test.ts runs it on servers of every source.
 export default defineConfig({
   test: {
     dir: fileURLToPath(new URL("../../fixtures", import.meta.url)),

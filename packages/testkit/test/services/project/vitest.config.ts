@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config"
 
-// A project that uses the testkit as any other would; its tests are run by fixtures.test.ts.
+// A project that uses the testkit as any other project would. fixtures.test.ts runs its tests.
 export default defineConfig({
   test: {
     include: [process.env["PROJECT_FAILS"] ? "failing.project.ts" : "{one,two}.project.ts"],

@@ -2,7 +2,7 @@ import { contract, CouponId } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { killServerAt } from "../../../../test/dying-server.ts"
-import { drain, round } from "../../../../test/rounds.ts"
+import { drain, runJob } from "../../../../test/jobs.ts"
 import { answeredSoon } from "../../../../test/soon.ts"
 import { Shop, type TestUser } from "../../../../test/shop.ts"
 import { gateReconciler } from "./gate-reconciler.ts"
@@ -110,7 +110,7 @@ describe("a process that is killed while it serves a line", () => {
         "refused"
       ])
       expect(await issuedOf(shop, couponId)).toBe(3)
-      await round(shop.servers[0], gateReconciler)
+      await runJob(shop.servers[0], gateReconciler)
       expect((await gateOf(shop, couponId))?.free ?? 0).toBe(0)
     },
     120_000

@@ -67,4 +67,4 @@ const isWrong = Effect.fnUntraced(function* (coupon: Coupon, { holders, quantity
 })
 
 /** With the reservation's own time this is less than the 5 seconds in which a slot comes back. */
-export const gateReconciler = { name: "coupon gates", everyMs: 500, round: reconcileGates }
+export const gateReconciler = { name: "coupon gates", intervalMs: 500, run: reconcileGates }

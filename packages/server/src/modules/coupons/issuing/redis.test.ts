@@ -4,7 +4,7 @@ import { Redis } from "ioredis"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { makeRawClient } from "../../../../test/raw-client.ts"
 import { Shop, type TestUser } from "../../../../test/shop.ts"
-import { round } from "../../../../test/rounds.ts"
+import { runJob } from "../../../../test/jobs.ts"
 import { CouponAdmission } from "./admission.ts"
 import { gateReconciler } from "./gate-reconciler.ts"
 import { gateOf, issue, issuedOf, manyUsers, newCoupon, patiently } from "../../../../test/sale.ts"
@@ -164,8 +164,8 @@ describe("a gate that is wrong", () => {
     expectExactly(result, 5)
     expectExactly(result, 2, "CouponSoldOut")
     // The keeper finds what no caller came across.
-    await round(shop.servers[0], gateReconciler)
-    await round(shop.servers[0], gateReconciler)
+    await runJob(shop.servers[0], gateReconciler)
+    await runJob(shop.servers[0], gateReconciler)
     expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 0 })
     await shop.expectRightBooks()
   })
@@ -183,7 +183,7 @@ describe("a gate that is wrong", () => {
     // As after two crashes: user 0 died between the commit and the confirmation, user 1 before the transaction.
     await redis.srem(keys.holders, users[0]!.id)
     await redis.zadd(keys.reserved, 1, users[0]!.id, 2, users[1]!.id)
-    expect(await round(shop.servers[0], gateReconciler)).toBe(2)
+    expect(await runJob(shop.servers[0], gateReconciler)).toBe(2)
     expect(await redis.smembers(keys.holders)).toEqual([users[0]!.id])
     expect(await gateOf(shop, couponId)).toEqual({ free: 5, reserved: 0 })
   })
@@ -191,7 +191,7 @@ describe("a gate that is wrong", () => {
   test("a reservation whose deadline is not over is left alone", async () => {
     const { couponId, keys, users } = await started()
     await redis.zadd(keys.reserved, Date.now() + 1_500, users[1]!.id)
-    await round(shop.servers[0], gateReconciler)
+    await runJob(shop.servers[0], gateReconciler)
     expect(await gateOf(shop, couponId)).toEqual({ free: 4, reserved: 1 })
     await redis.zrem(keys.reserved, users[1]!.id)
   })
@@ -199,7 +199,7 @@ describe("a gate that is wrong", () => {
   test("a confirmation that was lost is found by the keeper", async () => {
     const { couponId, keys, users } = await started()
     await redis.srem(keys.holders, users[0]!.id)
-    await round(shop.servers[0], gateReconciler)
+    await runJob(shop.servers[0], gateReconciler)
     expect(await gateOf(shop, couponId)).toEqual({ free: 5, reserved: 0 })
     expect(await redis.smembers(keys.holders)).toEqual([users[0]!.id])
   })
@@ -214,7 +214,7 @@ describe("a gate that is wrong", () => {
     expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 1 })
     expect((await issue(shop, couponId, next)).userId).toBe(next.id)
     await eventually(async () => {
-      await round(shop.servers[0], gateReconciler)
+      await runJob(shop.servers[0], gateReconciler)
       expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 0 })
     })
   })

@@ -162,7 +162,7 @@ const serveTickets = Effect.gen(function* () {
 })
 
 /** Runs so often that the first ticket of an idle queue hardly waits. */
-export const ticketServer = { name: "coupon tickets", everyMs: 50, round: serveTickets }
+export const ticketServer = { name: "coupon tickets", intervalMs: 50, run: serveTickets }
 
 const serveQueue = Effect.fnUntraced(function* (couponId: CouponId) {
   const gate = yield* CouponGate

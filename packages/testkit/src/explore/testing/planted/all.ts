@@ -12,7 +12,7 @@ import { selectThenUpdate } from "./select-then-update.ts"
 import { staleSnapshot } from "./stale-snapshot.ts"
 import { twoHoldersAfterRestart } from "./two-holders-after-restart.ts"
 
-/** The twelve bugs the explorer has to find, each with its correction, of which it must not complain. */
+/** Twelve bugs that the explorer must find, each with a correction that it must accept. */
 export const plantedBugs: ReadonlyArray<() => PlantedBug> = [
   lostUpdate,
   releaseWithoutOwnerCheck,

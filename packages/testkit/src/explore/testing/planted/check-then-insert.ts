@@ -1,6 +1,6 @@
 import { count, numberOf, rowsOf, type PlantedBug } from "./planted.ts"
 
-/** Looking whether there is one does not stop others from making one. */
+/** Checking that a row is absent does not stop others from inserting it. */
 export const checkThenInsert = (): PlantedBug => ({
   name: "check then insert",
   clients: 3,

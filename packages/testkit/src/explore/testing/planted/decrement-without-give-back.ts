@@ -9,7 +9,7 @@ return 'reserved'`
 /** Client 0 already has its coupon. */
 const userOf = (client: number): number => (client === 0 ? 1 : client + 10)
 
-/** A slot is taken for somebody who may not have it, and never given back: the next one is refused falsely. */
+/** A slot is taken for a user who is then refused, and never returned: the next user is refused wrongly. */
 export const decrementWithoutGiveBack = (): PlantedBug => ({
   name: "decrement without give-back",
   clients: 2,
@@ -32,5 +32,5 @@ export const decrementWithoutGiveBack = (): PlantedBug => ({
     return "issued"
   },
   check: async (_admin, results) =>
-    count(results, "issued") === 1 ? undefined : "The last slot was refused to the only one who may have it."
+    count(results, "issued") === 1 ? undefined : "The last slot was refused to the only user entitled to it."
 })

@@ -1,6 +1,6 @@
 import { count, numberOf, rowsOf, type PlantedBug } from "./planted.ts"
 
-/** The key is written after the effect: a repeated call that comes in between has its effect again. */
+/** The key is written after the effect, so a repeated call in between applies the effect again. */
 export const doubleIdempotentExecution = (): PlantedBug => ({
   name: "double idempotent execution",
   clients: 3,

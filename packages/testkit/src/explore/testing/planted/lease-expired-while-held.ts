@@ -15,7 +15,7 @@ return 1`
 const acquire = ({ redis }: Client, number: number) =>
   redis.eval(ACQUIRE, 2, "lock", "token", `owner ${number}`)
 
-/** A lease ends while its holder still works: without a fence, both write. */
+/** A lease ends while its holder still works: without a fence, both holders write. */
 export const leaseExpiredWhileHeld = (): PlantedBug => ({
   name: "lease expired while held",
   clients: 2,

@@ -8,7 +8,7 @@ const beginAndSell = async ({ redis, sql }: Client): Promise<boolean> => {
   return true
 }
 
-/** The next holder of the lock reads before the last one has committed. */
+/** The next holder of the lock reads before the previous one has committed. */
 export const lockReleasedBeforeCommit = (): PlantedBug => ({
   name: "lock released before commit",
   clients: 3,

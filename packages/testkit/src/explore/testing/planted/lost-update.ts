@@ -5,7 +5,7 @@ if left <= 0 then return 0 end
 redis.call('DECR', KEYS[1])
 return 1`
 
-/** GET and SET: whoever reads the same number sells the same piece. */
+/** GET and SET: clients that read the same number sell the same piece. */
 export const lostUpdate = (): PlantedBug => ({
   name: "lost update by GET and SET",
   clients: 3,

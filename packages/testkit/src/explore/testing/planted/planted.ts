@@ -2,14 +2,14 @@ import type { Redis } from "ioredis"
 import type { Connection, ResultSetHeader, RowDataPacket } from "mysql2/promise"
 import type { Actor, ClientResult } from "../../scenario.ts"
 
-/** A client's connections, as the libraries make them. */
+/** A client's connections, made by the client libraries. */
 export interface Client {
   readonly redis: Redis
   readonly sql: Connection
   readonly close: () => void
 }
 
-/** A concurrency bug, its correction, and what both promise. */
+/** A concurrency bug, its correction, and the check that tells them apart. */
 export interface PlantedBug {
   readonly name: string
   readonly clients: number
@@ -23,7 +23,7 @@ export interface PlantedBug {
   readonly check: (admin: Client, results: ReadonlyArray<ClientResult<string>>) => Promise<string | undefined>
 }
 
-/** How many clients ended so. */
+/** The number of clients with this result. */
 export const count = (results: ReadonlyArray<ClientResult<string>>, value: string): number =>
   results.filter((result) => result.status === "fulfilled" && result.value === value).length
 
@@ -37,7 +37,7 @@ export const numberOf = async (
   return Number(Object.values(rows[0] ?? {})[0])
 }
 
-/** How many rows a statement found. */
+/** The number of rows that a statement affected. */
 export const rowsOf = async (
   sql: Connection,
   statement: string,
@@ -47,7 +47,7 @@ export const rowsOf = async (
   return affectedRows
 }
 
-/** The stock promise: as many sold as are gone. */
+/** Checks that the number of sold pieces equals the decrease of the stock. */
 export const soldAndLeft = (
   results: ReadonlyArray<ClientResult<string>>,
   left: number,

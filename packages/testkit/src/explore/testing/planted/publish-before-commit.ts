@@ -1,6 +1,6 @@
 import { count, numberOf, type PlantedBug } from "./planted.ts"
 
-/** Who is told of a change before it is committed looks, and sees nothing. */
+/** A subscriber that is told of a change before its commit reads the old state. */
 export const publishBeforeCommit = (): PlantedBug => {
   const readEvent: PlantedBug["buggy"] = async ({ redis, sql }) => {
     if ((await redis.lpop("events")) === null) return "no event"
@@ -33,6 +33,8 @@ export const publishBeforeCommit = (): PlantedBug => {
       return "paid"
     },
     check: async (_admin, results) =>
-      count(results, "saw nothing") > 0 ? "Somebody was told of a payment that was not there." : undefined
+      count(results, "saw nothing") > 0
+        ? "A subscriber was told of a payment that was not committed."
+        : undefined
   }
 }

@@ -3,7 +3,7 @@ import type { PlantedBug } from "./planted.ts"
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`
 
-/** DEL releases whatever lock is there, also the one that somebody else got when the own lease had ended. */
+/** DEL releases any lock, also one that another owner acquired after the lease ended. */
 export const releaseWithoutOwnerCheck = (): PlantedBug => {
   const holders = new Set<string>()
   let most = 0

@@ -1,6 +1,6 @@
 import { numberOf, rowsOf, soldAndLeft, type PlantedBug } from "./planted.ts"
 
-/** A plain SELECT locks nothing: the UPDATE writes what was true before. */
+/** A plain SELECT takes no lock, so the UPDATE writes an outdated value. */
 export const selectThenUpdate = (): PlantedBug => ({
   name: "SELECT then UPDATE",
   clients: 3,

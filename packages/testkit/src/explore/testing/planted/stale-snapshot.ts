@@ -10,7 +10,7 @@ const issueIfLeft = async (sql: Connection, number: number): Promise<string> => 
   return issued < 1 ? "issued" : "sold out"
 }
 
-/** A plain SELECT before the lock fixes what the transaction sees: after waiting for the lock it counts the past. */
+/** A plain SELECT before the lock fixes the transaction's snapshot, so after waiting for the lock it counts old rows. */
 export const staleSnapshot = (): PlantedBug => ({
   name: "read of a stale snapshot",
   clients: 3,

@@ -3,7 +3,7 @@ import { numberOf, rowsOf, soldAndLeft, type Client, type PlantedBug } from "./p
 const COUNTED = `if not redis.call('SET', KEYS[1], 'held', 'NX') then return 0 end
 return redis.call('INCR', KEYS[2])`
 
-/** A token that also grows over a restart: the clock in microseconds, or one more than the last. */
+/** A token that grows through a restart: the clock in microseconds, or one more than the previous token. */
 const TIMED = `if not redis.call('SET', KEYS[1], 'held', 'NX') then return 0 end
 local now = redis.call('TIME')
 local token = math.max(tonumber(redis.call('GET', KEYS[2]) or '0') + 1, now[1] * 1000000 + now[2])
@@ -30,7 +30,7 @@ const sell = async ({ redis, sql }: Client, script: string): Promise<string> => 
   return written === 1 ? "sold" : "stale"
 }
 
-/** Redis comes back without its data: the lock is free again, and a counted token starts again. */
+/** Redis restarts without its data: the lock is free, and a counted token starts over. */
 export const twoHoldersAfterRestart = (): PlantedBug => ({
   name: "two holders after a restart",
   clients: 2,

@@ -1,0 +1,5 @@
+export type { LockCycle } from "./cycles.ts"
+export { expectLocks, LockCycleError } from "./expect-locks.ts"
+export { LockGraph } from "./lock-graph.ts"
+export type { LockMode, LockOrder } from "./lock.ts"
+export { watchLocks, type LockWatch, type WatchOptions } from "./watch-locks.ts"

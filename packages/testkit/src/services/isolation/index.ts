@@ -1,6 +1,0 @@
-export { databaseFactory } from "./database.ts"
-export type { DatabaseFactory, IsolatedDatabase } from "./database.ts"
-export { claimRedisDatabase, NoRedisDatabaseFree } from "./redis-database.ts"
-export type { ClaimedDatabase } from "./redis-database.ts"
-export { TemplateFailed } from "./template.ts"
-export type { TemplateOptions } from "./template.ts"

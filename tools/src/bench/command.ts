@@ -1,0 +1,115 @@
+import { type Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { json, program, wholeNumber } from "../cli.ts"
+import type { Reporting } from "../progress.ts"
+
+/** What the module of a measurement exports. Its result is a tree of figures; it throws when something is wrong. */
+export interface Measurement<Options> {
+  readonly run: (options: Options & Reporting) => Promise<unknown>
+}
+
+/** The handler of a measurement: prints its progress on stderr and its result on stdout. */
+export const measure = <Options>(
+  name: "bench" | "soak",
+  load: () => Promise<Measurement<Options>>
+): ((options: Options & { readonly json: boolean }) => Effect.Effect<void>) =>
+  program(
+    name,
+    1,
+    async () => {
+      const { run } = await load()
+      return {
+        run: async (options) => {
+          const result = await run({ ...options, onProgress: (line) => console.error(line) })
+          if (options.json) console.log(JSON.stringify(result))
+          else console.dir(result, { depth: null })
+          return 0
+        }
+      }
+    },
+    ({ message, stack }) => stack ?? message
+  )
+
+const turns = (defaultTo: number) =>
+  wholeNumber("turns", "turns of each contestant in each measurement", { maximum: 1_000, defaultTo })
+const turnMs = (defaultTo: number) =>
+  wholeNumber("turn-ms", "length of a turn in milliseconds", { maximum: 600_000, defaultTo })
+const waiters = wholeNumber("waiters", "callers that loop over the contended key", {
+  maximum: 10_000,
+  defaultTo: 50
+})
+
+const optionalText = (name: string, metavar: string, description: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar(metavar),
+    Flag.withDescription(description),
+    Flag.optional,
+    Flag.map(Option.getOrUndefined)
+  )
+
+const locks = Command.make(
+  "locks",
+  { turns: turns(5), turnMs: turnMs(3_000), waiters, json },
+  measure("bench", () => import("../../bench/locks/index.ts"))
+).pipe(Command.withDescription("Holdfast's locks and redis-semaphore's"))
+
+const lockPeers = Command.make(
+  "lock-peers",
+  { turns: turns(5), turnMs: turnMs(2_000), waiters, json },
+  measure("bench", () => import("../../bench/lock-peers/index.ts"))
+).pipe(Command.withDescription("Holdfast's locks and those of three other libraries"))
+
+const sdk = Command.make(
+  "sdk",
+  {
+    turns: turns(15),
+    callsPerTurn: wholeNumber("calls-per-turn", "calls of a turn, half of them mutations", {
+      minimum: 2,
+      maximum: 1_000_000,
+      defaultTo: 2_000
+    }),
+    json
+  },
+  measure("bench", () => import("../../bench/sdk/index.ts"))
+).pipe(Command.withDescription("Processor time and bundle size of the client and of the plain tRPC client"))
+
+const cache = Command.make(
+  "cache",
+  { turnMs: turnMs(1_000), json },
+  measure("bench", () => import("../../bench/cache.ts"))
+).pipe(Command.withDescription("Reads a second with and without the server's cache"))
+
+const testkit = Command.make(
+  "testkit",
+  {
+    rounds: wholeNumber("rounds", "rounds of each measurement", { maximum: 10_000, defaultTo: 10 }),
+    kills: wholeNumber("kills", "runners to kill", { maximum: 10_000, defaultTo: 100 }),
+    source: optionalText(
+      "source",
+      "SOURCE",
+      "where servers come from (default HOLDFAST_SOURCE, else native)"
+    ),
+    json
+  },
+  measure("bench", () => import("@holdfast/testkit/bench/testkit/index"))
+).pipe(Command.withDescription("The testkit's servers, checker and load generator"))
+
+const explore = Command.make(
+  "explore",
+  { json },
+  measure("bench", () => import("@holdfast/testkit/bench/explore/index"))
+).pipe(Command.withDescription("The testkit's explorer of schedules, on planted bugs"))
+
+const load = Command.make(
+  "load",
+  { svg: optionalText("svg", "FILE", "also draws the open loop's latencies into this file"), json },
+  measure("bench", () => import("@holdfast/testkit/bench/load"))
+).pipe(Command.withDescription("What an open loop sees of a stall that a closed loop hides"))
+
+export const bench = Command.make("bench").pipe(
+  Command.withDescription(
+    "Runs a benchmark and prints its figures. A benchmark's --help describes its flags"
+  ),
+  Command.withSubcommands([locks, lockPeers, sdk, cache, testkit, explore, load]),
+  Command.withExamples([{ command: "npm run bench -- locks --json" }])
+)
