@@ -1,30 +1,40 @@
+import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 const conditions = ["holdfast-source", "node", "import", "module", "default"]
 
-const source = (path: string) => fileURLToPath(new URL(`packages/${path}/index.ts`, import.meta.url))
+const fromRoot = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-/** Global setups are resolved without the conditions, so every package is named: tests never run a stale build. */
-const alias = [
-  { find: /^@holdfast\/([\w-]+)$/, replacement: source("$1/src") },
-  { find: /^@holdfast\/([\w-]+)\/([\w-]+)$/, replacement: source("$1/src/$2") }
-]
+/** Maps every entry of the packages to its source: global setups are resolved without the conditions above. */
+const alias = readdirSync(fromRoot("packages")).flatMap((directory) => {
+  const manifest = JSON.parse(readFileSync(fromRoot(`packages/${directory}/package.json`), "utf8")) as {
+    name: string
+    exports: Record<string, { "holdfast-source"?: string }>
+  }
+  return Object.entries(manifest.exports).flatMap(([subpath, { "holdfast-source": source }]) =>
+    source === undefined
+      ? []
+      : [
+          {
+            find: new RegExp(`^${manifest.name}${subpath.slice(1)}$`),
+            replacement: fromRoot(`packages/${directory}/${source}`)
+          }
+        ]
+  )
+})
 
-/**
- * What is not run on containers: the soak's two hundred rounds of frozen, killed and flushed servers, for which a
- * container takes seconds where a process takes none.
- */
+/** The soak freezes, kills and flushes servers for two hundred rounds, each of which takes seconds with containers. */
 const notOnContainers = process.env["HOLDFAST_SOURCE"] === "docker" ? ["**/locks/src/soak.test.ts"] : []
 
-/** One project a package, so that `--project testkit` runs one of them and reports name where a test lives. */
+/** One project a package: `--project testkit` runs one of them, and reports name the package of a test. */
 const project = (name: string, root: string, globalSetup: ReadonlyArray<string> = []) => ({
   resolve: { alias, conditions },
   ssr: { resolve: { conditions } },
   test: {
     name,
     root,
-    globalSetup: [...globalSetup],
+    globalSetup: globalSetup.map((file) => fromRoot(`${root}/${file}`)),
     include: ["**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**", ...notOnContainers],
     testTimeout: 60_000,
@@ -37,7 +47,7 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   test: {
     pool: "forks",
-    // A shared machine may starve a test of its processor; what fails twice in a row is no accident.
+    // A shared machine may starve a test of its processor; a test that fails twice in a row has a fault.
     retry: process.env["CI"] === "true" ? 1 : 0,
     maxWorkers: 2,
     execArgv: ["--conditions=holdfast-source"],

@@ -1,5 +1,5 @@
-// Makes a fresh checkout runnable: the pinned pnpm installs the pinned dependencies, Node 24 among them.
-// Plain JavaScript without dependencies, because it runs on any Node from 20 on before anything is installed.
+// Makes a fresh checkout runnable: the pinned pnpm installs the pinned dependencies, including Node 24.
+// Plain JavaScript without dependencies, because it runs before the installation, on any Node from version 20.
 import { execFile, spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
@@ -7,14 +7,14 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..")
-/** The package manager, by the version that wrote the lockfile. */
+/** The package manager, in the version that wrote the lockfile. */
 export const PNPM = "pnpm@12.21.0"
 export const NPX = process.platform === "win32" ? "npx.cmd" : "npx"
 const MINIMUM_NODE_MAJOR = 20
 const stampFile = join(root, "node_modules", ".holdfast-installed")
 const lockDirectory = join(root, "node_modules", ".holdfast-installing")
 
-/** What decides whether an earlier installation still fits: the lockfile and every manifest that it resolves. */
+/** Changes when an earlier installation is out of date. The lockfile covers the manifests of all packages. */
 function fingerprint() {
   const hash = createHash("sha256")
   for (const file of ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"])
@@ -25,25 +25,25 @@ function fingerprint() {
 const installed = () =>
   existsSync(stampFile) && existsSync(node24()) && readFileSync(stampFile, "utf8") === fingerprint()
 
-/** Node 24, installed as the npm package `node`. */
+/** The path of Node 24, which is installed as the npm package `node`. */
 export function node24() {
   return join(root, "node_modules", "node", "bin", process.platform === "win32" ? "node.exe" : "node")
 }
 
-/** A terminal sends its Ctrl-C to all programs in it, so there it must not be passed on: the second one would force. */
+/** A terminal sends Ctrl-C to all of its programs. Forwarding it would deliver it twice, which forces an exit. */
 const hasTerminal = () => [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY)
 
 const NPM_CHECK_MS = 500
 
 /**
- * Calls back when the npm that started this process is gone. Killed with SIGKILL it could pass nothing on, and what it
- * started would live on and keep its data directory. Returns what stops the watch.
+ * Calls back when the npm process that started this one is gone. An npm killed with SIGKILL forwards no signal, and its
+ * children would keep running and hold their data directory. Returns a function that stops the watch.
  */
 function whenNpmDies(callback) {
   if (process.env.npm_lifecycle_event === undefined || process.platform === "win32") return () => {}
   const parent = process.ppid
   const ancestors = [parent]
-  // npm has a shell run its scripts. Where that shell is still there, npm is the one above it.
+  // npm runs scripts through a shell. While that shell exists, npm is its parent.
   execFile("ps", ["-o", "ppid=,comm=", "-p", String(parent)], (error, line) => {
     const [, grandparent, name] = /^\s*(\d+)\s+(\S+)/.exec(error ? "" : line) ?? []
     if (/(^|\/)-?(sh|dash|bash|zsh|ash|busybox)$/.test(name ?? "")) ancestors.push(Number(grandparent))
@@ -63,7 +63,7 @@ function isAlive(pid) {
   }
 }
 
-/** Runs a program to its end with our terminal; returns its exit code. A signal sent to us is passed on. */
+/** Runs a program to its end on our terminal, forwards the signals we receive, and returns its exit code. */
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: "inherit", ...options })
@@ -83,7 +83,7 @@ export function run(command, args, options = {}) {
   })
 }
 
-/** Two commands started at once must not install at once: the directory is the lock, its age says when its owner died. */
+/** Keeps two commands from installing at once. The lock is a directory; an old one belongs to a process that died. */
 async function withInstallLock(install) {
   mkdirSync(join(root, "node_modules"), { recursive: true })
   for (;;) {
@@ -104,7 +104,7 @@ async function withInstallLock(install) {
   }
 }
 
-/** Installs what is missing. Quick when nothing is: it reads three files. */
+/** Installs the dependencies when they are missing or out of date. Reads three files otherwise. */
 export async function bootstrap() {
   const major = Number(process.versions.node.split(".")[0])
   if (major < MINIMUM_NODE_MAJOR) {

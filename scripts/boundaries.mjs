@@ -1,4 +1,6 @@
-// Who may import whom. The rules of ARCHITECTURE, read by dependency-cruiser from the sources themselves.
+// Who may import whom: the rules of ARCHITECTURE.md, which dependency-cruiser applies to the sources.
+import { existsSync, readdirSync } from "node:fs"
+import { join } from "node:path"
 import { cruise } from "dependency-cruiser"
 
 const TEST_FILES = String.raw`\.(test|type-test)\.ts$|/testing/`
@@ -6,72 +8,92 @@ const TEST_FILES = String.raw`\.(test|type-test)\.ts$|/testing/`
 /** An npm package, in a flat `node_modules` or in pnpm's. */
 const npm = (name) => `(^|/)node_modules/${name}/`
 
+const oneOf = (names) => `(${names.join("|")})`
+
 /**
- * What one feature of the server may use of another, each through the other's `service.ts`. A feature that is not in
- * the table uses none: a new one has to be given its place here.
+ * The folders in each package's `src`, and the folders beside them that each may import. Folders named `testing` hold
+ * helpers of tests and need no place.
  */
-const FEATURES_BELOW = {
-  payments: ["orders", "catalog", "products", "coupons", "points"],
-  orders: ["catalog", "products", "coupons", "points"],
+export const FOLDERS = {
+  domain: { kernel: [], locks: ["kernel"], coupons: ["kernel"] },
+  locks: { redis: [], backends: ["redis"] },
+  server: { platform: [], modules: ["platform"], migrations: ["platform"] },
+  "client-sdk": { auth: [], transport: [] },
+  testkit: {
+    internal: [],
+    "crash-point": [],
+    services: ["internal"],
+    faults: ["internal"],
+    history: [],
+    race: ["crash-point", "internal"],
+    load: ["internal", "race"],
+    evidence: ["services"],
+    explore: ["faults", "history", "internal", "services"],
+    "lock-graph": ["explore", "faults", "services"],
+    vitest: ["evidence", "faults", "history", "internal", "lock-graph", "race", "services"]
+  }
+}
+
+/** The server's modules, and the modules that each may use through their `service.ts`. */
+export const MODULES = {
+  payments: ["orders", "catalog", "coupons", "points"],
+  orders: ["catalog", "coupons", "points"],
+  ranking: ["catalog"],
   auth: ["points"],
-  register: ["points"],
-  ranking: ["catalog", "products"]
+  catalog: [],
+  coupons: [],
+  points: [],
+  webhooks: []
 }
 
-/** The folders that features share: they know nothing of the business. */
-const SHARED_FOLDERS = "cache|config|db|http|locks|observability|redis|rpc|watch|workers"
-
-/** Files right in `features/` put the features together: they may know all of them, and each feature may know them. */
-const A_FEATURES_FILE = "^packages/server/src/features/[^/]+/"
-
-const featureRules = () => {
-  const anyFeature = "^packages/server/src/features/([^/]+)/"
-  const outside = { path: anyFeature, pathNot: TEST_FILES }
-  const ordered = Object.keys(FEATURES_BELOW).join("|")
-  return [
-    {
-      name: "features-only-by-service",
-      comment: "a feature uses another one through its service.ts alone",
-      from: outside,
-      to: {
-        path: A_FEATURES_FILE,
-        pathNot: [
-          "^packages/server/src/features/$1/",
-          String.raw`^packages/server/src/features/[^/]+/service\.ts$`
-        ]
-      }
-    },
-    ...Object.entries(FEATURES_BELOW).map(([feature, below]) => ({
-      name: `features-in-order-${feature}`,
-      comment: `${feature} may use ${below.join(", ")} and no other feature`,
-      from: { path: `^packages/server/src/features/${feature}/`, pathNot: TEST_FILES },
-      to: {
-        path: A_FEATURES_FILE,
-        pathNot: `^packages/server/src/features/(${[feature, ...below].join("|")})/`
-      }
-    })),
-    {
-      name: "features-in-order-others",
-      comment:
-        "a feature without a place in the order uses no other feature (scripts/boundaries.mjs has the table)",
-      from: { path: anyFeature, pathNot: [TEST_FILES, `^packages/server/src/features/(${ordered})/`] },
-      to: { path: A_FEATURES_FILE, pathNot: "^packages/server/src/features/$1/" }
-    },
-    {
-      name: "shared-without-features",
-      comment: "what the features share is free of features",
-      from: { path: `^packages/server/src/(${SHARED_FOLDERS})/`, pathNot: TEST_FILES },
-      to: { path: "^packages/server/src/features/" }
+const moduleRules = [
+  {
+    name: "modules-only-by-service",
+    comment: "a module uses another one only through its service.ts",
+    from: { path: "^packages/server/src/modules/([^/]+)/", pathNot: TEST_FILES },
+    to: {
+      path: "^packages/server/src/modules/",
+      pathNot: [
+        "^packages/server/src/modules/$1/",
+        String.raw`^packages/server/src/modules/[^/]+/service\.ts$`
+      ]
     }
-  ]
-}
+  },
+  ...Object.entries(MODULES).map(([module, below]) => ({
+    name: `modules-in-order-${module}`,
+    comment: `${module} may use ${below.join(", ") || "no other module"}; scripts/boundaries.mjs has the order`,
+    from: { path: `^packages/server/src/modules/${module}/`, pathNot: TEST_FILES },
+    to: {
+      path: "^packages/server/src/modules/[^/]+/",
+      pathNot: `^packages/server/src/modules/${oneOf([module, ...below])}/`
+    }
+  }))
+]
 
-const rules = [
+const folderRules = Object.entries(FOLDERS).flatMap(([name, folders]) =>
+  Object.entries(folders).map(([folder, below]) => ({
+    name: `folders-in-order-${name}-${folder}`,
+    comment: `${folder} may use ${below.join(", ") || "no other folder"}; scripts/boundaries.mjs has the order`,
+    from: { path: `^packages/${name}/src/${folder}/`, pathNot: TEST_FILES },
+    to: {
+      path: `^packages/${name}/src/[^/]+/`,
+      pathNot: `^packages/${name}/src/${oneOf([folder, ...below])}/`
+    }
+  }))
+)
+
+const packageRules = [
   {
     name: "domain-is-pure",
     comment: "the domain imports effect and nothing else, no part of Node either",
     from: { path: "^packages/domain/src/", pathNot: TEST_FILES },
     to: { pathNot: ["^packages/domain/src/", npm("effect")] }
+  },
+  {
+    name: "domain-locks-without-business",
+    comment: "the kernel and the lock scopes know no business: they import no file beside their folders",
+    from: { path: "^packages/domain/src/(kernel|locks)/", pathNot: TEST_FILES },
+    to: { path: "^packages/domain/src/[^/]+$" }
   },
   {
     name: "client-imports",
@@ -80,17 +102,36 @@ const rules = [
     to: { pathNot: ["^packages/(client-sdk|domain)/src/", npm("effect")] }
   },
   {
+    name: "locks-without-the-shop",
+    comment:
+      "the locks install without the shop: of the other packages they import @holdfast/domain/locks alone",
+    from: { path: "^packages/locks/src/", pathNot: TEST_FILES },
+    to: {
+      path: "^packages/",
+      pathNot: ["^packages/locks/", String.raw`^packages/domain/src/locks/index\.ts$`]
+    }
+  },
+  {
     name: "testkit-stands-alone",
-    comment: "the testkit is for any repository: it imports none of the other packages",
+    comment: "the testkit serves any repository: it imports none of the other packages",
     from: { path: "^packages/testkit/" },
     to: { path: "^packages/(?!testkit/)" }
   },
   {
     name: "server-imports",
-    comment: "the server, outside of its tests, knows neither the client nor the testkit",
+    comment: "outside of its tests, the server imports neither the client nor the testkit",
     from: { path: "^packages/server/src/", pathNot: TEST_FILES },
     to: { path: "^packages/(client-sdk|testkit)/" }
   },
+  {
+    name: "platform-below-all",
+    comment: "the platform serves any business: it imports no file beside its folder",
+    from: { path: "^packages/server/src/platform/", pathNot: TEST_FILES },
+    to: { path: "^packages/server/src/[^/]+$" }
+  }
+]
+
+const repositoryRules = [
   {
     name: "packages-by-name",
     comment: "a package is imported by its name, never by a path into it",
@@ -98,31 +139,38 @@ const rules = [
     to: { path: "^packages/", pathNot: "^packages/$1/", dependencyTypes: ["local"] }
   },
   {
+    name: "tools-by-name",
+    comment: "the repository's commands use the packages through their public entries",
+    from: { path: "^tools/" },
+    to: { path: "^packages/", dependencyTypes: ["local"] }
+  },
+  {
     name: "no-tools",
-    comment: "the packages are published; the repository's commands are not",
+    comment: "published packages cannot import the repository's commands",
     from: { path: "^packages/" },
     to: { path: "^(tools|scripts|examples)/" }
   },
   {
     name: "no-cycles",
-    comment: "a file never imports itself by way of others; imports of types alone do not count, they vanish",
+    comment: "no file imports itself through others, imports of types included",
     from: {},
-    to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } }
+    to: { circular: true }
   },
   {
     name: "resolvable",
-    comment: "what cannot be resolved cannot be judged either",
+    comment: "an import that cannot be resolved cannot be checked",
     from: {},
     to: { couldNotResolve: true }
-  },
-  ...featureRules()
+  }
 ]
+
+const rules = [...packageRules, ...folderRules, ...moduleRules, ...repositoryRules]
 
 /**
  * Reads every source under `folders` of `baseDirectory` and applies the rules.
- * Gives the TypeScript modules that were really read (compare them: a reader without TypeScript reads none and finds
- * no fault), and the broken rules.
  * @returns {Promise<{ modules: Array<string>, violations: Array<{ rule: string, from: string, to: string, message: string }> }>}
+ * the TypeScript modules that were read, and the broken rules. Compare the modules with the files on disk: without a
+ * TypeScript compiler, dependency-cruiser reads none of them and reports no violation.
  */
 export async function checkBoundaries(baseDirectory, folders = ["packages", "tools"]) {
   const { output } = await cruise(
@@ -131,7 +179,7 @@ export async function checkBoundaries(baseDirectory, folders = ["packages", "too
       baseDir: baseDirectory,
       validate: true,
       ruleSet: { forbidden: rules.map((rule) => ({ severity: "error", ...rule })) },
-      // Without it, type-only imports are invisible.
+      // Makes imports of types visible.
       tsPreCompilationDeps: true,
       doNotFollow: { path: "(^|/)node_modules/" },
       exclude: { path: "^(packages/[^/]+|tools)/dist/" },
@@ -147,7 +195,7 @@ export async function checkBoundaries(baseDirectory, folders = ["packages", "too
     modules: output.modules
       .map(({ source }) => source)
       .filter((source) => source.endsWith(".ts") && !source.includes("node_modules/")),
-    violations: output.summary.violations.map(describe)
+    violations: [...misplacedFolders(baseDirectory), ...output.summary.violations.map(describe)]
   }
 }
 
@@ -156,3 +204,49 @@ function describe({ cycle, from, rule, to }) {
   const { comment } = rules.find(({ name }) => name === rule.name)
   return { rule: rule.name, from, to, message: `${from} -> ${path}: ${comment} (${rule.name})` }
 }
+
+/** Folders that the tables above do not name, and names in the tables that have no folder. */
+function misplacedFolders(root) {
+  const tables = [
+    ["packages", "FOLDERS", Object.keys(FOLDERS)],
+    ...Object.entries(FOLDERS).map(([name, folders]) => [
+      `packages/${name}/src`,
+      `FOLDERS.${name}`,
+      Object.keys(folders)
+    ]),
+    ["packages/server/src/modules", "MODULES", Object.keys(MODULES)]
+  ]
+  const violation = (rule, path, reason) => ({
+    rule,
+    from: path,
+    to: path,
+    message: `${path}: ${reason} (${rule})`
+  })
+  return tables.flatMap(([directory, table, known]) => {
+    const present = foldersIn(join(root, directory))
+    const place = `${table} of scripts/boundaries.mjs`
+    return [
+      ...present
+        .filter((name) => !known.includes(name))
+        .map((name) =>
+          violation(
+            "folder-without-place",
+            `${directory}/${name}`,
+            `add it to ${place}, with what it may import`
+          )
+        ),
+      ...known
+        .filter((name) => !present.includes(name))
+        .map((name) =>
+          violation("place-without-folder", `${directory}/${name}`, `does not exist; remove it from ${place}`)
+        )
+    ]
+  })
+}
+
+const foldersIn = (directory) =>
+  existsSync(directory)
+    ? readdirSync(directory, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory() && entry.name !== "testing")
+        .map(({ name }) => name)
+    : []

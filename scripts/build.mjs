@@ -1,4 +1,4 @@
-// Builds the four packages and checks what would be published: the tarballs, not the folders.
+// Builds the packages and checks the tarballs that would be published.
 import { readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { root } from "./bootstrap.mjs"
@@ -8,7 +8,7 @@ import { nodeStep, runSteps } from "./steps.mjs"
 const PACKAGES = ["domain", "locks", "server", "client-sdk", "testkit"]
 const packed = join(root, ".tsbuild", "packed")
 
-// A file that is gone from the sources must not survive in what is published.
+// Remove earlier output, so that files deleted from the sources are not published.
 for (const name of PACKAGES) rmSync(join(root, "packages", name, "dist"), { recursive: true, force: true })
 rmSync(packed, { recursive: true, force: true })
 

@@ -1,11 +1,11 @@
-// What a user of the packages has: an empty project outside of this workspace, with the packed tarballs installed.
+// Sets up the project of a user: outside of this workspace, with the packed tarballs installed.
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { node24, NPX, PNPM, root } from "./bootstrap.mjs"
 import { capture, StepFailed } from "./steps.mjs"
 
-/** Runs a program to its end and gives what it printed; when it fails, that is part of the failure. */
+/** Runs a program and returns its output. The error of a failed program contains the output. */
 export const runProgram = (command, args, options) =>
   capture(command, args, options).catch((error) => {
     throw error instanceof StepFailed
@@ -13,7 +13,7 @@ export const runProgram = (command, args, options) =>
       : error
   })
 
-/** Compiles and packs packages as they would be published. Returns the tarballs by the package's name. */
+/** Compiles and packs packages as they would be published. Returns the tarballs by package name. */
 export async function packPackages(names, destination) {
   const projects = names.map((name) => join("packages", name, "tsconfig.build.json"))
   await runProgram(node24(), ["node_modules/typescript/bin/tsc", "-b", ...projects])
@@ -31,7 +31,7 @@ export async function packPackages(names, destination) {
   )
 }
 
-/** An example, copied away from the workspace, with its dependencies taken from the tarballs and the registry. */
+/** Copies an example out of the workspace. Its dependencies come from the tarballs and the registry. */
 export function copyExample(name, tarballs) {
   const directory = mkdtempSync(join(tmpdir(), `holdfast-${name}-`))
   cpSync(join(root, "examples", name), directory, {
@@ -42,7 +42,7 @@ export function copyExample(name, tarballs) {
   return project(directory, manifest, tarballs)
 }
 
-/** A project with one program in TypeScript, and its dependencies from the tarballs and the registry. */
+/** A project with one TypeScript program. Its dependencies come from the tarballs and the registry. */
 export function emptyProject(source, dependencies, tarballs) {
   const directory = mkdtempSync(join(tmpdir(), "holdfast-empty-"))
   const compilerOptions = {
@@ -60,10 +60,10 @@ export function emptyProject(source, dependencies, tarballs) {
   return project(directory, { private: true, type: "module", dependencies, devDependencies }, tarballs)
 }
 
-/** Writes what the package managers read. */
+/** Writes the files that npm and pnpm read. */
 const project = (directory, manifest, tarballs) => {
   for (const kind of ["dependencies", "devDependencies"]) manifest[kind] = published(manifest[kind], tarballs)
-  // The tarballs name each other by version, and no registry has these versions yet.
+  // The tarballs depend on each other by versions that are not published yet.
   manifest.overrides = tarballs
   writeFileSync(join(directory, "package.json"), JSON.stringify(manifest, null, 2))
   const workspace = {
@@ -77,7 +77,7 @@ const project = (directory, manifest, tarballs) => {
   }
 }
 
-/** `workspace:` becomes the tarball, `catalog:` the version of the catalog. */
+/** Replaces `workspace:` by the tarball and `catalog:` by the version in the catalog. */
 const published = (dependencies = {}, tarballs) =>
   Object.fromEntries(
     Object.entries(dependencies).map(([name, version]) => [
@@ -100,7 +100,7 @@ const installers = {
   pnpm: [NPX, ["--yes", PNPM, "install", "--no-frozen-lockfile", "--reporter=append-only"]]
 }
 
-/** Installs with npm or pnpm, as a user does it. */
+/** Installs with npm or pnpm, as a user would. */
 export const install = (manager, directory) => {
   const [command, args] = installers[manager]
   return runProgram(command, args, { cwd: directory })

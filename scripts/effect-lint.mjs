@@ -1,5 +1,5 @@
-// What only a checker of effects can see: effects that never run, layers provided inside the program, requirements that
-// were cast away. The lock order is kept by types, so a cast or an `any` among them would be a hole in it.
+// Finds effects that never run, layers provided inside the program and requirements that were cast away. The types
+// enforce the lock order, so a cast or an `any` among them would defeat it.
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { node24, root } from "./bootstrap.mjs"
@@ -16,10 +16,16 @@ const RULES = [
   "unsafeEffectTypeAssertion"
 ]
 
-/** Tests provide layers where they like, and break rules to see what happens. */
-const TEST_FILES = ["**/*.test.ts", "**/*.type-test.ts", "**/testing/**/*.ts", "testing/**/*.ts"]
+/** Tests provide layers locally and break rules on purpose. */
+const TEST_FILES = [
+  "**/*.test.ts",
+  "**/*.type-test.ts",
+  "**/testing/**/*.ts",
+  "**/test/**/*.ts",
+  "test/**/*.ts"
+]
 
-/** The compiler itself reports these, and the proofs among the tests expect it to. */
+/** The compiler reports these itself, and type tests expect it to. */
 const LEFT_TO_THE_COMPILER = ["missingEffectContext", "missingEffectError", "missingLayerContext"]
 
 const every = (severity) => Object.fromEntries(RULES.map((rule) => [rule, severity]))
@@ -31,7 +37,7 @@ const configuration = JSON.stringify({
   ]
 })
 
-/** Checks the sources of one package, without its tests: those provide layers and break rules on purpose. */
+/** Checks the sources of one package, tests excepted. */
 function check(name) {
   const args = [
     join(root, "node_modules/@effect/tsgo/dist/effect-tsgo.cjs"),
@@ -55,7 +61,7 @@ function check(name) {
   })
 }
 
-/** A run that read no file has found nothing, whatever it says. */
+/** Zero when the checker read no file, or not all of them: such a run proves nothing. */
 const filesRead = (output) => Number(/Checked (\d+) files? out of \1 files?/.exec(output)?.[1] ?? 0)
 
 let failed = false
@@ -63,10 +69,10 @@ for (const name of PACKAGES) {
   const { code, output } = await check(name)
   const files = filesRead(output)
   if (code === 0 && files > 0) {
-    console.log(`effects of ${name}: ${files} files, no fault`)
+    console.log(`effects of ${name}: ${files} files, no errors`)
     continue
   }
   failed = true
-  console.error(`effects of ${name}: ${files === 0 ? "no file was read" : "faults"}\n${output}`)
+  console.error(`effects of ${name}: ${files === 0 ? "no file was read" : "errors"}\n${output}`)
 }
 process.exitCode = failed ? 1 : 0

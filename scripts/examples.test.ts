@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { extname, join, normalize } from "node:path"
 import { ConfigProvider, Effect } from "effect"
-import { afterAll, beforeAll, expect, it } from "vitest"
+import { afterAll, beforeAll, expect, test } from "vitest"
 import { createClient } from "@holdfast/client-sdk"
 import { ensureAdmin, type RunningServer, settingsFromEnvironment, startServer } from "@holdfast/server"
 import { databaseFactory, startServices } from "@holdfast/testkit"
@@ -13,18 +13,18 @@ import { findChromium, openInChromium } from "../packages/client-sdk/src/testing
 import { node24, root } from "./bootstrap.mjs"
 import { copyExample, install, packPackages, runProgram } from "./consumer.mjs"
 
-// Every example, installed from the packed tarballs outside of this workspace, against a real shop.
+// Runs every example outside of this workspace, from the packed tarballs, against a real shop.
 const admin = { email: "admin@example.com", password: "the admin's password" }
 const packed = mkdtempSync(join(tmpdir(), "holdfast-packed-"))
 
 let tarballs: Record<string, string>
 let environment: Record<string, string>
 let shop: RunningServer
-/** What to close, the last one first; a start that fails half-way leaves nothing behind either. */
+/** Closed in reverse order, also after a start that fails half-way. */
 const opened: Array<() => Promise<void>> = []
 
 beforeAll(async () => {
-  tarballs = await packPackages(["domain", "client-sdk", "server", "testkit"], packed)
+  tarballs = await packPackages(["domain", "locks", "client-sdk", "server", "testkit"], packed)
   const services = await startServices()
   opened.push(() => services.stop())
   const database = await (await databaseFactory(services.sql)).create()
@@ -41,9 +41,9 @@ beforeAll(async () => {
   shop = await startServer(await Effect.runPromise(settings), { logLevel: "None" })
   opened.push(() => shop.stop())
   await shop.runtime.runPromise(ensureAdmin(admin.email, admin.password))
-  const keeper = createClient({ url: shop.url, auth: admin })
+  const administrator = createClient({ url: shop.url, auth: admin })
   for (const sku of ["TEA", "POT", "CUP"])
-    await keeper.admin.createProduct({
+    await administrator.admin.createProduct({
       sku,
       name: `A ${sku.toLowerCase()}`,
       priceMinor: 450,
@@ -56,7 +56,7 @@ afterAll(async () => {
   rmSync(packed, { recursive: true, force: true })
 })
 
-/** Runs a program on Node 24 in the example's folder. */
+/** Runs a program on Node 24 in the directory of the example. */
 const runNode = (directory: string, ...args: Array<string>): Promise<string> =>
   runProgram(node24(), args, {
     cwd: directory,
@@ -74,7 +74,7 @@ const withExample = async (name: string, use: (directory: string) => Promise<voi
   }
 }
 
-it("node-script buys, with promises and with Effect", { timeout: 300_000 }, () =>
+test("node-script buys, with promises and with Effect", { timeout: 300_000 }, () =>
   withExample("node-script", async (directory) => {
     const printed = await runNode(directory, "dist/main.js")
     expect(printed).toMatch(/^signed up as ann-/)
@@ -85,7 +85,7 @@ it("node-script buys, with promises and with Effect", { timeout: 300_000 }, () =
   })
 )
 
-it("embedded-server serves and audits", { timeout: 300_000 }, () =>
+test("embedded-server serves and audits", { timeout: 300_000 }, () =>
   withExample("embedded-server", async (directory) => {
     const printed = await runNode(directory, "dist/main.js")
     expect(printed).toMatch(/^3 products on the first page$/m)
@@ -93,9 +93,9 @@ it("embedded-server serves and audits", { timeout: 300_000 }, () =>
   })
 )
 
-it("testkit-elsewhere finds its bug and draws it", { timeout: 300_000 }, () =>
+test("testkit-elsewhere finds its bug and draws a timeline of it", { timeout: 300_000 }, () =>
   withExample("testkit-elsewhere", async (directory) => {
-    // On servers that it finds itself: it knows nothing of the shop.
+    // Without the addresses of the shop: the testkit starts its own servers.
     const vitest = ["node_modules/vitest/vitest.mjs", "run", "--no-color"]
     const printed = await runProgram(node24(), vitest, { cwd: directory })
     expect(printed).toMatch(/Tests {2}4 passed \(4\)/)
@@ -110,7 +110,7 @@ it("testkit-elsewhere finds its bug and draws it", { timeout: 300_000 }, () =>
 const executable = findChromium()
 const isNeeded = process.env["CI"] !== undefined
 
-/** Waits for the catalogue, clicks on its first product, and tells what the page says then. */
+/** Waits for the catalogue, clicks on its first product, and returns the status that the page shows. */
 const buyInPage = `(async () => {
   const until = async (test) => { while (!test()) await new Promise((look) => setTimeout(look, 20)) }
   const status = () => document.querySelector("[role=status]")?.textContent ?? ""
@@ -120,7 +120,7 @@ const buyInPage = `(async () => {
   return document.querySelectorAll("button[data-sku]").length + " products; " + status()
 })()`
 
-it.skipIf(executable === undefined && !isNeeded).each(["browser-page", "react-query"])(
+test.skipIf(executable === undefined && !isNeeded).each(["browser-page", "react-query"])(
   "%s shows the catalogue and buys in a real browser",
   { timeout: 300_000 },
   (name) =>
@@ -139,7 +139,7 @@ it.skipIf(executable === undefined && !isNeeded).each(["browser-page", "react-qu
     })
 )
 
-/** The programs of docs/sdk.md as one: the imports of the first, then each of the others in the scope of the first. */
+/** Joins the programs of docs/sdk.md: the imports and the body of the first, then the others as nested blocks. */
 const guideProgram = (): string => {
   const text = readFileSync(join(root, "docs/sdk.md"), "utf8")
   const [opening = "", ...others] = [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code)
@@ -155,14 +155,14 @@ const guideProgram = (): string => {
   ].join("\n")
 }
 
-// The last one: it adds a product to the catalogue that the others count.
-it("the guide to the client does what it says", { timeout: 300_000 }, () =>
+// Runs last: it adds a product to the catalogue, and the tests above count the products.
+test("the programs of the client guide print what the guide says", { timeout: 300_000 }, () =>
   withExample("node-script", async (directory) => {
     const reader = { email: "reader@example.com", password: "a password to read" }
-    const keeper = createClient({ url: shop.url, auth: admin })
-    await keeper.admin.createProduct({ sku: "LAMP", name: "A lamp", priceMinor: 900, initialStock: 2 })
-    const { id: userId } = await keeper.auth.register(reader)
-    await keeper.admin.grantPoints({ userId, amount: 1_800, reason: "to read on" })
+    const administrator = createClient({ url: shop.url, auth: admin })
+    await administrator.admin.createProduct({ sku: "LAMP", name: "A lamp", priceMinor: 900, initialStock: 2 })
+    const { id: userId } = await administrator.auth.register(reader)
+    await administrator.admin.grantPoints({ userId, amount: 1_800, reason: "to read on" })
     writeFileSync(join(directory, "src", "guide.ts"), guideProgram())
     await runNode(directory, "node_modules/typescript/bin/tsc", "-p", ".")
     const printed = await runNode(directory, "dist/guide.js", reader.email, reader.password)

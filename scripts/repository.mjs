@@ -1,18 +1,18 @@
-// Rules of the repository's files, whatever their language.
+// Rules for all tracked files, whatever their language.
 import { existsSync, readFileSync, statSync } from "node:fs"
 import { dirname, join } from "node:path"
 
-/** Paths that exist on one machine alone: somebody's home, a scratch directory of this or that workplace. */
+/** Paths that exist on one machine only, such as a home directory. */
 const MACHINE_PATH =
   /(?:^|[\s"'`(=:])((?:\/(?:home|Users|root|work|workspace|mnt)\/[\w.-]+|[A-Za-z]:\\Users\\)[^\s"'`)]*)/gm
 
-/** Hosts that only one network knows. */
+/** Hosts that resolve in one private network only. */
 const PRIVATE_HOST = /\bhttps?:\/\/[^\s"'`)/]*\.(?:internal|corp|lan|intra|home)\b[^\s"'`)]*/g
 
 /**
- * What in a text belongs to one machine or network.
- * @param text a tracked file's content
- * @param names of this machine, such as its host name and the checkout's path
+ * Finds paths, hosts and names in a text that belong to one machine or network.
+ * @param text the content of a tracked file
+ * @param names names of this machine, such as its host name and the path of the checkout
  */
 export function machineTraces(text, names = []) {
   const paths = [...text.matchAll(MACHINE_PATH)].map(([, path]) => path)
@@ -20,11 +20,11 @@ export function machineTraces(text, names = []) {
   return [...paths, ...hosts, ...names.filter((name) => text.includes(name))]
 }
 
-/** Where a lockfile would have packages fetched from, other than "the registry that npm is configured with". */
+/** The addresses in a lockfile that override the registry npm is configured with. */
 export const lockfileHosts = (lockfile) =>
   [...lockfile.matchAll(/\b(?:tarball|registry|repo):\s*(\S+)/g)].map(([, url]) => url)
 
-/** Relative links of a Markdown text that lead nowhere. Anchors within a page are compared with its headings. */
+/** Relative links of a Markdown text without a target. Anchors are compared with the headings of their page. */
 export function deadLinks(root, file, text = readFileSync(join(root, file), "utf8")) {
   const withoutCode = text.replaceAll(/^```[\s\S]*?^```/gm, "").replaceAll(/`[^`\n]*`/g, "")
   const targets = [
@@ -44,7 +44,7 @@ function resolves(root, file, target) {
   return headings(readFileSync(found, "utf8")).includes(anchor)
 }
 
-/** The anchors that GitHub makes of headings. */
+/** The anchors that GitHub generates from headings. */
 const headings = (text) =>
   [...text.matchAll(/^#{1,6}\s+(.+?)\s*$/gm)].map(([, title]) =>
     title

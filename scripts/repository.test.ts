@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { root } from "./bootstrap.mjs"
 import { documentedErrors, faultsOfPages } from "./error-pages.ts"
 import { deadLinks, lockfileHosts, machineTraces } from "./repository.mjs"
@@ -20,18 +20,18 @@ const readTracked = (file: string): string => {
   try {
     return readFileSync(join(root, file), "utf8")
   } catch {
-    return "" // Listed, but deleted since, or a link to a directory.
+    return "" // A deleted file, or a link to a directory.
   }
 }
 
-/** This test plants what the rules look for. */
+/** Exempt: this file contains planted violations. */
 const OWN_NAME = "scripts/repository.test.ts"
 
 describe("tracked files", () => {
-  // A short name such as "ci" is also a word.
+  // A short host name such as "ci" would match ordinary words.
   const namesOfThisMachine = [hostname(), root].filter((name) => name.length >= 8 && name !== "localhost")
 
-  it("carry no path and no host of one machine", () => {
+  test("contain no path and no host of one machine", () => {
     const files = trackedFiles().filter((file) => file !== OWN_NAME)
     expect(files.length).toBeGreaterThan(50)
     const traces = files.flatMap((file) =>
@@ -40,7 +40,7 @@ describe("tracked files", () => {
     expect(traces).toEqual([])
   })
 
-  it.each([
+  test.each([
     ["a home", `const log = "/home/ann/holdfast/run.log"`],
     ["a home on macOS", "see /Users/ann/notes.md"],
     ["a home on Windows", String.raw`C:\Users\ann\holdfast`],
@@ -50,7 +50,7 @@ describe("tracked files", () => {
     expect(machineTraces(text, ["ci-runner-0815"])).not.toEqual([])
   })
 
-  it("name no registry in the lockfile, so that each machine uses its own", () => {
+  test("name no registry in the lockfile, so that each machine uses the one it is configured with", () => {
     expect(
       lockfileHosts("  resolution: {integrity: sha512-x, tarball: https://npm.example.com/a.tgz}")
     ).not.toEqual([])
@@ -59,7 +59,7 @@ describe("tracked files", () => {
 })
 
 describe("documents", () => {
-  it("have no dead relative link", () => {
+  test("have no broken relative link", () => {
     const pages = trackedFiles().filter((file) => file.endsWith(".md"))
     expect(pages).toContain("docs/errors/OutOfStock.md")
     const dead = pages.flatMap((page) =>
@@ -68,7 +68,7 @@ describe("documents", () => {
     expect(dead).toEqual([])
   })
 
-  it("are searched for dead links, code blocks left aside", () => {
+  test("are searched for broken links outside of code blocks", () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-links-"))
     writeFileSync(join(directory, "there.md"), "# A title: with `code`\n")
     const text = [
@@ -83,7 +83,7 @@ describe("documents", () => {
     rmSync(directory, { recursive: true })
   })
 
-  it("describe every error of the domain, in its present shape", () => {
+  test("describe every error of the domain in its current shape", () => {
     expect(documentedErrors().map(({ tag }) => tag)).toContain("OutOfStock")
     expect(faultsOfPages()).toEqual([])
   })

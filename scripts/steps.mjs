@@ -1,11 +1,11 @@
-// Runs the steps of a command, a few at once, with a line of progress for each and the whole output of what failed.
+// Runs the steps of a command, a few at a time: one line for each, and the whole output of those that fail.
 import { spawn } from "node:child_process"
 import { node24, root } from "./bootstrap.mjs"
 
-/** A step that runs one of our dependencies' programs on Node 24. `file` is relative to the checkout. */
+/** A step that runs a program of a dependency on Node 24. `file` is relative to the checkout. */
 export const nodeStep = (name, file, ...args) => ({ name, work: () => capture(node24(), [file, ...args]) })
 
-/** Runs a program and keeps what it prints. Fails with the output when the program does. */
+/** Runs a program and returns its output. Throws `StepFailed`, with the output, when the program fails. */
 export function capture(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options })
@@ -21,7 +21,7 @@ export function capture(command, args, options = {}) {
   })
 }
 
-/** A step found a fault; `output` says which. */
+/** A step found errors; `output` lists them. */
 export class StepFailed extends Error {
   constructor(message, output) {
     super(message)
@@ -30,9 +30,9 @@ export class StepFailed extends Error {
 }
 
 /**
- * Runs all steps, `atOnce` of them at a time, in the order given. A step's text, when it returns one, is a remark for
- * its line. All of them run also after a failure, so that one run names every fault.
- * @returns whether every step passed.
+ * Runs all steps in the given order, `atOnce` of them at a time. A failure does not stop the others, so that one run
+ * reports every error. A step's `remark` turns its result into a note on its line.
+ * @returns whether every step passed
  */
 export async function runSteps(title, steps, atOnce = 2) {
   const startedAt = Date.now()

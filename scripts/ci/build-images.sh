@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes sure that the engine has the images of the container tests: pulls them where a registry answers, else puts
-# them together from Debian's packages. Usage: build-images.sh [mysql] [mariadb] [redis] [valkey]   (default: all)
+# Provides the images of the container tests: pulls them when a registry answers, or else builds them from Debian
+# packages. Usage: build-images.sh [mysql] [mariadb] [redis] [valkey]   (default: all)
 #
-# No bootstrap of a whole system: apt resolves what the server needs, the packages are unpacked without running their
-# scripts, and the tree becomes an image. The mirror and its keys are those of the machine's own apt configuration.
+# A build bootstraps no system: apt resolves the dependencies of the server, the packages are unpacked without running
+# their scripts, and the tree becomes an image. Mirror and keys come from the apt configuration of the machine.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,12 +11,12 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/images.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 say() { echo "build-images: $*" >&2; }
 
-# What the entrypoints and MariaDB's own scripts need besides the server.
+# Packages that the entrypoints and the scripts of MariaDB need besides the server.
 base="base-files dash bash coreutils sed grep findutils hostname debianutils libc-bin"
 resolve_seconds=15
 pull_seconds=600
 
-# A pull shows its first line when the registry has answered; before that it may hang for minutes without a network.
+# A pull prints its first line once the registry answers. Without a network it may hang for minutes before that.
 pull() { # pull TAG
   : >"$work/pull-$2"
   docker pull "$1" >"$work/pull-$2" 2>&1 &
@@ -43,7 +43,7 @@ mirror() {
     sed -n 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' | grep '/debian/*$' | head -n 1
 }
 
-apt() { # apt STATE SUITE ARGUMENT...: apt-get with a state of its own that believes nothing is installed
+apt() { # apt STATE SUITE ARGUMENT...: apt-get with a separate state in which no package is installed
   state=$1 suite=$2
   shift 2
   mkdir -p "$state"
@@ -64,7 +64,7 @@ update() { # update SUITE
   apt "$work/$1/cache" "$1" update >"$work/$1.log" 2>&1 || { cat "$work/$1.log" >&2; return 1; }
 }
 
-tree() { # tree NAME SUITE PACKAGE...: the packages and all they depend on, unpacked
+tree() { # tree NAME SUITE PACKAGE...: unpacks the packages and their dependencies
   name=$1 suite=$2
   shift 2
   root=$work/$name/root
@@ -117,7 +117,7 @@ tag_of() {
 
 suite_of() { [ "$1" = mysql ] && echo sid || echo trixie; }
 
-# for_each FUNCTION ARGUMENT...: runs them side by side; fails when one of them does.
+# for_each FUNCTION ARGUMENT...: calls the function with each argument in parallel; fails when one call fails.
 for_each() {
   function=$1
   shift
@@ -131,7 +131,7 @@ for_each() {
   return $failed
 }
 
-obtain() { # obtain NAME: leaves a mark when it has to be built
+obtain() { # obtain NAME: pulls the image, or marks it to be built
   if pull "$(tag_of "$1")" "$1"; then say "$(tag_of "$1") pulled"; else touch "$work/build-$1"; fi
 }
 
@@ -140,7 +140,7 @@ began=$(date +%s)
 missing=
 for name in "$@"; do
   tag=$(tag_of "$name")
-  if docker image inspect "$tag" >/dev/null 2>&1; then say "$tag is there"; else missing="$missing $name"; fi
+  if docker image inspect "$tag" >/dev/null 2>&1; then say "$tag is present"; else missing="$missing $name"; fi
 done
 [ -n "$missing" ] || exit 0
 
@@ -148,7 +148,7 @@ done
 for_each obtain $missing
 build=$(cd "$work" && for mark in build-*; do [ ! -e "$mark" ] || echo "${mark#build-}"; done)
 if [ -n "$build" ]; then
-  [ "$(id -u)" = 0 ] || { say "no registry answers, and only root can put images together"; exit 1; }
+  [ "$(id -u)" = 0 ] || { say "no registry answers, and only root can build images"; exit 1; }
   # shellcheck disable=SC2046,SC2086 -- lists of names
   for_each update $(for name in $build; do suite_of "$name"; done | sort -u)
   # shellcheck disable=SC2086 -- a list of names

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes sure that a Docker engine answers: installs Debian's or Ubuntu's where there is none, and starts it.
-# Needs root only when it has something to do. Prints how long it took. DOCKER_HOST, where set, says where it listens.
+# Provides a running Docker engine: installs the package of Debian or Ubuntu when needed, and starts it.
+# Needs root only when no engine answers. Prints how long it took. The engine listens on DOCKER_HOST when that is set.
 set -eu
 
 answers() { docker info >/dev/null 2>&1; }
@@ -19,18 +19,18 @@ export DEBIAN_FRONTEND=noninteractive
 install() { apt-get install -y -q --no-install-recommends "$@" >>"$log" 2>&1; }
 
 if ! command -v dockerd >/dev/null; then
-  say "installing the distribution's engine"
-  # One unreachable third-party source must not keep us from the distribution's own packages.
+  say "installing the engine of the distribution"
+  # Tolerate unreachable third-party sources: the packages come from the distribution.
   install docker.io iptables || { apt-get update -q >>"$log" 2>&1 || true; install docker.io iptables; } || {
     tail -n 20 "$log" >&2
     say "docker.io could not be installed"
     exit 1
   }
 fi
-# Debian 13 and later have the command in a package of its own.
+# Debian 13 and later ship the command in a separate package.
 command -v docker >/dev/null || install docker-cli
 
-# The package's own service may have started it.
+# The service of the package may have started the engine.
 if ! answers; then
   setsid dockerd ${DOCKER_HOST:+-H "$DOCKER_HOST"} >>"$log" 2>&1 </dev/null &
 fi

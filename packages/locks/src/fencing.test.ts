@@ -144,7 +144,6 @@ describe("what slips past the compiler", () => {
   }
   /** A cast that the lint rules forbid: it removes the requirements, and with them the lock types. */
   const cast = (effect: Effect.Effect<unknown, unknown, TestLocks | Transactions | Tx>) =>
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the cast under test
     effect as Effect.Effect<unknown, unknown>
 
   test("dies at run time: a lower rank, an equal one, a lock in a transaction, a transaction in a transaction", async () => {

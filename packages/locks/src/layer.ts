@@ -79,7 +79,6 @@ const contextOf = <Definitions extends ReadonlyArray<LockScopeDefinition>>(
   locks: Locks["Service"]
 ): Context.Context<Locks | TakesAll<Definitions>> => {
   const lockTypes = order.names.map((name) => Context.make(takes(name), locks.engine))
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one lock type for each name of the order
   return Context.mergeAll(Context.make(Locks, locks), ...lockTypes) as Context.Context<
     Locks | TakesAll<Definitions>
   >

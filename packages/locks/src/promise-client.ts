@@ -99,7 +99,6 @@ const makeClient = (runtime: Runtime): LocksClient => {
         scope,
         subject,
         (signal, lock) => {
-          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- every handle is a held lock
           taken = lock as HeldLock
           signal.addEventListener("abort", () => lost.abort(signal.reason), { once: true })
           const released = new Promise<void>((done) => (letGo = done))

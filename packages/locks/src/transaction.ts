@@ -40,7 +40,6 @@ export const makeInTransaction =
       const stack = yield* stackForTransaction
       const locks = locksOf(stack)
       const transaction = { active: true }
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- without the check, the body is a plain effect
       const inside = (body as Effect.Effect<A, E, R>).pipe(
         Effect.provideService(LockStack, [...stack, { transaction }])
       )

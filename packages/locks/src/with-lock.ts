@@ -48,13 +48,11 @@ export const withLock =
     Effect.flatMap(takes(scope.name), (engine) =>
       Effect.flatMap(stackFor(scope), (stack) => {
         const lock = makeHeldLock(scope, sortedKeys(scope, subjects))
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- without the check, the body is a plain effect
         const inside = spanned(scope.name, body as Effect.Effect<A, E, R>).pipe(
           Effect.provideContext(
             Context.add(Context.make(held(scope.name), lock as LockHandle), LockStack, [...stack, { lock }])
           )
         )
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the engine fails as the policy of the scope says
         // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
         return holdingAll(engine, lock, inside) as Effect.Effect<
           A,

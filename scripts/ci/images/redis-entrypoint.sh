@@ -1,6 +1,6 @@
 #!/bin/sh
-# Does for the images that we build what the official images' entrypoint does: options alone start the server,
-# and the server listens to the other side of the container's network.
+# Stands in for the entrypoint of the official images: options alone start the server, which listens on all interfaces
+# of the container.
 set -eu
 if command -v redis-server >/dev/null; then server=redis-server; else server=valkey-server; fi
 case "${1:-}" in

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Does for the images that we build what the official images' entrypoint does: initialises an empty data directory,
-# makes the user and the database that the MYSQL_* or MARIADB_* variables name, then runs the server.
+# Stands in for the entrypoint of the official images: initialises an empty data directory, creates the user and the
+# database that the MYSQL_* or MARIADB_* variables name, then runs the server.
 set -eu
 
 data=/var/lib/mysql
@@ -14,7 +14,7 @@ user=${MYSQL_USER:-${MARIADB_USER:-}}
 password=${MYSQL_PASSWORD:-${MARIADB_PASSWORD:-}}
 
 initialise() {
-  # A part of a data directory is what an interrupted first start left.
+  # An interrupted first start leaves an incomplete data directory.
   rm -rf "${data:?}"/*
   if [ $server = mysqld ]; then
     mysqld --no-defaults --initialize-insecure --user=mysql --datadir=$data "$@"

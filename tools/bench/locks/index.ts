@@ -81,7 +81,6 @@ const measureAll = async (
   settings: LockBenchOptions & Reporting
 ): Promise<LockBenchResult> => {
   const inTurns = (options: Partial<TurnOptions>) =>
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one tally for each of the two
     takeTurns(contestants, observer, { ...settings, sectionMs: SECTION_MS, ...options }) as Promise<Tallies>
   await inTurns({ turns: 1, turnMs: 300 }) // warm up
   const contended = await inTurns({})

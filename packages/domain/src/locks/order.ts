@@ -41,7 +41,6 @@ export const lockScope = <
   definition: LockScopeDefinition<Name, Subject, Mode, Fenced>
 ): LockScopeDefinition<Name, Subject, Mode, Fenced> & { readonly fenced: Fenced } => ({
   ...definition,
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `Fenced` defaults to `false`
   fenced: (definition.fenced ?? false) as Fenced
 })
 
@@ -58,9 +57,7 @@ export const defineLockOrder = <const Definitions extends ReadonlyArray<LockScop
   assertDistinct(definitions)
   return {
     definitions,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `map` loses the tuple type
     names: names as unknown as NamesOf<Definitions>,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- there is one entry per definition, under its name
     scopes: Object.fromEntries(
       definitions.map((definition) => [definition.name, placeScope(definition, names)])
     ) as ScopesOf<Definitions>

@@ -32,12 +32,10 @@ export const defineScripts = <const Definitions extends { readonly [name: string
   const run = ([name, { lua, numberOfKeys }]: [string, ScriptDefinition]) => {
     const command = `${prefix}.${name}`
     client.defineCommand(command, { lua, numberOfKeys })
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- ioredis adds the method under this name
     const send = (client as unknown as { readonly [name: string]: Command })[command]!.bind(client)
     const runScript: RunScript<number> = (keys, ...args) => send(...keys, ...args)
     return [name, runScript]
   }
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one function for each definition, under its name
   return Object.fromEntries(Object.entries(definitions).map(run)) as {
     readonly [Name in keyof Definitions]: RunScript<Definitions[Name]["numberOfKeys"]>
   }

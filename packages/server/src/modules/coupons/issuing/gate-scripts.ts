@@ -90,7 +90,6 @@ export const gateScripts = (client: RedisClient) => {
   const bind = (name: string, lua: string): GateScript => {
     client.defineCommand(name, { numberOfKeys: 3, lua })
     type Command = (...args: ReadonlyArray<string | number>) => Promise<unknown>
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- ioredis adds the method under this name
     const command = (client as unknown as Record<string, Command>)[name]?.bind(client) as Command
     return (keys, ...args) => command(...keys, ...args)
   }
