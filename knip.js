@@ -29,7 +29,8 @@ export default {
       project: ["{src,test,bench}/**/*.ts"]
     },
     "packages/server": {
-      entry: ["src/cli.ts", ...tests, ...benches],
+      // The command line loads the operations when it runs one.
+      entry: ["src/{cli,operations}.ts", ...tests, ...benches],
       project: ["{src,test,bench}/**/*.ts"]
     },
     "packages/testkit": {
@@ -39,6 +40,8 @@ export default {
     },
     tools: {
       entry: [...commands, ...tests, ...benches],
+      // The README's program imports it.
+      ignoreDependencies: ["mysql2"],
       project: ["{src,bench}/**/*.ts"]
     },
     "examples/*": {

@@ -208,13 +208,13 @@ function describe({ cycle, from, rule, to }) {
 /** Folders that the tables above do not name, and names in the tables that have no folder. */
 function misplacedFolders(root) {
   const tables = [
-    ["packages", "FOLDERS", Object.keys(FOLDERS)],
-    ...Object.entries(FOLDERS).map(([name, folders]) => [
-      `packages/${name}/src`,
-      `FOLDERS.${name}`,
-      Object.keys(folders)
-    ]),
-    ["packages/server/src/modules", "MODULES", Object.keys(MODULES)]
+    { directory: "packages", table: "FOLDERS", known: Object.keys(FOLDERS) },
+    ...Object.entries(FOLDERS).map(([name, folders]) => ({
+      directory: `packages/${name}/src`,
+      table: `FOLDERS.${name}`,
+      known: Object.keys(folders)
+    })),
+    { directory: "packages/server/src/modules", table: "MODULES", known: Object.keys(MODULES) }
   ]
   const violation = (rule, path, reason) => ({
     rule,
@@ -222,7 +222,7 @@ function misplacedFolders(root) {
     to: path,
     message: `${path}: ${reason} (${rule})`
   })
-  return tables.flatMap(([directory, table, known]) => {
+  return tables.flatMap(({ directory, known, table }) => {
     const present = foldersIn(join(root, directory))
     const place = `${table} of scripts/boundaries.mjs`
     return [

@@ -32,9 +32,13 @@ export function checkDocstrings(root) {
 const entries = (root) =>
   globSync("packages/*/package.json", { cwd: root }).flatMap((manifestFile) => {
     const directory = dirname(manifestFile).replaceAll("\\", "/")
-    const { exports = {}, name } = JSON.parse(readFileSync(join(root, manifestFile), "utf8"))
+    const { exports = {}, name, publishConfig } = JSON.parse(readFileSync(join(root, manifestFile), "utf8"))
+    // What is not published, the benchmarks for instance, is no public entry.
+    const published = publishConfig?.exports ?? exports
     return Object.entries(exports).flatMap(([subpath, { "holdfast-source": source }]) =>
-      source === undefined ? [] : [{ file: posix.join(directory, source), entry: posix.join(name, subpath) }]
+      source === undefined || !(subpath in published)
+        ? []
+        : [{ file: posix.join(directory, source), entry: posix.join(name, subpath) }]
     )
   })
 
@@ -42,7 +46,7 @@ const entries = (root) =>
  * The declarations behind the exports of a file, by the file and the name that they have there.
  * @param wanted the exported name to follow; every one when absent
  */
-function exportsOf(file, moduleOf, wanted = undefined, visited = new Set()) {
+function exportsOf(file, moduleOf, wanted, visited = new Set()) {
   const key = `${file}#${wanted ?? "*"}`
   if (visited.has(key)) return []
   visited.add(key)

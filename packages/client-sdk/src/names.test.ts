@@ -5,10 +5,14 @@ const capitalised = (word: string) => word.charAt(0).toUpperCase() + word.slice(
 
 const namesOf = (group: string, procedure: string) => {
   const name = capitalised(group) + capitalised(procedure)
+  const path = `\`${group}.${procedure}\``
   const at = `["${group}"]["${procedure}"]`
   return [
+    `/** The input of ${path}. */`,
     `export type ${name}Input = Inputs${at}`,
+    `/** The output of ${path}. */`,
     `export type ${name}Output = Outputs${at}`,
+    `/** Every error that ${path} may answer with. */`,
     `export type ${name}Failure = Failures${at}`
   ].join("\n")
 }

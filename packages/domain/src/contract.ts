@@ -13,4 +13,5 @@ const admin = { ...productsAdmin, ...couponsAdmin, ...pointsAdmin, ...webhooksAd
  * it. The group `admin` holds exactly the procedures that require an administrator.
  */
 export const contract = { auth, points, products, coupons, orders, payments, admin }
+/** The type of {@link contract}. */
 export type HoldfastContract = typeof contract

@@ -13,6 +13,7 @@ export type TakesAll<Definitions extends ReadonlyArray<LockScopeDefinition>> = {
   [Name in Definitions[number]["name"]]: Takes<Name>
 }[Definitions[number]["name"]]
 
+/** What `Locks.layer` needs beside Redis. */
 export interface LocksOptions {
   /** The fallback of scopes with `fallback: "database"`; without it they fail while Redis is away. */
   readonly namedLocks?: Effect.Effect<LockBackend, never, Scope.Scope>

@@ -63,10 +63,7 @@ export class LockOrderViolation extends Error {
 }
 
 /** Why a lock of the scope must not be taken under the entries of the stack; `undefined` when it may. */
-export const violationOf = (
-  stack: ReadonlyArray<Entry>,
-  scope: LockScope
-): LockOrderViolation | undefined => {
+const violationOf = (stack: ReadonlyArray<Entry>, scope: LockScope): LockOrderViolation | undefined => {
   for (const entry of stack) {
     if (!isActive(entry)) continue
     const mayBeInside =

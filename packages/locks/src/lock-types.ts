@@ -41,7 +41,7 @@ export const held = <Name extends string>(name: Name): Context.Service<Held<Name
   heldByName(name)
 
 /** The names of all locks that an effect with the requirements `R` takes. */
-export type TakenBy<R> = R extends Takes<infer Name> ? Name : never
+type TakenBy<R> = R extends Takes<infer Name> ? Name : never
 
 /** The names after `Name`: the locks that may be taken while it is held. */
 type After<Name, Order extends ReadonlyArray<string>> = Order extends readonly [

@@ -156,5 +156,8 @@ unfenced satisfies Effect.Effect<void, LockTimeout | LockLost | ServiceUnavailab
 // @ts-expect-error a wrapper without the check does not compile
 export const unchecked = <A, E, R>(body: Effect.Effect<A, E, R>) => withLock(user, "u1")(body)
 // @ts-expect-error the requirement cannot be left open
-export const leftOpen: Effect.Effect<void, LockTimeout | LockLost | ServiceUnavailable> = unfenced
+export const leftOpen: Effect.Effect<void, LockTimeout | LockLost | ServiceUnavailable> = withLock(
+  user,
+  "u1"
+)(Effect.void)
 export const anyScope = (scope: LockScope, id: string) => withLock(scope, id)(Effect.void)

@@ -11,6 +11,7 @@ import { held, type Takes } from "./lock-types.ts"
 import { namedLocks } from "./backends/mysql.ts"
 import { withLock } from "./with-lock.ts"
 
+/** Where the locks are, and the times of their queue. */
 export interface CreateLocksOptions extends QueueTimings {
   /** Where Redis is, or an ioredis client that the program made and closes itself. */
   readonly redis: RedisConnection | RedisClient
@@ -18,6 +19,7 @@ export interface CreateLocksOptions extends QueueTimings {
   readonly database?: string
 }
 
+/** Options of one acquisition. */
 export interface RunOptions {
   /** Ends the wait, or stops the body. */
   readonly signal?: AbortSignal

@@ -1,11 +1,12 @@
 import { contract } from "@holdfast/domain"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { killServerAt } from "../test/dying-server.ts"
 import type { RawClient } from "../test/raw-client.ts"
 import { answeredSoon } from "../test/soon.ts"
-import { Shop, type TestUser } from "../test/shop.ts"
+import type { Shop, TestUser } from "../test/shop.ts"
+import { useShop } from "../test/use-shop.ts"
 
-/** Every step of a use case at which its process may die, the last one after the commit. */
+/** The steps at which a process is killed; the last one is after the commit. */
 const steps = {
   order: ["order: stock reserved", "order: rows inserted", "answer stored", "orders.create: committed"],
   payment: [
@@ -24,44 +25,46 @@ const steps = {
   ]
 }
 
-// The same request, sent again to another process with its key, ends as if nothing had happened: once.
+// The request is repeated with its idempotency key at another process.
 describe("a process that is killed", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open()
+  useShop({}, async (opened) => {
+    shop = opened
     await shop.newProduct("tea", 1_000, 100)
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
   })
 
   const lines = (quantity: number) => [{ sku: "tea", quantity }]
-  /** Sends one request to a server that dies at the step; it gets no answer. */
+  /** Sends a request to a server that dies at the step, so it gets no answer. */
   const sendToDying = (step: string, send: (client: RawClient) => Promise<unknown>) =>
     killServerAt(step, shop, (client) => expect(send(client)).rejects.toThrow())
 
-  test("at any step of an order: one order, its stock taken once", { timeout: 180_000 }, async () => {
-    const before = await shop.stockOf("tea")
-    await Promise.all(
-      steps.order.map(async (step) => {
-        const user = await shop.newUser()
-        const options = { token: user.token, idempotencyKey: "the-order" }
-        await sendToDying(step, (client) => client(contract.orders.create, { lines: lines(2) }, options))
-        const order = await answeredSoon(() => shop.ok(contract.orders.create, { lines: lines(2) }, options))
-        expect(await shop.ok(contract.orders.create, { lines: lines(2) }, options), step).toEqual(order)
-        const { items } = await shop.ok(contract.orders.page, {}, user)
-        expect(items, step).toEqual([order])
-      })
-    )
-    expect(await shop.stockOf("tea")).toBe(before - 2 * steps.order.length)
-  })
+  test(
+    "at any step of an order: the retry gets the one order, and its stock is taken once",
+    { timeout: 180_000 },
+    async () => {
+      const before = await shop.stockOf("tea")
+      await Promise.all(
+        steps.order.map(async (step) => {
+          const user = await shop.newUser()
+          const options = { token: user.token, idempotencyKey: "the-order" }
+          await sendToDying(step, (client) => client(contract.orders.create, { lines: lines(2) }, options))
+          const order = await answeredSoon(() =>
+            shop.ok(contract.orders.create, { lines: lines(2) }, options)
+          )
+          expect(await shop.ok(contract.orders.create, { lines: lines(2) }, options), step).toEqual(order)
+          const { items } = await shop.ok(contract.orders.page, {}, user)
+          expect(items, step).toEqual([order])
+        })
+      )
+      expect(await shop.stockOf("tea")).toBe(before - 2 * steps.order.length)
+    }
+  )
 
   const orderOf = async (user: TestUser) =>
     (await shop.ok(contract.orders.create, { lines: lines(1) }, user)).id
 
   test(
-    "at any step of a payment: one payment, charged once, announced once",
+    "at any step of a payment: the retry gets the one payment, debited once and published once",
     { timeout: 180_000 },
     async () => {
       await Promise.all(
@@ -78,21 +81,25 @@ describe("a process that is killed", () => {
     }
   )
 
-  test("at any step of a cancellation: refunded once, restocked once", { timeout: 180_000 }, async () => {
-    const before = await shop.stockOf("tea")
-    await Promise.all(
-      steps.cancellation.map(async (step) => {
-        const user = await shop.newUser(1_000)
-        const orderId = await orderOf(user)
-        await shop.ok(contract.payments.process, { orderId }, user)
-        const options = { token: user.token, idempotencyKey: "the-cancellation" }
-        await sendToDying(step, (client) => client(contract.orders.cancel, { orderId }, options))
-        const cancelled = await answeredSoon(() => shop.ok(contract.orders.cancel, { orderId }, options))
-        expect(cancelled.status).toBe("CANCELLED")
-        expect(await shop.ok(contract.orders.cancel, { orderId }, options), step).toEqual(cancelled)
-        expect(await shop.ok(contract.points.balance, {}, user), step).toEqual({ balance: 1_000 })
-      })
-    )
-    expect(await shop.stockOf("tea")).toBe(before)
-  })
+  test(
+    "at any step of a cancellation: the retry finds it refunded once and restocked once",
+    { timeout: 180_000 },
+    async () => {
+      const before = await shop.stockOf("tea")
+      await Promise.all(
+        steps.cancellation.map(async (step) => {
+          const user = await shop.newUser(1_000)
+          const orderId = await orderOf(user)
+          await shop.ok(contract.payments.process, { orderId }, user)
+          const options = { token: user.token, idempotencyKey: "the-cancellation" }
+          await sendToDying(step, (client) => client(contract.orders.cancel, { orderId }, options))
+          const cancelled = await answeredSoon(() => shop.ok(contract.orders.cancel, { orderId }, options))
+          expect(cancelled.status).toBe("CANCELLED")
+          expect(await shop.ok(contract.orders.cancel, { orderId }, options), step).toEqual(cancelled)
+          expect(await shop.ok(contract.points.balance, {}, user), step).toEqual({ balance: 1_000 })
+        })
+      )
+      expect(await shop.stockOf("tea")).toBe(before)
+    }
+  )
 })

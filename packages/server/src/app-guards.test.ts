@@ -1,32 +1,29 @@
 import { contract, OrderId, Sku, UserId } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
 import type { RowDataPacket } from "mysql2/promise"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { bytesOf } from "./platform/db/ids.ts"
 import { inTransaction } from "./platform/db/transaction.ts"
 import { daylight } from "../test/calendar.ts"
-import { Shop, type TestUser } from "../test/shop.ts"
+import type { Shop, TestUser } from "../test/shop.ts"
+import { useShop } from "../test/use-shop.ts"
 import { moveStocks } from "./modules/catalog/repository.ts"
 import { updateCancelled, updateStatus } from "./modules/orders/repository.ts"
 import { moveBalances } from "./modules/points/repository.ts"
 
-// Row locks and looks before the leap keep everybody away from these; they hold also when one of those is forgotten.
-describe("the last lines of orders, payments and points", () => {
+// Use cases never reach these guards; they hold if a lock or a check is ever missing.
+describe("the database's guards of orders, payments and points", () => {
   let shop: Shop
   let ann: TestUser
   let orderId: string
   const sku = Sku.make("book")
-  beforeAll(async () => {
-    shop = await Shop.open()
+  useShop({}, async (opened) => {
+    shop = opened
     ann = await shop.newUser(10_000)
     await shop.newProduct(sku, 6, 1_000)
     orderId = (await shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, ann)).id
     await shop.ok(contract.payments.process, { orderId }, ann)
     await shop.ok(contract.orders.cancel, { orderId }, ann)
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
   })
 
   test.each([
@@ -59,7 +56,7 @@ describe("the last lines of orders, payments and points", () => {
     await expect(shop.sql.query(statement)).rejects.toThrow(constraint)
   })
 
-  test("the guarded UPDATEs change nothing where there is nothing to take, and nothing that is not as it was", async () => {
+  test("guarded UPDATEs change no row that lacks the amount or has left the expected state", async () => {
     const { runPromise } = shop.servers[0].runtime
     const order = OrderId.make(orderId)
     const user = UserId.make(ann.id)
@@ -73,8 +70,8 @@ describe("the last lines of orders, payments and points", () => {
     expect(await shop.stockOf(sku)).toBe(6)
   })
 
-  // Guarantees: the account's row lock, without the lock in Redis: a charge that is under way is waited for, and counted.
-  test("a charge counts the charges that are committed while it waits for the account", async () => {
+  // The account's row lock guarantees this without the lock in Redis.
+  test("a top-up counts the top-ups that commit while it waits for the account", async () => {
     await daylight(60_000)
     const user = await shop.newUser()
     for (let n = 0; n < 2; n++) await shop.ok(contract.points.charge, { amount: 1_000 }, user)
@@ -97,7 +94,7 @@ describe("the last lines of orders, payments and points", () => {
     expect(await shop.ok(contract.points.balance, {}, user)).toEqual({ balance: 3_000 })
   })
 
-  /** Statements of the shop that are under way at the accounts. */
+  /** Running statements on the accounts. */
   const countWaiting = async (): Promise<number> => {
     const [rows] = await shop.sql.query<Array<RowDataPacket>>(
       "SELECT COUNT(*) AS n FROM information_schema.processlist WHERE db = ? AND id <> CONNECTION_ID() AND info LIKE '%point_accounts%'",

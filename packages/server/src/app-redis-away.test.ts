@@ -7,7 +7,7 @@ import { Locks } from "@holdfast/locks"
 import { Shop } from "../test/shop.ts"
 import { manyUsers, patiently } from "../test/sale.ts"
 
-/** A Redis that this file may kill. */
+/** A Redis of this file's own, which it may kill. */
 let service: RedisService
 beforeAll(async () => {
   const started = await startServices({ sql: false })
@@ -15,7 +15,7 @@ beforeAll(async () => {
   return () => started.stop()
 })
 
-describe("a shop whose Redis is away", () => {
+describe("a shop that loses Redis", () => {
   let shop: Shop
   beforeAll(async () => {
     shop = await Shop.open({ servers: 2, redisUrl: service.url() })
@@ -27,7 +27,7 @@ describe("a shop whose Redis is away", () => {
 
   const usesRedisForLocks = () =>
     shop.servers[0].runtime.runPromise(Effect.map(Locks, (locks) => locks.isStoreUp()))
-  /** What each process says about its Redis. */
+  /** The state of Redis by each server's health check. */
   const redisOfAll = () =>
     Promise.all(
       shop.servers.map(async ({ url }) => {
@@ -36,7 +36,7 @@ describe("a shop whose Redis is away", () => {
       })
     )
 
-  /** Everything that takes a lock, fought over: who wins must not depend on where the locks are. */
+  /** Races for everything that takes a lock: the outcome does not depend on where the locks are. */
   const exactly = async (phase: string) => {
     const signUps = await race(12, () =>
       shop.ok(contract.auth.register, { email: `${phase}@shop.test`, password: "a password" })
@@ -66,8 +66,7 @@ describe("a shop whose Redis is away", () => {
     expect(new Set(payments.fulfilled.map(({ value }) => value.id)).size).toBe(1)
   }
 
-  // Guarantees: losing the locks in the middle of a sale sells neither a unit twice nor one too few.
-  test("a sale of goods while Redis is flushed, killed and started again: exactly N orders", async () => {
+  test("a sale places exactly N orders while Redis is flushed, killed and restarted", async () => {
     const buyers = await manyUsers(shop, 120)
     const sku = await shop.newProduct("stormy", 40)
     let answered = 0
@@ -99,8 +98,7 @@ describe("a shop whose Redis is away", () => {
     client.disconnect()
   }
 
-  // Guarantees: without Redis the same callers win, and the locks return to it without anybody's help.
-  test("sign-ups, orders and payments are as exact as with it, and the locks return by themselves", async () => {
+  test("sign-ups, orders and payments are as exact without Redis, and the locks return to it by themselves", async () => {
     await exactly("before")
     await service.kill()
     await exactly("during")

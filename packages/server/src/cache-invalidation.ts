@@ -4,7 +4,7 @@ import type { OutboxEvent } from "./platform/outbox/outbox.ts"
 import { CATALOGUE_TAG, productTag } from "./modules/catalog/service.ts"
 import { balanceTag } from "./modules/points/service.ts"
 
-/** What an event says has changed. */
+/** The cache tags of what an event has changed. */
 const tagsOf = ({ payload, topic }: OutboxEvent): ReadonlyArray<string> => [
   ...(topic === "product.created" ? [CATALOGUE_TAG] : []),
   ...(Array.isArray(payload["skus"]) ? payload["skus"].map((sku) => productTag(String(sku))) : []),
@@ -12,8 +12,8 @@ const tagsOf = ({ payload, topic }: OutboxEvent): ReadonlyArray<string> => [
 ]
 
 /**
- * Invalidates a second time what each request invalidates itself before it answers: for the request whose process died
- * between its commit and that, and for the one that could not reach Redis at that moment.
+ * Repeats the invalidation that each request does before it answers: for a process that died between its commit and the
+ * invalidation, and for one that could not reach Redis.
  */
 export const cacheInvalidator = consumerOf({
   group: "cache",

@@ -47,6 +47,7 @@ export interface WebhookSettings {
   readonly maximumAttempts: number
 }
 
+/** The settings of the server, for the handlers and jobs. */
 export class ServerConfig extends Context.Service<ServerConfig, ServerSettings>()(
   "@holdfast/server/ServerConfig"
 ) {

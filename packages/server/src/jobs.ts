@@ -12,7 +12,7 @@ import { ticketServer } from "./modules/coupons/tickets/service.ts"
 import { orderExpiry } from "./modules/orders/expiry-job.ts"
 import { rankingProjector } from "./modules/ranking/projector.ts"
 import { rankingReconciler } from "./modules/ranking/rebuild.ts"
-import { webhookJobs } from "./modules/webhooks/workers.ts"
+import { webhookJobs } from "./modules/webhooks/jobs.ts"
 
 /** All background jobs. */
 export const jobsOf = (settings: ServerSettings): ReadonlyArray<Job<App>> => [

@@ -1,26 +1,23 @@
 import { createClient } from "@holdfast/client-sdk"
 import { crashAt } from "@holdfast/testkit"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { crashingServer } from "../test/dying-server.ts"
 import { freePort } from "../test/free-port.ts"
 import { issuedOf, newCoupon } from "../test/sale.ts"
-import { Shop } from "../test/shop.ts"
+import type { Shop } from "../test/shop.ts"
+import { useShop } from "../test/use-shop.ts"
 
-/** A restart takes seconds, on a busy machine many; whoever expects one is patient for as long as the call may take. */
+/** A restart takes seconds, on a busy machine many, so the client retries for the whole deadline of the call. */
 const patience = { maxAttempts: 10_000, baseDelayMs: 100, maxDelayMs: 500 }
 
-describe("a client whose server is killed in the middle of its call and started again", () => {
+describe("a client whose server is killed during its call and restarted", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open()
+  useShop({}, async (opened) => {
+    shop = opened
     await shop.newProduct("tea", 1_000, 100)
   })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
-  })
 
-  /** A client of a server of its own, which dies at the step and is started again at the same address. */
+  /** Runs `use` with a client whose server dies at the step and is restarted at the same address. */
   const withRestart = async <A>(
     step: string,
     token: string,
@@ -35,7 +32,7 @@ describe("a client whose server is killed in the middle of its call and started 
   }
 
   test.each(["order: rows inserted", "orders.create: committed"])(
-    "at '%s': its one call ends with its one order",
+    "at '%s': its call ends with the one order",
     { timeout: 120_000 },
     async (step) => {
       const user = await shop.newUser()
@@ -48,7 +45,7 @@ describe("a client whose server is killed in the middle of its call and started 
   )
 
   test.each(["issue: counted", "coupons.issue: committed"])(
-    "at '%s': its one call ends with its one coupon",
+    "at '%s': its call ends with the one coupon",
     { timeout: 120_000 },
     async (step) => {
       const user = await shop.newUser()

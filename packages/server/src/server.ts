@@ -15,7 +15,7 @@ import { FailpointListener } from "./platform/failpoints.ts"
 import { askRedis } from "@holdfast/locks"
 import type { RunningJobs } from "./platform/jobs/runner.ts"
 
-/** The address cannot be listened on. */
+/** The server cannot listen on its address. */
 export class ListenFailed extends Data.TaggedError("ListenFailed")<{
   readonly host: string
   readonly port: number
@@ -30,25 +30,27 @@ export class ListenFailed extends Data.TaggedError("ListenFailed")<{
   }
 }
 
+/** A server that serves. */
 export interface RunningServer {
-  /** `http://host:port`, without a slash at the end. */
+  /** `http://host:port`, without a trailing slash. */
   readonly url: string
   readonly port: number
   readonly runtime: ManagedRuntime.ManagedRuntime<App, never>
-  /** Takes no more requests, lets those in flight finish, closes the stores. Safe to call twice. */
+  /** Refuses new requests, waits for those in flight, and closes the stores. May be called twice. */
   readonly stop: () => Promise<void>
 }
 
+/** How a server starts, beside its settings. */
 export interface StartOptions {
-  /** Which log lines appear on stdout as JSON. Default "Info". */
+  /** The least level of the JSON log lines on stdout. Default "Info". */
   readonly logLevel?: "Debug" | "Info" | "Warn" | "Error" | "None"
-  /** Told of each named step that a use case has passed, for tests that end the process there. */
+  /** Called at each named step of a use case, for tests that end the process there. */
   readonly onFailpoint?: (step: string) => void
 }
 
 /**
- * Migrates the database and serves. Port 0 takes a free port.
- * Rejects with `StoreTooOld`, `DatabaseIsNewer`, `MigrationFailed` or {@link ListenFailed}; nothing stays open then.
+ * Migrates the database, serves, and runs the background jobs. Port 0 takes a free port.
+ * Rejects with `StoreTooOld`, `DatabaseIsNewer`, `MigrationFailed` or {@link ListenFailed}, and then leaves nothing open.
  */
 export const startServer = async (
   settings: ServerSettings,
@@ -65,6 +67,7 @@ export const startServer = async (
   try {
     await runtime.runPromise(Effect.andThen(refuseOldRedis, migrate(migrations)))
     const app = await makeHttpServer(runtime, {
+      contract,
       router: makeRouter(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId) }),
       authenticate: (token) => Tokens.use((tokens) => tokens.verify("access", token))
     })
@@ -80,7 +83,7 @@ export const startServer = async (
   }
 }
 
-/** A Redis that is away now is asked nothing: the shop opens without it. */
+/** A Redis that does not answer is not checked: the server starts without it. */
 const refuseOldRedis = askRedis((client) => client.info("server")).pipe(
   Effect.flatMap((info) => requireSupported(redisVersionOf(info))),
   Effect.catchTag("RedisUnavailable", () => Effect.void)
@@ -101,10 +104,10 @@ const listenReason = (error: unknown) => {
   return code === "EACCES" ? "not permitted" : "not available"
 }
 
-/** How often a closing server looks for connections whose last request has been answered. */
+/** How often a stopping server closes connections that have become idle. */
 const IDLE_SWEEP_MS = 20
 
-/** Requests and rounds that still run when the time is up are cut off: their transactions roll back. */
+/** Requests and job runs still in flight at the deadline are interrupted: their transactions roll back. */
 const shutDown = async (
   app: FastifyInstance,
   jobs: RunningJobs,

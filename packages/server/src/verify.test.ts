@@ -4,7 +4,7 @@ import { restore, snapshot } from "../test/saved-tables.ts"
 import { Shop, type TestUser } from "../test/shop.ts"
 import { verifyText } from "./platform/audit/report.ts"
 
-/** Each kind of damage: what is done to a database with right books, and the check that must notice. */
+/** Each kind of damage to a consistent database, and the check that must report it. */
 const damages: ReadonlyArray<readonly [name: string, check: string, statements: ReadonlyArray<string>]> = [
   ["a unit too many in stock", "stock", ["UPDATE products SET stock = stock + 1 WHERE sku = 'tea'"]],
   ["a unit lost from stock", "stock", ["UPDATE products SET stock = stock - 1 WHERE sku = 'tea'"]],
@@ -224,7 +224,7 @@ describe("verify", () => {
   })
   afterAll(() => shop.stop())
 
-  test("right books pass, and every check looked at something", async () => {
+  test("a consistent database passes, and every check has looked at something", async () => {
     const report = await shop.verify()
     expect(report.ok).toBe(true)
     for (const check of [
@@ -255,7 +255,7 @@ describe("verify", () => {
     expect(verifyText(report)).toContain("The books are right.")
   })
 
-  test.each(damages)("%s is noticed by the check '%s'", async (_name, check, statements) => {
+  test.each(damages)("%s is reported by the check '%s'", async (_name, check, statements) => {
     await restore(shop, tables)
     for (const statement of ["SET FOREIGN_KEY_CHECKS = 0", ...statements]) await onOneConnection(statement)
     const report = await shop.verify()
@@ -268,7 +268,7 @@ describe("verify", () => {
     expect(verifyText(report)).toContain("The books are WRONG.")
   })
 
-  /** Foreign keys are switched off for a session, so damage is done on one connection. */
+  /** Foreign keys are disabled per session, so all damage is done on one connection. */
   const onOneConnection = async (statement: string) => {
     const connection = await damaging()
     await connection.query(statement)

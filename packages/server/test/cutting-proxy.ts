@@ -2,21 +2,22 @@ import { once } from "node:events"
 import { connect, createServer, type Socket } from "node:net"
 import type { AddressInfo } from "node:net"
 
-/** Where a connection is cut: before the request gets through, while the answer comes back, or instead of an answer. */
+/** When a connection is cut: before the request is forwarded, in the middle of the response, or instead of it. */
 export type Cut = "before" | "during" | "after" | "never"
 
 export interface CuttingProxy extends AsyncDisposable {
   readonly url: string
-  /** How often a request met each fate. */
+  /** How many requests met each fate. */
   readonly fates: ReadonlyMap<Cut, number>
-  /** Cuts all connections that are open now; returns how many. */
+  /** Cuts all open connections and returns their number. */
   readonly cutAll: () => number
 }
 
 /**
- * A proxy in front of an HTTP server which decides for every request what becomes of its connection. It knows no HTTP:
- * whatever a client writes after an answer, or first, begins a request.
- * @param fateOf asked once for every request
+ * A proxy before an HTTP server that decides for each request when its connection is cut. It parses no HTTP: the first
+ * bytes of a connection, and the first after a response, begin a request. (The testkit's fault proxy matches commands of
+ * Redis and MySQL; it cannot tell HTTP requests apart.)
+ * @param fateOf called once for every request
  */
 export const startCuttingProxy = async (target: string, fateOf: () => Cut): Promise<CuttingProxy> => {
   const { hostname, port } = new URL(target)

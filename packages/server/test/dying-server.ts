@@ -7,7 +7,7 @@ import type { Shop } from "./shop.ts"
 
 const CHILD_DEADLINE_MS = 90_000
 
-/** One more server of the shop, as a program for `crashAt`. Port 0 takes a free port. */
+/** Another server of the shop, as a program for `crashAt`. Port 0 takes a free port. */
 export const crashingServer = (
   shop: Shop,
   { port = 0, workers = false }: { readonly port?: number; readonly workers?: boolean } = {}
@@ -31,16 +31,16 @@ export const crashingServer = (
 }
 
 /**
- * Starts one more server of the shop, in a process that is killed when it passes the step, and gets it there: by what is
- * sent to it, or by its own workers. Resolves when the process is dead.
+ * Starts another server of the shop in a process that is killed at the step. The step is reached by the request that
+ * `send` makes, or by the server's own jobs. Resolves when the process is dead.
  */
 export const killServerAt = async (
   step: string,
   shop: Shop,
-  send: ((client: RawClient) => Promise<unknown>) | "its workers are enough"
+  send: ((client: RawClient) => Promise<unknown>) | "run its jobs"
 ): Promise<void> => {
-  await using child = crashAt(step, crashingServer(shop, { workers: send === "its workers are enough" }))
-  if (send !== "its workers are enough") {
+  await using child = crashAt(step, crashingServer(shop, { workers: send === "run its jobs" }))
+  if (send !== "run its jobs") {
     const [, url] = await child.output(/serving on (\S+) /)
     await send(makeRawClient(url!))
   }

@@ -3,7 +3,7 @@ import { createServer } from "node:net"
 /** A cluster's nodes also listen on their port plus 10,000, which must exist. */
 const HIGHEST_PORT = 55_000
 
-/** A port of this machine that nobody listens on now. */
+/** A port of this machine that is free at the moment. */
 export const freePort = async (): Promise<number> => {
   for (;;) {
     const port = await new Promise<number>((resolve, reject) => {

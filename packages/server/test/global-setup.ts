@@ -8,7 +8,7 @@ declare module "vitest" {
   }
 }
 
-/** One MySQL or MariaDB and one Redis for the whole run; every test file makes a database of its own on them. */
+/** One MySQL or MariaDB and one Redis for the whole run; every test file creates its own database there. */
 export default async (project: TestProject): Promise<() => Promise<void>> => {
   const services: Services = await startServices({
     onProgress: (line) => console.error(`server tests: ${line}`)

@@ -1,18 +1,17 @@
-/** Who ended an order that was paid, cancelled and due to expire in the same moment. */
+/** The outcome for an order that was paid, cancelled and due to expire at the same moment. */
 export type Winner = "paid" | "cancelled" | "expired"
 
 /**
- * How far apart the sides of such a race start. A payment has the longest way to the order's row, by its lock; how long
- * that is depends on the machine. So each race's winner starts a little later the next time: every side wins some, and
- * most races are close.
+ * The head starts in such a race. A payment takes longest to reach the order's row, how much longer depends on the
+ * machine. The winner of a race starts a little later in the next, so every side wins some and most races are close.
  */
 export const makeHandicap = () => {
   let leadMs = 0
   let graceMs = 0
   return {
-    /** By how much the payment is sent before the others. */
+    /** How long before the others the payment is sent. */
     leadMs: () => leadMs,
-    /** How long the order can still be cancelled after that. */
+    /** How long after that the order can still be cancelled. */
     graceMs: () => graceMs,
     learn: (winner: Winner): void => {
       leadMs = winner === "paid" ? Math.max(0, leadMs - 4) : leadMs + 2

@@ -2,11 +2,11 @@ import { type RedisService, startServices } from "@holdfast/testkit"
 import { Redis } from "ioredis"
 import { listenForErrors } from "@holdfast/locks"
 
-/** A Redis of a test file's own, which it may flush, freeze and kill. */
+/** A Redis for one test file, which may flush, freeze and kill it. */
 export interface PrivateRedis extends AsyncDisposable {
   readonly service: RedisService
   readonly url: string
-  /** A plain client, for looking at what is in there and for breaking it. */
+  /** A plain client, to inspect and to damage its data. */
   readonly client: Redis
   readonly stop: () => Promise<void>
 }

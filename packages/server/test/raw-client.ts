@@ -1,6 +1,6 @@
 import { contract, type InputOf, pathsOf, type Procedure } from "@holdfast/domain"
 
-/** What came back, untouched: a success, a declared error by its tag, or anything else by its status. */
+/** The response: a success, or an error with its declared tag or else tRPC's code. */
 export type Answer<P extends Procedure> =
   | { readonly ok: true; readonly value: P["output"]["Encoded"]; readonly status: number }
   | {
@@ -21,8 +21,8 @@ export interface CallOptions {
 const paths = pathsOf(contract)
 
 /**
- * Calls a procedure the way any HTTP client would, without the SDK: no retries, no local validation. So a test sees
- * exactly what the server says, also to input that the SDK would not let through.
+ * Calls a procedure like any HTTP client, without the SDK's retries and validation. So a test sees every response of
+ * the server, also to input that the SDK would refuse.
  */
 export const makeRawClient =
   (url: string) =>

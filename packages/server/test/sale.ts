@@ -10,7 +10,7 @@ const HOUR_MS = 3_600_000
 
 type CouponInput = InputOf<typeof contract.admin.createCoupon>
 
-/** A campaign that is open now; whatever matters to a test is overridden. */
+/** A campaign that is open now, unless overridden. */
 export const couponInput = (overrides: Partial<CouponInput> = {}): CouponInput => ({
   name: "spring sale",
   discount: { kind: "percent", percent: 10 },
@@ -25,7 +25,7 @@ export const couponInput = (overrides: Partial<CouponInput> = {}): CouponInput =
 export const newCoupon = (shop: Shop, overrides: Partial<CouponInput> = {}) =>
   shop.ok(contract.admin.createCoupon, couponInput(overrides), shop.admin)
 
-/** Many users at once: rows by SQL and signed tokens, so that no test waits for a thousand sign-ups. */
+/** Creates users by SQL and signs their tokens, which is much faster than registering them. */
 export const manyUsers = async (shop: Shop, count: number): Promise<ReadonlyArray<TestUser>> => {
   const ids = Array.from({ length: count }, () => newUserId())
   const users = ids.map((id) => ({ id, email: `${id}@sale.test` }))
@@ -50,13 +50,13 @@ export const issue = (shop: Shop, couponId: string, user: TestUser, idempotencyK
     { token: user.token, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) }
   )
 
-/** A refusal that says "the same request again", and a connection that a busy machine lost. */
+/** A response that asks for a retry, or a lost connection. */
 const askAgain = (error: unknown): boolean =>
   error instanceof TypeError || (error instanceof Refused && error._tag === "ServiceUnavailable")
 
 /**
- * Asks until there is a definitive answer, as the SDK does: a slow machine must not look like a refusal. What is asked
- * needs an idempotency key, because a lost connection does not say whether the request arrived.
+ * Repeats a request until there is a definitive answer, like the SDK, so that a slow machine does not look like a
+ * refusal. A mutation needs an idempotency key, because a lost connection does not tell whether it arrived.
  */
 export const patiently = async <A>(ask: () => Promise<A>): Promise<A> => {
   for (let pauseMs = 50; ; pauseMs = Math.min(2 * pauseMs, 1_000)) {
@@ -72,12 +72,12 @@ export const patiently = async <A>(ask: () => Promise<A>): Promise<A> => {
 export const issuedOf = async (shop: Shop, couponId: string): Promise<number> =>
   (await shop.ok(contract.coupons.byId, { couponId })).issued
 
-/** What the gate of a campaign holds; `undefined`: there is none. */
+/** The gate of a campaign; `undefined` when there is none. */
 export const gateOf = async (shop: Shop, couponId: string) => {
   const page = await shop.ok(contract.admin.couponCounts, { limit: 100 }, shop.admin)
   return page.items.find(({ coupon }) => coupon.id === couponId)?.gate
 }
 
-/** Uses the gate itself, as the first server does. */
+/** Runs an effect with the first server's gate. */
 export const withGate = <A>(shop: Shop, use: Parameters<typeof CouponGate.use<A, unknown, never>>[0]) =>
   shop.servers[0].runtime.runPromise(CouponGate.use(use))

@@ -1,6 +1,6 @@
 import type { Shop } from "./shop.ts"
 
-/** Copies every table beside itself, so that each damage starts from right books. */
+/** Copies every table to `saved_*`, so that each damage starts from consistent data. */
 export const snapshot = async (shop: Shop): Promise<ReadonlyArray<string>> => {
   const [rows] = await shop.sql.query(
     "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE' AND table_name NOT LIKE 'kysely%'",
@@ -14,7 +14,7 @@ export const snapshot = async (shop: Shop): Promise<ReadonlyArray<string>> => {
   return tables
 }
 
-/** Puts back what was saved. */
+/** Restores the saved rows. */
 export const restore = async (shop: Shop, tables: ReadonlyArray<string>): Promise<void> => {
   const connection = await shop.sql.getConnection()
   try {

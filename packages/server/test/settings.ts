@@ -3,7 +3,7 @@ import type { ServerSettings } from "../src/config.ts"
 
 export const TEST_SECRET = "a secret of the tests, 32 characters"
 
-/** Settings for tests: the cheapest password hashes that argon2 allows, everything else as in production. */
+/** Settings for tests: the cheapest argon2 hashes, no cache and no jobs; everything else as in production. */
 export const testSettings = (
   mysqlUrl: string,
   redisUrl: string,
@@ -24,10 +24,10 @@ export const testSettings = (
   charges: { minimum: 1_000, maximum: 1_000_000, step: 1_000, perDay: 3, perMonth: 10 },
   webhook: undefined,
   retentionMs: 604_800_000,
-  // Tests change rows behind the servers' backs; those of the cache itself switch it on.
+  // Tests change rows by plain SQL, which invalidates nothing.
   cache: undefined,
   maximumSubscriptions: 1_000,
-  // A test that needs a worker says so: most of them look at what happens before one comes by.
+  // Most tests observe a state before a job changes it; the others turn jobs on, or run one by `runJob`.
   workers: false,
   shutdownMs: 5_000,
   ...overrides

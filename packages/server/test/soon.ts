@@ -1,9 +1,9 @@
 import { expect } from "vitest"
 
-/** Promised are 5 s after a process died; three times that is left to a machine that is busy with other tests. */
+/** The guarantee is 5 s after a process died; a machine that is busy with other tests gets three times that. */
 const SOON_MS = 15_000
 
-/** Asks again for what a process that has just died was asked: it left its lock behind, whose lease has to end first. */
+/** Repeats a request to a process that has died. The answer has to wait for the end of that process's lock lease. */
 export const answeredSoon = async <A>(ask: () => Promise<A>): Promise<A> => {
   const askedAtMs = performance.now()
   const answer = await ask()

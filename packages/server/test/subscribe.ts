@@ -1,6 +1,6 @@
 import { contract, type InputOf, pathsOf, type Procedure } from "@holdfast/domain"
 
-/** One event of a stream, as tRPC sends it; `data` is its JSON. */
+/** One event of a stream, as tRPC sends it; `data` is decoded JSON. */
 export interface StreamEvent {
   readonly event: string
   readonly data: unknown
@@ -10,8 +10,8 @@ export interface StreamEvent {
 const paths = pathsOf(contract)
 
 /**
- * Subscribes the way any client of server-sent events would, without the SDK, and reads the events one by one.
- * `lastEventId` is where an earlier connection ended.
+ * Subscribes like any client of server-sent events, without the SDK, and reads the events one by one.
+ * `lastEventId` is the last event that an earlier connection received.
  */
 export const subscribe = <P extends Procedure>(
   url: string,
@@ -34,7 +34,7 @@ export const subscribe = <P extends Procedure>(
   })
   const events = readEvents(response)
   return {
-    /** The next event, when there is one. */
+    /** The next event; `undefined` when the stream has ended. */
     next: async (): Promise<StreamEvent | undefined> => (await events.next()).value ?? undefined,
     /** All further events, until the server ends the stream. */
     all: async (): Promise<ReadonlyArray<StreamEvent>> => {
@@ -46,7 +46,7 @@ export const subscribe = <P extends Procedure>(
   }
 }
 
-/** Blocks of lines, each ended by an empty one; comments and the event that says "connected" are left out. */
+/** Events are blocks of lines that end with an empty line. Comments, pings and `connected` are skipped. */
 async function* readEvents(response: Promise<Response>): AsyncGenerator<StreamEvent, void> {
   const { body } = await response
   let text = ""

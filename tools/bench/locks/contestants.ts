@@ -14,7 +14,7 @@ export interface Contestant {
 }
 
 /** Records what a loop does, and decides for how long it runs. */
-export interface Observer {
+interface Observer {
   readonly goesOn: () => boolean
   readonly asked: () => void
   readonly entered: () => void

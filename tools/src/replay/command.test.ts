@@ -2,8 +2,11 @@ import { Effect } from "effect"
 import { CliError, CliOutput, Command } from "effect/cli"
 import { describe, expect, test } from "vitest"
 import { cliServices } from "../cli.ts"
-import { type ReplayOptions, replayOptions } from "./command.ts"
+import { replayOptions } from "./command.ts"
 import { textOf } from "./decimal.ts"
+import type { run } from "./replay.ts"
+
+type ReplayOptions = Parameters<typeof run>[0]
 
 /** The options of a command line, or the messages about what is wrong with it. */
 const parse = (args: ReadonlyArray<string>): Promise<ReplayOptions | ReadonlyArray<string>> => {

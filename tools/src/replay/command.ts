@@ -38,8 +38,6 @@ export const replayOptions = {
   fresh: toggle("fresh", "starts over; without it an interrupted replay continues")
 }
 
-export type ReplayOptions = Command.Command.Config.Infer<typeof replayOptions>
-
 export const replay = Command.make(
   "replay",
   replayOptions,

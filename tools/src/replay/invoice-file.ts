@@ -8,7 +8,7 @@ import { createGunzip } from "node:zlib"
 import { type Column, COLUMNS, type MalformedReason, parseRow, type Row } from "./row.ts"
 
 /** The file cannot be read, or is not in the Online Retail format. */
-export class InvoiceFileError extends Error {
+class InvoiceFileError extends Error {
   override readonly name = "InvoiceFileError"
 }
 

@@ -45,7 +45,7 @@ export interface PlannedReturn {
   readonly quantity: number
 }
 
-export type SkipReason =
+type SkipReason =
   | MalformedReason
   | "quantity not positive"
   | "product of price 0"

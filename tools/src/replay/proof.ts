@@ -20,7 +20,7 @@ export interface Account {
 }
 
 /** An order in the shop. */
-export interface BookedOrder {
+interface BookedOrder {
   readonly id: string
   readonly status: string
   readonly totalMinor: number

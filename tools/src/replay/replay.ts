@@ -1,7 +1,7 @@
 import { verifyText } from "@holdfast/server"
+import type { BigDecimal } from "effect"
 import { type Progress, showProgress } from "../progress.ts"
 import { onStopRequest } from "../shop/stop-requests.ts"
-import type { ReplayOptions } from "./command.ts"
 import { textOf } from "./decimal.ts"
 import { readInvoiceFile } from "./invoice-file.ts"
 import { makePlan } from "./plan.ts"
@@ -11,6 +11,20 @@ import { runPlan } from "./run.ts"
 import { openShop } from "./shop.ts"
 
 /** Runs the replay and prints its report. The exit code is 1 when a check fails, 130 when a request stopped it. */
+/** The command line of a replay, parsed. */
+interface ReplayOptions {
+  /** The path of the invoices, CSV or CSV.GZ. */
+  readonly file: string
+  /** Concurrent calls. */
+  readonly workers: number
+  /** Initial stock as a share of the units that the orders ask for. */
+  readonly stockFactor: BigDecimal.BigDecimal
+  readonly seed: number
+  readonly json: boolean
+  /** Starts over instead of continuing an interrupted replay. */
+  readonly fresh: boolean
+}
+
 export const run = async (options: ReplayOptions): Promise<number> => {
   const progress = showProgress()
   const stop = new AbortController()

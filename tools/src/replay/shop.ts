@@ -27,7 +27,7 @@ export interface OpenOptions {
 }
 
 /** The environment or the flags do not fit together. The message says what to change. */
-export class ShopError extends Error {
+class ShopError extends Error {
   override readonly name = "ShopError"
 }
 

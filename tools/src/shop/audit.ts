@@ -3,7 +3,7 @@ import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 
 /** The audit could not be made, for instance because the database cannot be reached. */
-export class AuditFailed extends Error {
+class AuditFailed extends Error {
   override readonly name = "AuditFailed"
 }
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url"
 import type { ServerMessage } from "./server-main.ts"
 
 /** The server's process ended and cannot be restarted. */
-export class ServerProcessFailed extends Error {
+class ServerProcessFailed extends Error {
   override readonly name = "ServerProcessFailed"
 }
 

@@ -2,7 +2,7 @@ import { type ServerSettings, settingsFromEnvironment } from "@holdfast/server"
 import { ConfigProvider, Effect } from "effect"
 
 /** A setting in the environment is missing or wrong. The message names it. */
-export class SettingsError extends Error {
+class SettingsError extends Error {
   override readonly name = "SettingsError"
 }
 

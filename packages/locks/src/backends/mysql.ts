@@ -14,6 +14,7 @@ import {
 } from "../backend.ts"
 import { makeLease } from "../lease.ts"
 
+/** Where the named locks are, and how many connections they may take. */
 export interface NamedLocksOptions extends BackendOptions {
   /** `mysql://user:password@host:port/database`. */
   readonly url: Redacted.Redacted

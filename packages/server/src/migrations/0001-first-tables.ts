@@ -1,8 +1,8 @@
 import { type Kysely, sql } from "kysely"
 
 /**
- * Every statement can be repeated: DDL commits by itself, so a process that dies in the middle leaves some of the
- * tables behind, and the next start simply goes on. The CHECKs are the last line: what they forbid never happens.
+ * Every statement is repeatable: DDL commits by itself, so a process that dies in the middle leaves some tables behind,
+ * and the next start continues. The CHECKs are the last guard behind every other one.
  */
 const statements = [
   `CREATE TABLE IF NOT EXISTS users (

@@ -2,8 +2,8 @@ import { type Kysely, sql } from "kysely"
 import { addColumn } from "./changes.ts"
 
 /**
- * A campaign is one row with its own stock, and its CHECK the last line of "never one too many". Tickets have no foreign
- * key to it: taking one must not wait for the row that the issuing transaction holds.
+ * A campaign is one row with its own stock, and its CHECK is the last guard of "never one too many". Tickets have no
+ * foreign key to it: an INSERT must not wait for the row that the issuing transaction holds.
  */
 const tables = [
   `CREATE TABLE IF NOT EXISTS coupons (

@@ -2,7 +2,7 @@ import { type Kysely, sql } from "kysely"
 import { uuidv7obj } from "uuidv7"
 import { addColumn, addKey, replaceCheck } from "./changes.ts"
 
-/** What an order's life leaves behind after its birth: cancellation, refunds, deliveries, and whose turn work is. */
+/** Cancellation, refunds, webhook deliveries, and the leader leases of jobs. */
 const tables = [
   `CREATE TABLE IF NOT EXISTS refunds (
     order_id BINARY(16) NOT NULL PRIMARY KEY,

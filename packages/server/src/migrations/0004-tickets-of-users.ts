@@ -2,8 +2,8 @@ import { type Kysely, sql } from "kysely"
 import { addForeignKey } from "./changes.ts"
 
 /**
- * A ticket goes with its user. One of a user who is gone could never be served, and would stop the line behind it: the
- * coupons of a line's front are issued together.
+ * Deletes a ticket with its user. The ticket of a deleted user could never be served and would block its queue, because
+ * the coupons of a queue's head are issued together.
  */
 export const ticketsOfUsers = {
   // oxlint-disable-next-line typescript/no-explicit-any -- a migration knows no tables yet

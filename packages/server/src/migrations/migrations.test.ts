@@ -33,8 +33,7 @@ describe("migrations", () => {
     return rows.map((row) => row["name"] as string)
   }
 
-  // Guarantees: any number of servers may start at once on an empty database.
-  test("six first starts at once: all serve, every migration ran once", async () => {
+  test("six servers that start at once on an empty database all serve, and every migration runs once", async () => {
     const servers = await Promise.all(Array.from({ length: 6 }, start))
     await stopAll(servers)
     const [rows] = await admin.query<Array<RowDataPacket>>(`SELECT name FROM ${database}.kysely_migration`)
@@ -42,8 +41,7 @@ describe("migrations", () => {
     expect(await tables()).toContain("idempotency_keys")
   })
 
-  // Guarantees: a process that dies in the middle of a migration leaves nothing that stops the next one.
-  test("half of the tables are there already: the next start adds the rest", async () => {
+  test("a start after a half-finished migration adds the missing tables", async () => {
     await stopAll([await start()])
     const complete = await tables()
     await admin.query(`DELETE FROM ${database}.kysely_migration`)
@@ -54,7 +52,7 @@ describe("migrations", () => {
     expect(await tables()).toEqual(complete)
   })
 
-  test("a database of a newer version is refused and named, and nothing is changed", async () => {
+  test("a database of a newer version is refused, and its unknown migrations are named", async () => {
     await stopAll([await start()])
     await admin.query(
       `INSERT INTO ${database}.kysely_migration VALUES ('9999_from_the_future', '2099-01-01T00:00:00.000Z')`
@@ -65,7 +63,7 @@ describe("migrations", () => {
     })
   })
 
-  test("a database that is not there, and a password that is wrong, are clear errors without secrets", async () => {
+  test("a missing database and a wrong password are clear errors without secrets", async () => {
     url.pathname = "/does_not_exist"
     await expect(start()).rejects.toMatchObject({
       _tag: "MigrationFailed",
@@ -81,7 +79,7 @@ describe("migrations", () => {
     expect(failure).not.toContain("a-wrong-password")
   })
 
-  test("the hand-written interface has exactly the columns of the migrated tables", async () => {
+  test("the hand-written tables have exactly the columns of the migrated ones", async () => {
     await stopAll([await start()])
     const [rows] = await admin.query<Array<RowDataPacket>>(
       "SELECT table_name AS t, column_name AS c, is_nullable AS n FROM information_schema.columns WHERE table_schema = ? AND table_name NOT LIKE 'kysely%'",
@@ -91,7 +89,7 @@ describe("migrations", () => {
     expect(declaredColumns().toSorted()).toEqual(migrated.toSorted())
   })
 
-  test("the settings never show a secret when they are printed", () => {
+  test("printed settings show no secret", () => {
     const settings = testSettings("mysql://u:hunter2@h/d", "redis://h")
     expect(JSON.stringify(settings)).not.toContain("hunter2")
     expect(Redacted.value(settings.mysqlUrl)).toContain("hunter2")
@@ -107,7 +105,7 @@ const declaredColumns = (): ReadonlyArray<string> => {
     [...source.matchAll(pattern)].map(([, name, body]) => [name!, body!] as const)
   const fields = (body: string) =>
     [...body.matchAll(/^ +(\w+): (.+)$/gm)].map(([, name, type]) => [name!, type!] as const)
-  const rows = new Map(interfaces(/^export interface (\w+) \{([^}]*)\}/gm))
+  const rows = new Map(interfaces(/^interface (\w+) \{([^}]*)\}/gm))
   return interfaces(/^ *(?:export )?interface (DB) \{([^}]*)\}/gm)
     .flatMap(([, body]) => fields(body))
     .flatMap(([table, type]) =>

@@ -44,7 +44,7 @@ export const milliseconds = (name: string, fallback: Duration.Input): Config.Con
   )
 
 /** A URL of one protocol. It may hold a password, so its value is redacted in every message. */
-export const url = (name: string, protocol: string) =>
+const url = (name: string, protocol: string) =>
   Config.schema(
     Schema.Redacted(
       Schema.String.check(

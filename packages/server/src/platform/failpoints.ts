@@ -3,6 +3,8 @@ import { Context, Effect } from "effect"
 /**
  * The failpoints by name. A module declares its own beside its code:
  * `declare module "../../platform/failpoints.ts" { interface Failpoints { "order: rows inserted": true } }`.
+ *
+ * @public because modules merge into it
  */
 export interface Failpoints {
   "answer stored": true

@@ -7,14 +7,14 @@ import { ServerConfig } from "../../config.ts"
 const ARGON2ID = 2
 
 /**
- * Password hashes by argon2id (RFC 9106). Hashing is made to be expensive, so only as many run at once as there are
- * cores: more would only take memory. Callers wait in line and can be interrupted there.
+ * Password hashes by argon2id (RFC 9106). Hashing is expensive by design, so at most one a core runs at once; more would
+ * only take memory. Waiting callers can be interrupted.
  */
 export class Passwords extends Context.Service<
   Passwords,
   {
     readonly hash: (password: string) => Effect.Effect<string>
-    /** Takes the same time whether the user exists or not: without a hash it compares with one that fits nobody. */
+    /** Takes the same time whether the user exists or not: without a hash it compares with a hash of no user. */
     readonly verify: (password: string, hash: string | undefined) => Effect.Effect<boolean>
   }
 >()("@holdfast/server/Passwords") {

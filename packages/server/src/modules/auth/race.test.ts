@@ -1,17 +1,12 @@
 import { contract } from "@holdfast/domain"
 import { expectExactly, race } from "@holdfast/testkit"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { Shop } from "../../../test/shop.ts"
+import { describe, expect, test } from "vitest"
+import type { Shop } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 
 describe("sign-ups race for an e-mail", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2 })
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
-  })
+  useShop({ servers: 2 }, (opened) => (shop = opened))
 
   // Guarantees: an e-mail belongs to one user, however many sign up with it at the same moment.
   test("20 sign-ups of one e-mail, written in two ways: one user, 19 EmailTaken", async () => {

@@ -7,7 +7,7 @@ declare module "../../platform/db/tables.ts" {
   }
 }
 
-export interface UsersTable {
+interface UsersTable {
   id: Buffer
   email: string
   password_hash: string

@@ -11,7 +11,7 @@ export interface SignedToken {
   readonly expiresAt: Date
 }
 
-/** Tokens that were found good are remembered until they expire: a signature costs more than a look-up. */
+/** Verified tokens are cached until they expire: a lookup is cheaper than a signature. */
 const REMEMBERED_TOKENS = 10_000
 
 /** Makes and checks the tokens of a login: JWTs signed with HMAC-SHA-256 (RFC 7519). */
@@ -19,7 +19,7 @@ export class Tokens extends Context.Service<
   Tokens,
   {
     readonly sign: (purpose: Purpose, caller: Caller) => Effect.Effect<SignedToken>
-    /** Who the token belongs to. An access token is no refresh token, nor the other way round. */
+    /** Returns the caller that the token names. Access and refresh tokens are not interchangeable. */
     readonly verify: (purpose: Purpose, token: string) => Effect.Effect<Caller, Unauthenticated>
   }
 >()("@holdfast/server/Tokens") {

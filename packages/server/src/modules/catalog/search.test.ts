@@ -1,11 +1,12 @@
 import { contract } from "@holdfast/domain"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { Shop } from "../../../test/shop.ts"
+import { describe, expect, test } from "vitest"
+import type { Shop } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 
 describe("search and categories", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open()
+  useShop({}, async (opened) => {
+    shop = opened
     const products = [
       ["TEA-1", "Green tea, loose", "Tea"],
       ["TEA-2", "Black tea, 100% Assam", "Tea"],
@@ -20,10 +21,6 @@ describe("search and categories", () => {
         shop.admin
       )
     }
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
   })
 
   const found = async (text: string, category?: string) => {

@@ -72,7 +72,7 @@ export const adjustStock = command(contract.admin.adjustStock, {
 export function adjustStocks(
   products: ReadonlyMap<Sku, Product>,
   adjustments: ReadonlyArray<DecodedInputOf<typeof contract.admin.adjustStock>>
-) {
+): ReadonlyArray<Result.Result<AdjustedStock, ProductNotFound | OutOfStock | StockLimitExceeded>> {
   const current = new Map(products)
   return adjustments.map(({ delta, reason, sku }) => {
     const product = current.get(sku)
@@ -167,7 +167,7 @@ export const productTag = (sku: string): string => `product:${sku}`
 export const productsChanged = (lines: ReadonlyArray<{ readonly sku: Sku }>) => {
   const skus = [...new Set(lines.map(({ sku }) => sku))]
   return Effect.andThen(
-    LiveStock.use((live) => live.announce(skus)),
+    LiveStock.use((live) => live.notify(skus)),
     invalidate(skus.map(productTag))
   )
 }

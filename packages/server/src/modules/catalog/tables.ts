@@ -8,7 +8,7 @@ declare module "../../platform/db/tables.ts" {
   }
 }
 
-export interface ProductsTable {
+interface ProductsTable {
   sku: string
   name: string
   category: string | null
@@ -17,7 +17,7 @@ export interface ProductsTable {
   created_at: CreatedAt
 }
 
-export interface StockLedgerTable {
+interface StockLedgerTable {
   id: Generated<number>
   sku: string
   delta: number

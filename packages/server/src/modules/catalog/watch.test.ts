@@ -1,22 +1,17 @@
 import { contract } from "@holdfast/domain"
 import { eventually, race } from "@holdfast/testkit"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { makeRawClient } from "../../../test/raw-client.ts"
 import { startPrivateRedis } from "../../../test/private-redis.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 import { type StreamEvent, subscribe } from "../../../test/subscribe.ts"
 
 const stockOf = ({ data }: StreamEvent) => (data as { readonly stock: number }).stock
 
 describe("watching a stock", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2 })
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
-  })
+  useShop({ servers: 2 }, (opened) => (shop = opened))
 
   const watch = (sku: string, server = 1, lastEventId?: string) =>
     subscribe(

@@ -1,22 +1,19 @@
 import { contract, type InputOf } from "@holdfast/domain"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { bytesOf } from "../../platform/db/ids.ts"
-import { Shop, type TestUser } from "../../../test/shop.ts"
+import type { Shop, TestUser } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 import { issue, newCoupon } from "../../../test/sale.ts"
 
 describe("coupons in orders", () => {
   let shop: Shop
   let ann: TestUser
   let bob: TestUser
-  beforeAll(async () => {
-    shop = await Shop.open()
+  useShop({}, async (opened) => {
+    shop = opened
     ;[ann, bob] = [await shop.newUser(100_000), await shop.newUser(100_000)]
     await shop.newProduct("book", 1_000, 999)
     await shop.newProduct("gift", 1_000, 0)
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
   })
 
   const couponOf = async (user: TestUser, overrides: Parameters<typeof newCoupon>[1]) =>

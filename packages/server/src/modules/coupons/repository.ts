@@ -110,8 +110,8 @@ export interface OwnUserCouponId {
 }
 
 /**
- * Locks coupons of their users, and reads their terms afterwards: a lock over the join would hold the campaigns, too,
- * and everyone who wants one of their coupons would wait for an order.
+ * Locks coupons of their users, and reads their terms afterwards: a lock over the join would lock the campaigns, too, and
+ * every call that issues their coupons would wait for an order.
  */
 export const lockUserCouponRows = Effect.fnUntraced(function* (coupons: ReadonlyArray<OwnUserCouponId>) {
   const locked = yield* tx.rows((q) =>

@@ -1,7 +1,8 @@
 import { contract } from "@holdfast/domain"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { bytesOf } from "../../platform/db/ids.ts"
-import { Shop, type TestUser } from "../../../test/shop.ts"
+import type { Shop, TestUser } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 import { couponInput, issue, issuedOf, manyUsers, newCoupon } from "../../../test/sale.ts"
 
 const DAY_MS = 86_400_000
@@ -11,13 +12,9 @@ describe("coupons", () => {
   let shop: Shop
   let ann: TestUser
   let bob: TestUser
-  beforeAll(async () => {
-    shop = await Shop.open()
+  useShop({}, async (opened) => {
+    shop = opened
     ;[ann, bob] = (await manyUsers(shop, 2)) as [TestUser, TestUser]
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
   })
 
   const refusal = async (couponId: string, user = ann) => {

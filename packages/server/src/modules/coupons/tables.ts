@@ -11,7 +11,7 @@ declare module "../../platform/db/tables.ts" {
 }
 
 /** Campaigns. */
-export interface CouponsTable {
+interface CouponsTable {
   id: Buffer
   name: string
   kind: "percent" | "fixed"
@@ -27,7 +27,7 @@ export interface CouponsTable {
   created_at: CreatedAt
 }
 
-export interface UserCouponsTable {
+interface UserCouponsTable {
   id: Buffer
   coupon_id: Buffer
   user_id: Buffer
@@ -37,7 +37,7 @@ export interface UserCouponsTable {
   order_id: Buffer | null
 }
 
-export interface CouponLedgerTable {
+interface CouponLedgerTable {
   id: Generated<number>
   coupon_id: Buffer
   /** The change of the campaign's stock; 0 where a coupon moves between its user and an order. */
@@ -48,7 +48,7 @@ export interface CouponLedgerTable {
   created_at: CreatedAt
 }
 
-export interface CouponTicketsTable {
+interface CouponTicketsTable {
   /** The position in the queue. */
   place: Generated<number>
   id: Buffer

@@ -92,7 +92,9 @@ export function cancelOrders(
   { held, orders, paidAt }: LockedOrders,
   requests: ReadonlyArray<RequestedCancellation>,
   now: Date
-) {
+): ReadonlyArray<
+  Result.Result<UndoneOrder, OrderNotFound | OrderExpired | OrderNotCancellable | CancellationPeriodOver>
+> {
   const current = new Map(orders)
   const undo = makeUndo(held, "customer", now)
   return requests.map(({ orderId, paidWithinMs }) => {
@@ -100,7 +102,7 @@ export function cancelOrders(
     if (order === undefined) return Result.fail(new OrderNotFound({ orderId }))
     if (order.cancellation?.reason === "expired")
       return Result.fail(new OrderExpired({ orderId, expiredAt: order.expiresAt }))
-    if (order.cancellation !== undefined) return Result.succeed<UndoneOrder>({ output: order })
+    if (order.cancellation !== undefined) return Result.succeed({ output: order })
     if (order.status !== "PENDING" && order.status !== "PAID")
       return Result.fail(new OrderNotCancellable({ orderId, status: order.status }))
     if (order.status === "PAID") {

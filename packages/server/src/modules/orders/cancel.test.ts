@@ -2,10 +2,11 @@ import { contract, OrderId, UserId } from "@holdfast/domain"
 import { eventually, expectExactly, race } from "@holdfast/testkit"
 import { Effect } from "effect"
 import { setTimeout } from "node:timers/promises"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { inTransaction } from "../../platform/db/transaction.ts"
 import { runJob } from "../../../test/jobs.ts"
-import { Shop, type TestUser } from "../../../test/shop.ts"
+import type { Shop, TestUser } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 import { lockWhatOrdersHold, makeUndo, undoOrders } from "./cancel-order.ts"
 import { orderExpiry } from "./expiry-job.ts"
 import { lockExpiredOrder, lockOrdersWithItems } from "./repository.ts"
@@ -15,14 +16,10 @@ const binary = (id: string) => id.replaceAll("-", "")
 
 describe("cancelling orders", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2 })
+  useShop({ servers: 2 }, async (opened) => {
+    shop = opened
     await shop.newProduct("tea", 100_000, 250)
     await shop.newProduct("cup", 100_000, 1_000)
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
   })
 
   const place = async (user: TestUser, quantity = 2) =>

@@ -1,17 +1,12 @@
 import { contract } from "@holdfast/domain"
 import { expectExactly, race } from "@holdfast/testkit"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { Shop } from "../../../test/shop.ts"
+import { describe, expect, test } from "vitest"
+import type { Shop } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 
 describe("orders race for stock", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2 })
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
-  })
+  useShop({ servers: 2 }, (opened) => (shop = opened))
 
   // Guarantees: of many buyers of a limited product exactly as many win as there are units, never one more or less.
   test("50 units, 200 buyers at once: 50 orders, 150 OutOfStock, 0 left", async () => {

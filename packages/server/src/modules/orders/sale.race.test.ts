@@ -1,8 +1,9 @@
 import { contract } from "@holdfast/domain"
 import { expectExactly, race } from "@holdfast/testkit"
 import { randomUUID } from "node:crypto"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { Refused, Shop, type TestUser } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 
 /** How long baskets in opposite orders are bought; a soak sets more. */
 const BASKETS_MS = Number(process.env["HOLDFAST_TEST_BASKETS_MS"] ?? 5_000)
@@ -10,13 +11,9 @@ const BASKETS_MS = Number(process.env["HOLDFAST_TEST_BASKETS_MS"] ?? 5_000)
 describe("a sale on two servers", () => {
   let shop: Shop
   let users: ReadonlyArray<TestUser>
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2 })
+  useShop({ servers: 2 }, async (opened) => {
+    shop = opened
     users = await shop.newUsers(200, 10_000)
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
   })
 
   /**

@@ -40,7 +40,7 @@ export const watchOrder = subscription(contract.orders.watch, ({ caller, input }
 
 /** Call after the commit of a step: subscribers are notified. */
 export const ordersChanged = (orderIds: ReadonlyArray<OrderId>) =>
-  LiveOrders.use((live) => live.announce(orderIds))
+  LiveOrders.use((live) => live.notify(orderIds))
 
 /** Takes locked orders one step further. A status that the lock failed to protect is a bug. */
 export const advanceOrders = Effect.fnUntraced(function* (

@@ -10,7 +10,7 @@ declare module "../../platform/db/tables.ts" {
   }
 }
 
-export interface OrdersTable {
+interface OrdersTable {
   id: Buffer
   user_id: Buffer
   status: OrderStatus
@@ -24,14 +24,14 @@ export interface OrdersTable {
   cancel_reason: CancelReason | null
 }
 
-export interface OrderItemsTable {
+interface OrderItemsTable {
   order_id: Buffer
   sku: string
   quantity: number
   unit_price_minor: number
 }
 
-export interface RefundsTable {
+interface RefundsTable {
   order_id: Buffer
   user_id: Buffer
   amount_minor: number

@@ -1,21 +1,16 @@
 import { createClient, OrderNotFound, type OrderStatus, ProductNotFound } from "@holdfast/client-sdk"
 import { eventually } from "@holdfast/testkit"
 import { Effect, Stream } from "effect"
-import { afterAll, beforeAll, expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { startCuttingProxy } from "../../../test/cutting-proxy.ts"
-import { Shop, type TestUser } from "../../../test/shop.ts"
+import type { Shop, TestUser } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 
 const retry = { maxAttempts: 100, baseDelayMs: 1, maxDelayMs: 10 }
 let shop: Shop
-beforeAll(async () => {
-  shop = await Shop.open({ servers: 2 })
-})
-afterAll(async () => {
-  await shop.expectRightBooks()
-  await shop.stop()
-})
+useShop({ servers: 2 }, (opened) => (shop = opened))
 
-it("follows orders to their end over connections that are cut at every step", async () => {
+test("follows orders to their end over connections that are cut at every step", async () => {
   await using proxy = await startCuttingProxy(shop.servers[1]!.url, () => "never")
   const sku = await shop.newProduct("FOLLOWED", 100)
   const user = await shop.newUser(1_000_000)
@@ -41,7 +36,7 @@ it("follows orders to their end over connections that are cut at every step", as
   expect(cuts).toBeGreaterThan(40)
 })
 
-it("shows a stock fall to 0 over connections that are cut, never rising", async () => {
+test("shows a stock fall to 0 over connections that are cut, never rising", async () => {
   await using proxy = await startCuttingProxy(shop.servers[1]!.url, () => "never")
   const sku = await shop.newProduct("FALLING", 50)
   const user = await shop.newUser()
@@ -64,7 +59,7 @@ it("shows a stock fall to 0 over connections that are cut, never rising", async 
   expect(seen).toEqual([...new Set(seen)].toSorted((a, b) => b - a))
 })
 
-it("is a loop, a loop of results, and a stream; what is not there is a typed error in each", async () => {
+test("is a loop, a loop of results, and a stream; what is not there is a typed error in each", async () => {
   const sku = await shop.newProduct("STYLES", 3)
   const [ann, bob] = (await shop.newUsers(2)) as [TestUser, TestUser]
   const client = createClient({ url: shop.servers[0].url, token: ann.token })

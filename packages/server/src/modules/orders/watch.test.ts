@@ -1,17 +1,12 @@
 import { contract } from "@holdfast/domain"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { Shop, type TestUser } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 import { subscribe } from "../../../test/subscribe.ts"
 
 describe("watching an order", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2 })
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
-  })
+  useShop({ servers: 2 }, (opened) => (shop = opened))
 
   let count = 0
   const placeOrder = async (user: TestUser) => {

@@ -1,17 +1,14 @@
 import { contract } from "@holdfast/domain"
 import { expectExactly, race } from "@holdfast/testkit"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { Shop } from "../../../test/shop.ts"
+import { describe, expect, test } from "vitest"
+import type { Shop } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 
 describe("payments", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2 })
+  useShop({ servers: 2 }, async (opened) => {
+    shop = opened
     await shop.newProduct("tea", 10_000, 100)
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
   })
 
   const order = async (token: string, quantity = 1) =>

@@ -82,7 +82,7 @@ export interface DecidedPayment {
   readonly debit?: { readonly userId: UserId; readonly balanceAfter: number }
 }
 
-/** An order is paid once, and nobody pays more points than are left after the payments before this one. */
+/** An order is paid once. Each payment has what the payments before it leave of the balance. */
 export function payOrders(
   { balances, orders, payments }: LockedOrders,
   requests: ReadonlyArray<RequestedPayment>,

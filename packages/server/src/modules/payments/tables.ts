@@ -6,7 +6,7 @@ declare module "../../platform/db/tables.ts" {
   }
 }
 
-export interface PaymentsTable {
+interface PaymentsTable {
   id: Buffer
   order_id: Buffer
   user_id: Buffer

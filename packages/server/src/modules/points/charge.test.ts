@@ -1,18 +1,13 @@
 import { contract } from "@holdfast/domain"
 import { expectExactly, race } from "@holdfast/testkit"
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { beforeEach, describe, expect, test } from "vitest"
 import { daylight } from "../../../test/calendar.ts"
 import { Shop, testSettings, type TestUser } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 
 describe("charges", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2 })
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
-  })
+  useShop({ servers: 2 }, (opened) => (shop = opened))
 
   beforeEach(() => daylight(60_000))
 

@@ -9,12 +9,12 @@ declare module "../../platform/db/tables.ts" {
   }
 }
 
-export interface PointAccountsTable {
+interface PointAccountsTable {
   user_id: Buffer
   balance: number
 }
 
-export interface PointLedgerTable {
+interface PointLedgerTable {
   id: Generated<number>
   user_id: Buffer
   delta: number

@@ -3,9 +3,8 @@ import { Clock, Effect, Option } from "effect"
 import type { Findings } from "../../platform/audit/report.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { RedisStore } from "@holdfast/locks"
-import { IS_COMPLETE } from "./counting.ts"
-import { endOf, lastDays, rankingKeys, startOf } from "./keys.ts"
 import { type Sale, salesBetween } from "./repository.ts"
+import { endOf, IS_COMPLETE, lastDays, rankingKeys, startOf } from "./ranking-store.ts"
 
 /** How long an event may take from its commit into the ranking before its absence is a fault. */
 const ARRIVES_WITHIN_MS = 60_000
@@ -13,15 +12,15 @@ const ARRIVES_WITHIN_MS = 60_000
 const PAGE = 5_000
 
 /**
- * Holds the ranking against the books, in the middle of a sale if need be: the counts must be the sum of exactly what
- * Redis says it counted, all of that must be in the books, and what is in the books must be counted, save what is so
- * young that it may be on its way. `undefined`: there is no Redis, or no complete ranking, to be wrong.
+ * Compares the ranking with the database, also during a sale: the counts are the sum of exactly the happenings that
+ * Redis has counted, each of those is in the database, and every sale of the database is counted unless it is too young.
+ * `undefined`: there is no Redis or no complete ranking to audit.
  */
 export const auditRanking = Effect.gen(function* () {
   const store = yield* Effect.serviceOption(RedisStore)
-  const installation = yield* Effect.serviceOption(KeyNamespace)
-  if (Option.isNone(store) || Option.isNone(installation)) return undefined
-  const prefix = yield* installation.value.prefix
+  const keyNamespace = yield* Effect.serviceOption(KeyNamespace)
+  if (Option.isNone(store) || Option.isNone(keyNamespace)) return undefined
+  const prefix = yield* keyNamespace.value.prefix
   const nowMs = yield* Clock.currentTimeMillis
   const problems: Array<Record<string, unknown>> = []
   let checked = 0

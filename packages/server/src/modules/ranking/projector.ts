@@ -5,15 +5,14 @@ import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { askRedis } from "@holdfast/locks"
 import { consumerOf } from "../../platform/outbox/consumer.ts"
 import type { OutboxEvent } from "../../platform/outbox/outbox.ts"
-import { count, type Happening } from "./counting.ts"
-import { dayOf, RANKING_TAG } from "./keys.ts"
 import { salesOf } from "./repository.ts"
+import { count, dayOf, type Happening, RANKING_TAG } from "./ranking-store.ts"
 
 const HAPPENINGS: Readonly<Record<string, Happening>> = { "order.paid": "paid", "order.refunded": "refunded" }
 
 /**
- * Counts sales as they happen. An event only says which order it was about: what was sold, and on which day, is read
- * from the books, so an event that comes again counts the same thing again, which changes nothing.
+ * Counts sales as they happen. An event names its order; what was sold, and when, is read from the database. A repeated
+ * event counts the same happening again, which changes nothing.
  */
 const project = Effect.fnUntraced(function* (events: ReadonlyArray<OutboxEvent>) {
   const { prefix } = yield* KeyNamespace

@@ -6,9 +6,9 @@ import { type PrivateRedis, startPrivateRedis } from "../../../test/private-redi
 import { drain, runJob } from "../../../test/jobs.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
 import { outboxRelay } from "../../platform/outbox/relay.ts"
-import { dayOf, rankingKeys } from "./keys.ts"
 import { rankingProjector } from "./projector.ts"
 import { forgetRanking, rankingReconciler } from "./rebuild.ts"
+import { dayOf, rankingKeys } from "./ranking-store.ts"
 
 describe("top sellers", () => {
   let redis: PrivateRedis

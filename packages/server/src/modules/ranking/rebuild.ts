@@ -5,14 +5,22 @@ import { invalidate } from "../../platform/cache/cache.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { askRedis } from "@holdfast/locks"
 import type { Job } from "../../platform/jobs/runner.ts"
-import { count, IS_COMPLETE } from "./counting.ts"
-import { endOf, expiryOf, lastDays, RANKING_TAG, rankingKeys, startOf } from "./keys.ts"
 import { salesBetween } from "./repository.ts"
+import {
+  count,
+  endOf,
+  expiryOf,
+  IS_COMPLETE,
+  lastDays,
+  RANKING_TAG,
+  rankingKeys,
+  startOf
+} from "./ranking-store.ts"
 
 /** Sales that are read at once. */
 const PAGE = 1_000
 
-/** A rebuild that has not read a page for this long is dead, and somebody else may begin. */
+/** A rebuild that has not read a page for this long counts as dead, and another process may start one. */
 const REBUILD_PAUSE_S = 60
 
 /** KEYS: complete, counted, sold. */
@@ -20,8 +28,8 @@ const LOOK = `${IS_COMPLETE}
 return isComplete(KEYS[1], KEYS[2], KEYS[3]) and 1 or 0`
 
 /**
- * Begins from nothing: where one of the keys was lost, the others say what is not so any more. KEYS: complete, counted,
- * sold, rebuild. ARGV: the mark, how long it is good without a page, when the keys vanish.
+ * Starts empty: when one key is lost, the other two are no longer right. KEYS: complete, counted, sold, rebuild. ARGV:
+ * the mark, how long it lives without a page in seconds, when the keys expire.
  */
 const BEGIN = `
 if not redis.call('SET', KEYS[4], ARGV[1], 'NX', 'EX', ARGV[2]) then return 0 end
@@ -32,20 +40,20 @@ redis.call('EXPIREAT', KEYS[2], ARGV[3])
 redis.call('EXPIREAT', KEYS[3], ARGV[3])
 return 1`
 
-/** Lets go of the rebuild, if it is still this one. KEYS: rebuild. ARGV: the mark. */
+/** Ends the rebuild if it is still this one. KEYS: rebuild. ARGV: the mark. */
 const END = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])`
 
-/** The same, and the day is complete. KEYS: rebuild, complete. ARGV: the mark, when the keys vanish. */
+/** Ends the rebuild and marks the day complete. KEYS: rebuild, complete. ARGV: the mark, when the keys expire. */
 const COMPLETE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[1], 'EXAT', ARGV[2])
 return redis.call('DEL', KEYS[1])`
 
 /**
- * Makes the days of the ranking complete: a new day, one of which Redis forgot something, a fresh Redis. It counts all
- * sales that the database knows, beside the projector, which may be counting the same ones: each counts once.
+ * Completes the days of the ranking: a new day, a day that lost a key, a fresh Redis. It counts every sale in the
+ * database while the projector goes on; a sale that both count is counted once.
  */
 export const rankingReconciler = {
   name: "ranking reconciler",
@@ -68,7 +76,7 @@ export const rankingReconciler = {
   })
 } satisfies Job<unknown>
 
-/** One process at a time, so that none begins again what another is about to complete. */
+/** One process at a time, so that no rebuild empties the keys that another one is about to complete. */
 const rebuildDay = Effect.fnUntraced(function* (prefix: string, day: string) {
   const { complete, counted, rebuild, sold } = rankingKeys(prefix, day)
   const mark = `rebuild ${randomUUID()}`
@@ -85,7 +93,7 @@ const rebuildDay = Effect.fnUntraced(function* (prefix: string, day: string) {
   yield* Effect.logInfo("the ranking of a day was rebuilt", { day, sales })
 })
 
-/** Reads the sales after the rebuild began: whatever was counted and thrown away then is committed by now. */
+/** Reads the sales after the rebuild started, so whatever it discarded is committed and read here. */
 const countDay = Effect.fnUntraced(function* (prefix: string, day: string) {
   let after: OrderId | undefined
   let counted = 0
@@ -106,7 +114,7 @@ const countDay = Effect.fnUntraced(function* (prefix: string, day: string) {
   }
 })
 
-/** Forgets the ranking of the last days; the reconciler makes it anew from the database. */
+/** Deletes the ranking of the last days; the reconciler rebuilds it from the database. */
 export const forgetRanking = Effect.gen(function* () {
   const { prefix } = yield* KeyNamespace
   const name = yield* prefix

@@ -4,7 +4,7 @@ import { sql } from "kysely"
 import { db } from "../../platform/db/database.ts"
 import { bytesOf, orderIdOf, textOf } from "../../platform/db/ids.ts"
 
-/** What the database knows of a sale. */
+/** A sale as the database has it. */
 export interface Sale {
   readonly orderId: OrderId
   readonly paidAt: Date
@@ -12,7 +12,7 @@ export interface Sale {
   readonly items: ReadonlyArray<{ readonly sku: string; readonly quantity: number }>
 }
 
-/** The sales of these orders; an order that is not paid has none. */
+/** The sales of these orders; an unpaid order has none. */
 export const salesOf = (orderIds: ReadonlyArray<OrderId>) =>
   Effect.gen(function* () {
     const rows = yield* db.rows((q) =>
@@ -25,7 +25,7 @@ export const salesOf = (orderIds: ReadonlyArray<OrderId>) =>
     return yield* withItems(rows)
   })
 
-/** A page of the sales of a time, by order: everything that was committed before the question. */
+/** A page of the sales between two moments, by order. */
 export const salesBetween = (from: Date, to: Date, after: OrderId | undefined, limit: number) =>
   Effect.gen(function* () {
     const rows = yield* db.rows((q) => {
@@ -69,13 +69,13 @@ const withItems = Effect.fnUntraced(function* (rows: ReadonlyArray<SaleRow>) {
   }))
 })
 
-/** Units sold by SKU, the most first. */
+/** Units sold of a product. */
 export interface Sold {
   readonly sku: Sku
   readonly units: number
 }
 
-/** The ranking straight from the books: slower than Redis, and always right. */
+/** The ranking from the database: slower than Redis, and always right. */
 export const soldSince = (from: Date, limit: number) =>
   db
     .rows(

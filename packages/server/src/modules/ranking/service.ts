@@ -5,9 +5,8 @@ import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { askRedis } from "@holdfast/locks"
 import { query } from "../../platform/trpc/handler.ts"
 import { productNames } from "../catalog/service.ts"
-import { topOf } from "./counting.ts"
-import { lastDays, RANKING_TAG, startOf } from "./keys.ts"
 import { soldSince } from "./repository.ts"
+import { lastDays, RANKING_TAG, startOf, topOf } from "./ranking-store.ts"
 
 export const topSellers = query(
   contract.products.topSellers,
@@ -38,7 +37,7 @@ const rank = Effect.fnUntraced(function* (days: ReadonlyArray<string>, limit: nu
   return answer
 })
 
-/** A day that is not complete, or a Redis that does not answer, sends the question to the database. */
+/** Falls back to the database while a day is incomplete or Redis is away. */
 const soldInRedis = Effect.fnUntraced(function* (days: ReadonlyArray<string>, limit: number) {
   const { prefix } = yield* KeyNamespace
   const name = yield* prefix

@@ -19,7 +19,7 @@ export interface NewDelivery {
   readonly body: string
 }
 
-/** One delivery an event: an event that comes again finds its row there. */
+/** One delivery an event: a repeated event finds its row. */
 export const insertDeliveries = (deliveries: ReadonlyArray<NewDelivery>) =>
   db.rows((q) =>
     q
@@ -32,8 +32,8 @@ const now = sql<Date>`utc_timestamp(3)`
 const inMs = (ms: number) => sql<Date>`utc_timestamp(3) + interval ${Math.round(ms) * 1_000} microsecond`
 
 /**
- * Takes deliveries that are due for `leaseMs`: until then nobody else sends them, and if this process dies, somebody
- * does then. Rows that another process is taking are skipped.
+ * Leases due deliveries for `leaseMs`: until then no other process sends them; after it, another process takes over from
+ * one that died. Rows that another process is leasing are skipped.
  */
 export const takeDue = (limit: number, leaseMs: number) =>
   Effect.gen(function* () {
@@ -76,7 +76,7 @@ export const markDelivered = (id: number) =>
     q.updateTable("webhook_deliveries").set({ status: "delivered", last_error: null }).where("id", "=", id)
   )
 
-/** A failed attempt: tried again later, or given up. Another process may have delivered it meanwhile: then it stays. */
+/** Records a failed attempt: retried later, or given up. A delivery that another process delivered meanwhile stays so. */
 export const markFailed = (id: number, error: string, retryAfterMs: number | undefined) =>
   db.rows((q) =>
     q

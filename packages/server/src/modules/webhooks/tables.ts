@@ -7,7 +7,7 @@ declare module "../../platform/db/tables.ts" {
   }
 }
 
-export interface WebhookDeliveriesTable {
+interface WebhookDeliveriesTable {
   id: Generated<number>
   event_id: number
   topic: string

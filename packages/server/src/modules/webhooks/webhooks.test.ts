@@ -8,7 +8,7 @@ import { drain } from "../../../test/jobs.ts"
 import { Shop, testSettings, type TestUser } from "../../../test/shop.ts"
 import { outboxRelay } from "../../platform/outbox/relay.ts"
 import { isSignedBy, sign } from "./signature.ts"
-import { webhookJobs } from "./workers.ts"
+import { webhookJobs } from "./jobs.ts"
 
 const SECRET = "a secret of the tests"
 

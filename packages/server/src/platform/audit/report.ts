@@ -1,5 +1,5 @@
 /** What is wrong: the rows or keys concerned, with the numbers that do not fit. */
-export type Problem = Readonly<Record<string, unknown>>
+type Problem = Readonly<Record<string, unknown>>
 
 /** The result of one check. */
 export interface CheckReport {
@@ -15,6 +15,7 @@ export interface CheckReport {
   readonly problems: ReadonlyArray<Problem>
 }
 
+/** The result of an audit: `ok` when no check found a problem. */
 export interface VerifyReport {
   readonly ok: boolean
   readonly checks: ReadonlyArray<CheckReport>

@@ -5,7 +5,7 @@ import { KeyNamespace } from "../db/key-namespace.ts"
 
 export interface CacheKey {
   readonly name: string
-  /** What the value is made of, `product:tea` for instance. A process that changes it invalidates the tag. */
+  /** Names what the value is made of. A process that changes that invalidates the tag. */
   readonly tag: string
 }
 
@@ -31,77 +31,80 @@ const VERSION_LIFETIME_MS = 600_000
 /** How long one process may keep the others waiting for a load. */
 export const FLIGHT_MS = 1_000
 
-/** The cache's keys in Redis: `v:` the version of a tag, `e:` an entry, `l:` a flight (a load in progress). */
+/** The cache's state in Redis. Every operation fails when Redis, or the key namespace, is unavailable. */
 export const makeEntries = ({ freshMs, staleMs }: { readonly freshMs: number; readonly staleMs: number }) =>
   Effect.gen(function* () {
     const store = yield* RedisStore
     const { prefix } = yield* KeyNamespace
-    const ask = <A>(call: (client: RedisClient, at: string) => Promise<A>) =>
+    const ask = <A>(call: (redis: CacheRedis) => Promise<A>) =>
       Effect.flatMap(prefix, (name) =>
         Effect.provideService(
-          askRedis((client) => call(client, `${name}cache:1:`)),
+          askRedis((client) => call({ client, at: `${name}cache:1:` })),
           RedisStore,
           store
         )
       )
-
-    const lookUp = (keys: ReadonlyArray<CacheKey>) =>
-      ask(async (client, at) => {
-        const values = await client.mget(keys.flatMap(({ name, tag }) => [`${at}v:${tag}`, `${at}e:${name}`]))
-        return Promise.all(
-          keys.map(async ({ tag }, index): Promise<Lookup> => {
-            const version = values[index * 2] ?? (await firstVersion(client, `${at}v:${tag}`))
-            return { version, entry: validEntry(values[index * 2 + 1], version) }
-          })
-        )
-      })
-
-    /** The valid entries among these names. */
-    const read = (names: ReadonlyArray<string>, versions: Versions) =>
-      ask((client, at) => client.mget(names.map((name) => `${at}e:${name}`))).pipe(
-        Effect.map((texts) => names.map((name, index) => validEntry(texts[index], versions.get(name)!)))
-      )
-
-    const write = (versions: Versions, values: ReadonlyMap<string, unknown>) =>
-      Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
-        ask((client, at) =>
-          Promise.all(
-            [...values].map(([name, value]) => {
-              // Jitter, to keep entries that were written together from expiring together.
-              const jitter = 0.8 + Math.random() * 0.4
-              const freshUntilMs = nowMs + freshMs * jitter
-              const entry: Entry = { version: versions.get(name)!, freshUntilMs, value }
-              const lifetimeMs = Math.round((freshMs + staleMs) * jitter)
-              return client.set(`${at}e:${name}`, JSON.stringify(entry), "PX", lifetimeMs)
-            })
+    return {
+      lookUp: (keys: ReadonlyArray<CacheKey>) => ask((redis) => lookUp(redis, keys)),
+      /** The entries of these names, where they are valid. */
+      read: (names: ReadonlyArray<string>, versions: Versions) =>
+        ask(async ({ at, client }) => {
+          const texts = await client.mget(names.map((name) => `${at}e:${name}`))
+          return names.map((name, index) => validEntry(texts[index], versions.get(name)!))
+        }),
+      write: (versions: Versions, values: ReadonlyMap<string, unknown>) =>
+        Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
+          ask(({ at, client }) =>
+            Promise.all(
+              [...values].map(([name, value]) => {
+                // Jitter, to keep entries that were written together from expiring together.
+                const jitter = 0.8 + Math.random() * 0.4
+                const freshUntilMs = nowMs + freshMs * jitter
+                const entry: Entry = { version: versions.get(name)!, freshUntilMs, value }
+                const lifetimeMs = Math.round((freshMs + staleMs) * jitter)
+                return client.set(`${at}e:${name}`, JSON.stringify(entry), "PX", lifetimeMs)
+              })
+            )
           )
-        )
-      )
-
-    const invalidate = (tags: ReadonlyArray<string>) =>
-      ask((client, at) =>
-        Promise.all(tags.map((tag) => client.set(`${at}v:${tag}`, randomUUID(), "PX", VERSION_LIFETIME_MS)))
-      )
-
-    const flightKey = (at: string, name: string, versions: Versions) => `${at}l:${name}@${versions.get(name)}`
-
-    /** Returns the names that this process is to load; other processes are loading the rest. */
-    const takeFlights = (versions: Versions) =>
-      ask(async (client, at) => {
-        const names = [...versions.keys()]
-        const taken = await Promise.all(
-          names.map((name) => client.set(flightKey(at, name, versions), "1", "PX", FLIGHT_MS, "NX"))
-        )
-        return names.filter((_, index) => taken[index] === "OK")
-      })
-
-    const endFlights = (names: ReadonlyArray<string>, versions: Versions) =>
-      ask((client, at) => client.del(names.map((name) => flightKey(at, name, versions))))
-
-    return { lookUp, read, write, invalidate, takeFlights, endFlights }
+        ),
+      invalidate: (tags: ReadonlyArray<string>) => ask((redis) => invalidate(redis, tags)),
+      /** Returns the names that this process is to load; other processes are loading the rest. */
+      takeFlights: (versions: Versions) => ask((redis) => takeFlights(redis, versions)),
+      endFlights: (names: ReadonlyArray<string>, versions: Versions) =>
+        ask(({ at, client }) => client.del(names.map((name) => flightKey(at, name, versions))))
+    }
   })
 
 export type Entries = Effect.Success<ReturnType<typeof makeEntries>>
+
+/** The keys start with `at`, then `v:` for the version of a tag, `e:` an entry, `l:` a flight (a load in progress). */
+interface CacheRedis {
+  readonly client: RedisClient
+  readonly at: string
+}
+
+const lookUp = async ({ at, client }: CacheRedis, keys: ReadonlyArray<CacheKey>) => {
+  const values = await client.mget(keys.flatMap(({ name, tag }) => [`${at}v:${tag}`, `${at}e:${name}`]))
+  return Promise.all(
+    keys.map(async ({ tag }, index): Promise<Lookup> => {
+      const version = values[index * 2] ?? (await firstVersion(client, `${at}v:${tag}`))
+      return { version, entry: validEntry(values[index * 2 + 1], version) }
+    })
+  )
+}
+
+const invalidate = ({ at, client }: CacheRedis, tags: ReadonlyArray<string>) =>
+  Promise.all(tags.map((tag) => client.set(`${at}v:${tag}`, randomUUID(), "PX", VERSION_LIFETIME_MS)))
+
+const flightKey = (at: string, name: string, versions: Versions) => `${at}l:${name}@${versions.get(name)}`
+
+const takeFlights = async ({ at, client }: CacheRedis, versions: Versions) => {
+  const names = [...versions.keys()]
+  const taken = await Promise.all(
+    names.map((name) => client.set(flightKey(at, name, versions), "1", "PX", FLIGHT_MS, "NX"))
+  )
+  return names.filter((_, index) => taken[index] === "OK")
+}
 
 /** A version is random, so one that Redis evicted is never reused, and the entries of that version stay invalid. */
 const firstVersion = async (client: RedisClient, key: string): Promise<string> => {

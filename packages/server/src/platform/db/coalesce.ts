@@ -1,11 +1,10 @@
 import { Deferred, Effect, Exit, type Scope } from "effect"
 
 /**
- * Shares reads of the same key: while one is under way, all who arrive wait together for the next one. However many
- * ask, at most one read of a key runs at a time, and nobody is given an answer from before they asked: a read that
- * everybody shared from a cache would tell a caller what was true before its own request.
+ * Shares reads of the same key: callers that arrive during a read wait together for the next one. At most one read of a
+ * key runs at a time, and no caller gets a value that was read before it asked, unlike from a cache.
  *
- * Reads run in the scope, so that the interruption of one caller is not the others'.
+ * Reads run in the scope, so that interrupting one caller does not interrupt the others.
  */
 export const makeCoalesced = <K extends string, A, E, R>(
   read: (key: K) => Effect.Effect<A, E, R>

@@ -7,21 +7,21 @@ import { guardedPool } from "./pool.ts"
 import type { DB } from "./tables.ts"
 import { DatabaseUnavailable, sqlErrorOf, type SqlError, UniqueViolation } from "./sql-errors.ts"
 
-/** Requests that may wait for a connection at once; more are told at once to come back. */
+/** Requests that may wait for a connection at once; more are refused immediately. */
 const MAXIMUM_WAITING = 5_000
 
-/** What a caller of a busy database is told to wait. */
+/** The retry delay that a busy database suggests to its callers. */
 export const BUSY_RETRY_AFTER_MS = 250
 
 /**
  * The database: Kysely over mysql2's pool. Every use goes through `connected`, which admits as many callers as there
- * are connections, so nobody waits inside the driver's own, unbounded queue.
+ * are connections, so the driver's own, unbounded queue stays empty.
  */
 export class Database extends Context.Service<
   Database,
   {
     readonly kysely: Kysely<DB>
-    /** Runs something that takes one connection. Fails with `ServiceUnavailable` when none is free in time. */
+    /** Runs an effect that takes one connection. Fails with `ServiceUnavailable` when none is free in time. */
     readonly connected: <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ServiceUnavailable, R>
   }
 >()("@holdfast/server/Database") {
@@ -64,8 +64,8 @@ const poolOptions = (settings: PlatformSettings): PoolOptions => ({
 })
 
 /**
- * READ COMMITTED, because at REPEATABLE READ the first plain SELECT of a transaction fixes what it sees: everybody who
- * waited for a row would then decide by the past. Strict mode, so that a value that does not fit is refused, not cut.
+ * READ COMMITTED: at REPEATABLE READ the first plain SELECT fixes the snapshot, and a transaction that waited for a row
+ * would decide on outdated data. Strict mode refuses values that do not fit instead of truncating them.
  */
 const sessionStatements = [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",

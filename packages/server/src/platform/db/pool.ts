@@ -2,8 +2,8 @@ import type { MysqlPool, MysqlPoolConnection } from "kysely"
 import { createPool, type Pool, type PoolOptions } from "mysql2"
 
 /**
- * The driver's pool, with one rule of ours: a connection whose COMMIT or ROLLBACK failed is closed instead of used
- * again. It may still hold an open transaction, which the next BEGIN on it would silently commit.
+ * The driver's pool, which closes a connection whose COMMIT or ROLLBACK failed. Such a connection may still have an open
+ * transaction, and the next BEGIN would silently commit it.
  */
 export const guardedPool = (options: PoolOptions): MysqlPool => guard(createPool(options))
 
@@ -16,7 +16,7 @@ const guard = (pool: Pool): MysqlPool => ({
   end: (callback) => pool.end((error) => callback(error ?? undefined))
 })
 
-/** Kysely recognises a connection by its identity, so each driver connection has one guard for life. */
+/** Kysely identifies a connection by reference, so each driver connection keeps one guard. */
 const guards = new WeakMap<object, MysqlPoolConnection>()
 
 const guardedConnection = (connection: MysqlPoolConnection): MysqlPoolConnection => {

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { databaseVersionOf, redisVersionOf, requireSupported, type StoreVersion } from "./supported-stores.ts"
 
 const verdictOf = (found: StoreVersion) =>
@@ -11,7 +11,7 @@ const verdictOf = (found: StoreVersion) =>
   )
 
 describe("the version of a store", () => {
-  it.each([
+  test.each([
     ["9.7.0", "supported"],
     ["8.4.6-commercial", "supported"],
     ["8.0.36-0ubuntu0.22.04.1", "MySQL 8.0.36 is too old; Holdfast needs MySQL 8.4 or newer"],
@@ -24,7 +24,7 @@ describe("the version of a store", () => {
     expect(await verdictOf(databaseVersionOf(text))).toBe(verdict)
   })
 
-  it.each([
+  test.each([
     ["# Server\r\nredis_version:8.2.1\r\nredis_mode:standalone\r\n", "supported"],
     ["# Server\r\nredis_version:7.0.15\r\n", "supported"],
     ["# Server\r\nredis_version:6.0.16\r\n", "Redis 6.0.16 is too old; Holdfast needs Redis 7.0 or newer"],

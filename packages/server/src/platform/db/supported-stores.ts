@@ -1,17 +1,17 @@
 import { Effect, Schema } from "effect"
 
-/** The oldest versions that Holdfast's promises are made for: older ones lack statements and commands that it uses. */
+/** The oldest supported versions: older ones lack statements and commands that Holdfast uses. */
 const OLDEST = { MySQL: [8, 4], MariaDB: [10, 11], Redis: [7, 0], Valkey: [7, 2] } as const
 
 const Store = Schema.Literals(["MySQL", "MariaDB", "Redis", "Valkey"])
 
 export interface StoreVersion {
   readonly store: typeof Store.Type
-  /** Its numbers, separated by dots; empty where it does not say. */
+  /** Numbers separated by dots; empty when unknown. */
   readonly version: string
 }
 
-/** A store is of a version on which the promises would not hold. Nothing was done to it. */
+/** A store is older than the oldest supported version. Nothing was written to it. */
 export class StoreTooOld extends Schema.TaggedError<StoreTooOld>()("StoreTooOld", {
   store: Store,
   version: Schema.String,
@@ -38,7 +38,7 @@ export const redisVersionOf = (info: string): StoreVersion => {
 
 const numbersOf = (text: string): string => /^\d+(?:\.\d+)*/.exec(text)?.[0] ?? ""
 
-/** A store without a version is not refused: it speaks the protocol, and is none of those that are known. */
+/** A store without a version is accepted: it speaks the protocol and is none of the known ones. */
 export const requireSupported = ({ store, version }: StoreVersion): Effect.Effect<void, StoreTooOld> => {
   const [oldestMajor, oldestMinor] = OLDEST[store]
   const [major = 0, minor = 0] = version.split(".").map(Number)

@@ -3,7 +3,7 @@ import type { ColumnType, Generated } from "kysely"
 /**
  * The tables as Kysely sees them, written by hand and compared with the migrated database by a test. Here are the
  * platform's own tables; each module adds its tables by declaration merging in its `tables.ts`.
- * Ids are UUIDv7 in BINARY(16), see ids.ts; money and points are BIGINT and come back as checked safe integers.
+ * Ids are UUIDv7 in BINARY(16), see ids.ts; BIGINT values come back as checked safe integers.
  */
 export interface DB {
   idempotency_keys: IdempotencyKeysTable
@@ -16,7 +16,7 @@ export interface DB {
 /** Set by the database when a row is inserted. */
 export type CreatedAt = ColumnType<Date, Date | undefined, never>
 
-export interface IdempotencyKeysTable {
+interface IdempotencyKeysTable {
   user_id: Buffer
   procedure_path: string
   idempotency_key: string
@@ -27,7 +27,7 @@ export interface IdempotencyKeysTable {
   created_at: CreatedAt
 }
 
-export interface OutboxTable {
+interface OutboxTable {
   id: Generated<number>
   topic: string
   /** JSON. */
@@ -38,20 +38,20 @@ export interface OutboxTable {
   stream_id: string | null
 }
 
-export interface LockFencesTable {
+interface LockFencesTable {
   lock_key: string
   token: number
 }
 
 /** One row a job: the process that leads the job keeps its row locked. */
-export interface WorkerTurnsTable {
+interface WorkerTurnsTable {
   worker: string
   last_round_at: Date | null
   /** What the job remembers from run to run. */
   state: string | null
 }
 
-export interface InstallationTable {
+interface InstallationTable {
   only_row: number
   /** The key namespace of this database in Redis, so that several databases may share one Redis. */
   id: Buffer

@@ -13,19 +13,19 @@ import {
   WriteConflict
 } from "./sql-errors.ts"
 
-/** The open transaction. Only {@link inTransaction} provides it, so a query that needs one cannot run without. */
+/** The open transaction. Only {@link inTransaction} provides it. */
 export class Tx extends Context.Service<Tx, ControlledTransaction<DB>>()("@holdfast/server/Tx") {}
 
-/** How often a transaction that lost a conflict starts over, and how long it stays out of the others' way. */
+/** How often a transaction starts over after a write conflict; jittered, to avoid lockstep. */
 const CONFLICT_RETRIES = 3
 const conflictBackoff = Schedule.exponential("10 millis").pipe(Schedule.jittered)
 
-/** How long a caller waits for its ROLLBACK when the database does not answer; it goes on in the background. */
+/** How long a caller waits for its ROLLBACK, which then continues in the background. */
 const ROLLBACK_WAIT_MS = 2_000
 
 /**
- * Opens transactions. It stays in the requirements of everything that opens one, so that a transaction inside of
- * another does not compile.
+ * Opens transactions. It stays in the requirements of every effect that opens one, so nested transactions do not
+ * compile.
  */
 export class Transactions extends Context.Service<
   Transactions,
@@ -44,9 +44,9 @@ export class Transactions extends Context.Service<
 
 /**
  * Runs the body in one transaction: commits when it succeeds, rolls back when it fails or is interrupted. A deadlock
- * (1213) or a lock wait timeout (1205) starts the whole body over, up to three times. The body may run several times,
- * so it does nothing but SQL. When the connection is lost at COMMIT nobody knows what became of it: the caller gets
- * `ServiceUnavailable`, and the repeated request finds the answer by its idempotency key.
+ * (1213) or a lock wait timeout (1205) starts the whole body over, up to three times, so the body does nothing but SQL.
+ * If the connection is lost at COMMIT, the outcome is unknown: the caller gets `ServiceUnavailable`, and the repeated
+ * request finds the answer by its idempotency key.
  *
  * A body that takes a lock or opens another transaction does not compile: locks come first, see `withLock`.
  */
@@ -77,14 +77,14 @@ export const inTransaction = <A, E, R>(
 
 const attempt = makeInTransaction(Tx, Transactions)
 
-/** After a failed COMMIT the ROLLBACK gives the connection back; the pool closes it instead of using it again. */
+/** After a failed COMMIT the ROLLBACK returns the connection to the pool, which closes it. */
 const commit = (tx: ControlledTransaction<DB>): Effect.Effect<void, WriteConflict | DatabaseUnavailable> =>
   statement(() => tx.commit().execute()).pipe(
     Effect.tapError(() => rollback(tx)),
     Effect.catchTag("UniqueViolation", Effect.die)
   )
 
-/** When it is interrupted while the connection is still on its way, the transaction ends as soon as it is there. */
+/** Interrupted while it waits for a connection, it rolls back as soon as the connection arrives. */
 const begin = Effect.gen(function* () {
   const { kysely } = yield* Database
   return yield* Effect.callback<ControlledTransaction<DB>, WriteConflict | DatabaseUnavailable>((resume) => {
@@ -96,7 +96,7 @@ const begin = Effect.gen(function* () {
   })
 })
 
-/** A failed ROLLBACK is no failure of the request: the pool closes that connection, and the database rolls back. */
+/** A failed ROLLBACK does not fail the request: the pool closes the connection, and the database rolls back. */
 const rollback = (tx: ControlledTransaction<DB>): Effect.Effect<void> =>
   Effect.promise(() =>
     Promise.race([

@@ -4,21 +4,21 @@ import { Effect, type ManagedRuntime, Result } from "effect"
 import type { Caller } from "../trpc/handler.ts"
 import type { RpcContext } from "../trpc/trpc.ts"
 
-/** Finds out whose access token it is. */
+/** Verifies an access token. Fails with `Unauthenticated` when it is not valid. */
 export type Authenticate<R> = (token: string) => Effect.Effect<Caller, Unauthenticated, R>
 
-/** Printable ASCII: what the column of the keys holds, and what a log line can show. */
+/** Printable ASCII: fits the column of the keys and is safe in a log line. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
-/** What tRPC gives: the request, and what a client that cannot set headers sent along with a subscription. */
+/** The part of tRPC's options that is used here. A client that cannot set headers sends `connectionParams`. */
 interface ContextSource {
   readonly req: FastifyRequest
   readonly info: { readonly connectionParams: Readonly<Record<string, string | undefined>> | null }
 }
 
 /**
- * Reads what the headers say. A bad token is an error only for the procedures that need one. A browser's event source
- * cannot set headers, so a subscription may carry its `authorization` among tRPC's connection parameters.
+ * Makes tRPC's context from the headers. A bad token is an error only for procedures that need one. A browser's event
+ * source cannot set headers, so a subscription may send `authorization` as a connection parameter.
  */
 export const makeContext =
   <R>(

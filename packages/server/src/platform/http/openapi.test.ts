@@ -2,10 +2,9 @@ import { contract, type Procedure } from "@holdfast/domain"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import { Arbitrary, Effect, Schema } from "effect"
 import Fastify from "fastify"
-import { afterAll, beforeAll, expect, it } from "vitest"
+import { afterAll, beforeAll, expect, test } from "vitest"
 import { Shop } from "../../../test/shop.ts"
-import { addApiReference } from "./api-reference.ts"
-import { type JsonObject, openApiOf } from "./openapi.ts"
+import { addApiReference, type JsonObject, openApiOf } from "./openapi.ts"
 
 const document = openApiOf(contract, "1.2.3")
 const ajv = new Ajv2020({ strict: false, validateFormats: false })
@@ -39,7 +38,7 @@ const operations = Object.entries(document.paths).flatMap(([path, item]) =>
   })
 )
 
-/** A request as the document describes it, with an input that the procedure's own schema made up. */
+/** Sends a request as the document describes it. */
 const request = (url: string, operation: Operation, input: unknown, token: string) => {
   const headers: Record<string, string> = {}
   if (operation.security !== undefined) headers["authorization"] = `Bearer ${token}`
@@ -53,7 +52,7 @@ const request = (url: string, operation: Operation, input: unknown, token: strin
   return fetch(address, { method: operation.method, headers, body: JSON.stringify(input) })
 }
 
-/** Inputs that nobody finds by chance. */
+/** Inputs that a random sample would not hit. */
 const chosen: { readonly [path: string]: unknown } = {
   "/trpc/auth.register": { email: "ann@example.com", password: "correct horse" },
   "/trpc/auth.login": { email: "ann@example.com", password: "correct horse" },
@@ -76,7 +75,7 @@ const sampleInput = ({ path, procedure }: Operation): unknown => {
   return Schema.encodeUnknownSync(procedure.input)(sample)
 }
 
-/** What the schema at a place of the document finds wrong with a value. */
+/** The errors of a value against the schema at a place of the document; `undefined` when it is valid. */
 const faults = (pointer: ReadonlyArray<string>, value: unknown): unknown => {
   const path = pointer.map((part) => part.replaceAll("~", "~0").replaceAll("/", "~1")).map(encodeURIComponent)
   const validate = ajv.getSchema(`document#/${path.join("/")}`)
@@ -90,13 +89,13 @@ beforeAll(async () => {
 })
 afterAll(() => shop.stop())
 
-it("has an operation for every procedure", () => {
+test("the document has an operation for every procedure", () => {
   expect(operations.map(({ path }) => path).toSorted()).toEqual([...procedures.keys()].toSorted())
 })
 
 const answeredOnce = operations.filter(({ procedure }) => procedure.kind !== "subscription")
 
-it.each(answeredOnce.map((operation) => [operation.path, operation] as const))(
+test.each(answeredOnce.map((operation) => [operation.path, operation] as const))(
   "%s answers as the document says",
   async (path, operation) => {
     const response = await request(shop.servers[0].url, operation, sampleInput(operation), shop.admin.token)
@@ -134,7 +133,7 @@ const firstEvent = async (path: string, input: unknown) => {
   throw new Error(`no event in ${text}`)
 }
 
-it("the subscriptions tell what the document says, also of failures", async () => {
+test("subscriptions send events and failures as the document says", async () => {
   const sku = await shop.newProduct("DOCUMENTED", 3)
   const { id: orderId } = await shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, shop.admin)
   const item = (path: string) => [
@@ -170,7 +169,7 @@ it("the subscriptions tell what the document says, also of failures", async () =
   expect(operations.filter(({ procedure }) => procedure.kind === "subscription")).toHaveLength(3)
 })
 
-it("tells a good answer from a bad one", () => {
+test("the document's schemas reject a wrong answer", () => {
   const pointer = [
     "paths",
     "/trpc/points.balance",
@@ -186,7 +185,7 @@ it("tells a good answer from a bad one", () => {
   expect(faults(pointer, { result: {} })).toBeDefined()
 })
 
-it("describes the failures of a wrong input and of a missing token", async () => {
+test("the document describes the failures of a wrong input and of a bad token", async () => {
   const create = operations.find(({ path }) => path === "/trpc/orders.create")!
   const pointer = (status: string) => [
     "paths",
@@ -206,9 +205,9 @@ it("describes the failures of a wrong input and of a missing token", async () =>
   expect(faults(pointer("401"), await nobody.json())).toBeUndefined()
 })
 
-it("is served, with a page to read it that loads nothing from elsewhere", async () => {
+test("the document is served, with a page that loads nothing from other hosts", async () => {
   const app = Fastify()
-  await addApiReference(app, "1.2.3")
+  await addApiReference(app, document)
   const served = await app.inject("/openapi.json")
   expect(served.json()).toEqual(JSON.parse(JSON.stringify(document)))
   const page = await app.inject("/docs/")

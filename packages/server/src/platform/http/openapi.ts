@@ -1,8 +1,9 @@
 import { type Contract, type DomainErrorClass, HTTP_STATUS, type Procedure } from "@holdfast/domain"
+import scalar from "@scalar/fastify-api-reference"
 import { Schema } from "effect"
+import type { FastifyInstance } from "fastify"
 
-/** Any JSON: the parts of a document that are schemas are as deep as the contract's. */
-export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
+type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
 export type JsonObject = { readonly [key: string]: Json }
 
 export interface OpenApiDocument {
@@ -21,12 +22,22 @@ const DESCRIPTION = [
   "Send an `idempotency-key` with every mutation and repeat it with every retry: each key has one answer."
 ].join(" ")
 
+/** Serves the document at `/openapi.json`, and a page at `/docs` to read it and to try the calls. */
+export const addApiReference = async (app: FastifyInstance, document: OpenApiDocument): Promise<void> => {
+  app.get("/openapi.json", async () => document)
+  await app.register(scalar, {
+    routePrefix: "/docs",
+    configuration: { url: "/openapi.json", title: "Holdfast API", telemetry: false, withDefaultFonts: false }
+  })
+}
+
 /**
- * The OpenAPI 3.1 document of a contract, for callers without TypeScript: the tRPC calls as the plain HTTP requests
- * that they are, made from the very schemas that check and encode them.
- * @param contract every procedure
+ * The OpenAPI 3.1 document of a contract, for callers without TypeScript: tRPC calls as plain HTTP requests, derived
+ * from the schemas that decode and encode them.
+ *
+ * @param contract all procedures
  * @param version of the server
- * @returns the document; its only server is the one that it was fetched from
+ * @returns the document; its only server is the one that serves it
  */
 export const openApiOf = (contract: Contract, version: string): OpenApiDocument => {
   const operations = Object.entries(contract).flatMap(([group, procedures]) =>
@@ -76,7 +87,7 @@ const lastEventIdParameter: JsonObject = {
   name: "last-event-id",
   in: "header",
   required: false,
-  description: "The id of the last event that an earlier connection brought: this one goes on behind it.",
+  description: "The id of the last event received over an earlier connection: the stream continues after it.",
   schema: { type: "string" }
 }
 
@@ -84,8 +95,7 @@ const idempotencyKeyParameter: JsonObject = {
   name: "idempotency-key",
   in: "header",
   required: false,
-  description:
-    "Any text that names this one request of yours, a UUID for instance. Its answer is repeated to retries.",
+  description: "Text that identifies this request, a UUID for instance. Retries with it get the same answer.",
   schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[\\x21-\\x7e]+$" }
 }
 
@@ -95,15 +105,15 @@ const success = (procedure: Procedure): JsonObject => {
     return { description: "The answer.", content: jsonContent(object({ result: object({ data: output }) })) }
   return {
     description: [
-      "Server-sent events; the data of each message is an answer as JSON, and its id the place to go on from.",
-      "`serialized-error` carries what would be under `error` of a failed response, and is the last event;",
-      "`return` says that there is nothing more to come; `ping` only that the connection is alive."
+      "Server-sent events; the data of each message is an answer as JSON, and its id the place to resume from.",
+      "`serialized-error` carries the value of `error` of a failed response, and is the last event;",
+      "`return` ends the stream; `ping` only shows that the connection is alive."
     ].join(" "),
     content: { "text/event-stream": { schema: { type: "string" }, itemSchema: output } }
   }
 }
 
-/** One response a status; what shares a status is told apart by its tag. */
+/** One response a status; errors that share a status differ in their tags. */
 const failures = (errors: ReadonlyArray<DomainErrorClass>): JsonObject => {
   const byStatus = Map.groupBy(errors, ({ code }) => HTTP_STATUS[code])
   const declared = [...byStatus].map(([status, classes]) => {
@@ -141,7 +151,7 @@ const errorResponse = (domain: JsonObject): JsonObject =>
     required: ["code", "httpStatus", "retryable", "domain"]
   })
 
-/** What is not declared: a defect of the server, masked, or a request that is not one of this document. */
+/** Undeclared errors: a masked defect of the server, or a request that this document does not describe. */
 const defectSchema = envelope({ type: "object", properties: details, required: ["code", "httpStatus"] })
 
 /** The component of an error class: its tag and its JSON Schema. */
@@ -153,7 +163,7 @@ const errorComponent = (errorClass: DomainErrorClass): readonly [tag: string, sc
   return [tag, schema]
 }
 
-/** The JSON that a schema reads and writes; classes refer to a definition, which is put in their place. */
+/** The JSON Schema of a schema's encoded side. References of classes to their definitions are inlined. */
 const jsonSchemaOf = (schema: Schema.Constraint): JsonObject => {
   const document = Schema.toJsonSchemaDocument(schema)
   const definitions = document.definitions as { readonly [name: string]: JsonObject }

@@ -14,15 +14,14 @@ describe("the HTTP server", () => {
   })
   afterAll(() => shop.stop())
 
-  test("it is alive and ready, and says which store is up", async () => {
+  test("the health checks report a live, ready server and its stores", async () => {
     expect(await (await fetch(`${url}/livez`)).json()).toEqual({ status: "alive" })
     const ready = await fetch(`${url}/readyz`)
     expect(ready.status).toBe(200)
     expect(await ready.json()).toEqual({ status: "ready", database: "up", redis: "up" })
   })
 
-  // Guarantees: the loss of Redis takes no server out of service, the loss of the database does.
-  test("without Redis it stays ready, without the database it is not, and both come back", async () => {
+  test("a server is ready without Redis, not without the database, and again once both are back", async () => {
     await using services = await startServices()
     await using own = await Shop.open({ mysqlUrl: services.sql.url(), redisUrl: services.redis.url() })
     const ready = async () => {
@@ -45,7 +44,7 @@ describe("the HTTP server", () => {
     )
   })
 
-  test("the document of all calls and the page to read it are served", async () => {
+  test("the OpenAPI document and its page are served", async () => {
     const document = await (await fetch(`${url}/openapi.json`)).json()
     expect(document).toMatchObject({ info: { title: "Holdfast" }, paths: { "/trpc/orders.create": {} } })
     const page = await fetch(`${url}/docs/`)
@@ -53,7 +52,7 @@ describe("the HTTP server", () => {
     expect(await page.text()).toContain("Holdfast API")
   })
 
-  test("every answer carries a request id; a caller's own is taken over when it is harmless", async () => {
+  test("every response carries a request id, the caller's own when it is safe", async () => {
     const own = await fetch(`${url}/livez`, { headers: { "x-request-id": "order-42" } })
     expect(own.headers.get("x-request-id")).toBe("order-42")
     const bad = await fetch(`${url}/livez`, { headers: { "x-request-id": 'a "quoted" one' } })
@@ -62,7 +61,7 @@ describe("the HTTP server", () => {
     expect(refused.ok ? "" : refused.body).toContain('"requestId":"me-1"')
   })
 
-  test("a defect is masked: neither SQL nor a stack reaches the caller", async () => {
+  test("a defect is masked: no SQL and no stack reach the caller", async () => {
     await shop.sql.query("RENAME TABLE products TO products_away")
     try {
       const answer = await shop.call(contract.products.bySku, { sku: "tea" })
@@ -73,7 +72,7 @@ describe("the HTTP server", () => {
     }
   })
 
-  test("malformed JSON and an unknown procedure are the caller's mistake, not ours", async () => {
+  test("malformed JSON, an unknown procedure and a huge body are client errors", async () => {
     const headers = { "content-type": "application/json" }
     expect((await fetch(`${url}/trpc/auth.login`, { method: "POST", headers, body: "{" })).status).toBe(400)
     expect((await fetch(`${url}/trpc/no.such`)).status).toBe(404)
@@ -82,7 +81,7 @@ describe("the HTTP server", () => {
     ).toBe(413)
   })
 
-  test("a port in use is a clear error, and nothing stays open behind it", async () => {
+  test("a port in use is a clear error and leaves nothing open", async () => {
     const blocker = createServer().listen(0, "127.0.0.1")
     await new Promise((resolve) => blocker.once("listening", resolve))
     const { port } = blocker.address() as { port: number }
@@ -95,8 +94,7 @@ describe("the HTTP server", () => {
     blocker.close()
   })
 
-  // Guarantees: stopping lets a request in flight finish with its answer, and takes no new ones.
-  test("a graceful stop: the order that is under way is placed, later requests are refused", async () => {
+  test("a stopping server answers the order in flight and refuses later requests", async () => {
     await using own = await Shop.open()
     const server = own.servers[0]
     const user = await own.newUser()
@@ -122,8 +120,7 @@ describe("the HTTP server", () => {
     expect(rows).toHaveLength(1)
   })
 
-  // Guarantees: a caller who hangs up ends the work: its transaction rolls back and its rows are free.
-  test("an aborted request is interrupted on the server and leaves no order behind", async () => {
+  test("an aborted request rolls back on the server and leaves no order", async () => {
     const user = await shop.newUser()
     await shop.newProduct("aborted", 5)
     const blocker = await shop.sql.getConnection()

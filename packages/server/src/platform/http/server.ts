@@ -1,34 +1,36 @@
 import cors from "@fastify/cors"
+import type { Contract } from "@holdfast/domain"
+import { RedisStore } from "@holdfast/locks"
 import type { AnyTRPCRouter } from "@trpc/server"
 import { fastifyTRPCPlugin, type FastifyTRPCPluginOptions } from "@trpc/server/adapters/fastify"
 import { Effect, type ManagedRuntime } from "effect"
 import Fastify, { type FastifyInstance } from "fastify"
 import { uuidv7 } from "uuidv7"
-import type { Database } from "../db/database.ts"
-import type { RedisStore } from "@holdfast/locks"
-import { addApiReference } from "./api-reference.ts"
+import { sql } from "kysely"
+import { readFileSync } from "node:fs"
+import { Database, statement } from "../db/database.ts"
 import { type Authenticate, makeContext } from "./context.ts"
-import { checkHealth } from "./health.ts"
-import { version } from "./version.ts"
+import { addApiReference, openApiOf } from "./openapi.ts"
 
-/** An order of 10,000 lines fits; more than that is no order. */
+/** The largest valid request has 10,000 lines and fits. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024
 
-/** A caller's own request id is taken over when it is harmless in a log line and in a header. */
+/** A caller's own request id is adopted when it is safe in a log line and a header. */
 const REQUEST_ID = /^[\w.:-]{1,64}$/
 
 type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | RedisStore, never>
 
-/** What is served: the procedures, and how their callers are known. */
 export interface Application<R> {
+  /** The procedures, for the API reference. */
+  readonly contract: Contract
   readonly router: AnyTRPCRouter
   readonly authenticate: Authenticate<R>
 }
 
-/** Fastify with the tRPC procedures under `/trpc` and the health checks. It does not listen yet. */
+/** Fastify with the tRPC procedures under `/trpc`, the health checks and the API reference. It does not listen yet. */
 export const makeHttpServer = async <R>(
   runtime: Runtime<R>,
-  { authenticate, router }: Application<R>
+  { authenticate, contract, router }: Application<R>
 ): Promise<FastifyInstance> => {
   const app = Fastify({
     logger: false,
@@ -45,7 +47,7 @@ export const makeHttpServer = async <R>(
   addRequestIds(app)
   addAccessLog(app, runtime)
   addHealth(app, runtime)
-  await addApiReference(app, version)
+  await addApiReference(app, openApiOf(contract, version()))
   const closing = new AbortController()
   app.addHook("preClose", async () => closing.abort())
   await app.register(fastifyTRPCPlugin, {
@@ -93,4 +95,32 @@ const addHealth = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
       .code(health.ready ? 200 : 503)
       .send({ status: health.ready ? "ready" : "not ready", ...health.stores })
   })
+}
+
+/** How long a store may take to answer before it counts as down. */
+const HEALTH_DEADLINE_MS = 1_000
+
+/** Without the database the server is not ready; without Redis it is only slower. */
+const checkHealth = Effect.gen(function* () {
+  const { connected, kysely } = yield* Database
+  const { client } = yield* RedisStore
+  const pingDatabase = connected(statement((options) => sql`select 1`.execute(kysely, options)))
+  const pingRedis = Effect.tryPromise(() => client.ping())
+  const [database, redis] = yield* Effect.all([isUp(pingDatabase), isUp(pingRedis)], {
+    concurrency: "unbounded"
+  })
+  return { ready: database, stores: { database: database ? "up" : "down", redis: redis ? "up" : "down" } }
+})
+
+const isUp = <E, R>(ping: Effect.Effect<unknown, E, R>): Effect.Effect<boolean, never, R> =>
+  ping.pipe(
+    Effect.timeout(HEALTH_DEADLINE_MS),
+    Effect.as(true),
+    Effect.catchCause(() => Effect.succeed(false))
+  )
+
+/** The version in this package's manifest, which is three folders up from the sources and from the build. */
+const version = (): string => {
+  const manifest = readFileSync(new URL("../../../package.json", import.meta.url), "utf8")
+  return (JSON.parse(manifest) as { readonly version: string }).version
 }

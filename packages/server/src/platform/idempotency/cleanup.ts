@@ -5,10 +5,10 @@ import { tx } from "../db/transaction.ts"
 import { asLeader } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
 
-/** Rows that one round deletes: few enough to hold no lock for long. */
+/** Rows that one run deletes: few enough to hold their locks briefly. */
 const BATCH = 20_000
 
-/** Forgets the answers of old idempotency keys: whoever repeats a request does so within days. */
+/** Deletes the answers of old idempotency keys: a request is repeated within days. */
 export const idempotencyKeyCleaner = {
   name: "idempotency key cleaner",
   intervalMs: 30_000,

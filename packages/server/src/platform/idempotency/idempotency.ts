@@ -24,7 +24,7 @@ const ANONYMOUS = "00000000-0000-0000-0000-000000000000"
 export type Outcome<P extends Procedure> = Result.Result<OutputOf<P>, Refusal<P>>
 
 /** Every error that a mutation may answer with. */
-export type Refusal<P extends Procedure> = ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused
+type Refusal<P extends Procedure> = ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused
 
 /** The row of `idempotency_keys` that one call's answer goes into. */
 export interface IdempotencyKey {

@@ -24,7 +24,7 @@ const runs = Metric.counter("holdfast_job_runs_total", {
   incremental: true
 })
 const items = Metric.counter("holdfast_job_items_total", {
-  description: "Items that a job has handled: orders cancelled, events published, webhooks sent",
+  description: "Items that a job has handled, such as events published",
   incremental: true
 })
 const duration = Metric.histogram("holdfast_job_run_ms", {

@@ -4,22 +4,22 @@ import { Deferred, Effect, Exit, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { makeLiveQuery } from "./live-query.ts"
 
-interface Look {
+interface Refresh {
   readonly keys: ReadonlyArray<string>
-  /** Ends the look with these versions. */
+  /** Ends the refresh with these versions. */
   readonly find: (versions: Readonly<Record<string, number>>) => Effect.Effect<void>
   readonly fail: Effect.Effect<void>
 }
 
-/** A board whose looks end when the test says so; a state is its own version. */
+/** A live query whose refreshes end when the test says so; a state is its own version. */
 const controlled = Effect.gen(function* () {
-  const looks: Array<Look> = []
-  const board = yield* makeLiveQuery<string, number, never>({
+  const refreshes: Array<Refresh> = []
+  const query = yield* makeLiveQuery<string, number, never>({
     versionOf: (version) => version,
     read: (keys) =>
       Effect.suspend(() => {
         const end = Deferred.makeUnsafe<ReadonlyMap<string, number>, ServiceUnavailable>()
-        looks.push({
+        refreshes.push({
           keys,
           find: (versions) =>
             Effect.andThen(Deferred.succeed(end, new Map(Object.entries(versions))), settle),
@@ -31,34 +31,34 @@ const controlled = Effect.gen(function* () {
   const watch = (key: string, isSettled = true) =>
     Effect.gen(function* () {
       const seen: Array<number | undefined> = []
-      const fiber = yield* board.watch(key).pipe(
+      const fiber = yield* query.watch(key).pipe(
         Stream.runForEach((state) => Effect.sync(() => void seen.push(state))),
         Effect.forkChild({ startImmediately: true })
       )
       if (isSettled) yield* settle
       return { seen, fiber }
     })
-  return { board, looks, watch }
+  return { query, refreshes, watch }
 })
 
-/** Lets everything happen that needs no further event, the board's rest included. */
+/** Lets everything happen that needs no further event, the pause after a refresh included. */
 const settle = Effect.andThen(
   Effect.repeat(Effect.yieldNow, { times: 20 }),
   Effect.andThen(TestClock.adjust("20 millis"), Effect.repeat(Effect.yieldNow, { times: 20 }))
 )
 
-describe("a board", () => {
-  it.effect("tells the state as it is, then what changes, to all who watch by one look", () =>
+describe("a live query", () => {
+  it.effect("serves the current state and later changes to all subscribers with one refresh", () =>
     Effect.gen(function* () {
-      const { board, looks, watch } = yield* controlled
+      const { query, refreshes, watch } = yield* controlled
       const ann = yield* watch("a")
-      yield* looks[0]!.find({ a: 1 })
+      yield* refreshes[0]!.find({ a: 1 })
       const bob = yield* watch("a")
-      yield* looks[1]!.find({ a: 1 })
-      board.refresh(["a", "nobody watches this"])
+      yield* refreshes[1]!.find({ a: 1 })
+      query.refresh(["a", "has no subscriber"])
       yield* settle
-      assert.deepStrictEqual(looks[2]!.keys, ["a"])
-      yield* looks[2]!.find({ a: 2 })
+      assert.deepStrictEqual(refreshes[2]!.keys, ["a"])
+      yield* refreshes[2]!.find({ a: 2 })
       assert.deepStrictEqual(
         [ann.seen, bob.seen],
         [
@@ -66,59 +66,59 @@ describe("a board", () => {
           [1, 2]
         ]
       )
-      assert.strictEqual(looks.length, 3)
+      assert.strictEqual(refreshes.length, 3)
     })
   )
 
-  it.effect("changes that are announced during a look are seen by one further look", () =>
+  it.effect("changes during a refresh cause one further refresh", () =>
     Effect.gen(function* () {
-      const { board, looks, watch } = yield* controlled
+      const { query, refreshes, watch } = yield* controlled
       const ann = yield* watch("a")
-      for (let change = 0; change < 50; change += 1) board.refresh(["a"])
+      for (let change = 0; change < 50; change += 1) query.refresh(["a"])
       yield* settle
-      yield* looks[0]!.find({ a: 1 })
-      yield* looks[1]!.find({ a: 50 })
+      yield* refreshes[0]!.find({ a: 1 })
+      yield* refreshes[1]!.find({ a: 50 })
       assert.deepStrictEqual(ann.seen, [1, 50])
-      assert.strictEqual(looks.length, 2)
+      assert.strictEqual(refreshes.length, 2)
     })
   )
 
-  it.effect("never goes back, and tells nothing twice", () =>
+  it.effect("never sends an older state, or the same one twice", () =>
     Effect.gen(function* () {
-      const { board, looks, watch } = yield* controlled
+      const { query, refreshes, watch } = yield* controlled
       const ann = yield* watch("a")
-      yield* looks[0]!.find({ a: 5 })
-      for (const [look, version] of [5, 4, 6].entries()) {
-        board.refreshAll()
+      yield* refreshes[0]!.find({ a: 5 })
+      for (const [index, version] of [5, 4, 6].entries()) {
+        query.refreshAll()
         yield* settle
-        yield* looks[look + 1]!.find({ a: version })
+        yield* refreshes[index + 1]!.find({ a: version })
       }
       assert.deepStrictEqual(ann.seen, [5, 6])
     })
   )
 
-  it.effect("tells nobody what was read before they asked", () =>
+  it.effect("never sends a subscriber what was read before it subscribed", () =>
     Effect.gen(function* () {
-      const { board, looks, watch } = yield* controlled
+      const { query, refreshes, watch } = yield* controlled
       const ann = yield* watch("a")
-      yield* looks[0]!.find({ a: 1 })
-      board.refresh(["a"])
+      yield* refreshes[0]!.find({ a: 1 })
+      query.refresh(["a"])
       yield* settle
-      // This look began before bob came: he may have seen more already, on another connection.
+      // This refresh began before bob subscribed: he may have seen a later state on another connection.
       const bob = yield* watch("a")
-      yield* looks[1]!.find({ a: 2 })
+      yield* refreshes[1]!.find({ a: 2 })
       assert.deepStrictEqual([ann.seen, bob.seen], [[1, 2], []])
-      yield* looks[2]!.find({ a: 3 })
+      yield* refreshes[2]!.find({ a: 3 })
       assert.deepStrictEqual([ann.seen, bob.seen], [[1, 2, 3], [3]])
     })
   )
 
-  it.effect("keeps one state for a slow reader: the latest", () =>
+  it.effect("keeps only the latest state for a slow subscriber", () =>
     Effect.gen(function* () {
-      const { board, looks } = yield* controlled
+      const { query, refreshes } = yield* controlled
       const taken = yield* Deferred.make<void>()
       const seen: Array<number | undefined> = []
-      yield* board.watch("a").pipe(
+      yield* query.watch("a").pipe(
         Stream.runForEach((state) =>
           Effect.andThen(
             Effect.sync(() => void seen.push(state)),
@@ -129,8 +129,8 @@ describe("a board", () => {
       )
       yield* settle
       for (let version = 1; version <= 1_000; version += 1) {
-        yield* looks.at(-1)!.find({ a: version })
-        board.refresh(["a"])
+        yield* refreshes.at(-1)!.find({ a: version })
+        query.refresh(["a"])
         yield* settle
       }
       yield* Deferred.succeed(taken, undefined)
@@ -139,58 +139,58 @@ describe("a board", () => {
     })
   )
 
-  it.effect("lets a key rest that many watch, but not those who have just come", () =>
+  it.effect("throttles a key with many subscribers, except for new ones", () =>
     Effect.gen(function* () {
-      const { board, looks, watch } = yield* controlled
+      const { query, refreshes, watch } = yield* controlled
       const crowd = []
       for (let count = 0; count < 1_000; count += 1) crowd.push(yield* watch("a", false))
       yield* settle
-      // The first look began before most of them came; the second one tells them all, so the key rests for half a second.
-      yield* looks[0]!.find({ a: 1 })
-      yield* looks[1]!.find({ a: 1 })
-      board.refresh(["a"])
+      // The first refresh began before most of them subscribed; the second serves all, and throttles for half a second.
+      yield* refreshes[0]!.find({ a: 1 })
+      yield* refreshes[1]!.find({ a: 1 })
+      query.refresh(["a"])
       yield* settle
-      yield* looks[2]!.find({ a: 2 })
+      yield* refreshes[2]!.find({ a: 2 })
       const late = yield* watch("a")
-      yield* looks[3]!.find({ a: 3 })
+      yield* refreshes[3]!.find({ a: 3 })
       assert.deepStrictEqual([crowd[0]!.seen, crowd[999]!.seen, late.seen], [[1], [1], [3]])
-      assert.strictEqual(looks.length, 4)
+      assert.strictEqual(refreshes.length, 4)
       yield* TestClock.adjust("500 millis")
       yield* settle
-      yield* looks[4]!.find({ a: 3 })
+      yield* refreshes[4]!.find({ a: 3 })
       assert.deepStrictEqual([crowd[0]!.seen, crowd[999]!.seen, late.seen], [[1, 3], [1, 3], [3]])
     })
   )
 
-  it.effect("says that there is nothing, and that it cannot look, to those who have seen nothing yet", () =>
+  it.effect("reports a missing key and a failed refresh to subscribers without any state", () =>
     Effect.gen(function* () {
-      const { board, looks, watch } = yield* controlled
+      const { query, refreshes, watch } = yield* controlled
       const ann = yield* watch("a")
-      yield* looks[0]!.find({ a: 1 })
+      yield* refreshes[0]!.find({ a: 1 })
       const bob = yield* watch("a")
-      yield* looks[1]!.fail
+      yield* refreshes[1]!.fail
       const exit = yield* Fiber.await(bob.fiber)
       assert.deepStrictEqual(exit, Exit.fail(new ServiceUnavailable({ retryAfterMs: 1 })))
-      const nobody = yield* watch("b")
-      yield* looks[2]!.find({})
-      assert.deepStrictEqual(nobody.seen, [undefined])
-      board.refresh(["a"])
+      const missing = yield* watch("b")
+      yield* refreshes[2]!.find({})
+      assert.deepStrictEqual(missing.seen, [undefined])
+      query.refresh(["a"])
       yield* settle
-      yield* looks[3]!.find({ a: 2 })
+      yield* refreshes[3]!.find({ a: 2 })
       assert.deepStrictEqual(ann.seen, [1, 2])
     })
   )
 
-  it.effect("does not look at what nobody watches any more", () =>
+  it.effect("does not refresh a key without subscribers", () =>
     Effect.gen(function* () {
-      const { board, looks, watch } = yield* controlled
+      const { query, refreshes, watch } = yield* controlled
       const ann = yield* watch("a")
-      yield* looks[0]!.find({ a: 1 })
+      yield* refreshes[0]!.find({ a: 1 })
       yield* Fiber.interrupt(ann.fiber)
-      board.refresh(["a"])
-      board.refreshAll()
+      query.refresh(["a"])
+      query.refreshAll()
       yield* settle
-      assert.strictEqual(looks.length, 1)
+      assert.strictEqual(refreshes.length, 1)
     })
   )
 })

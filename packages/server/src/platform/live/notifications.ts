@@ -1,55 +1,50 @@
+import { makeSubscription, RedisStore, type Subscription } from "@holdfast/locks"
 import { Effect, Scope, Semaphore } from "effect"
 import { KeyNamespace } from "../db/key-namespace.ts"
-import { RedisStore } from "@holdfast/locks"
-import { makeSubscription, type Subscription } from "@holdfast/locks"
 
-/** Who is told of changes. */
-export interface ChangeListener {
-  readonly onChanged: (kind: string, keys: ReadonlyArray<string>) => void
-  /** Some changes may have passed unheard. */
-  readonly onHearingAgain: () => void
+export interface NotificationListener {
+  readonly onNotification: (kind: string, keys: ReadonlyArray<string>) => void
+  /** Notifications may have been lost. */
+  readonly onReconnect: () => void
 }
 
-/** How the processes of one installation tell each other what has changed. */
-export interface Changes {
-  /**
-   * Tells every process, this one too. Called after the commit. It keeps nobody waiting and never fails: whoever does
-   * not hear of it finds out by looking.
-   */
-  readonly announce: (kind: string, keys: ReadonlyArray<string>) => Effect.Effect<void>
-  /** Begins to listen, if this process does not yet. */
+/** Messages between the processes of one database about keys that have changed. */
+export interface Notifications {
+  /** Notifies every process, this one included. Never fails and waits for nothing: a lost message only delays an update. */
+  readonly notify: (kind: string, keys: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Subscribes this process to the notifications, on first use. */
   readonly listening: Effect.Effect<void>
 }
 
-/** Announcements over one channel of Redis; a process that listens does so over one connection. */
-export const makeChanges = (
-  listener: ChangeListener
-): Effect.Effect<Changes, never, RedisStore | KeyNamespace | Scope.Scope> =>
+/** Notifications over one Redis channel, to which a listening process subscribes with one connection. */
+export const makeNotifications = (
+  listener: NotificationListener
+): Effect.Effect<Notifications, never, RedisStore | KeyNamespace | Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const { client } = yield* RedisStore
     const { prefix } = yield* KeyNamespace
     const channel = Effect.map(prefix, (at) => `${at}changes`)
     const onMessage = (message: string) => {
-      const change = changeOf(message)
-      if (change !== undefined) listener.onChanged(change.kind, change.keys)
+      const notification = decode(message)
+      if (notification !== undefined) listener.onNotification(notification.kind, notification.keys)
     }
 
-    const one = yield* Semaphore.make(1)
+    const mutex = yield* Semaphore.make(1)
     let subscription: Subscription | undefined
     const subscribed = Effect.gen(function* () {
-      const { onHearingAgain } = listener
+      const onHearingAgain = listener.onReconnect
       subscription ??= yield* makeSubscription(client, yield* channel, { onHearingAgain, onMessage })
       return subscription
-    }).pipe(one.withPermits(1), Effect.provideService(Scope.Scope, scope))
+    }).pipe(mutex.withPermits(1), Effect.provideService(Scope.Scope, scope))
 
     return {
-      announce: (kind, keys) =>
+      notify: (kind, keys) =>
         channel.pipe(
           Effect.map((name) => void client.publish(name, JSON.stringify({ kind, keys })).catch(() => {})),
           Effect.ignore
         ),
-      // Without the database there is no name to listen under, and nothing to see either.
+      // The channel's name comes from the database; while that is unavailable there is nothing to watch either.
       listening: subscribed.pipe(
         Effect.flatMap(({ listening }) => listening),
         Effect.ignore
@@ -57,15 +52,15 @@ export const makeChanges = (
     }
   })
 
-interface Change {
+interface Notification {
   readonly kind: string
   readonly keys: ReadonlyArray<string>
 }
 
-/** What somebody else has said on the channel counts as nothing. */
-const changeOf = (message: string): Change | undefined => {
+/** `undefined` for a message that is no notification. */
+const decode = (message: string): Notification | undefined => {
   try {
-    const { keys, kind } = JSON.parse(message) as Partial<Change>
+    const { keys, kind } = JSON.parse(message) as Partial<Notification>
     return typeof kind === "string" && Array.isArray(keys) ? { kind, keys } : undefined
   } catch {
     return undefined

@@ -1,95 +1,99 @@
 import type { ServiceUnavailable } from "@holdfast/domain"
 import { type Cause, Effect, Queue, type Scope } from "effect"
 
-/** One subscriber. Its queue holds the latest state that it has not taken yet; `undefined`: there is none. */
-export interface Watcher<S> {
+export interface Subscriber<S> {
+  /** Holds the latest state that the subscriber has not taken yet; `undefined`: the key does not exist. */
   readonly queue: Queue.Queue<S | undefined, ServiceUnavailable>
-  /** Of the last state that was put there. */
+  /** The version of the last state that was offered. */
   version: number
 }
 
-/** Those who watch a key at one moment. */
-export interface Present<K, S> {
+/** The subscribers of a key at one moment. */
+export interface Audience<K, S> {
   readonly key: K
-  readonly watchers: ReadonlyArray<Watcher<S>>
+  readonly subscribers: ReadonlyArray<Subscriber<S>>
 }
 
-const NOTHING_YET = -1
+const NO_VERSION = -1
 
 /**
- * How long a key rests for every subscriber who was told: telling takes about a fifth of a millisecond each, and those
- * who buy come before those who watch.
+ * How long a key is throttled for each subscriber that received an update. An update takes about a fifth of a
+ * millisecond a subscriber, and throttling leaves the process time for its requests.
  */
-const REST_PER_TOLD_MS = 0.5
+const THROTTLE_PER_SUBSCRIBER_MS = 0.5
 
 /**
- * The subscribers of one kind of state, by key.
- * @param versionOf rises with every change of one key's state: nobody is told the same twice, or an older one
- * @param onBehind called when a key has rested, and its subscribers may be behind
+ * The subscribers of one live query, by key.
+ *
+ * @param versionOf rises with every change of a key's state: a subscriber gets no state twice, and none that is older.
+ * @param onThrottleEnd called after a throttle during which an update was held back.
  */
-export const makeWatchers = <K, S>(versionOf: (state: S) => number, onBehind: (key: K) => void) =>
-  Effect.gen(function* () {
-    const scope = yield* Effect.scope
-    const byKey = new Map<K, Set<Watcher<S>>>()
-    /** Keys whose subscribers were told a moment ago, and whether they are behind by now. */
-    const resting = new Map<K, { isBehind: boolean }>()
+export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottleEnd: (key: K) => void) =>
+  Effect.map(Effect.scope, (scope) => {
+    const byKey = new Map<K, Set<Subscriber<S>>>()
+    const throttles = new Map<K, { hasUpdate: boolean }>()
 
-    const enter = (key: K) =>
+    const join = (key: K) =>
       Effect.map(Queue.sliding<S | undefined, ServiceUnavailable>(1), (queue) => {
-        const watcher: Watcher<S> = { queue, version: NOTHING_YET }
-        byKey.set(key, (byKey.get(key) ?? new Set()).add(watcher))
-        return watcher
+        const subscriber: Subscriber<S> = { queue, version: NO_VERSION }
+        byKey.set(key, (byKey.get(key) ?? new Set()).add(subscriber))
+        return subscriber
       })
 
-    const leave = (key: K, watcher: Watcher<S>) =>
+    const leave = (key: K, subscriber: Subscriber<S>) =>
       Effect.sync(() => {
         const all = byKey.get(key)
-        all?.delete(watcher)
+        all?.delete(subscriber)
         if (all?.size === 0) byKey.delete(key)
       })
 
-    /** Returns whether the state was news. */
-    const tellOne = (watcher: Watcher<S>, state: S | undefined): boolean => {
-      const version = state === undefined ? NOTHING_YET : versionOf(state)
-      if (state !== undefined && version <= watcher.version) return false
-      watcher.version = version
-      Queue.offerUnsafe(watcher.queue, state)
-      return true
-    }
-
-    const letRest = (key: K, restMs: number) => {
-      const rest = { isBehind: false }
-      resting.set(key, rest)
+    const startThrottle = (key: K, throttleMs: number) => {
+      const throttle = { hasUpdate: false }
+      throttles.set(key, throttle)
       const end = Effect.sync(() => {
-        resting.delete(key)
-        if (rest.isBehind) onBehind(key)
+        throttles.delete(key)
+        if (throttle.hasUpdate) onThrottleEnd(key)
       })
-      return Effect.forkIn(Effect.andThen(Effect.sleep(restMs), end), scope)
+      return Effect.forkIn(Effect.andThen(Effect.sleep(throttleMs), end), scope)
     }
 
     return {
       keys: () => byKey.keys(),
       has: (key: K) => byKey.has(key),
-      present: (key: K): Present<K, S> => ({ key, watchers: [...(byKey.get(key) ?? [])] }),
+      audienceOf: (key: K): Audience<K, S> => ({ key, subscribers: [...(byKey.get(key) ?? [])] }),
 
-      /** Enters a subscriber, who leaves with the scope. */
-      enter: (key: K): Effect.Effect<Watcher<S>, never, Scope.Scope> =>
-        Effect.acquireRelease(enter(key), (watcher) => leave(key, watcher)),
+      /** Adds a subscriber, until the scope closes. */
+      subscribe: (key: K): Effect.Effect<Subscriber<S>, never, Scope.Scope> =>
+        Effect.acquireRelease(join(key), (subscriber) => leave(key, subscriber)),
 
-      /** Tells them the state. While the key rests, only those are told who have seen nothing yet. */
-      tell: ({ key, watchers }: Present<K, S>, state: S | undefined): Effect.Effect<void> => {
-        const rest = resting.get(key)
-        if (rest !== undefined) rest.isBehind = true
-        const waiting =
-          rest === undefined ? watchers : watchers.filter(({ version }) => version === NOTHING_YET)
-        const told = waiting.filter((watcher) => tellOne(watcher, state)).length
-        return rest === undefined && told > 0 ? letRest(key, told * REST_PER_TOLD_MS) : Effect.void
-      },
-
-      /** Ends those who have seen nothing yet; the others wait for the next look. */
-      refuse: ({ watchers }: Present<K, S>, cause: Cause.Cause<ServiceUnavailable>): void => {
-        for (const { queue, version } of watchers)
-          if (version === NOTHING_YET) Queue.failCauseUnsafe(queue, cause)
+      /** Offers a state. While the key is throttled, only subscribers without any state receive it. */
+      publish: ({ key, subscribers }: Audience<K, S>, state: S | undefined): Effect.Effect<void> => {
+        const throttle = throttles.get(key)
+        if (throttle !== undefined) throttle.hasUpdate = true
+        const receivers = throttle === undefined ? subscribers : subscribers.filter(isWithoutState)
+        const version = state === undefined ? NO_VERSION : versionOf(state)
+        const updated = receivers.filter((subscriber) => offer(subscriber, state, version)).length
+        return throttle === undefined && updated > 0
+          ? startThrottle(key, updated * THROTTLE_PER_SUBSCRIBER_MS)
+          : Effect.void
       }
     }
   })
+
+const isWithoutState = <S>({ version }: Subscriber<S>): boolean => version === NO_VERSION
+
+/** Returns whether the state is newer than the subscriber's last one. */
+const offer = <S>(subscriber: Subscriber<S>, state: S | undefined, version: number): boolean => {
+  if (state !== undefined && version <= subscriber.version) return false
+  subscriber.version = version
+  Queue.offerUnsafe(subscriber.queue, state)
+  return true
+}
+
+/** Fails the subscribers without any state; the others wait for the next refresh. */
+export const failAudience = <K, S>(
+  { subscribers }: Audience<K, S>,
+  cause: Cause.Cause<ServiceUnavailable>
+): void => {
+  for (const { queue } of subscribers.filter(isWithoutState)) Queue.failCauseUnsafe(queue, cause)
+}

@@ -5,6 +5,7 @@ import {
   type ErrorOf,
   Forbidden,
   type InputOf,
+  type InvalidInput,
   type OutputOf,
   type Procedure,
   ServiceUnavailable,
@@ -22,125 +23,147 @@ import type { Call, Caller, Handler, Handlers, SubscriptionEvent } from "./handl
 import { type RpcContext, trpc } from "./trpc.ts"
 import { classOf, Declared, invalidInputOf, type WireError } from "./errors.ts"
 
-/** The tRPC procedure that a contract's procedure becomes. */
+/** The tRPC procedure of a contract's procedure. */
 export type Implemented<P extends Procedure> = P["kind"] extends "subscription"
   ? TRPCSubscriptionProcedure<StreamDefinition<P>>
   : P["kind"] extends "query"
     ? TRPCQueryProcedure<Definition<P>>
     : TRPCMutationProcedure<Definition<P>>
 
-export interface StreamDefinition<P extends Procedure> extends Omit<Definition<P>, "output"> {
+interface StreamDefinition<P extends Procedure> extends Omit<Definition<P>, "output"> {
   readonly output: AsyncIterable<ReturnType<typeof tracked<P["output"]["Encoded"]>>, void, unknown>
 }
 
-export interface Definition<P extends Procedure> {
+interface Definition<P extends Procedure> {
   readonly input: InputOf<P>
   readonly output: P["output"]["Encoded"]
   readonly meta: object
   readonly errorShape: WireError<P>
 }
 
-/** A request that takes longer than this is interrupted and told to come back; its transaction rolls back. */
+/** A request that takes longer is interrupted, rolled back and answered with `ServiceUnavailable`. */
 const REQUEST_DEADLINE_MS = 30_000
 const LATE_RETRY_AFTER_MS = 1_000
 
 /**
  * The only place where Effect and tRPC meet. Decodes the input, checks the access, runs the handler as a fiber that
- * the request's abort signal interrupts, encodes the output. Declared failures travel as data; anything else is
- * masked as an internal error and logged with the request's id. What a subscription fails with travels in its stream,
- * because a browser's event source cannot read the body of an error response.
+ * the request's abort signal interrupts, encodes the output. Declared failures travel as data; everything else is
+ * masked as an internal error and logged with the request's id. A subscription's failure travels in its stream, because
+ * a browser's event source cannot read the body of an error response.
  */
 export const makeImplement =
   <R>(runtime: ManagedRuntime.ManagedRuntime<R, never>, callers: Callers<NoInfer<R>>) =>
   <P extends Procedure>(procedure: P, handler: Handler<P, R>): Implemented<P> => {
-    const decode = Schema.decodeUnknownEffect(procedure.input, { errors: "all" })
-    const encode = Schema.encodeEffect(procedure.output)
-
-    const callOf = Effect.fnUntraced(function* (input: unknown, ctx: RpcContext) {
-      const caller = yield* authorise(procedure.access, ctx)
-      const decoded = yield* decode(input ?? {}).pipe(Effect.mapError(invalidInputOf))
-      const request = {
-        requestId: ctx.requestId,
-        idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
-        lastEventId: lastEventIdOf(input)
-      }
-      return { input: decoded, caller: caller as never, request } satisfies Call<P>
-    })
-
-    const answer = (input: unknown, ctx: RpcContext) =>
-      Effect.gen(function* () {
-        const call = yield* callOf(input, ctx)
-        const output = yield* (handler as AnswerHandler<P, R>)(call).pipe(
-          Effect.catchCause((cause) => deletedOr(callers, call.caller, cause))
-        )
-        return yield* encode(output).pipe(Effect.orDie)
-      }).pipe(
-        Effect.timeoutOrElse({
-          duration: REQUEST_DEADLINE_MS,
-          orElse: () =>
-            Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`).pipe(
-              Effect.andThen(Effect.fail(new ServiceUnavailable({ retryAfterMs: LATE_RETRY_AFTER_MS })))
-            )
-        })
-      )
-
-    const resolve = async ({ ctx, input, path, signal }: ResolverOptions) => {
-      const traced = answer(input, ctx).pipe(
-        Effect.tapCause((cause) => logUnexpected(procedure, cause)),
-        Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
-      )
-      const exit = await runtime.runPromiseExit(traced, { signal })
-      if (Exit.isSuccess(exit)) return exit.value
-      throw toTrpcError(procedure, exit.cause)
-    }
-
-    async function* subscribe({ ctx, input, path, signal }: ResolverOptions) {
-      const answers = Stream.unwrap(Effect.map(callOf(input, ctx), handler as StreamHandler<P, R>)).pipe(
-        Stream.mapEffect(({ data, id }) =>
-          encode(data).pipe(
-            Effect.orDie,
-            Effect.map((encoded) => tracked(id, encoded))
-          )
-        ),
-        Stream.interruptWhen(abortOf([signal, ctx.closing])),
-        Stream.tapCause((cause) =>
-          logUnexpected(procedure, cause).pipe(
-            Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
-          )
-        ),
-        Stream.catchCause((cause) => Stream.die(toTrpcError(procedure, cause)))
-      )
-      yield* Stream.toAsyncIterableWith(answers, await runtime.context())
-    }
-
-    const builder = trpc.procedure.errors(({ ctx, error, shape }) => {
-      if (!(error.cause instanceof Declared)) return undefined
-      const declared = error.cause.error
-      const errorClass = classOf(procedure.errors, declared)
-      if (errorClass === undefined) return undefined
-      const { retryAfterMs } = declared
-      return {
-        ...shape,
-        data: {
-          code: shape.data.code,
-          httpStatus: shape.data.httpStatus,
-          ...(shape.data.path === undefined ? {} : { path: shape.data.path }),
-          requestId: ctx?.requestId,
-          retryable: declared.retryable,
-          ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-          domain: Schema.encodeUnknownSync(errorClass)(declared)
+    const builder = trpc.procedure
+      .errors(({ ctx, error, shape }) => {
+        if (!(error.cause instanceof Declared)) return undefined
+        const declared = error.cause.error
+        const errorClass = classOf(procedure.errors, declared)
+        if (errorClass === undefined) return undefined
+        const { retryable, retryAfterMs } = declared
+        const { code, httpStatus, path } = shape.data
+        return {
+          ...shape,
+          data: {
+            code,
+            httpStatus,
+            ...(path === undefined ? {} : { path }),
+            requestId: ctx?.requestId,
+            retryable,
+            ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+            domain: Schema.encodeUnknownSync(errorClass)(declared)
+          }
         }
-      }
-    })
-    const withInput = builder.input((raw: unknown) => raw)
+      })
+      .input((raw: unknown) => raw)
+    const resolve = makeResolve(runtime, callers, procedure, handler as AnswerHandler<P, R>)
     const builtAs = {
-      query: () => withInput.query(resolve),
-      mutation: () => withInput.mutation(resolve),
-      action: () => withInput.mutation(resolve),
-      subscription: () => withInput.subscription(subscribe)
+      query: () => builder.query(resolve),
+      mutation: () => builder.mutation(resolve),
+      action: () => builder.mutation(resolve),
+      subscription: () =>
+        builder.subscription(makeSubscribe(runtime, procedure, handler as StreamHandler<P, R>))
     }
     return builtAs[procedure.kind]() as unknown as Implemented<P>
   }
+
+/** Makes the call that a handler gets. Fails with the errors of access and input. */
+const makeCallOf = <P extends Procedure>(procedure: P) => {
+  const decode = Schema.decodeUnknownEffect(procedure.input, { errors: "all" })
+  return Effect.fnUntraced(function* (
+    input: unknown,
+    ctx: RpcContext
+  ): Effect.fn.Return<Call<P>, InvalidInput | Unauthenticated | Forbidden> {
+    const caller = yield* authorise(procedure.access, ctx)
+    const decoded = yield* decode(input ?? {}).pipe(Effect.mapError(invalidInputOf))
+    const request = {
+      requestId: ctx.requestId,
+      idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
+      lastEventId: lastEventIdOf(input)
+    }
+    return { input: decoded, caller: caller as never, request }
+  })
+}
+
+/** The resolver of everything but a subscription: one answer. */
+const makeResolve = <P extends Procedure, R>(
+  runtime: ManagedRuntime.ManagedRuntime<R, never>,
+  callers: Callers<R>,
+  procedure: P,
+  handler: AnswerHandler<P, R>
+) => {
+  const callOf = makeCallOf(procedure)
+  const encode = Schema.encodeEffect(procedure.output)
+  const late = Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`).pipe(
+    Effect.andThen(Effect.fail(new ServiceUnavailable({ retryAfterMs: LATE_RETRY_AFTER_MS })))
+  )
+  const answer = (input: unknown, ctx: RpcContext) =>
+    Effect.gen(function* () {
+      const call = yield* callOf(input, ctx)
+      const output = yield* handler(call).pipe(
+        Effect.catchCause((cause) => deletedOr(callers, call.caller, cause))
+      )
+      return yield* encode(output).pipe(Effect.orDie)
+    }).pipe(Effect.timeoutOrElse({ duration: REQUEST_DEADLINE_MS, orElse: () => late }))
+
+  return async ({ ctx, input, path, signal }: ResolverOptions) => {
+    const traced = answer(input, ctx).pipe(
+      Effect.tapCause((cause) => logUnexpected(procedure, cause)),
+      Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
+    )
+    const exit = await runtime.runPromiseExit(traced, { signal })
+    if (Exit.isSuccess(exit)) return exit.value
+    throw toTrpcError(procedure, exit.cause)
+  }
+}
+
+/** The resolver of a subscription: a stream of answers, each under its id. */
+const makeSubscribe = <P extends Procedure, R>(
+  runtime: ManagedRuntime.ManagedRuntime<R, never>,
+  procedure: P,
+  handler: StreamHandler<P, R>
+) => {
+  const callOf = makeCallOf(procedure)
+  const encode = Schema.encodeEffect(procedure.output)
+  return async function* ({ ctx, input, path, signal }: ResolverOptions) {
+    const answers = Stream.unwrap(Effect.map(callOf(input, ctx), handler)).pipe(
+      Stream.mapEffect(({ data, id }) =>
+        encode(data).pipe(
+          Effect.orDie,
+          Effect.map((encoded) => tracked(id, encoded))
+        )
+      ),
+      Stream.interruptWhen(abortOf([signal, ctx.closing])),
+      Stream.tapCause((cause) =>
+        logUnexpected(procedure, cause).pipe(
+          Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
+        )
+      ),
+      Stream.catchCause((cause) => Stream.die(toTrpcError(procedure, cause)))
+    )
+    yield* Stream.toAsyncIterableWith(answers, await runtime.context())
+  }
+}
 
 /** The tRPC procedures of a contract, in its own shape. */
 type Routers<C extends Contract> = {
@@ -172,13 +195,13 @@ export const makeRouter = <C extends Contract, R>(
   return trpc.router(routers as Routers<C>)
 }
 
-/** What is known of those whose tokens are good. */
+/** Looks up the callers that tokens name. */
 export interface Callers<R> {
-  /** Whether the caller's account is still there: it may have been deleted since the token was made. */
+  /** Whether the caller still exists: a user may have been deleted since the token was issued. */
   readonly exists: (caller: Caller) => Effect.Effect<boolean, ServiceUnavailable, R>
 }
 
-/** The database refuses whatever a deleted user wants to have or to do; that is no defect, but a token out of date. */
+/** Foreign keys refuse the rows of a deleted user. That is no defect but an outdated token. */
 const deletedOr = <E, R>(
   callers: Callers<R>,
   caller: Caller | undefined,
@@ -202,7 +225,7 @@ interface ResolverOptions {
   readonly signal: AbortSignal | undefined
 }
 
-/** Ends when one of the signals is aborted. */
+/** Completes when one of the signals is aborted. */
 const abortOf = (signals: ReadonlyArray<AbortSignal | undefined>): Effect.Effect<void> => {
   const any = AbortSignal.any(signals.filter((signal) => signal !== undefined))
   return Effect.callback((resume) => {
@@ -220,11 +243,11 @@ const authorise = Effect.fnUntraced(function* (access: Access, { caller }: RpcCo
   return known
 })
 
-/** Only mutations have a key: a bad header does not disturb the others. */
+/** Only mutations have a key, so a bad header fails no other procedure. */
 const idempotencyKeyOf = (procedure: Procedure, ctx: RpcContext) =>
   procedure.kind === "mutation" ? Effect.fromResult(ctx.idempotencyKey) : Effect.succeed(undefined)
 
-/** Declared failures are answers, not incidents; an interruption is the caller's own wish. */
+/** Declared failures are answers, and interruptions are the caller's choice; neither is logged. */
 const logUnexpected = (procedure: Procedure, cause: Cause.Cause<unknown>) => {
   const failure = Cause.findError(cause)
   if (Result.isSuccess(failure) && classOf(procedure.errors, failure.success) !== undefined)
@@ -232,7 +255,7 @@ const logUnexpected = (procedure: Procedure, cause: Cause.Cause<unknown>) => {
   return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("the procedure died", cause)
 }
 
-/** tRPC puts the `last-event-id` of a subscriber's request among its input. */
+/** tRPC passes a subscriber's `last-event-id` in the input. */
 const lastEventIdOf = (input: unknown): string | undefined => {
   const id = (input as { readonly lastEventId?: unknown } | undefined | null)?.lastEventId
   return typeof id === "string" ? id : undefined

@@ -4,7 +4,7 @@ import type { TRPC_ERROR_CODE_KEY, TRPC_ERROR_CODE_NUMBER } from "@trpc/server"
 import { Schema, SchemaIssue } from "effect"
 
 /** The JSON of one procedure's declared errors. */
-export type EncodedErrorOf<P extends Procedure> = P["errors"][number]["Encoded"]
+type EncodedErrorOf<P extends Procedure> = P["errors"][number]["Encoded"]
 
 /** An error response: tRPC's shape with the declared error, encoded, under `data.domain`. */
 export interface WireError<P extends Procedure> {

@@ -18,7 +18,7 @@ export interface Caller {
 }
 
 /** What a handler knows of the request besides its input. */
-export interface RequestInfo {
+interface RequestInfo {
   readonly requestId: string
   /** The caller makes one for each mutation and repeats it with every retry. */
   readonly idempotencyKey: string | undefined

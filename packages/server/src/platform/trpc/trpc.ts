@@ -3,22 +3,22 @@ import { initTRPC } from "@trpc/server"
 import type { Result } from "effect"
 import type { Caller } from "./handler.ts"
 
-/** What the HTTP layer read from the headers. What is wrong with one matters only to procedures that need it. */
+/** What the HTTP layer reads from the headers. A bad header is an error only for procedures that need it. */
 export interface RpcContext {
   readonly requestId: string
   readonly caller: Result.Result<Caller, Unauthenticated>
   readonly idempotencyKey: Result.Result<string | undefined, InvalidInput>
-  /** Aborted when the server stops: subscriptions end then, and their clients connect to another one. */
+  /** Aborted when the server stops: subscriptions end, and their clients reconnect to another server. */
   readonly closing: AbortSignal
 }
 
-/** Comments keep proxies from closing a quiet subscription; a client that misses two of them connects again. */
+/** Pings keep proxies from closing a quiet subscription; a client that misses two of them reconnects. */
 const PING_EVERY_MS = 15_000
 
-/** A subscription is ended after this, so that none lives for ever; its client connects again. */
+/** The longest life of a subscription. Its client reconnects. */
 const SUBSCRIPTION_MS = 600_000
 
-/** What an error that no procedure formatted looks like: never a stack, a statement or a store's own words. */
+/** The shape of an error that no procedure formats carries no stack, no SQL and no message of a store. */
 export const trpc = initTRPC.context<RpcContext>().create({
   isDev: false,
   sse: {

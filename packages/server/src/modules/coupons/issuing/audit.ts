@@ -5,16 +5,15 @@ import { CouponGate, RESERVATION_MS } from "./gate.ts"
 import { listCoupons } from "../campaigns/repository.ts"
 import { listHolders } from "../repository.ts"
 
-/** In this time whatever may differ in the middle of a sale has been confirmed, given back or repaired. */
+/** Differences that are normal during a sale are confirmed, freed or repaired within this time. */
 const REPAIRED_WITHIN_MS = RESERVATION_MS + 2_000
 const LOOK_AGAIN_MS = 500
 const AT_ONCE = 500
 const PORTION = 5_000
 
 /**
- * Holds the gate of every campaign against the database. A gate may be behind for a moment, so what does not fit is
- * looked at again until it fits, or the time is up in which it must have been repaired. `undefined`: there is no gate
- * to ask, because the auditor was given no Redis.
+ * Compares the gate of every campaign with the database. A gate may lag behind, so a gate that differs is compared again
+ * until it agrees, or until the reconciler must have repaired it. `undefined`: the auditor has no Redis.
  */
 export const auditGates = Effect.gen(function* () {
   const gate = yield* Effect.serviceOption(CouponGate)
@@ -60,8 +59,8 @@ const untilItFits = Effect.fnUntraced(function* (
 })
 
 /**
- * The order of the looks: a holder of the gate was committed before, so the database must know them; a holder of the
- * database is one in the gate afterwards, or has a reservation that is about to be confirmed.
+ * The order of the reads: a holder in the gate was committed before the database is read, so the database must have the
+ * coupon; a coupon in the database is in the gate afterwards, as a holder or as a reservation to be confirmed.
  */
 const compare = Effect.fnUntraced(function* (gate: CouponGate["Service"], couponId: CouponId) {
   const before = yield* gate.members(couponId)

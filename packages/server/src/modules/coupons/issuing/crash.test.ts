@@ -1,10 +1,11 @@
 import { contract, CouponId } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { killServerAt } from "../../../../test/dying-server.ts"
 import { drain, runJob } from "../../../../test/jobs.ts"
 import { answeredSoon } from "../../../../test/soon.ts"
-import { Shop, type TestUser } from "../../../../test/shop.ts"
+import type { Shop, TestUser } from "../../../../test/shop.ts"
+import { useShop } from "../../../../test/use-shop.ts"
 import { gateReconciler } from "./gate-reconciler.ts"
 import { ticketServer } from "../tickets/service.ts"
 import { gateOf, issue, issuedOf, manyUsers, newCoupon, patiently, withGate } from "../../../../test/sale.ts"
@@ -26,13 +27,7 @@ const COMMITTED = ["coupons.issue: committed", "issue: confirmed"]
 
 describe("a process that is killed while it issues coupons", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2, settings: { workers: true } })
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
-  })
+  useShop({ servers: 2, settings: { workers: true } }, (opened) => (shop = opened))
 
   const dieWhileIssuing = (step: string, couponId: string, user: TestUser) =>
     killServerAt(step, shop, async (client) => {
@@ -80,13 +75,7 @@ describe("a process that is killed while it issues coupons", () => {
 
 describe("a process that is killed while it serves a line", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2 })
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
-  })
+  useShop({ servers: 2 }, (opened) => (shop = opened))
 
   test.each(["issue: coupon inserted", "tickets: settled", "tickets: committed"])(
     "at '%s': every ticket ends once, and the coupons go to the first in line",
@@ -97,7 +86,7 @@ describe("a process that is killed while it serves a line", () => {
       for (const user of users)
         tickets.push((await shop.ok(contract.coupons.requestIssue, { couponId }, user)).id)
       // The dying server is the only one whose workers are on.
-      await killServerAt(step, shop, "its workers are enough")
+      await killServerAt(step, shop, "run its jobs")
       await drain(shop.servers[0], ticketServer)
       const results = await Promise.all(
         tickets.map((ticketId, index) => shop.ok(contract.coupons.ticket, { ticketId }, users[index]))

@@ -5,15 +5,15 @@ import { CouponGate, type GateState, RESERVATION_MS } from "./gate.ts"
 import { findCoupon, listCoupons } from "../campaigns/repository.ts"
 import { holdersAmong } from "../repository.ts"
 
-/** Reservations last a while, so the gate of a campaign that has just ended is still looked after. */
+/** Gates of campaigns that have just ended are still reconciled, because reservations outlast them. */
 const AFTER_END_MS = 20 * RESERVATION_MS
 const CAMPAIGNS_AT_ONCE = 500
 const CONCURRENCY = 8
 
 /**
- * Keeps the gates of all running campaigns right. A reservation past its deadline belongs to a process that died or to
- * a request that lost its stores: the database is asked whether it came to a coupon, and the slot given back if not. A
- * gate that the database contradicts is rebuilt. Everything may run in any number of processes at once.
+ * Reconciles the gates of all running campaigns. A reservation past its deadline belongs to a process that died or to a
+ * request that lost its stores: its slot is freed unless the database has the coupon. A gate that contradicts the
+ * database is rebuilt. Any number of processes may run this at once.
  *
  * @returns how many reservations were settled.
  */
@@ -43,7 +43,7 @@ const reconcileGate = Effect.fnUntraced(function* (coupon: Coupon) {
   return state.overdue.length
 })
 
-/** The database first: a process that died after its commit has issued a coupon, and its slot is used. */
+/** The database first: a process may have died after it committed the coupon, and then the slot is used. */
 const reap = Effect.fnUntraced(function* (couponId: CouponId, { overdue }: GateState) {
   if (overdue.length === 0) return
   const gate = yield* CouponGate
@@ -55,9 +55,9 @@ const reap = Effect.fnUntraced(function* (couponId: CouponId, { overdue }: GateS
 })
 
 /**
- * Whether the gate contradicts the database. `coupon` was read before the gate: whoever had a coupon then is a holder
- * by now, or their reservation still waits to be confirmed. Whoever is a holder in the gate was committed before that,
- * so for the other side the database is asked once more.
+ * Whether the gate contradicts the database. `coupon` was read before the gate, so every coupon issued by then is a
+ * holder or an unconfirmed reservation. A holder in the gate was committed before the gate was read, so the other
+ * direction needs a second read of the database.
  */
 const isWrong = Effect.fnUntraced(function* (coupon: Coupon, { holders, quantity, reserved }: GateState) {
   if (coupon.issued > holders + reserved) return true
@@ -66,5 +66,5 @@ const isWrong = Effect.fnUntraced(function* (coupon: Coupon, { holders, quantity
   return now !== undefined && (now.issued < holders || now.quantity !== quantity)
 })
 
-/** With the reservation's own time this is less than the 5 seconds in which a slot comes back. */
+/** With the length of a reservation, the interval stays below the 5 seconds within which a slot is free again. */
 export const gateReconciler = { name: "coupon gates", intervalMs: 500, run: reconcileGates }

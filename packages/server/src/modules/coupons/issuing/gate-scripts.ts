@@ -1,14 +1,13 @@
-import type { RedisClient } from "@holdfast/locks"
+import { defineScripts, type RedisClient } from "@holdfast/locks"
 
 /**
- * The gate of a campaign in Redis, as scripts. Each runs alone in Redis, so what it decides is decided for everybody.
+ * The gate of a campaign in Redis, as scripts. Redis runs one script at a time, so each decision is atomic.
  *
- * There is no counter that could drift. Free is what is left of the quantity after those who have a coupon and those
- * who hold a reservation; both are sets of users, so every step may be repeated, come late or come twice. Who has a
- * coupon keeps it, so the first set only grows: writing into it what the database says is right at any moment, also
- * while coupons are being issued.
+ * No counter can drift. Free slots are the quantity minus the users with a coupon and the users with a reservation; both
+ * are sets, so every step is idempotent and may come late. A coupon stays with its user, so the first set only grows:
+ * adding what the database says is right at any moment, also during a sale.
  *
- * KEYS: the campaign's facts (hash), who has a coupon (set), who holds a reservation (sorted by its deadline).
+ * KEYS: the campaign's facts (hash), the users with a coupon (set), the users with a reservation (sorted by deadline).
  */
 const prelude = `
 local facts, holders, reserved = KEYS[1], KEYS[2], KEYS[3]
@@ -16,7 +15,7 @@ local time = redis.call('TIME')
 local nowMs = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
-/** ARGV: user, how long the reservation lasts. Replies with a verdict. */
+/** ARGV: user, length of the reservation in ms. Replies with a verdict. */
 const reserve = `${prelude}
 local user, reservationMs = ARGV[1], tonumber(ARGV[2])
 local known = redis.call('HMGET', facts, 'quantity', 'startsAt', 'endsAt')
@@ -29,8 +28,8 @@ return 'reserved'
 `
 
 /**
- * ARGV: how long a set lives that no gate belongs to, then users who have a coupon. It is kept even where the gate is
- * missing: whoever builds it from an older look at the database must not lose it.
+ * ARGV: lifetime in ms of a set without a gate, then users with a coupon. They are added even while the gate is missing:
+ * a rebuild from an older read of the database must not lose them.
  */
 const confirm = `${prelude}
 for i = 2, #ARGV do
@@ -42,8 +41,8 @@ return 'done'
 `
 
 /**
- * ARGV: '' for any, or for overdue ones only the longest time to a deadline; then users whose reservation is over.
- * A deadline that is further away than any can be comes from a clock that was ahead, so it is overdue too.
+ * ARGV: '' for any reservation, or the longest time to a deadline in ms for overdue ones only; then users. A deadline
+ * beyond that time comes from a clock that was ahead, so it counts as overdue, too.
  */
 const release = `${prelude}
 local latest = ARGV[1] ~= '' and nowMs + ARGV[1]
@@ -55,8 +54,8 @@ return 'done'
 `
 
 /**
- * The last step of building a gate. ARGV: quantity, startsAt, endsAt, when all of it may be forgotten, how many holders
- * were written before. Replies 'again' when some of those are gone: Redis was flushed in between.
+ * The last step of a rebuild. ARGV: quantity, startsAt, endsAt, when the keys expire, how many users with a coupon were
+ * written before. Replies 'again' when some of them are gone, because Redis was flushed in between.
  */
 const open = `${prelude}
 if redis.call('SCARD', holders) < tonumber(ARGV[5]) then return 'again' end
@@ -66,8 +65,8 @@ return 'open'
 `
 
 /**
- * ARGV: the longest time to a deadline, and how many overdue users to name.
- * Replies {quantity or '', holders, reservations, overdue users}.
+ * ARGV: the longest time to a deadline in ms, how many overdue users to name.
+ * Replies {quantity or '', users with a coupon, reservations, overdue users}.
  */
 const look = `${prelude}
 local past = string.format('%.0f', nowMs)
@@ -79,25 +78,12 @@ end
 return {redis.call('HGET', facts, 'quantity') or '', redis.call('SCARD', holders), redis.call('ZCARD', reserved), overdue}
 `
 
-/** A script as a function of a campaign's three keys and its arguments. */
-export type GateScript = (
-  keys: readonly [string, string, string],
-  ...args: ReadonlyArray<string | number>
-) => Promise<unknown>
-
-/** The scripts, bound to a client: sent by their digest, and whole where a server does not know them yet. */
-export const gateScripts = (client: RedisClient) => {
-  const bind = (name: string, lua: string): GateScript => {
-    client.defineCommand(name, { numberOfKeys: 3, lua })
-    type Command = (...args: ReadonlyArray<string | number>) => Promise<unknown>
-    const command = (client as unknown as Record<string, Command>)[name]?.bind(client) as Command
-    return (keys, ...args) => command(...keys, ...args)
-  }
-  return {
-    reserve: bind("holdfastCouponReserve", reserve),
-    confirm: bind("holdfastCouponConfirm", confirm),
-    release: bind("holdfastCouponRelease", release),
-    open: bind("holdfastCouponOpen", open),
-    look: bind("holdfastCouponLook", look)
-  }
-}
+/** The scripts of the gate on a client. Each takes the three keys of a campaign, then its arguments. */
+export const gateScripts = (client: RedisClient) =>
+  defineScripts(client, "holdfast.gate", {
+    reserve: { numberOfKeys: 3, lua: reserve },
+    confirm: { numberOfKeys: 3, lua: confirm },
+    release: { numberOfKeys: 3, lua: release },
+    open: { numberOfKeys: 3, lua: open },
+    look: { numberOfKeys: 3, lua: look }
+  })

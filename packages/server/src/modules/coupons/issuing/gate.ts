@@ -1,28 +1,28 @@
 import { type Coupon, type CouponId, UserId } from "@holdfast/domain"
 import { Context, Effect, Layer } from "effect"
 import { askRedis, RedisStore, type RedisUnavailable } from "@holdfast/locks"
-import { type GateScript, gateScripts } from "./gate-scripts.ts"
+import { gateScripts } from "./gate-scripts.ts"
 
 /**
- * For how long a reservation holds its slot. After it, somebody asks the database what became of it; so this and one
- * round of the keeper (see keeper.ts) stay below the 5 seconds in which a slot comes back after a crash.
+ * How long a reservation holds its slot. Then the reconciler asks the database what became of it. Both times together
+ * stay below the 5 seconds within which a slot is free again after a crash.
  */
 export const RESERVATION_MS = 2_000
 
-/** A set of holders without a gate is the trace of a flush; it is forgotten after this. */
+/** The lifetime of a set of holders without a gate, which a flush leaves behind. */
 const ORPHAN_MS = 3_600_000
 
-/** A gate outlives its campaign by this, for late confirmations and audits. */
+/** How long a gate outlives its campaign, for late confirmations and audits. */
 const KEPT_AFTER_END_MS = 86_400_000
 
 const OVERDUE_AT_ONCE = 1_000
 
-/** No deadline is further away than this, unless the clock of Redis went back. */
+/** The longest time to a deadline, unless the clock of Redis went back. */
 const LATEST_MS = RESERVATION_MS + 1_000
 
 /**
- * What the gate says to a user: `reserved`, a slot is theirs until the deadline; `known`, they have a coupon or a
- * reservation already; `closed`, not in the campaign's time; `full`, no slot is free; `missing`, it must be built.
+ * The gate's answer to a user: `reserved`, a slot is theirs until the deadline; `known`, they have a coupon or a
+ * reservation already; `closed`, outside the campaign's window; `full`, no slot is free; `missing`, there is no gate.
  */
 export type Verdict = "reserved" | "known" | "closed" | "full" | "missing"
 
@@ -35,37 +35,37 @@ export interface GateState {
   readonly overdue: ReadonlyArray<UserId>
 }
 
-/** Admission to a campaign, in Redis. It knows nothing of the database and decides nothing: see admission.ts. */
+/** The gate of a campaign, in Redis. It knows nothing of the database and decides nothing: see admission.ts. */
 export class CouponGate extends Context.Service<
   CouponGate,
   {
     readonly reserve: (couponId: CouponId, userId: UserId) => Effect.Effect<Verdict, RedisUnavailable>
-    /** These users have their coupon: that is committed. */
+    /** Turns reservations into coupons: these users' coupons are committed. */
     readonly confirm: (
       couponId: CouponId,
       userIds: ReadonlyArray<UserId>
     ) => Effect.Effect<void, RedisUnavailable>
-    /** Gives slots back: any, or only those whose deadline is over. */
+    /** Frees slots: any, or only those past their deadline. */
     readonly release: (
       couponId: CouponId,
       userIds: ReadonlyArray<UserId>,
       which?: "overdue"
     ) => Effect.Effect<void, RedisUnavailable>
-    /** Writes holders into a gate that may not be there yet. */
+    /** Adds users with a coupon, also to a gate that does not exist yet. */
     readonly addHolders: (
       couponId: CouponId,
       userIds: ReadonlyArray<UserId>
     ) => Effect.Effect<void, RedisUnavailable>
-    /** Takes out users who never had a coupon. */
+    /** Removes users who never had a coupon. */
     readonly removeHolders: (
       couponId: CouponId,
       userIds: ReadonlyArray<UserId>
     ) => Effect.Effect<void, RedisUnavailable>
-    /** Opens the gate when it has that many holders at least. `again`: some were lost on the way. */
+    /** Opens the gate if it has at least that many holders. `again`: some were lost on the way. */
     readonly open: (coupon: Coupon, holders: number) => Effect.Effect<"open" | "again", RedisUnavailable>
     /** `undefined`: there is no gate. */
     readonly look: (couponId: CouponId) => Effect.Effect<GateState | undefined, RedisUnavailable>
-    /** Everybody whom the gate takes for a holder, and everybody with a reservation. */
+    /** The users whom the gate takes for holders, and those with a reservation. */
     readonly members: (
       couponId: CouponId
     ) => Effect.Effect<
@@ -80,7 +80,7 @@ export class CouponGate extends Context.Service<
   )
 }
 
-/** One hash tag a campaign, so that its keys live in one slot of a cluster. */
+/** One hash tag a campaign keeps its keys in one slot of a cluster. */
 const keysOf = (couponId: CouponId) => {
   const tag = `coupon:{${couponId}}`
   return [`${tag}:gate`, `${tag}:holders`, `${tag}:reserved`] as const
@@ -88,12 +88,16 @@ const keysOf = (couponId: CouponId) => {
 
 const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
   const { client } = store
+  const scripts = gateScripts(client)
   const ask = <A>(command: () => Promise<A>) => Effect.provideService(askRedis(command), RedisStore, store)
-  const { confirm, look, open, release, reserve } = gateScripts(client)
-  const run = (script: GateScript, couponId: CouponId, ...args: ReadonlyArray<string | number>) =>
-    ask(() => script(keysOf(couponId), ...args)).pipe(
+  const run = (
+    script: keyof typeof scripts,
+    couponId: CouponId,
+    ...args: ReadonlyArray<string | number>
+  ): Effect.Effect<unknown, RedisUnavailable> =>
+    ask(() => scripts[script](keysOf(couponId), ...args)).pipe(
       Effect.catchIf(isOfWrongType, () =>
-        // Foreign data under the gate's keys: it is removed, and the gate rebuilt like one that never existed.
+        // Foreign data under the gate's keys is removed; the gate is rebuilt like one that never existed.
         Effect.as(
           ask(() => client.unlink(...keysOf(couponId))),
           "missing"
@@ -103,10 +107,10 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
   const setOf = (couponId: CouponId) => keysOf(couponId)[1]
   return {
     reserve: (couponId, userId) =>
-      Effect.map(run(reserve, couponId, userId, RESERVATION_MS), (verdict) => verdict as Verdict),
-    confirm: (couponId, userIds) => run(confirm, couponId, ORPHAN_MS, ...userIds).pipe(Effect.asVoid),
+      Effect.map(run("reserve", couponId, userId, RESERVATION_MS), (verdict) => verdict as Verdict),
+    confirm: (couponId, userIds) => run("confirm", couponId, ORPHAN_MS, ...userIds).pipe(Effect.asVoid),
     release: (couponId, userIds, which) =>
-      run(release, couponId, which === undefined ? "" : LATEST_MS, ...userIds).pipe(Effect.asVoid),
+      run("release", couponId, which === undefined ? "" : LATEST_MS, ...userIds).pipe(Effect.asVoid),
     addHolders: (couponId, userIds) =>
       Effect.forEach(portionsOf(userIds), (portion) => ask(() => client.sadd(setOf(couponId), ...portion)), {
         discard: true
@@ -117,7 +121,7 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
       }),
     open: (coupon, holders) =>
       run(
-        open,
+        "open",
         coupon.id,
         coupon.quantity,
         coupon.startsAt.getTime(),
@@ -126,7 +130,7 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
         holders
       ).pipe(Effect.map((reply) => (reply === "open" ? "open" : "again"))),
     look: (couponId) =>
-      Effect.map(run(look, couponId, LATEST_MS, OVERDUE_AT_ONCE), (reply) =>
+      Effect.map(run("look", couponId, LATEST_MS, OVERDUE_AT_ONCE), (reply) =>
         reply === "missing" ? undefined : stateOf(reply as LookReply)
       ),
     members: (couponId) =>
@@ -140,7 +144,7 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
   }
 }
 
-/** A command takes this many users at most, so that Redis is never busy with one for long. */
+/** Users that one command takes: a longer one would block Redis. */
 const PORTION = 1_000
 
 const portionsOf = (userIds: ReadonlyArray<UserId>): ReadonlyArray<ReadonlyArray<UserId>> =>

@@ -1,8 +1,9 @@
 import { contract, CouponId, OrderId, UserCouponId, UserId } from "@holdfast/domain"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { bytesOf } from "../../../platform/db/ids.ts"
 import { inTransaction } from "../../../platform/db/transaction.ts"
-import { Shop, type TestUser } from "../../../../test/shop.ts"
+import type { Shop, TestUser } from "../../../../test/shop.ts"
+import { useShop } from "../../../../test/use-shop.ts"
 import { CouponAdmission } from "./admission.ts"
 import { addIssued, findCoupon } from "../campaigns/repository.ts"
 import { gateOf, issue, manyUsers, newCoupon, withGate } from "../../../../test/sale.ts"
@@ -15,18 +16,14 @@ describe("the last lines", () => {
   let couponId: CouponId
   let mine: { readonly id: string }
   let orderId: string
-  beforeAll(async () => {
-    shop = await Shop.open()
+  useShop({}, async (opened) => {
+    shop = opened
     ann = (await manyUsers(shop, 1))[0]!
     couponId = CouponId.make((await newCoupon(shop, { quantity: 1 })).id)
     mine = await issue(shop, couponId, ann)
     await shop.newProduct("book", 10, 1_000)
     const order = { lines: [{ sku: "book", quantity: 1 }], userCouponId: mine.id }
     orderId = (await shop.ok(contract.orders.create, order, ann)).id
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
   })
 
   test.each([

@@ -53,7 +53,7 @@ export interface RequestedCoupon {
   readonly userId: UserId
 }
 
-/** The campaigns come first: whoever holds one sees every coupon that was issued before. */
+/** The campaigns come first: a transaction that holds one sees every coupon issued before. */
 function lockCampaigns(requests: ReadonlyArray<RequestedCoupon>) {
   return Effect.gen(function* () {
     const campaigns = yield* lockCoupons(requests.map(({ couponId }) => couponId))

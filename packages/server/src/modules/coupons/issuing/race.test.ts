@@ -2,9 +2,10 @@ import { contract } from "@holdfast/domain"
 import { expectExactly, race } from "@holdfast/testkit"
 import { Effect, Semaphore } from "effect"
 import type { RowDataPacket } from "mysql2/promise"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { bytesOf } from "../../../platform/db/ids.ts"
 import { Shop, type TestUser } from "../../../../test/shop.ts"
+import { useShop } from "../../../../test/use-shop.ts"
 import { gateOf, issue, issuedOf, manyUsers, newCoupon, patiently } from "../../../../test/sale.ts"
 
 /** How many requests of the 3,000 are under way at one moment: more would drown the callers' process, not the servers. */
@@ -12,13 +13,7 @@ const SOCKETS = 300
 
 describe("coupons under concurrency", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2 })
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
-  })
+  useShop({ servers: 2 }, (opened) => (shop = opened))
 
   const countHolders = async (couponId: string): Promise<number> => {
     const [rows] = await shop.sql.query<Array<RowDataPacket>>(

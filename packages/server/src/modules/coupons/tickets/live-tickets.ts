@@ -20,8 +20,8 @@ export class LiveTickets extends Context.Service<
   static readonly layer: Layer.Layer<LiveTickets, never, LiveQueries | Database> = Layer.effect(
     LiveTickets,
     Effect.gen(function* () {
-      const { board } = yield* LiveQueries
-      const tickets = yield* board({
+      const liveQueries = yield* LiveQueries
+      const tickets = yield* liveQueries.make({
         kind: "ticket",
         read: ticketStatuses,
         versionOf: (status) => (status === "waiting" ? 0 : 1)

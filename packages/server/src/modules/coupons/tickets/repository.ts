@@ -15,7 +15,7 @@ import { tx } from "../../../platform/db/transaction.ts"
 
 /** Why a ticket was refused, as its row keeps it. */
 const Refusal = Schema.fromJsonString(Schema.Union(couponRefusals))
-export type Refusal = typeof Refusal.Type
+type Refusal = typeof Refusal.Type
 export const encodeRefusal = Schema.encodeSync(Refusal)
 const decodeRefusal = Schema.decodeSync(Refusal)
 

@@ -104,7 +104,7 @@ export function issueTickets(
   waiting: ReadonlyArray<TicketRow>,
   requests: ReadonlyArray<RequestedTicket>,
   now: Date
-): ReadonlyArray<Result.Result<DecidedTicket, never>> {
+): ReadonlyArray<Result.Result<DecidedTicket>> {
   const placeOf = ({ couponId, userId }: Pick<RequestedTicket, "couponId" | "userId">) =>
     `${couponId}/${userId}`
   const tickets = new Map(
@@ -170,7 +170,7 @@ const serveQueue = Effect.fnUntraced(function* (couponId: CouponId) {
   const { holders, settled } = yield* inTransaction(settleHead(couponId))
   yield* failpoint("tickets: committed")
   if (holders.length > 0) yield* Effect.ignore(gate.confirm(couponId, holders))
-  yield* live.announce(settled)
+  yield* live.notify(settled)
   return settled.length
 })
 

@@ -1,9 +1,10 @@
 import { contract } from "@holdfast/domain"
 import { eventually, expectExactly, race } from "@holdfast/testkit"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { bytesOf } from "../../../platform/db/ids.ts"
 import { drain } from "../../../../test/jobs.ts"
 import { Shop, type TestUser } from "../../../../test/shop.ts"
+import { useShop } from "../../../../test/use-shop.ts"
 import { subscribe } from "../../../../test/subscribe.ts"
 import { couponInput, gateOf, issue, issuedOf, manyUsers, newCoupon } from "../../../../test/sale.ts"
 import { ticketServer } from "./service.ts"
@@ -12,13 +13,7 @@ const NOBODY = "01890000-0000-7000-8000-000000000000"
 
 describe("tickets", () => {
   let shop: Shop
-  beforeAll(async () => {
-    shop = await Shop.open({ servers: 2 })
-  })
-  afterAll(async () => {
-    await shop.expectRightBooks()
-    await shop.stop()
-  })
+  useShop({ servers: 2 }, (opened) => (shop = opened))
 
   const request = (couponId: string, user: TestUser) =>
     shop.ok(contract.coupons.requestIssue, { couponId }, user)

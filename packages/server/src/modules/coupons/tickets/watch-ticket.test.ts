@@ -1,9 +1,9 @@
 import { createClient, TicketNotFound } from "@holdfast/client-sdk"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { startCuttingProxy } from "../../../../test/cutting-proxy.ts"
 import { Shop } from "../../../../test/shop.ts"
 
-it("tells the client what became of a ticket, over a connection that breaks", async () => {
+test("tells the client what became of a ticket, over a connection that breaks", async () => {
   await using shop = await Shop.open({ settings: { workers: true } })
   const user = await shop.newUser()
   const keeper = createClient({ url: shop.servers[0].url, token: shop.admin.token })

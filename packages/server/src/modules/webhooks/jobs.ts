@@ -18,16 +18,16 @@ import { sign, SIGNATURE_HEADER } from "./signature.ts"
 /** Deliveries that a process sends at once. */
 const CONCURRENCY = 10
 
-/** How long a delivery is another process's business beyond the receiver's timeout. */
+/** How much longer than the receiver's timeout a process keeps a delivery to itself. */
 const LEASE_MARGIN_MS = 10_000
 
 const LONGEST_RETRY_MS = 3_600_000
 
-/** Whoever has no webhook has no deliveries either. */
+/** Without a webhook there are no deliveries. */
 export const webhookJobs = ({ webhook }: ServerSettings) =>
   webhook === undefined ? [] : [intake, sender(webhook), cleaner]
 
-/** Makes a delivery of every event that the receiver gets. */
+/** Makes a delivery of every event for the receiver. */
 const intake = consumerOf({
   group: "webhooks",
   topics: ["order.paid"],
@@ -42,8 +42,8 @@ const intake = consumerOf({
 })
 
 /**
- * Posts what is due. No transaction is open while the receiver thinks: a delivery is taken for a while, sent, and its
- * outcome written down. A crash in between sends it again, so receivers go by the event's number.
+ * Posts due deliveries. No transaction is open during a post: a process leases a delivery, sends it and records the
+ * outcome. A crash in between sends it again, so receivers deduplicate by the event's number.
  */
 const sender = (webhook: WebhookSettings) =>
   ({
@@ -75,11 +75,11 @@ const deliver = (webhook: WebhookSettings, delivery: Delivery) =>
     })
   )
 
-/** Doubles with each attempt; a little chance keeps a receiver that comes back from being run over. */
+/** Doubles with each attempt; jitter spreads the load on a receiver that recovers. */
 const backoffMs = ({ firstRetryMs }: WebhookSettings, attempts: number): number =>
   Math.min(LONGEST_RETRY_MS, firstRetryMs * 2 ** (attempts - 1)) * (0.8 + Math.random() * 0.4)
 
-/** Anything but a 2xx in time is a failure, a redirect too: events go where they were told to. */
+/** Anything but a 2xx in time is a failure, redirects included: events go to the configured address only. */
 const post = Effect.fnUntraced(function* (webhook: WebhookSettings, { body, eventId, topic }: Delivery) {
   const signature = sign(Redacted.value(webhook.secret), body, yield* Clock.currentTimeMillis)
   const status = yield* Effect.tryPromise({
@@ -109,7 +109,7 @@ const post = Effect.fnUntraced(function* (webhook: WebhookSettings, { body, even
   if (status < 200 || status > 299) return yield* new DeliveryFailed({ why: `answered ${status}` })
 })
 
-/** `fetch` hides what happened in the cause of its error. */
+/** `fetch` puts the reason into the cause of its error. */
 const reasonOf = (error: unknown): string => {
   const { cause } = error as { readonly cause?: { readonly code?: string } }
   return `not reached: ${cause?.code ?? (error instanceof Error ? error.message : String(error))}`

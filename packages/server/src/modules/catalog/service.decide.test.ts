@@ -1,0 +1,48 @@
+import { AmountMinor, MAXIMUM_STOCK, type Product } from "@holdfast/domain"
+import fc from "fast-check"
+import { describe, expect, test } from "vitest"
+import { accepted, expectFairDecision, NOW, sku } from "../../../test/decisions.ts"
+import { adjustStocks } from "./service.ts"
+
+const stocks = fc
+  .tuple(fc.nat(20), fc.constantFrom(MAXIMUM_STOCK, MAXIMUM_STOCK - 5))
+  .map((all) => new Map(all.map((stock, n): [Product["sku"], Product] => [sku(n), productOf(n, stock)])))
+const productOf = (n: number, stock: number): Product => ({
+  sku: sku(n),
+  name: "goods",
+  priceMinor: AmountMinor.make(1),
+  stock,
+  createdAt: NOW
+})
+const adjustments = fc.array(
+  fc.record({
+    sku: fc.nat(2).map(sku),
+    delta: fc.integer({ min: -15, max: 15 }),
+    reason: fc.constant("count")
+  }),
+  { maxLength: 12 }
+)
+
+describe("adjusting stocks", () => {
+  test("is fair: later adjustments change no earlier outcome, and a refused one changes nothing", () => {
+    fc.assert(
+      fc.property(stocks, adjustments, (products, some) =>
+        expectFairDecision(some, (items) => adjustStocks(products, items))
+      )
+    )
+  })
+
+  test("keeps every stock between 0 and the maximum, and adds up", () => {
+    fc.assert(
+      fc.property(stocks, adjustments, (products, some) => {
+        const running = new Map([...products].map(([name, { stock }]) => [name, stock]))
+        for (const { delta, output } of accepted(adjustStocks(products, some))) {
+          running.set(output.sku, running.get(output.sku)! + delta)
+          expect(output.stock).toBe(running.get(output.sku))
+          expect(output.stock).toBeGreaterThanOrEqual(0)
+          expect(output.stock).toBeLessThanOrEqual(MAXIMUM_STOCK)
+        }
+      })
+    )
+  })
+})

@@ -1,0 +1,104 @@
+import { AmountMinor, mergeLines, type Product, type UserCoupon, CouponId } from "@holdfast/domain"
+import fc from "fast-check"
+import { describe, expect, test } from "vitest"
+import {
+  accepted,
+  expectFairDecision,
+  NOW,
+  orderId,
+  sku,
+  userCouponId,
+  userId
+} from "../../../test/decisions.ts"
+import { type LockedGoods, placeOrders, type RequestedOrder } from "./create-order.ts"
+
+const product = fc
+  .record({ n: fc.nat(3), stock: fc.nat(12), price: fc.nat(500) })
+  .map(({ n, price, stock }): Product => ({
+    sku: sku(n),
+    name: "goods",
+    priceMinor: AmountMinor.make(price),
+    stock,
+    createdAt: NOW
+  }))
+
+const coupon = fc
+  .record({ n: fc.nat(2), percent: fc.integer({ min: 1, max: 50 }) })
+  .map(({ n, percent }): UserCoupon => ({
+    id: userCouponId(n),
+    couponId: CouponId.make("01890000-0000-7000-8000-000000000000"),
+    userId: userId(0),
+    name: "off",
+    discount: { kind: "percent", percent },
+    minimumOrderMinor: AmountMinor.make(100),
+    issuedAt: NOW,
+    expiresAt: new Date(NOW.getTime() + 1)
+  }))
+
+const goods = fc
+  .record({ products: fc.array(product), coupons: fc.array(coupon) })
+  .map(({ coupons, products }): LockedGoods => ({
+    products: new Map(products.map((one) => [one.sku, one])),
+    coupons: new Map(coupons.map((one) => [one.id, one]))
+  }))
+
+const line = fc.record({ sku: fc.nat(4).map(sku), quantity: fc.integer({ min: 1, max: 6 }) })
+const requests = fc
+  .array(
+    fc.record({
+      lines: fc.array(line, { minLength: 1, maxLength: 3 }).map(mergeLines),
+      coupon: fc.option(fc.nat(3), { nil: undefined })
+    }),
+    { maxLength: 12 }
+  )
+  .map((drawn) =>
+    drawn.map(({ coupon: n, lines }, index): RequestedOrder => ({
+      id: orderId(index),
+      userId: userId(0),
+      lines,
+      userCouponId: n === undefined ? undefined : userCouponId(n),
+      expiresAfterMs: 600_000
+    }))
+  )
+
+describe("placing orders", () => {
+  test("is fair: later orders change no earlier outcome, and a refused order changes nothing", () => {
+    fc.assert(
+      fc.property(goods, requests, (locked, orders) =>
+        expectFairDecision(orders, (some) => placeOrders(locked, some, NOW))
+      )
+    )
+  })
+
+  test("never sells more units of a product than its stock, nor refuses an order that fits", () => {
+    fc.assert(
+      fc.property(goods, requests, (locked, orders) => {
+        const left = new Map([...locked.products].map(([name, { stock }]) => [name, stock]))
+        placeOrders(locked, orders, NOW).forEach((outcome, index) => {
+          const { lines } = orders[index]!
+          const fits = lines.every(({ quantity, sku: name }) => (left.get(name) ?? -1) >= quantity)
+          if (outcome._tag === "Success")
+            for (const { quantity, sku: name } of lines) left.set(name, left.get(name)! - quantity)
+          else if (["ProductNotFound", "OutOfStock"].includes(outcome.failure._tag)) expect(fits).toBe(false)
+          if (outcome._tag === "Success") expect(fits).toBe(true)
+        })
+        for (const units of left.values()) expect(units).toBeGreaterThanOrEqual(0)
+      })
+    )
+  })
+
+  test("uses a coupon once, and takes off at most half of the price", () => {
+    fc.assert(
+      fc.property(goods, requests, (locked, orders) => {
+        const placed = accepted(placeOrders(locked, orders, NOW))
+        const used = placed.flatMap(({ coupon: one }) => (one === undefined ? [] : [one.id]))
+        expect(new Set(used).size).toBe(used.length)
+        for (const { output } of placed) {
+          const price = output.items.reduce((sum, item) => sum + item.quantity * item.unitPriceMinor, 0)
+          expect(output.totalMinor + output.discountMinor).toBe(price)
+          expect(output.discountMinor).toBeLessThanOrEqual(price / 2)
+        }
+      })
+    )
+  })
+})
