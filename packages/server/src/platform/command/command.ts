@@ -79,7 +79,7 @@ export const command = <
       ? locked(item, key)
       : Effect.flatMap(admit(item), (admission) =>
           admission._tag === "Refused"
-            ? withIdempotency(procedure, key, Effect.succeed<Outcome<P>>(Result.fail(admission.error)))
+            ? refused(procedure, key, Result.fail(admission.error))
             : Effect.onExit(locked(item, key), (exit) => admission.settle(resultOf(exit)))
         )
 
@@ -91,6 +91,14 @@ export const command = <
     return output
   }) as unknown as CommandHandler<P, Target, RLock | RWrite, RPrepare | RAdmit | RSettle | RAfter>
 }
+
+/** A refusal without a key has nothing to store, so it needs no transaction. */
+const refused = <P extends Procedure>(
+  procedure: P,
+  key: IdempotencyKey | undefined,
+  outcome: Outcome<P>
+): Effect.Effect<Outcome<P>, ServiceUnavailable, Database | Transactions> =>
+  key === undefined ? Effect.succeed(outcome) : withIdempotency(procedure, key, Effect.succeed(outcome))
 
 /** The transaction of one call: a list of one. */
 const execute = <P extends Procedure, Item, Locked, Decided extends Decision<P>, RLock, RWrite>(
