@@ -107,11 +107,13 @@ export function topUp(
     if (count === undefined) throw new Error(`user ${userId} has no account`)
     const exceeded = exceededLimit(count, policy)
     if (exceeded !== undefined) return Result.fail(exceeded)
-    current.set(userId, { ...count, today: count.today + 1, thisMonth: count.thisMonth + 1 })
-    return Result.mapError(credit({ userId, delta: amount, kind: "charge" }), (error) => {
+    const credited = Result.mapError(credit({ userId, delta: amount, kind: "charge" }), (error) => {
       if (error instanceof UserNotFound) throw error
       return error
     })
+    if (Result.isSuccess(credited))
+      current.set(userId, { ...count, today: count.today + 1, thisMonth: count.thisMonth + 1 })
+    return credited
   })
 }
 
