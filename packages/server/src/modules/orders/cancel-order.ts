@@ -87,7 +87,10 @@ interface LockedOrders {
   readonly held: Held
 }
 
-/** A cancelled order stays as it is: asked again, the answer is the same order. */
+/**
+ * A cancelled order stays as it is: asked again, the answer is the same order. Another user's order is not found, also
+ * when it is locked for its owner's request in the same list.
+ */
 export function cancelOrders(
   { held, orders, paidAt }: LockedOrders,
   requests: ReadonlyArray<RequestedCancellation>,
@@ -97,9 +100,9 @@ export function cancelOrders(
 > {
   const current = new Map(orders)
   const undo = makeUndo(held, "customer", now)
-  return requests.map(({ orderId, paidWithinMs }) => {
+  return requests.map(({ orderId, paidWithinMs, userId }) => {
     const order = current.get(orderId)
-    if (order === undefined) return Result.fail(new OrderNotFound({ orderId }))
+    if (order?.userId !== userId) return Result.fail(new OrderNotFound({ orderId }))
     if (order.cancellation?.reason === "expired")
       return Result.fail(new OrderExpired({ orderId, expiredAt: order.expiresAt }))
     if (order.cancellation !== undefined) return Result.succeed({ output: order })

@@ -138,7 +138,7 @@ const placeOrder = (
     const redemption =
       userCouponId === undefined
         ? undefined
-        : yield* redeem(userCouponId, couponById.get(userCouponId), priceMinor, now)
+        : yield* redeem(userCouponId, ownCoupon(couponById.get(userCouponId), userId), priceMinor, now)
     const discountMinor = redemption?.discountMinor ?? AmountMinor.make(0)
     const output: Order = {
       id,
@@ -153,6 +153,10 @@ const placeOrder = (
     }
     return { output, coupon: redemption?.coupon }
   })
+
+/** Another user's coupon may be locked for its owner's order in the same list. */
+const ownCoupon = (coupon: UserCoupon | undefined, userId: UserId) =>
+  coupon?.userId === userId ? coupon : undefined
 
 type PlacedOrder = Result.Result.Success<ReturnType<typeof placeOrder>>
 

@@ -94,7 +94,8 @@ export function payOrders(
   const paid = new Map(payments)
   return requests.map(({ orderId, paymentId, userId }) => {
     const order = orders.get(orderId)
-    if (order === undefined) return Result.fail(new OrderNotFound({ orderId }))
+    // Another user's order may be locked for its owner's request in the same list.
+    if (order?.userId !== userId) return Result.fail(new OrderNotFound({ orderId }))
     const { cancellation, expiresAt, status, totalMinor } = order
     const earlier = paid.get(orderId)
     if (earlier !== undefined && status !== "CANCELLED") return Result.succeed({ output: earlier })
