@@ -20,7 +20,7 @@ export const accepted = <A, E>(outcomes: ReadonlyArray<Result.Result<A, E>>): Re
 
 /**
  * What holds for every decision over a list. First come, first served: items that arrive later change no earlier outcome.
- * A refusal changes nothing: without the refused items, the accepted ones get the same outcomes.
+ * A refusal changes nothing: without a refused item, all others get the same outcomes.
  */
 export const expectFairDecision = <Item, A, E>(
   items: ReadonlyArray<Item>,
@@ -30,6 +30,31 @@ export const expectFairDecision = <Item, A, E>(
   expect(outcomes).toHaveLength(items.length)
   const half = Math.ceil(items.length / 2)
   expect(decide(items.slice(0, half))).toEqual(outcomes.slice(0, half))
-  const kept = items.filter((_, index) => Result.isSuccess(outcomes[index]!))
-  expect(decide(kept)).toEqual(outcomes.filter(Result.isSuccess))
+  outcomes.forEach((outcome, refused) => {
+    if (Result.isSuccess(outcome)) return
+    expect(decide(items.toSpliced(refused, 1))).toEqual(outcomes.toSpliced(refused, 1))
+  })
 }
+
+/**
+ * The definition of a decision over a list: each item is decided alone, on the state that the accepted items before it
+ * leave. `after` applies one accepted item to the state.
+ */
+export const expectDecidedOneByOne = <State, Item, A, E>(
+  state: State,
+  items: ReadonlyArray<Item>,
+  decide: (state: State, items: ReadonlyArray<Item>) => ReadonlyArray<Result.Result<A, E>>,
+  after: (state: State, accepted: A) => State
+): void => {
+  let current = state
+  const alone = items.map((item) => {
+    const outcome = decide(current, [item])[0]!
+    if (Result.isSuccess(outcome)) current = after(current, outcome.success)
+    return outcome
+  })
+  expect(decide(state, items)).toEqual(alone)
+}
+
+/** A copy of the map with one more entry. */
+export const withEntry = <K, V>(map: ReadonlyMap<K, V>, key: K, value: V): Map<K, V> =>
+  new Map(map).set(key, value)

@@ -1,7 +1,14 @@
 import { AmountMinor, MAXIMUM_STOCK, type Product } from "@holdfast/domain"
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { accepted, expectFairDecision, NOW, sku } from "../../../test/decisions.ts"
+import {
+  accepted,
+  expectDecidedOneByOne,
+  expectFairDecision,
+  NOW,
+  sku,
+  withEntry
+} from "../../../test/decisions.ts"
 import { adjustStocks } from "./service.ts"
 
 const stocks = fc
@@ -28,6 +35,16 @@ describe("adjusting stocks", () => {
     fc.assert(
       fc.property(stocks, adjustments, (products, some) =>
         expectFairDecision(some, (items) => adjustStocks(products, items))
+      )
+    )
+  })
+
+  test("decides a list as it decides one adjustment after the other", () => {
+    fc.assert(
+      fc.property(stocks, adjustments, (products, some) =>
+        expectDecidedOneByOne(products, some, adjustStocks, (current, { output }) =>
+          withEntry(current, output.sku, output)
+        )
       )
     )
   })

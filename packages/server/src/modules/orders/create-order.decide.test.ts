@@ -3,12 +3,14 @@ import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import {
   accepted,
+  expectDecidedOneByOne,
   expectFairDecision,
   NOW,
   orderId,
   sku,
   userCouponId,
-  userId
+  userId,
+  withEntry
 } from "../../../test/decisions.ts"
 import { type LockedGoods, placeOrders, type RequestedOrder } from "./create-order.ts"
 
@@ -47,14 +49,15 @@ const requests = fc
   .array(
     fc.record({
       lines: fc.array(line, { minLength: 1, maxLength: 3 }).map(mergeLines),
-      coupon: fc.option(fc.nat(3), { nil: undefined })
+      coupon: fc.option(fc.nat(3), { nil: undefined }),
+      user: fc.nat(1)
     }),
     { maxLength: 12 }
   )
   .map((drawn) =>
-    drawn.map(({ coupon: n, lines }, index): RequestedOrder => ({
+    drawn.map(({ coupon: n, lines, user }, index): RequestedOrder => ({
       id: orderId(index),
-      userId: userId(0),
+      userId: userId(user),
       lines,
       userCouponId: n === undefined ? undefined : userCouponId(n),
       expiresAfterMs: 600_000
@@ -66,6 +69,26 @@ describe("placing orders", () => {
     fc.assert(
       fc.property(goods, requests, (locked, orders) =>
         expectFairDecision(orders, (some) => placeOrders(locked, some, NOW))
+      )
+    )
+  })
+
+  test("decides a list as it decides one order after the other", () => {
+    fc.assert(
+      fc.property(goods, requests, (locked, orders) =>
+        expectDecidedOneByOne(
+          locked,
+          orders,
+          (state, some) => placeOrders(state, some, NOW),
+          ({ coupons, products }, { coupon: used, output }) => ({
+            products: output.items.reduce((left, { quantity, sku: name }) => {
+              const before = left.get(name)!
+              return withEntry(left, name, { ...before, stock: before.stock - quantity })
+            }, products),
+            coupons:
+              used === undefined ? coupons : withEntry(coupons, used.id, { ...used, orderId: output.id })
+          })
+        )
       )
     )
   })
@@ -83,6 +106,19 @@ describe("placing orders", () => {
           if (outcome._tag === "Success") expect(fits).toBe(true)
         })
         for (const units of left.values()) expect(units).toBeGreaterThanOrEqual(0)
+      })
+    )
+  })
+
+  test("redeems no coupon of another user: it is not found, also when its owner orders in the same list", () => {
+    fc.assert(
+      fc.property(goods, requests, (locked, orders) => {
+        placeOrders(locked, orders, NOW).forEach((outcome, index) => {
+          const { userCouponId: id, userId: buyer } = orders[index]!
+          if (id === undefined || locked.coupons.get(id)?.userId === buyer) return
+          const tags = ["ProductNotFound", "OutOfStock", "UserCouponNotFound"]
+          expect(tags).toContain(outcome._tag === "Failure" ? outcome.failure._tag : "placed")
+        })
       })
     )
   })

@@ -1,7 +1,15 @@
 import { AmountMinor, type Order, OrderStatus, PaymentId, type UserId } from "@holdfast/domain"
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { accepted, expectFairDecision, NOW, orderId, userId } from "../../../test/decisions.ts"
+import {
+  accepted,
+  expectDecidedOneByOne,
+  expectFairDecision,
+  NOW,
+  orderId,
+  userId,
+  withEntry
+} from "../../../test/decisions.ts"
 import { payOrders } from "./service.ts"
 
 const order = fc
@@ -48,20 +56,47 @@ const payment = (n: number, { id, totalMinor }: Order) => ({
   createdAt: NOW
 })
 
-const asks = fc.array(fc.nat(5), { maxLength: 12 })
+/** One in four asks for an order that may be another user's. */
+const asks = fc.array(fc.record({ n: fc.nat(5), isStranger: fc.nat(3).map((one) => one === 0) }), {
+  maxLength: 12
+})
+type Ask = typeof asks extends fc.Arbitrary<ReadonlyArray<infer One>> ? One : never
 
 describe("paying orders", () => {
-  const requestsOf = (orders: ReadonlyMap<unknown, Order>, drawn: ReadonlyArray<number>) =>
-    drawn.map((n, index) => ({
+  const requestsOf = (orders: ReadonlyMap<unknown, Order>, drawn: ReadonlyArray<Ask>) =>
+    drawn.map(({ isStranger, n }, index) => ({
       paymentId: payment(index, { id: orderId(n), totalMinor: AmountMinor.make(0) } as Order).id,
       orderId: orderId(n),
-      userId: orders.get(orderId(n))?.userId ?? userId(0)
+      userId: (isStranger ? undefined : orders.get(orderId(n))?.userId) ?? userId(0)
     }))
 
   test("is fair: later payments change no earlier outcome, and a refused payment changes nothing", () => {
     fc.assert(
       fc.property(locked, asks, (state, drawn) =>
         expectFairDecision(requestsOf(state.orders, drawn), (some) => payOrders(state, some, NOW))
+      )
+    )
+  })
+
+  test("decides a list as it decides one payment after the other", () => {
+    fc.assert(
+      fc.property(locked, asks, (state, drawn) =>
+        expectDecidedOneByOne(
+          state,
+          requestsOf(state.orders, drawn),
+          (current, some) => payOrders(current, some, NOW),
+          (current, { debit, output }) =>
+            debit === undefined
+              ? current
+              : {
+                  orders: withEntry(current.orders, output.orderId, {
+                    ...current.orders.get(output.orderId)!,
+                    status: "PAID" as const
+                  }),
+                  payments: withEntry(current.payments, output.orderId, output),
+                  balances: withEntry(current.balances, debit.userId, debit.balanceAfter)
+                }
+        )
       )
     )
   })
@@ -88,19 +123,22 @@ describe("paying orders", () => {
     )
   })
 
-  test("refuses what is cancelled, expired, unknown, or more than is left", () => {
+  test("refuses what is cancelled, expired, unknown, of another user, or more than is left", () => {
     fc.assert(
       fc.property(locked, asks, (state, drawn) => {
         const running = new Map(state.balances)
-        payOrders(state, requestsOf(state.orders, drawn), NOW).forEach((outcome, index) => {
-          const one = state.orders.get(orderId(drawn[index]!))
+        const requests = requestsOf(state.orders, drawn)
+        payOrders(state, requests, NOW).forEach((outcome, index) => {
+          const one = state.orders.get(requests[index]!.orderId)
+          const isOwn = one?.userId === requests[index]!.userId
           if (outcome._tag === "Success") {
+            expect(isOwn).toBe(true)
             if (outcome.success.debit !== undefined)
               running.set(outcome.success.debit.userId, outcome.success.debit.balanceAfter)
             return
           }
           const expected =
-            one === undefined
+            one === undefined || !isOwn
               ? "OrderNotFound"
               : one.status === "CANCELLED"
                 ? "OrderNotPayable"

@@ -1,6 +1,13 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { accepted, expectFairDecision, NOW, userId } from "../../../test/decisions.ts"
+import {
+  accepted,
+  expectDecidedOneByOne,
+  expectFairDecision,
+  NOW,
+  userId,
+  withEntry
+} from "../../../test/decisions.ts"
 import { topUp } from "./service.ts"
 
 const policy = { minimum: 1, maximum: 100, step: 1, perDay: 3, perMonth: 5 }
@@ -30,6 +37,21 @@ describe("topping up", () => {
     fc.assert(
       fc.property(locked, topUps, (state, requests) =>
         expectFairDecision(requests, (some) => topUp(state, some))
+      )
+    )
+  })
+
+  test("decides a list as it decides one top-up after the other", () => {
+    fc.assert(
+      fc.property(locked, topUps, (state, requests) =>
+        expectDecidedOneByOne(state, requests, topUp, ({ balances, counts }, { movement, output }) => {
+          const { now, thisMonth, today } = counts.get(movement.userId)!
+          const count = { now, today: today + 1, thisMonth: thisMonth + 1 }
+          return {
+            balances: withEntry(balances, movement.userId, output.balance),
+            counts: withEntry(counts, movement.userId, count)
+          }
+        })
       )
     )
   })

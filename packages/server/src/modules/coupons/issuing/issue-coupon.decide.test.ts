@@ -2,8 +2,16 @@ import { AmountMinor, type Coupon, CouponId } from "@holdfast/domain"
 import { Result } from "effect"
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { accepted, expectFairDecision, NOW, userCouponId, userId } from "../../../../test/decisions.ts"
-import { issueCoupons } from "./issue-coupon.ts"
+import {
+  accepted,
+  expectDecidedOneByOne,
+  expectFairDecision,
+  NOW,
+  userCouponId,
+  userId,
+  withEntry
+} from "../../../../test/decisions.ts"
+import { type IssuedCoupon, issueCoupons, type LockedCampaigns } from "./issue-coupon.ts"
 
 const couponId = (n: number) => CouponId.make(`01890000-0000-7000-8005-${String(n).padStart(12, "0")}`)
 
@@ -49,6 +57,26 @@ describe("issuing coupons", () => {
     fc.assert(
       fc.property(campaigns, requests, (all, some) =>
         expectFairDecision(some, (items) => issueCoupons(lockedOf(all), items, NOW))
+      )
+    )
+  })
+
+  test("decides a list as it decides one request after the other", () => {
+    fc.assert(
+      fc.property(campaigns, requests, (all, some) =>
+        expectDecidedOneByOne<LockedCampaigns, (typeof some)[number], IssuedCoupon, unknown>(
+          lockedOf(all),
+          some,
+          (state, items) => issueCoupons(state, items, NOW),
+          (state, { output }) => {
+            const of = state.campaigns.get(output.couponId)!
+            const holders = withEntry(state.earlier.get(of.id)!, output.userId, output)
+            return {
+              campaigns: withEntry(state.campaigns, of.id, { ...of, issued: of.issued + 1 }),
+              earlier: withEntry(state.earlier, of.id, holders)
+            }
+          }
+        )
       )
     )
   })

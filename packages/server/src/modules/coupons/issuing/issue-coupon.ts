@@ -77,7 +77,8 @@ export interface LockedCampaigns {
   readonly earlier: ReadonlyMap<CouponId, ReadonlyMap<UserId, UserCoupon>>
 }
 
-interface IssuedCoupon {
+/** A coupon as it is issued: the answer, and the row to insert. */
+export interface IssuedCoupon {
   readonly output: UserCoupon
 }
 
