@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest"
 import { namedLocks } from "./backends/mysql.ts"
 import { redisFixture } from "../test/fixture.ts"
 import { ledgerFixture } from "../test/ledger.ts"
-import { free, gate, hasty, ledger, once, strict, turn } from "../test/members.ts"
+import { countedSection, free, gate, hasty, ledger, once, strict, turn } from "../test/members.ts"
 import { assertHeld, withLock } from "./with-lock.ts"
 
 const redis = redisFixture()
@@ -20,17 +20,10 @@ const withRedis = () => redis.member({ namedLocks: namedLocks({ url: Redacted.ma
 describe("while Redis is away", () => {
   test("named locks of the database exclude each other across processes", async () => {
     const members = [fallback(), fallback()]
-    let inside = 0
-    let most = 0
-    const section = Effect.gen(function* () {
-      inside += 1
-      most = Math.max(most, inside)
-      yield* Effect.sleep(5)
-      inside -= 1
-    })
+    const { most, section } = countedSection()
     const result = await race(20, (caller) => members[caller % 2]!.run(withLock(turn, "a")(section)))
     expect(result.fulfilled).toHaveLength(20)
-    expect(most).toBe(1)
+    expect(most()).toBe(1)
   })
 
   test("the fence keeps entries exact, with tokens minted by the database", async () => {

@@ -2,7 +2,7 @@ import { eventually, race } from "@holdfast/testkit"
 import { Effect } from "effect"
 import { afterEach, describe, expect, test } from "vitest"
 import { Locks } from "./layer.ts"
-import { member, type Member, once, turn } from "../test/members.ts"
+import { countedSection, member, type Member, once, turn } from "../test/members.ts"
 import { startCluster, startSentinel } from "../test/servers.ts"
 import { assertHeld, withLock } from "./with-lock.ts"
 
@@ -16,18 +16,6 @@ afterEach(async () => {
   await Promise.all(members.splice(0).map((each) => each.close()))
 })
 
-const alone = () => {
-  let inside = 0
-  let most = 0
-  const section = Effect.gen(function* () {
-    inside += 1
-    most = Math.max(most, inside)
-    yield* Effect.sleep(2)
-    inside -= 1
-  })
-  return { section, most: () => most }
-}
-
 describe("a Redis Cluster", () => {
   test("holds locks of any name: exclusive, queued, listed, and nothing left behind", async () => {
     await using cluster = await startCluster(3)
@@ -35,7 +23,7 @@ describe("a Redis Cluster", () => {
     const processes = [0, 1].map(() => opened(connection, { connectTimeoutMs: 5_000, fallbackMs: 300 }))
     // Names in slots of different nodes, and names that cannot be their own hash tag.
     for (const name of ["a", "b", "c", "x{y}z", "x}y", "x{}y", "x{}y}"]) {
-      const { most, section } = alone()
+      const { most, section } = countedSection()
       const result = await race(12, (caller) => processes[caller % 2]!.run(withLock(turn, name)(section)))
       expect(result.fulfilled, name).toHaveLength(12)
       expect(most(), name).toBe(1)

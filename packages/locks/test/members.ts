@@ -89,3 +89,16 @@ export const gate = (): Gate => {
   const opened = new Promise<void>((resolve) => (open = resolve))
   return { open, passed: Effect.promise(() => opened) }
 }
+
+/** A section that stays open for a moment, and the most callers that were ever inside it at once. */
+export const countedSection = () => {
+  let inside = 0
+  let most = 0
+  const section = Effect.gen(function* () {
+    inside += 1
+    most = Math.max(most, inside)
+    yield* Effect.sleep(5)
+    inside -= 1
+  })
+  return { section, most: () => most }
+}

@@ -8,7 +8,7 @@ import { listenForErrors, makeClient } from "../redis/client.ts"
 import { Locks } from "../layer.ts"
 import { redlockBackend } from "./redlock.ts"
 import { redisFixture } from "../../test/fixture.ts"
-import { brief, few, gate, memberOf, once, testOrder } from "../../test/members.ts"
+import { brief, countedSection, few, gate, memberOf, once, testOrder } from "../../test/members.ts"
 import { withLock } from "../with-lock.ts"
 
 const redis = redisFixture()
@@ -16,17 +16,10 @@ const redis = redisFixture()
 describe("a scope with three permits", () => {
   test("admits three holders at once, and every caller in the end", async () => {
     const processes = [redis.member(), redis.member()]
-    let inside = 0
-    let most = 0
-    const section = Effect.gen(function* () {
-      inside += 1
-      most = Math.max(most, inside)
-      yield* Effect.sleep(5)
-      inside -= 1
-    })
+    const { most, section } = countedSection()
     const result = await race(30, (caller) => processes[caller % 2]!.run(withLock(few, "a")(section)))
     expect(result.fulfilled).toHaveLength(30)
-    expect(most).toBe(3)
+    expect(most()).toBe(3)
     expect(await redis.plain.keys("*")).toEqual([])
   })
 
@@ -81,19 +74,12 @@ describe("a quorum of three servers", () => {
   test("excludes with a majority, survives the loss of a minority, and stops without a majority", async () => {
     await using quorum = await startQuorum()
     const processes = [quorum.member(), quorum.member()]
-    let inside = 0
-    let most = 0
-    const section = Effect.gen(function* () {
-      inside += 1
-      most = Math.max(most, inside)
-      yield* Effect.sleep(5)
-      inside -= 1
-    })
+    const { most, section } = countedSection()
     const allCallers = () => race(8, (caller) => processes[caller % 2]!.run(withLock(brief, "a")(section)))
     expect((await allCallers()).fulfilled).toHaveLength(8)
     await quorum.servers[0]!.kill()
     expect((await allCallers()).fulfilled).toHaveLength(8)
-    expect(most).toBe(1)
+    expect(most()).toBe(1)
 
     const holder = gate()
     const entered = gate()
