@@ -56,7 +56,8 @@ interface RequestedPayment extends OwnOrderId {
 function lockOrdersToPay(requests: ReadonlyArray<RequestedPayment>) {
   return Effect.gen(function* () {
     const orders = yield* lockOrders(requests)
-    const [payable, settled] = partition(orders, ({ status }) => status === "PENDING")
+    const payable = orders.filter(({ status }) => status === "PENDING")
+    const settled = orders.filter(({ status }) => status !== "PENDING")
     return {
       orders: new Map(orders.map((order) => [order.id, order])),
       payments: yield* paymentsOfOrders(settled.map(({ id }) => id)),
@@ -64,9 +65,6 @@ function lockOrdersToPay(requests: ReadonlyArray<RequestedPayment>) {
     }
   })
 }
-
-const partition = <A>(all: ReadonlyArray<A>, isFirst: (one: A) => boolean) =>
-  [all.filter(isFirst), all.filter((one) => !isFirst(one))] as const
 
 interface LockedOrders {
   readonly orders: ReadonlyMap<OrderId, Order>
