@@ -27,7 +27,7 @@ export interface Decision<P extends Procedure> {
 
 /** The one transaction of a command, in the order in which it happens. */
 export interface CommandTransaction<P extends Procedure, Item, Locked, Decided, RLock, RWrite> {
-  /** Locking reads, in primary-key order. The first one is the first statement of the transaction. */
+  /** Locking reads, in primary-key order, before any other statement. None where a unique key decides alone. */
   readonly lock: (items: ReadonlyArray<Item>) => Effect.Effect<Locked, TransactionFailure, RLock>
   /** Pure: an outcome for each item, in order of arrival. A refusal changes nothing. */
   readonly decide: (
