@@ -1,4 +1,4 @@
-import { invalidate } from "./platform/cache/cache.ts"
+import { Cache } from "./platform/cache/cache.ts"
 import { consumerOf } from "./platform/outbox/consumer.ts"
 import type { OutboxEvent } from "./platform/outbox/outbox.ts"
 import { CATALOGUE_TAG, productTag } from "./modules/catalog/service.ts"
@@ -26,5 +26,5 @@ export const cacheInvalidator = consumerOf({
     "order.refunded",
     "points.credited"
   ],
-  handle: (events) => invalidate([...new Set(events.flatMap(tagsOf))])
+  handle: (events) => Cache.use((cache) => cache.invalidateSurely([...new Set(events.flatMap(tagsOf))]))
 })

@@ -21,7 +21,7 @@ export interface NewDelivery {
 
 /** One delivery an event: a repeated event finds its row. */
 export const insertDeliveries = (deliveries: ReadonlyArray<NewDelivery>) =>
-  db.rows((q) =>
+  tx.affected((q) =>
     q
       .insertInto("webhook_deliveries")
       .ignore()
@@ -125,11 +125,13 @@ export const revive = (ids: ReadonlyArray<number>) =>
       .where("status", "=", "dead")
   )
 
+/** Deletes old deliveries whose event is gone: while the event is there, its delivery says that it was sent. */
 export const deleteDelivered = (olderThanMs: number, limit: number) =>
   tx.affected((q) =>
     q
       .deleteFrom("webhook_deliveries")
       .where("status", "=", "delivered")
+      .where("event_id", "not in", q.selectFrom("outbox").select("id"))
       .where(
         "next_attempt_at",
         "<",
