@@ -61,13 +61,7 @@ describe("a Redis that lies about events", () => {
       ({ body }) => (JSON.parse(String(body)) as { orderId: string }).orderId
     )
   const nextNumber = async () =>
-    Number(
-      (
-        await rowsOf(
-          "SELECT COALESCE(MAX(id), 0) + 1 AS next FROM outbox"
-        )
-      )[0]!["next"]
-    )
+    Number((await rowsOf("SELECT COALESCE(MAX(id), 0) + 1 AS next FROM outbox"))[0]!["next"])
   /** Rounds until the order has its delivery, and every consumer has handled every event. */
   const expectDelivered = async (...orderIds: ReadonlyArray<string>) => {
     await eventually(
@@ -85,7 +79,16 @@ describe("a Redis that lies about events", () => {
     const unpaid = await order()
     const forged = { orderId: unpaid, userId: user.id, paymentId: unpaid, amountMinor: 1 }
     const number = String((await nextNumber()) + 1_000)
-    await redis.client.xadd(stream, "*", "topic", "order.paid", "event", number, "payload", JSON.stringify(forged))
+    await redis.client.xadd(
+      stream,
+      "*",
+      "topic",
+      "order.paid",
+      "event",
+      number,
+      "payload",
+      JSON.stringify(forged)
+    )
     const paid = await pay()
     await expectDelivered(paid)
     expect(await delivered()).not.toContain(unpaid)
@@ -93,9 +96,20 @@ describe("a Redis that lies about events", () => {
 
   test("an event of another topic is not delivered as a payment, whatever its announcement says", async () => {
     const unpaid = await order()
-    const [created] = await rowsOf("SELECT id FROM outbox WHERE topic = 'order.created' ORDER BY id DESC LIMIT 1")
+    const [created] = await rowsOf(
+      "SELECT id FROM outbox WHERE topic = 'order.created' ORDER BY id DESC LIMIT 1"
+    )
     const payload = JSON.stringify({ orderId: unpaid, userId: user.id, paymentId: unpaid, amountMinor: 1 })
-    await redis.client.xadd(stream, "*", "topic", "order.paid", "event", String(created!["id"]), "payload", payload)
+    await redis.client.xadd(
+      stream,
+      "*",
+      "topic",
+      "order.paid",
+      "event",
+      String(created!["id"]),
+      "payload",
+      payload
+    )
     await expectDelivered(await pay())
     expect(await delivered()).not.toContain(unpaid)
   })
@@ -112,7 +126,9 @@ describe("a Redis that lies about events", () => {
     const orderId = await order()
     const connection = await shop.sql.getConnection()
     await connection.beginTransaction()
-    const [inserted] = await connection.query("INSERT INTO outbox (topic, payload) VALUES ('test.late', '{}')")
+    const [inserted] = await connection.query(
+      "INSERT INTO outbox (topic, payload) VALUES ('test.late', '{}')"
+    )
     const number = String((inserted as { insertId: number }).insertId)
     await redis.client.xadd(stream, "*", "topic", "order.paid", "event", number, "payload", "{}")
     await settle()

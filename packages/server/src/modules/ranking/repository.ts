@@ -66,10 +66,7 @@ const itemsOf = (rows: ReadonlyArray<SaleRow>) => (q: Kysely<DB>) =>
       rows.map((row) => row.order_id)
     )
 
-const withItems = (
-  rows: ReadonlyArray<SaleRow>,
-  items: ReadonlyArray<ItemRow>
-): ReadonlyArray<Sale> => {
+const withItems = (rows: ReadonlyArray<SaleRow>, items: ReadonlyArray<ItemRow>): ReadonlyArray<Sale> => {
   const itemsOfOrder = Map.groupBy(items, (item) => textOf(item.order_id))
   return rows.map((row): Sale => ({
     orderId: orderIdOf(row.order_id),

@@ -13,7 +13,8 @@ const position = `(SELECT CAST(COALESCE(MAX(state), '0') AS SIGNED) FROM worker_
 export const deliveryChecks: ReadonlyArray<Check> = [
   {
     name: "deliveries",
-    promise: "every payment that the webhooks' position is past has its delivery, or was set aside with a reason",
+    promise:
+      "every payment that the webhooks' position is past has its delivery, or was set aside with a reason",
     countSql: `SELECT COUNT(*) AS n FROM outbox WHERE topic = 'order.paid' AND sequence <= ${position}`,
     problemsSql: `
       SELECT o.id AS event, o.sequence, o.payload FROM outbox o
@@ -33,7 +34,8 @@ export const deliveryChecks: ReadonlyArray<Check> = [
   },
   {
     name: "delivery state",
-    promise: "every delivery was sent, is a dead letter, or is due for less than an hour while a server sends",
+    promise:
+      "every delivery was sent, is a dead letter, or is due for less than an hour while a server sends",
     countSql: "SELECT COUNT(*) AS n FROM webhook_deliveries",
     problemsSql: `
       SELECT d.id AS delivery, d.event_id AS event, d.status, d.attempts, d.next_attempt_at

@@ -67,7 +67,8 @@ export const outboxCheck: Check = {
 /** A position counts only as far as there are events: one ahead of them would pass over those to come. */
 export const consumersCheck: Check = {
   name: "consumers",
-  promise: "every consumer has handled every event within a minute while it ran, and none is ahead of the outbox",
+  promise:
+    "every consumer has handled every event within a minute while it ran, and none is ahead of the outbox",
   countSql: "SELECT COUNT(*) AS n FROM worker_turns WHERE worker LIKE 'events for %'",
   problemsSql: `
       SELECT c.worker AS consumer, c.state, e.last_sequence, COUNT(o.id) AS unhandled

@@ -90,7 +90,7 @@ const makeCache = (entries: Entries): Effect.Effect<Cache["Service"], never, Sco
         }),
       invalidateSurely,
       invalidate: (tags) =>
-        Effect.catch(invalidateSurely(tags), () => Metric.update(lostInvalidations, tags.length))
+        invalidateSurely(tags).pipe(Effect.catch(() => Metric.update(lostInvalidations, tags.length)))
     }
   })
 

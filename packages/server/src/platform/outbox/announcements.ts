@@ -55,7 +55,7 @@ for _, entry in ipairs(entries) do
 end
 return answer`
 
-export interface Announcements {
+interface Announcements {
   /** The last entry of the stream; empty when there is none. */
   readonly last: string
   /** What the entries since `seen` name as numbers of events: any text of up to 20 characters. */

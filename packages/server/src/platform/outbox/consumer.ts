@@ -105,9 +105,7 @@ const dropUnknown = Effect.fnUntraced(function* (
   const others = numbers.filter((number) => !read.has(number))
   const ids = others.filter((number) => /^[1-9][0-9]{0,14}$/.test(number)).map(Number)
   const found =
-    ids.length === 0
-      ? []
-      : yield* tx.rows((q) => q.selectFrom("outbox").select("id").where("id", "in", ids))
+    ids.length === 0 ? [] : yield* tx.rows((q) => q.selectFrom("outbox").select("id").where("id", "in", ids))
   const known = new Set(found.map(({ id }) => String(id)))
   const unknown = others.filter((number) => !known.has(number))
   if (unknown.length === 0) return

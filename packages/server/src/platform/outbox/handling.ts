@@ -32,8 +32,7 @@ export const handleRows = <R>(consumer: Consumer<R>, rows: ReadonlyArray<EventRo
     const unreadable: Array<Failure> = []
     for (const row of wanted) {
       const payload = payloadOf(row.payload)
-      if (payload === undefined)
-        unreadable.push({ eventId: row.id, reason: "the payload is no JSON object" })
+      if (payload === undefined) unreadable.push({ eventId: row.id, reason: "the payload is no JSON object" })
       else events.push({ eventId: row.id, topic: row.topic, payload })
     }
     return [...unreadable, ...(yield* failuresOf(consumer, events))]

@@ -150,7 +150,10 @@ describe("the outbox", () => {
 
   describe("consumers", () => {
     /** A consumer that has handled everything so far. */
-    const collector = async (group: string, handle = (_events: ReadonlyArray<OutboxEvent>): Effect.Effect<void, Error> => Effect.void) => {
+    const collector = async (
+      group: string,
+      handle = (_events: ReadonlyArray<OutboxEvent>): Effect.Effect<void, Error> => Effect.void
+    ) => {
       const seen: Array<OutboxEvent> = []
       let isReady = false
       const job = consumerOf({
@@ -234,29 +237,35 @@ describe("the outbox", () => {
       ],
       [
         "is refused by Redis for",
-        () => Effect.fail(new RedisUnavailable({ cause: Object.assign(new Error("not this one"), { name: "ReplyError" }) }))
+        () =>
+          Effect.fail(
+            new RedisUnavailable({ cause: Object.assign(new Error("not this one"), { name: "ReplyError" }) })
+          )
       ]
-    ])("an event that a handler %s is set aside, the others go on, and it is tried again", async (how, poison) => {
-      let isCured = false
-      const group = `cautious-${how.split(" ")[0]}`
-      const { job, seen } = await collector(group, (events) => {
-        const bad = events.find(({ topic }) => topic === "test.poison")
-        return bad === undefined || isCured ? Effect.void : poison(bad)
-      })
-      const before = await paidOrder()
-      const poisonId = await insertEvent("test.poison", "{}")
-      const after = await paidOrder()
-      await drain(shop.servers[0], outboxRelay, job)
-      expect(seen.map(orderOfEvent)).toEqual([before, after])
-      expect(await setAside(group)).toEqual([{ event_id: poisonId, reason: "not this one", attempts: 1 }])
-      await makeDue()
-      await drain(shop.servers[0], job)
-      expect(await setAside(group)).toMatchObject([{ attempts: 2 }])
-      isCured = true
-      await makeDue()
-      await settled(job, () => expect(seen.map(({ eventId }) => eventId)).toContain(poisonId))
-      expect(await setAside(group)).toEqual([])
-    })
+    ])(
+      "an event that a handler %s is set aside, the others go on, and it is tried again",
+      async (how, poison) => {
+        let isCured = false
+        const group = `cautious-${how.split(" ")[0]}`
+        const { job, seen } = await collector(group, (events) => {
+          const bad = events.find(({ topic }) => topic === "test.poison")
+          return bad === undefined || isCured ? Effect.void : poison(bad)
+        })
+        const before = await paidOrder()
+        const poisonId = await insertEvent("test.poison", "{}")
+        const after = await paidOrder()
+        await drain(shop.servers[0], outboxRelay, job)
+        expect(seen.map(orderOfEvent)).toEqual([before, after])
+        expect(await setAside(group)).toEqual([{ event_id: poisonId, reason: "not this one", attempts: 1 }])
+        await makeDue()
+        await drain(shop.servers[0], job)
+        expect(await setAside(group)).toMatchObject([{ attempts: 2 }])
+        isCured = true
+        await makeDue()
+        await settled(job, () => expect(seen.map(({ eventId }) => eventId)).toContain(poisonId))
+        expect(await setAside(group)).toEqual([])
+      }
+    )
 
     test.each(["{", "", "null", "[]", "7", '"text"'])(
       "an event whose payload is %j is set aside, the others go on, and it is handled once it is mended",
@@ -334,9 +343,13 @@ describe("the outbox", () => {
       expect(await runJob(shop.servers[0], job)).toBeGreaterThan(0)
       expect(seen.map(orderOfEvent)).toEqual([orderId])
       await drain(shop.servers[0], job)
-      await shop.sql.query("UPDATE worker_turns SET last_round_at = '2001-01-01' WHERE worker = 'events for idle'")
+      await shop.sql.query(
+        "UPDATE worker_turns SET last_round_at = '2001-01-01' WHERE worker = 'events for idle'"
+      )
       await runJob(shop.servers[0], job)
-      const [rows] = await shop.sql.query("SELECT YEAR(last_round_at) AS year FROM worker_turns WHERE worker = 'events for idle'")
+      const [rows] = await shop.sql.query(
+        "SELECT YEAR(last_round_at) AS year FROM worker_turns WHERE worker = 'events for idle'"
+      )
       expect(rows).toEqual([{ year: 2001 }])
     })
 
@@ -345,7 +358,9 @@ describe("the outbox", () => {
       for (const number of ["900000001", "x", "-1"]) await redis.client.xadd(key, "*", "event", number)
       await redis.client.xadd(key, "*", "topic", "order.paid")
       const registry: typeof Metric.MetricRegistry.Service = new Map()
-      await shop.servers[0].runtime.runPromise(Effect.provideService(job.run, Metric.MetricRegistry, registry))
+      await shop.servers[0].runtime.runPromise(
+        Effect.provideService(job.run, Metric.MetricRegistry, registry)
+      )
       const metrics = Effect.runSync(Effect.provideService(Metric.snapshot, Metric.MetricRegistry, registry))
       expect(metrics.find(({ id }) => id === "holdfast_outbox_unknown_numbers_total")).toMatchObject({
         attributes: { consumer: "counting" },
@@ -400,7 +415,9 @@ describe("the outbox", () => {
       const orderId = await paidOrder()
       await paidOrder()
       await drain(shop.servers[0], outboxRelay, used)
-      await shop.sql.query("UPDATE worker_turns SET last_round_at = UTC_TIMESTAMP(3) - INTERVAL 2 DAY WHERE worker = 'events for unused'")
+      await shop.sql.query(
+        "UPDATE worker_turns SET last_round_at = UTC_TIMESTAMP(3) - INTERVAL 2 DAY WHERE worker = 'events for unused'"
+      )
       expect(paidIn(await trim("2 DAY"))).toContain(orderId)
       expect(paidIn(await trim())).not.toContain(orderId)
     })
