@@ -10,6 +10,7 @@ import type { Job } from "../jobs/runner.ts"
 import type { RunningServer } from "../../server.ts"
 import { drain, runJob } from "../../../test/jobs.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
+import { announcedAfter } from "./announcements.ts"
 import { consumerOf } from "./consumer.ts"
 import { outboxRelay } from "./relay.ts"
 import type { OutboxEvent } from "./outbox.ts"
@@ -351,6 +352,46 @@ describe("the outbox", () => {
         "SELECT YEAR(last_round_at) AS year FROM worker_turns WHERE worker = 'events for idle'"
       )
       expect(rows).toEqual([{ year: 2001 }])
+    })
+
+    test.each<readonly [string, () => Promise<unknown>]>([
+      ["is a text", () => redis.client.set(key, "x")],
+      [
+        "has used up its ids",
+        () => redis.client.xadd(key, "18446744073709551615-18446744073709551615", "event", "1")
+      ],
+      [
+        "was lost, and its next ids are lower",
+        async () => {
+          await redis.client.xadd(key, `${Date.now() + 3_600_000}-0`, "event", "1")
+          await drainIdle()
+          await redis.client.del(key)
+        }
+      ]
+    ])("a stream that %s announces the next event all the same", async (_what, damage) => {
+      const { job, seen } = await collector("announced")
+      drainIdle = () => drain(shop.servers[0], job)
+      await damage()
+      await drain(shop.servers[0], job)
+      const orderId = await paidOrder()
+      await drain(shop.servers[0], outboxRelay)
+      expect(await runJob(shop.servers[0], job)).toBeGreaterThan(0)
+      expect(seen.map(orderOfEvent)).toEqual([orderId])
+      expect(await redis.client.type(key)).toBe("stream")
+    })
+    let drainIdle: () => Promise<unknown>
+
+    test("an entry of any size costs a consumer 20 characters, and the stream stays short", async () => {
+      const ask = (seen: string) => shop.servers[0].runtime.runPromise(announcedAfter(seen))
+      const { last } = await ask("")
+      for (let n = 0; n < 3_000; n++) redis.client.xadd(key, "*", "event", "1".repeat(n)).catch(() => {})
+      await redis.client.xadd(key, "*", "event", "1".repeat(4_000_000))
+      const { numbers } = await ask(last)
+      expect(numbers).toHaveLength(100)
+      expect(Math.max(...numbers.map((number) => number.length))).toBe(20)
+      await paidOrder()
+      await drain(shop.servers[0], outboxRelay)
+      expect(await redis.client.xlen(key)).toBeLessThan(1_200)
     })
 
     test("announced numbers that the database does not have are counted", async () => {
