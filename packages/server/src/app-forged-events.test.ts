@@ -1,6 +1,8 @@
 import { contract } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
 import { Redacted } from "effect"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { runJob } from "../test/jobs.ts"
 import { type PrivateRedis, startPrivateRedis } from "../test/private-redis.ts"
@@ -209,10 +211,59 @@ describe("a Redis that lies about events", () => {
     await expectDelivered(...orders)
   })
 
+  // The whole way, with the jobs of a server: from the payment to the receiver, beside somebody who forges all the time.
+  test("a receiver gets every paid order once, and no other, while somebody forges announcements", async () => {
+    const received: Array<string> = []
+    const receiver = createServer((request, response) => {
+      request.setEncoding("utf8")
+      let body = ""
+      request.on("data", (chunk: string) => (body += chunk))
+      request.on("end", () => {
+        received.push((JSON.parse(body) as { orderId: string }).orderId)
+        response.end()
+      })
+    })
+    await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve))
+    const { port } = receiver.address() as AddressInfo
+    const selling = { isOver: false }
+    const unpaid = await order()
+    const forging = (async () => {
+      const payload = JSON.stringify({ orderId: unpaid, userId: user.id, paymentId: unpaid, amountMinor: 1 })
+      for (let ahead = 0; !selling.isOver; ahead = (ahead + 1) % 50) {
+        const number = String((await nextNumber()) + ahead)
+        await redis.client.xadd(stream, "*", "topic", "order.paid", "event", number, "payload", payload)
+        if (ahead === 49) await redis.client.del(stream)
+      }
+    })()
+    const server = await shop.openBeside({
+      workers: true,
+      webhook: { ...webhook, url: `http://127.0.0.1:${port}/`, timeoutMs: 20_000 }
+    })
+    try {
+      const orders: Array<string> = []
+      for (let n = 0; n < 20; n++) orders.push(await pay())
+      await eventually(
+        () => {
+          for (const orderId of orders) expect(received.filter((id) => id === orderId)).toHaveLength(1)
+        },
+        { deadlineMs: 20_000 }
+      )
+      expect(received).not.toContain(unpaid)
+    } finally {
+      selling.isOver = true
+      await forging
+      await server.stop()
+      receiver.closeAllConnections()
+      await new Promise((resolve) => receiver.close(resolve))
+    }
+    await shop.expectRightBooks()
+  })
+
   test("a payment is delivered while Redis is away", async () => {
     await redis.service.kill()
     try {
       const paid = await pay()
+      expect(await runJob(shop.servers[0], outboxRelay)).toBeGreaterThan(0)
       await eventually(
         async () => {
           await settle()
