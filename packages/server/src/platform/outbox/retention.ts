@@ -26,17 +26,21 @@ export const outboxTrimmer = {
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
       const before = sql<Date>`utc_timestamp(3) - interval ${retentionMs * 1_000} microsecond`
-      const count = yield* tx.affected((q) =>
+      // Chosen by a plain SELECT: a DELETE would lock what its conditions read, and keep consumers from moving on.
+      const handled = yield* tx.rows((q) =>
         q
-          .deleteFrom("outbox")
+          .selectFrom("outbox")
+          .select("id")
           .where("published_at", "<", before)
           .where("sequence", "<", oldestPosition)
           .where("id", "not in", q.selectFrom("set_aside_events").select("event_id"))
-          .orderBy("id")
+          .orderBy("published_at")
           .limit(BATCH)
       )
-      if (count > 0)
-        yield* tx.affected((q) => q.updateTable("installation").set({ outbox_trimmed_before: before }))
+      if (handled.length === 0) return 0
+      const ids = handled.map(({ id }) => id)
+      yield* tx.affected((q) => q.deleteFrom("outbox").where("id", "in", ids))
+      yield* tx.affected((q) => q.updateTable("installation").set({ outbox_trimmed_before: before }))
       return 0
     })
   )
