@@ -71,15 +71,14 @@ export const consumersCheck: Check = {
     "every consumer has handled every event within a minute while it ran, and none is ahead of the outbox",
   countSql: "SELECT COUNT(*) AS n FROM worker_turns WHERE worker LIKE 'events for %'",
   problemsSql: `
-      SELECT c.worker AS consumer, c.state, e.last_sequence, COUNT(o.id) AS unhandled
+      SELECT c.worker AS consumer, c.state, c.last_sequence, COUNT(o.id) AS unhandled
       FROM (
-        SELECT worker, last_round_at, COALESCE(state, '0') AS state, CAST(COALESCE(state, '0') AS SIGNED) AS position
+        SELECT worker, last_round_at, COALESCE(state, '0') AS state, CAST(COALESCE(state, '0') AS SIGNED) AS handled,
+          (SELECT COALESCE(MAX(sequence), 0) FROM outbox) AS last_sequence
         FROM worker_turns WHERE worker LIKE 'events for %'
-      ) c
-      JOIN (SELECT COALESCE(MAX(sequence), 0) AS last_sequence FROM outbox) e
-      LEFT JOIN outbox o ON o.sequence > c.position AND o.published_at < c.last_round_at - INTERVAL 1 MINUTE
-      WHERE o.id IS NOT NULL OR c.position > e.last_sequence OR c.state NOT REGEXP '^[0-9]{1,15}$'
-      GROUP BY c.worker, c.state, e.last_sequence`
+      ) c LEFT JOIN outbox o ON o.sequence > c.handled AND o.published_at < c.last_round_at - INTERVAL 1 MINUTE
+      WHERE o.id IS NOT NULL OR c.handled > c.last_sequence OR c.state NOT REGEXP '^[0-9]{1,15}$'
+      GROUP BY c.worker, c.state, c.last_sequence`
 }
 
 /** What the stored answers of one procedure must correspond to. */
