@@ -74,15 +74,11 @@ export const count = async (
   await client.eval(COUNT, 2, keys.counted, keys.sold, expiresAt, `${sale.orderId}${mark}`, sign, ...items)
 }
 
-/**
- * Defines `isComplete(complete, counted, sold)`: the mark of the day's rebuild is in all of its keys. A key of another
- * type has no mark.
- */
+/** Defines `isComplete(complete, counted, sold)`: the mark of the day's rebuild is in all of its keys. */
 export const IS_COMPLETE = `
 local function isComplete(complete, counted, sold)
-  local mark = redis.pcall('GET', complete)
-  return type(mark) == 'string' and redis.pcall('SISMEMBER', counted, mark) == 1
-    and type(redis.pcall('ZSCORE', sold, mark)) == 'string'
+  local mark = redis.call('GET', complete)
+  return mark and redis.call('SISMEMBER', counted, mark) == 1 and redis.call('ZSCORE', sold, mark)
 end`
 
 /** KEYS: a temporary key for the union, then complete, counted and sold of each day. ARGV: the limit. */

@@ -205,31 +205,6 @@ describe("top sellers", () => {
     }
   )
 
-  // Guarantees: a key that somebody else has written stops neither the answers nor the counting nor the rebuild.
-  test.each(["sold", "counted", "complete", "rebuild"] as const)(
-    "the key '%s' of a day is overwritten by another type: the answer stays right, and the ranking is rebuilt",
-    async (overwritten) => {
-      const [sku] = await newProducts(1)
-      const refunded = await buy(sku!, 2)
-      await buy(sku!, 5)
-      await settle()
-      const keys = rankingKeys(await keyPrefix(), dayOf(new Date()))
-      if (overwritten === "rebuild") await redis.client.del(keys.complete)
-      await redis.client.del(keys[overwritten])
-      if (overwritten === "complete") await redis.client.lpush(keys.complete, "x")
-      else await redis.client.set(keys[overwritten], "x")
-      expect(await ranking()).toEqual(await books())
-      await shop.ok(contract.orders.cancel, { orderId: refunded }, users[0])
-      await settle()
-      expect(await unionOf("complete")).toBeDefined()
-      expect(await redis.client.type(keys.sold)).toBe("zset")
-      expect(await ranking()).toEqual(await books())
-      expect(await ranking()).toContainEqual([sku, 5])
-      const report = await shop.verify()
-      expect(report.checks.map(({ name }) => name)).toContain("ranking")
-    }
-  )
-
   test("of many rebuilds at once, by two processes, one completes the day", async () => {
     await buy((await newProducts(1))[0]!, 4)
     await settle()

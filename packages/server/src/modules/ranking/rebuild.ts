@@ -28,13 +28,10 @@ const LOOK = `${IS_COMPLETE}
 return isComplete(KEYS[1], KEYS[2], KEYS[3]) and 1 or 0`
 
 /**
- * Starts empty: when one key is lost, the other two are no longer right. A mark of a rebuild in progress that lives longer
- * than a rebuild's is none. KEYS: complete, counted, sold, rebuild. ARGV:
+ * Starts empty: when one key is lost, the other two are no longer right. KEYS: complete, counted, sold, rebuild. ARGV:
  * the mark, how long it lives without a page in seconds, when the keys expire.
  */
 const BEGIN = `
-local ttl = redis.call('TTL', KEYS[4])
-if ttl == -1 or ttl > tonumber(ARGV[2]) then redis.call('DEL', KEYS[4]) end
 if not redis.call('SET', KEYS[4], ARGV[1], 'NX', 'EX', ARGV[2]) then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
 redis.call('SADD', KEYS[2], ARGV[1])
