@@ -123,6 +123,18 @@ describe("the cache", () => {
       expect(await shop.stockOf(sku)).toBe(9)
     })
 
+    test("an event that changes more products than Redis takes within the deadline is handled", async () => {
+      const skus = Array.from({ length: 200_000 }, (_, n) => `sku-${n}`)
+      await shop.sql.query("INSERT INTO outbox (topic, payload) VALUES ('stock.adjusted', ?)", [
+        JSON.stringify({ skus })
+      ])
+      await drain(shop.servers[0], outboxRelay, cacheInvalidator)
+      const [rows] = await shop.sql.query(
+        "SELECT (SELECT MAX(sequence) FROM outbox) - state AS behind FROM worker_turns WHERE worker = 'events for cache'"
+      )
+      expect(rows).toEqual([{ behind: 0 }])
+    })
+
     test("an event whose invalidation Redis does not take is handled again, not passed over", async () => {
       const sku = await shop.newProduct("stubborn", 10)
       await drain(shop.servers[0], outboxRelay, cacheInvalidator)

@@ -9,7 +9,7 @@ import { consumerJob, positionOf } from "./positions.ts"
 import { dueAgain, setAside, takeBack } from "./set-aside.ts"
 
 /** Events that one run takes. */
-const BATCH = 500
+const BATCH = 200
 
 /** How often a consumer looks into the outbox unasked: an event whose announcement is lost waits for that. */
 const LOOK_EVERY_MS = 5_000

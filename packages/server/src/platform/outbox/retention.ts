@@ -10,7 +10,7 @@ import { CONSUMER_TURNS } from "./positions.ts"
 const BATCH = 20_000
 
 /**
- * A consumer that has not looked for this long while the trimmer ran is out of use and holds no events back. A
+ * A consumer that has finished no run for this long while the trimmer ran is out of use and holds no events back. A
  * deployment that was down as a whole has retired nobody.
  */
 const RETIRED_AFTER_DAYS = 1
