@@ -3,7 +3,9 @@ import { randomUUID } from "node:crypto"
 import { globSync, readFileSync } from "node:fs"
 import { createPool, type Pool, type RowDataPacket } from "mysql2/promise"
 import { afterEach, beforeEach, describe, expect, inject, test } from "vitest"
+import { outboxRelay } from "../platform/outbox/relay.ts"
 import { type RunningServer, startServer } from "../server.ts"
+import { drain } from "../../test/jobs.ts"
 import { testSettings } from "../../test/shop.ts"
 
 describe("migrations", () => {
@@ -50,6 +52,24 @@ describe("migrations", () => {
     )
     await stopAll([await start()])
     expect(await tables()).toEqual(complete)
+  })
+
+  test("events that the previous version has published keep their order, and come before those it has not", async () => {
+    await stopAll([await start()])
+    const outbox = `${database}.outbox`
+    await admin.query(`DELETE FROM ${database}.kysely_migration WHERE name LIKE '0005%'`)
+    await admin.query(`DROP TABLE ${database}.set_aside_events`)
+    await admin.query(`ALTER TABLE ${outbox} DROP COLUMN sequence, ADD COLUMN stream_id VARCHAR(48) NULL`)
+    await admin.query(
+      `INSERT INTO ${outbox} (topic, payload, published_at, stream_id) VALUES ('a', '{}', UTC_TIMESTAMP(3), '1-0'),
+        ('b', '{}', NULL, NULL), ('c', '{}', UTC_TIMESTAMP(3), '2-0')`
+    )
+    await admin.query(`INSERT INTO ${database}.worker_turns (worker, state) VALUES ('outbox relay', '2-0')`)
+    const server = await start()
+    await drain(server, outboxRelay)
+    await server.stop()
+    const [rows] = await admin.query<Array<RowDataPacket>>(`SELECT topic FROM ${outbox} ORDER BY sequence`)
+    expect(rows.map(({ topic }) => topic as string)).toEqual(["a", "c", "b"])
   })
 
   test("a database of a newer version is refused, and its unknown migrations are named", async () => {

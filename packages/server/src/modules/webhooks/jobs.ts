@@ -32,12 +32,14 @@ const intake = consumerOf({
   group: "webhooks",
   topics: ["order.paid"],
   handle: (events) =>
-    insertDeliveries(
-      events.map(({ eventId, payload, topic }) => ({
-        eventId,
-        topic,
-        body: JSON.stringify({ eventId, topic, ...payload })
-      }))
+    Effect.asVoid(
+      insertDeliveries(
+        events.map(({ eventId, payload, topic }) => ({
+          eventId,
+          topic,
+          body: JSON.stringify({ eventId, topic, ...payload })
+        }))
+      )
     )
 })
 

@@ -4,7 +4,7 @@ import { Redacted } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
-import { drain } from "../../../test/jobs.ts"
+import { drain, runJob } from "../../../test/jobs.ts"
 import { Shop, testSettings, type TestUser } from "../../../test/shop.ts"
 import { outboxRelay } from "../../platform/outbox/relay.ts"
 import { isSignedBy, sign } from "./signature.ts"
@@ -221,6 +221,26 @@ describe("the webhook of paid orders", () => {
     )
     await untilEnded()
     expect(receiver.received).toHaveLength(1)
+  })
+
+  test("a delivery stays as long as its event, so that an event that is handled again is not sent again", async () => {
+    await pay()
+    await untilEnded()
+    const trimming = await shop.openBeside({ retentionMs: 1 })
+    const cleaner = workers()[2]!
+    await shop.sql.query("UPDATE webhook_deliveries SET next_attempt_at = UTC_TIMESTAMP(3) - INTERVAL 1 HOUR")
+    await runJob(trimming, cleaner)
+    await shop.sql.query("UPDATE worker_turns SET state = '0' WHERE worker = 'events for webhooks'")
+    receiver.received.length = 0
+    const handledAgain = async () => {
+      await untilEnded()
+      const [rows] = await shop.sql.query(
+        "SELECT state FROM worker_turns WHERE worker = 'events for webhooks'"
+      )
+      expect((rows as Array<{ state: string }>)[0]!.state).not.toBe("0")
+    }
+    await eventually(handledAgain, { deadlineMs: 15_000 })
+    expect(receiver.received).toEqual([])
   })
 
   test("only administrators see dead letters", async () => {

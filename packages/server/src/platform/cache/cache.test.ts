@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { cacheInvalidator } from "../../cache-invalidation.ts"
 import { type PrivateRedis, startPrivateRedis } from "../../../test/private-redis.ts"
 import type { RunningServer } from "../../server.ts"
-import { drain } from "../../../test/jobs.ts"
+import { drain, runJob } from "../../../test/jobs.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
 import { outboxRelay } from "../outbox/relay.ts"
 import { Cache, invalidate } from "./cache.ts"
@@ -121,6 +121,50 @@ describe("the cache", () => {
       expect(await shop.stockOf(sku)).toBe(10)
       await drain(shop.servers[0], outboxRelay, cacheInvalidator)
       expect(await shop.stockOf(sku)).toBe(9)
+    })
+
+    test("an event that changes more products than Redis takes within the deadline is handled", async () => {
+      const skus = Array.from({ length: 200_000 }, (_, n) => `sku-${n}`)
+      await shop.sql.query("INSERT INTO outbox (topic, payload) VALUES ('stock.adjusted', ?)", [
+        JSON.stringify({ skus })
+      ])
+      await drain(shop.servers[0], outboxRelay, cacheInvalidator)
+      const [rows] = await shop.sql.query(
+        "SELECT (SELECT MAX(sequence) FROM outbox) - state AS behind FROM worker_turns WHERE worker = 'events for cache'"
+      )
+      expect(rows).toEqual([{ behind: 0 }])
+    })
+
+    test("an event whose invalidation Redis does not take is handled again, not passed over", async () => {
+      const sku = await shop.newProduct("stubborn", 10)
+      await drain(shop.servers[0], outboxRelay, cacheInvalidator)
+      await shop.sql.query("INSERT INTO outbox (topic, payload) VALUES ('stock.adjusted', ?)", [
+        JSON.stringify({ skus: [sku] })
+      ])
+      await drain(shop.servers[0], outboxRelay)
+      const position = async () => {
+        const [rows] = await shop.sql.query(
+          "SELECT state FROM worker_turns WHERE worker = 'events for cache'"
+        )
+        return Number((rows as Array<{ state: string }>)[0]!.state)
+      }
+      const before = await position()
+      await redis.service.kill()
+      await eventually(
+        async () => {
+          await expect(runJob(shop.servers[0], cacheInvalidator)).rejects.toThrow()
+        },
+        { deadlineMs: 10_000 }
+      )
+      expect(await position()).toBe(before)
+      await redis.service.restart()
+      await eventually(
+        async () => {
+          await drain(shop.servers[0], cacheInvalidator)
+          expect(await position()).toBe(before + 1)
+        },
+        { deadlineMs: 15_000 }
+      )
     })
 
     test("without Redis, everything is read from the database", async () => {

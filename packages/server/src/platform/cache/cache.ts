@@ -38,6 +38,8 @@ export class Cache extends Context.Service<
     ) => Effect.Effect<ReadonlyMap<string, unknown>, E, R>
     /** Invalidates every entry of the tags. Call it after the commit and before the answer. */
     readonly invalidate: (tags: ReadonlyArray<string>) => Effect.Effect<void>
+    /** The same for a caller that tries again: fails when Redis did not take it. */
+    readonly invalidateSurely: (tags: ReadonlyArray<string>) => Effect.Effect<void, Error>
   }
 >()("@holdfast/server/Cache") {
   static readonly layer: Layer.Layer<Cache, never, RedisStore | KeyNamespace | PlatformConfig> = Layer.effect(
@@ -56,12 +58,17 @@ export const invalidate = (tags: ReadonlyArray<string>): Effect.Effect<void, nev
 const noCache: Cache["Service"] = {
   getMany: (keys, load) =>
     keys.length === 0 ? Effect.succeed(new Map()) : load(keys.map(({ name }) => name)),
-  invalidate: () => Effect.void
+  invalidate: () => Effect.void,
+  invalidateSurely: () => Effect.void
 }
 
 const makeCache = (entries: Entries): Effect.Effect<Cache["Service"], never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     const load = sharedFlights(entries)
+    const invalidateSurely = (tags: ReadonlyArray<string>) =>
+      tags.length === 0
+        ? Effect.void
+        : Effect.asVoid(Effect.timeout(entries.invalidate(tags), INVALIDATION_DEADLINE_MS))
     return {
       getMany: (keys, loader) =>
         Effect.gen(function* () {
@@ -81,14 +88,9 @@ const makeCache = (entries: Entries): Effect.Effect<Cache["Service"], never, Sco
             for (const [name, value] of yield* load(missing, loader)) values.set(name, value)
           return values
         }),
+      invalidateSurely,
       invalidate: (tags) =>
-        tags.length === 0
-          ? Effect.void
-          : entries.invalidate(tags).pipe(
-              Effect.timeout(INVALIDATION_DEADLINE_MS),
-              Effect.catch(() => Metric.update(lostInvalidations, tags.length)),
-              Effect.asVoid
-            )
+        invalidateSurely(tags).pipe(Effect.catch(() => Metric.update(lostInvalidations, tags.length)))
     }
   })
 
