@@ -1,0 +1,136 @@
+import type { MysqlConnection } from "kysely"
+import { type ConnectionOptions, createConnection, type RowDataPacket } from "mysql2"
+import type { Socket } from "node:net"
+import type { Session } from "./session.ts"
+import { isReply, NoAnswer, Unreachable } from "./sql-errors.ts"
+
+/** A connection that is opened for a question or a KILL is closed after this long, whatever happens. */
+const ANSWER_WITHIN_MS = 2_000
+
+/** A statement that waits for its answer for longer is asked about. */
+const SLOW_MS = 1_000
+
+/** The limit of a statement that the server cannot be asked about, because it refuses new connections. */
+const UNKNOWN_LIMIT_MS = 10_000
+
+/** Ended sessions whose KILL is outstanding. More are left to the server's own time-outs. */
+const MAXIMUM_GHOSTS = 1_000
+
+type Ask = (sql: string) => Promise<ReadonlyArray<RowDataPacket>>
+
+/** Rejects with `Unreachable`, or with the error reply of the server. */
+const onOwnConnection = async <A>(options: ConnectionOptions, use: (ask: Ask) => Promise<A>): Promise<A> => {
+  const connection = createConnection(options)
+  connection.on("error", () => {})
+  // Destroying the socket fails everything that waits on it, the handshake too.
+  const { stream } = connection as unknown as { readonly stream: Socket }
+  const timer = setTimeout(() => stream.destroy(new NoAnswer(ANSWER_WITHIN_MS)), ANSWER_WITHIN_MS)
+  stream.once("close", () => clearTimeout(timer))
+  const ask: Ask = (sql) =>
+    new Promise((resolve, reject) =>
+      connection.query<Array<RowDataPacket>>(sql, (error, rows) =>
+        error ? reject(isReply(error) ? error : new Unreachable(error)) : resolve(rows)
+      )
+    )
+  try {
+    return await use(ask)
+  } finally {
+    connection.destroy()
+  }
+}
+
+/** Tells slow statements from silent connections. */
+export interface Watch {
+  /** Whether a look is worth a connection. */
+  readonly hasReason: () => boolean
+  /**
+   * Asks the server, over a new connection, which sessions work on their statements, and destroys those that do not: their
+   * answer, or their question, was lost. Ends what is left of destroyed sessions, which may hold row locks. Rejects with
+   * `Unreachable` when the server does not answer.
+   */
+  readonly look: () => Promise<void>
+  /** Destroys every session with a slow statement, without asking. */
+  readonly destroySlow: () => void
+  /** Ends the statement that a session works on, or else the session. */
+  readonly cancel: (id: number) => Promise<void>
+}
+
+export const makeWatch = (
+  options: ConnectionOptions,
+  sessions: ReadonlySet<Session>,
+  ghosts: Map<number, string>
+): Watch => {
+  /** The statement that a session was not working on at the last look; its answer may just have been on the way. */
+  const suspects = new WeakMap<Session, Session["oldest"]>()
+
+  const slow = (limitMs = SLOW_MS) => [...sessions].filter(({ waitsMs }) => waitsMs >= limitMs)
+  const destroySlow = (limitMs = SLOW_MS) => {
+    for (const session of slow(limitMs)) session.destroy()
+  }
+
+  const judge = (session: Session, isWorking: boolean) => {
+    const isSuspect = suspects.get(session) === session.oldest
+    if (!isWorking && isSuspect && session.oldest !== undefined) session.destroy()
+    suspects.set(session, isWorking ? undefined : session.oldest)
+  }
+
+  const lookAt = async (ask: Ask) => {
+    const asked = slow()
+    const ids = [...asked.map(({ id }) => id), ...ghosts.keys()]
+    const known = ids.length === 0 ? [] : await ask(sessionsOnServer(ids))
+    const rowOf = (id: number, peer: string) => known.find((row) => row["id"] === id && row["peer"] === peer)
+    for (const session of asked) {
+      const row = rowOf(session.id, session.peer)
+      judge(session, row !== undefined && row["state"] !== "Sleep")
+    }
+    for (const [id, peer] of [...ghosts].slice(0, MAXIMUM_GHOSTS)) {
+      if (rowOf(id, peer) !== undefined) await ask(`KILL ${id}`).catch(ignoreReply)
+      ghosts.delete(id)
+    }
+    if (ids.length === 0) await ask("SELECT 1")
+  }
+
+  return {
+    hasReason: () => ghosts.size > 0 || slow().length > 0,
+    destroySlow: () => destroySlow(),
+    cancel: async (id) => {
+      try {
+        await onOwnConnection(options, (ask) => ask(`KILL QUERY ${id}`))
+      } catch {
+        for (const session of sessions) if (session.id === id) session.destroy()
+      }
+    },
+    look: async () => {
+      try {
+        await onOwnConnection(options, lookAt)
+      } catch (error) {
+        // A server that refuses the connection is there; only its word about the sessions is missing.
+        destroySlow(isReply(error) ? UNKNOWN_LIMIT_MS : SLOW_MS)
+        if (!isReply(error)) throw error
+      }
+    }
+  }
+}
+
+const sessionsOnServer = (ids: ReadonlyArray<number>): string =>
+  `SELECT id AS id, host AS peer, command AS state FROM information_schema.processlist WHERE id IN (${ids.join()})`
+
+/** The session has ended meanwhile, or belongs to somebody else. */
+const ignoreReply = (error: unknown) => {
+  if (!isReply(error)) throw error
+}
+
+/**
+ * Carries out Kysely's `kill query ...` for the statement of an interrupted request. Kysely keeps the session to itself
+ * until this is done, so no other statement is hit.
+ */
+export const killConnection = ({ cancel }: Watch): MysqlConnection => ({
+  config: {},
+  threadId: 0,
+  connect: (callback) => callback?.(undefined),
+  query: (sql, _parameters, callback) => {
+    void cancel(Number(/\d+$/.exec(sql)?.[0])).then(() => callback?.(undefined, []))
+    return undefined as never
+  },
+  destroy: () => {}
+})
