@@ -1,6 +1,6 @@
 import { contract } from "@holdfast/domain"
 import { eventually, startServices } from "@holdfast/testkit"
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Redacted } from "effect"
 import { sql } from "kysely"
 import type { RowDataPacket } from "mysql2"
 import { createPool } from "mysql2/promise"
@@ -56,13 +56,16 @@ describe("error numbers", () => {
 
 describe("a server that refuses", () => {
   /** Its own database server: the tests change global settings. */
-  let services: Awaited<ReturnType<typeof startServices>>
+  let sqlUrl: string
+  let stop: () => Promise<void>
   let shop: Shop
   const root = () => shop.sql
   beforeAll(async () => {
-    services = await startServices({ redis: false })
+    const services = await startServices({ redis: false })
+    sqlUrl = services.sql.url()
+    stop = () => services.stop()
     shop = await Shop.open({
-      mysqlUrl: services.sql.url(),
+      mysqlUrl: sqlUrl,
       settings: { databaseConnections: 4, databaseWaitMs: 1_000 }
     })
     await root().query("CREATE TABLE counters (id INT PRIMARY KEY, n INT NOT NULL) ENGINE = InnoDB")
@@ -72,12 +75,12 @@ describe("a server that refuses", () => {
   })
   afterAll(async () => {
     await shop.stop()
-    await services.stop()
+    await stop()
   })
 
   /** A server whose user has no privilege that lifts the limits. */
   const limited = () => {
-    const url = new URL(services.sql.url())
+    const url = new URL(sqlUrl)
     Object.assign(url, { username: "shop", password: "a password", pathname: `/${shop.database}` })
     return url.href
   }
@@ -98,16 +101,45 @@ describe("a server that refuses", () => {
   const onShop = <A, E>(effect: Effect.Effect<A, E, App>) => shop.servers[0].runtime.runPromiseExit(effect)
 
   test.each(["KILL QUERY", "KILL"])("%s of an operator is retryable", async (kill) => {
-    const text = `killed by ${kill}`
-    const running = onShop(Effect.flip(db.rows(() => sql`select sleep(30) as ${sql.ref(text)}`)))
-    await eventually(async () => expect(await sessionsRunning(text)).toHaveLength(1))
-    const [id] = await sessionsRunning(text)
+    const blocker = await root().getConnection()
+    await blocker.query("BEGIN")
+    await blocker.query("SELECT * FROM counters FOR UPDATE")
+    const running = onShop(Effect.flip(inTransaction(increment)))
+    await eventually(async () => expect(await sessionsRunning("update counters")).toHaveLength(1))
+    const [id] = await sessionsRunning("update counters")
     await root().query(`${kill} ${id}`)
-    const exit = await running
-    // MySQL's SLEEP answers 1 when it is interrupted instead of failing.
-    if (Exit.isSuccess(exit)) expect(exit.value).toMatchObject(ServiceUnavailable)
-    else expect(kill).toBe("KILL QUERY")
+    expect(await running).toMatchObject({ _tag: "Success", value: ServiceUnavailable })
+    await blocker.query("ROLLBACK")
+    blocker.release()
   })
+
+  // Guarantees: a connection whose COMMIT failed never comes back: its transaction may still be open.
+  test("a COMMIT that an operator kills is retryable, and its connection is closed", async () => {
+    const blocker = await root().getConnection()
+    let session = 0
+    const body = Effect.gen(function* () {
+      yield* increment
+      const row = yield* tx.first(() => sql<{ id: number }>`select connection_id() as id`)
+      session = row!.id
+      yield* Effect.promise(() => blocker.query("FLUSH TABLES WITH READ LOCK"))
+    })
+    try {
+      const running = onShop(Effect.flip(inTransaction(body)))
+      await eventually(async () => expect(await sessionsRunning("commit")).toEqual([session]))
+      await root().query(`KILL QUERY ${session}`)
+      expect(await running).toMatchObject({ _tag: "Success", value: ServiceUnavailable })
+    } finally {
+      await blocker.query("UNLOCK TABLES")
+      blocker.release()
+    }
+    await eventually(() => expectEnded(session))
+    expect(await counter()).toBe(0)
+  })
+
+  const expectEnded = async (session: number) => {
+    const [rows] = await root().query("SELECT id FROM information_schema.processlist WHERE id = ?", [session])
+    expect(rows).toEqual([])
+  }
 
   test("the time limit of a statement is retryable", async () => {
     const limit = (await isMariaDb())
@@ -144,8 +176,8 @@ describe("a server that refuses", () => {
     await eventually(() => server.run(db.rows(() => sql`select 1`)))
   })
 
-  // Guarantees: a connection whose COMMIT failed never comes back: its transaction may still be open.
-  test("a server that has become read-only is retryable, and a connection whose COMMIT failed is closed", async () => {
+  // Guarantees: after a failover the pool does not stay with the server that has become a replica.
+  test("a server that has become read-only is retryable, and its connections are replaced", async () => {
     await using server = await opened(limited())
     let session = 0
     const readOnlyAtCommit = Effect.gen(function* () {
@@ -160,10 +192,7 @@ describe("a server that refuses", () => {
     } finally {
       await root().query("SET GLOBAL read_only = 0")
     }
-    await eventually(async () => {
-      const [rows] = await root().query("SELECT id FROM information_schema.processlist WHERE id = ?", [session])
-      expect(rows).toEqual([])
-    })
+    await eventually(() => expectEnded(session))
     await server.run(inTransaction(increment))
     expect(await counter()).toBe(1)
   })
@@ -210,7 +239,6 @@ describe("a server that refuses", () => {
   })
 
   const opened = async (mysqlUrl: string) => {
-    const { Redacted } = await import("effect")
     const server = await shop.openBeside({ mysqlUrl: Redacted.make(mysqlUrl) })
     return {
       url: server.url,
