@@ -1,7 +1,7 @@
 import type { MysqlConnection } from "kysely"
 import { type ConnectionOptions, createConnection, type RowDataPacket } from "mysql2"
 import type { Socket } from "node:net"
-import type { Session } from "./session.ts"
+import { SERVER, type Session, type SessionIdentity } from "./session.ts"
 import { isReply, NoAnswer, Unreachable } from "./sql-errors.ts"
 
 /** A connection that is opened for a question or a KILL is closed after this long, whatever happens. */
@@ -10,11 +10,8 @@ const ANSWER_WITHIN_MS = 2_000
 /** A statement that waits for its answer for longer is asked about. */
 const SLOW_MS = 1_000
 
-/** The limit of a statement that the server cannot be asked about, because it refuses new connections. */
+/** The limit of a statement that no server can be asked about: it refuses new connections, or a proxy is in between. */
 const UNKNOWN_LIMIT_MS = 10_000
-
-/** Ended sessions whose KILL is outstanding. More are left to the server's own time-outs. */
-const MAXIMUM_GHOSTS = 1_000
 
 type Ask = (sql: string) => Promise<ReadonlyArray<RowDataPacket>>
 
@@ -58,7 +55,7 @@ export interface Watch {
 export const makeWatch = (
   options: ConnectionOptions,
   sessions: ReadonlySet<Session>,
-  ghosts: Map<number, string>
+  ghosts: Map<number, SessionIdentity>
 ): Watch => {
   /** The statement that a session was not working on at the last look; its answer may just have been on the way. */
   const suspects = new WeakMap<Session, Session["oldest"]>()
@@ -69,25 +66,31 @@ export const makeWatch = (
   }
 
   const judge = (session: Session, isWorking: boolean) => {
-    const isSuspect = suspects.get(session) === session.oldest
-    if (!isWorking && isSuspect && session.oldest !== undefined) session.destroy()
+    const isSuspect = session.oldest !== undefined && suspects.get(session) === session.oldest
+    if (!isWorking && isSuspect) session.destroy()
     suspects.set(session, isWorking ? undefined : session.oldest)
   }
 
   const lookAt = async (ask: Ask) => {
-    const asked = slow()
-    const ids = [...asked.map(({ id }) => id), ...ghosts.keys()]
-    const known = ids.length === 0 ? [] : await ask(sessionsOnServer(ids))
-    const rowOf = (id: number, peer: string) => known.find((row) => row["id"] === id && row["peer"] === peer)
+    const [answer] = await ask(`SELECT ${SERVER} AS server`)
+    const asked = slow().filter(({ identity }) => identity?.server === answer?.["server"])
+    const ids = [0, ...asked.map(({ id }) => id), ...ghosts.keys()]
+    const known = await ask(`${SESSIONS} WHERE id IN (${ids.join()})`)
+    const rowOf = (id: number, { peer, server }: SessionIdentity) =>
+      known.find((row) => row["id"] === id && row["peer"] === peer && row["server"] === server)
     for (const session of asked) {
-      const row = rowOf(session.id, session.peer)
+      const row = session.identity && rowOf(session.id, session.identity)
       judge(session, row !== undefined && row["state"] !== "Sleep")
     }
-    for (const [id, peer] of [...ghosts].slice(0, MAXIMUM_GHOSTS)) {
-      if (rowOf(id, peer) !== undefined) await ask(`KILL ${id}`).catch(ignoreReply)
+    for (const [id, identity] of [...ghosts]) {
+      if (rowOf(id, identity) !== undefined) await ask(`KILL ${id}`).catch(ignoreReply)
       ghosts.delete(id)
     }
-    if (ids.length === 0) await ask("SELECT 1")
+    destroyUnasked(asked)
+  }
+
+  const destroyUnasked = (asked: ReadonlyArray<Session>) => {
+    for (const session of slow(UNKNOWN_LIMIT_MS)) if (!asked.includes(session)) session.destroy()
   }
 
   return {
@@ -112,8 +115,7 @@ export const makeWatch = (
   }
 }
 
-const sessionsOnServer = (ids: ReadonlyArray<number>): string =>
-  `SELECT id AS id, host AS peer, command AS state FROM information_schema.processlist WHERE id IN (${ids.join()})`
+const SESSIONS = `SELECT id AS id, host AS peer, command AS state, ${SERVER} AS server FROM information_schema.processlist`
 
 /** The session has ended meanwhile, or belongs to somebody else. */
 const ignoreReply = (error: unknown) => {

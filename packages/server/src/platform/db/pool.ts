@@ -1,6 +1,6 @@
 import type { MysqlPool } from "kysely"
 import { createPool, type Pool, type PoolConnection, type PoolOptions } from "mysql2"
-import { Session, type SessionListener } from "./session.ts"
+import { SERVER, Session, type SessionIdentity, type SessionListener } from "./session.ts"
 import { isConnectionFailure, NoAnswer, Unreachable } from "./sql-errors.ts"
 
 /** A connection that was quiet for longer has to answer a ping before it is used. */
@@ -8,6 +8,9 @@ const TRUSTED_MS = 1_000
 const PING_WITHIN_MS = 1_000
 const SET_UP_WITHIN_MS = 2_000
 const END_WITHIN_MS = 1_000
+
+/** Destroyed sessions to be ended on the server. More are left to the server's own time-outs. */
+const MAXIMUM_GHOSTS = 1_000
 
 /**
  * READ COMMITTED: at REPEATABLE READ the first plain SELECT fixes the snapshot, and a transaction that waited for a row
@@ -17,14 +20,14 @@ const sessionStatements = [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
   "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE', time_zone = '+00:00', innodb_lock_wait_timeout = 5"
 ]
-const PEER = "SELECT host AS peer FROM information_schema.processlist WHERE id = CONNECTION_ID()"
+const IDENTITY = `SELECT id AS id, host AS peer, ${SERVER} AS server FROM information_schema.processlist WHERE id = CONNECTION_ID()`
 
 export interface GuardedPool {
   readonly pool: MysqlPool
   /** All open sessions. */
   readonly sessions: ReadonlySet<Session>
-  /** The ids and peers of sessions that were destroyed here and may still live on the server. */
-  readonly ghosts: Map<number, string>
+  /** Sessions that were destroyed here and may still live on the server, by id. */
+  readonly ghosts: Map<number, SessionIdentity>
 }
 
 /**
@@ -35,12 +38,14 @@ export const guardedPool = (options: PoolOptions, waitMs: number): GuardedPool =
   const driver = createPool(options)
   const sessions = new Set<Session>()
   const idle = new Set<Session>()
-  const ghosts = new Map<number, string>()
+  const ghosts = new Map<number, SessionIdentity>()
   const known = new WeakMap<PoolConnection, Session>()
 
   const listener: SessionListener = {
     onIdle: (session) => void idle.add(session),
-    onDestroy: ({ id, peer }) => void ghosts.set(id, peer),
+    onDestroy: ({ id, identity }) => {
+      if (identity !== undefined && ghosts.size < MAXIMUM_GHOSTS) ghosts.set(id, identity)
+    },
     onClose: (session) => {
       sessions.delete(session)
       idle.delete(session)
@@ -110,8 +115,10 @@ export const guardedPool = (options: PoolOptions, waitMs: number): GuardedPool =
 
 const setUp = async (session: Session): Promise<void> => {
   for (const statement of sessionStatements) await session.query(statement)
-  const [row] = await session.query(PEER)
-  session.peer = String(row?.["peer"])
+  const [row] = await session.query(IDENTITY)
+  // Behind a proxy that shares connections the server knows the session by another id.
+  if (row?.["id"] === session.id)
+    session.identity = { peer: String(row["peer"]), server: String(row["server"]) }
 }
 
 const connectionOf = (driver: Pool): Promise<PoolConnection> =>

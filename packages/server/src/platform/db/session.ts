@@ -11,6 +11,16 @@ interface Pending {
   readonly settle: Callback
 }
 
+/** What tells a session from another one with the same id, after a restart or behind one address. */
+export interface SessionIdentity {
+  /** The address of this end as the server sees it. */
+  readonly peer: string
+  readonly server: string
+}
+
+/** The SQL of {@link SessionIdentity.server}. */
+export const SERVER = "CONCAT(@@hostname, ':', @@port)"
+
 /** What the pool does when a session ends or becomes free. */
 export interface SessionListener {
   readonly onIdle: (session: Session) => void
@@ -26,8 +36,8 @@ export interface SessionListener {
 export class Session {
   /** What Kysely sees. Kysely knows a connection by its reference, so there is one for each session. */
   readonly kysely: MysqlPoolConnection
-  /** The address of this end as the server sees it. Together with the id it names the session, also after a restart. */
-  peer = ""
+  /** `undefined`: the server cannot be asked about this session. */
+  identity: SessionIdentity | undefined
   readonly #connection: PoolConnection
   readonly #listener: SessionListener
   readonly #pending = new Set<Pending>()

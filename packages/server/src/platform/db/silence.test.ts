@@ -49,6 +49,7 @@ const fillPool = async (behind: ServerBehindProxy) => {
   await Promise.all(Array.from({ length: 16 }, () => behind.server.runtime.runPromise(sleeping())))
   expect(openOf(behind)).toBeGreaterThanOrEqual(16)
 }
+const refused = ({ proxy }: ServerBehindProxy) => proxy.log.filter(({ what }) => what === "turned away").length
 const openOf = ({ proxy }: ServerBehindProxy) => proxy.connections.filter(({ isOpen }) => isOpen).length
 
 /** Expects that from now on, within the promised time, every one of many requests succeeds. Returns the time. */
@@ -72,6 +73,21 @@ describe("silent connections to the database", () => {
     await using behind = await serverBehindProxy(shop, "mysql")
     await fillPool(behind)
     behind.proxy.halfOpen()
+    // Idle for long enough to be asked before they are used, so no request is lost.
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    for (const { answer, tookMs } of await reads(behind, 32)) {
+      expect(answer.ok).toBe(true)
+      expect(tookMs).toBeLessThan(WHOLE_WITHIN_MS)
+    }
+    await expectWhole(behind)
+  })
+
+  test("a new connection that goes silent while it is set up is replaced", async () => {
+    await using behind = await serverBehindProxy(shop, "mysql")
+    behind.proxy.cutAll()
+    const silenced = behind.proxy.cut({ when: "before", how: "halfOpen", match: /^SET SESSION/, times: 16 })
+    await reads(behind, 16)
+    await silenced.fired
     await expectWhole(behind)
   })
 
@@ -154,6 +170,28 @@ describe("a silent network to the database", () => {
     await expectWhole(behind)
     expect(behind.proxy.connections.length - connectsBefore).toBeLessThan(30)
     expect((await fetch(`${behind.server.url}/readyz`)).status).toBe(200)
+  })
+
+  test("a database that refuses connections is not asked by every request", async () => {
+    await using behind = await serverBehindProxy(shop, "mysql")
+    await behind.proxy.refuse()
+    behind.proxy.cutAll("reset")
+    await reads(behind, 32)
+    const before = refused(behind)
+    for (const { answer } of await reads(behind, 200))
+      expect(answer).toMatchObject({ ok: false, tag: "ServiceUnavailable" })
+    // Only the probe asks.
+    expect(refused(behind) - before).toBeLessThan(30)
+    await behind.proxy.accept()
+    await expectWhole(behind)
+  })
+
+  test("a server stops in time", async () => {
+    await using behind = await serverBehindProxy(shop, "mysql", { shutdownMs: 500 })
+    await fillPool(behind)
+    behind.proxy.freeze()
+    void read(behind).catch(() => {})
+    expect((await timed(() => behind.server.stop())).tookMs).toBeLessThan(ANSWERED_WITHIN_MS)
   })
 
   test("sessions that were given up are ended on the server", async () => {
