@@ -131,7 +131,12 @@ export const subscriberOf = (client: RedisClient): RedisClient =>
   client instanceof Cluster
     ? client
     : listenForErrors(
-        client.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null, commandTimeout: undefined })
+        client.duplicate({
+          enableOfflineQueue: true,
+          maxRetriesPerRequest: null,
+          commandTimeout: undefined,
+          socketTimeout: client.options.socketTimeout ?? DEFAULT_COMMAND_TIMEOUT_MS
+        })
       )
 
 /** The process's Redis, with the one breaker that all its users share. */

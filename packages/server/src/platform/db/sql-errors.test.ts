@@ -180,15 +180,18 @@ describe("a server that refuses", () => {
   test("a server that has become read-only is retryable, and its connections are replaced", async () => {
     await using server = await opened(limited())
     let session = 0
-    const readOnlyAtCommit = Effect.gen(function* () {
-      yield* increment
+    const incrementOn = Effect.gen(function* () {
       const row = yield* tx.first(() => sql<{ id: number }>`select connection_id() as id`)
       session = row!.id
-      yield* Effect.promise(() => root().query("SET GLOBAL read_only = 1"))
+      yield* increment
     })
+    const readOnlyAtCommit = Effect.andThen(
+      incrementOn,
+      Effect.promise(() => root().query("SET GLOBAL read_only = 1"))
+    )
     try {
       expect(await server.run(Effect.flip(inTransaction(readOnlyAtCommit)))).toMatchObject(ServiceUnavailable)
-      expect(await server.run(Effect.flip(inTransaction(increment)))).toMatchObject(ServiceUnavailable)
+      expect(await server.run(Effect.flip(inTransaction(incrementOn)))).toMatchObject(ServiceUnavailable)
     } finally {
       await root().query("SET GLOBAL read_only = 0")
     }

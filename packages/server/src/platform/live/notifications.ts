@@ -47,8 +47,11 @@ export const makeNotifications = (
           Effect.ignore
         ),
       // The channel's name comes from the database; while that is unavailable there is nothing to watch either.
+      // While Redis is away nobody waits until messages arrive.
       listening: subscribed.pipe(
-        Effect.flatMap(({ listening }) => listening),
+        Effect.flatMap(({ listening }) =>
+          isUp() ? listening : Effect.asVoid(Effect.forkIn(listening, scope))
+        ),
         Effect.ignore
       )
     }
