@@ -136,9 +136,7 @@ const acquire = (
         endWithLease(connection, request.leaseMs, locks.answerWithinMs),
         getLock(connection, name, waitUntilMs, locks.answerWithinMs)
       )
-    ).pipe(
-      Effect.onError(() => Effect.sync(() => destroy(connection.connection)))
-    )
+    ).pipe(Effect.onError(() => Effect.sync(() => destroy(connection.connection))))
     if (isAcquired) return leaseOf(locks, request, connection, name)
     connection.release()
     return yield* request.waitUntilMs === undefined

@@ -61,8 +61,8 @@ export const makeWatch = (
   const suspects = new WeakMap<Session, Session["oldest"]>()
 
   const slow = (limitMs = SLOW_MS) => [...sessions].filter(({ waitsMs }) => waitsMs >= limitMs)
-  const destroySlow = (limitMs = SLOW_MS) => {
-    for (const session of slow(limitMs)) session.destroy()
+  const destroySlow = (limitMs = SLOW_MS, except: ReadonlyArray<Session> = []) => {
+    for (const session of slow(limitMs)) if (!except.includes(session)) session.destroy()
   }
 
   const judge = (session: Session, isWorking: boolean) => {
@@ -82,15 +82,11 @@ export const makeWatch = (
       const row = session.identity && rowOf(session.id, session.identity)
       judge(session, row !== undefined && row["state"] !== "Sleep")
     }
-    for (const [id, identity] of [...ghosts]) {
+    for (const [id, identity] of ghosts) {
       if (rowOf(id, identity) !== undefined) await ask(`KILL ${id}`).catch(ignoreReply)
       ghosts.delete(id)
     }
-    destroyUnasked(asked)
-  }
-
-  const destroyUnasked = (asked: ReadonlyArray<Session>) => {
-    for (const session of slow(UNKNOWN_LIMIT_MS)) if (!asked.includes(session)) session.destroy()
+    destroySlow(UNKNOWN_LIMIT_MS, asked)
   }
 
   return {
@@ -130,8 +126,8 @@ export const killConnection = ({ cancel }: Watch): MysqlConnection => ({
   config: {},
   threadId: 0,
   connect: (callback) => callback?.(undefined),
-  query: (sql, _parameters, callback) => {
-    void cancel(Number(/\d+$/.exec(sql)?.[0])).then(() => callback?.(undefined, []))
+  query: (sql, _parameters, settle) => {
+    void cancel(Number(/\d+$/.exec(sql)?.[0])).then(() => settle?.(undefined, []))
     return undefined as never
   },
   destroy: () => {}

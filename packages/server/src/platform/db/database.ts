@@ -1,7 +1,13 @@
 import { Context, Effect, Layer, Redacted, Semaphore } from "effect"
 import { ServiceUnavailable } from "@holdfast/domain"
 import { makeStoreBreaker, type StoreBreaker } from "@holdfast/locks"
-import { type AbortableQueryOptions, type CompiledQuery, Kysely, MysqlDialect, type QueryResult } from "kysely"
+import {
+  type AbortableQueryOptions,
+  type CompiledQuery,
+  Kysely,
+  MysqlDialect,
+  type QueryResult
+} from "kysely"
 import type { PoolOptions } from "mysql2"
 import { PlatformConfig, type PlatformSettings } from "../config.ts"
 import { killConnection, makeWatch, type Watch } from "./control.ts"
@@ -68,7 +74,7 @@ const watchOver = (
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     if (!isUp()) return Effect.sync(watch.destroySlow)
-    return watch.hasReason() ? Effect.catch(look, trip) : Effect.void
+    return watch.hasReason() ? look.pipe(Effect.catch(trip)) : Effect.void
   }).pipe(Effect.andThen(Effect.sleep(WATCH_EVERY_MS)), Effect.forever)
 
 const poolOptions = (settings: PlatformSettings): PoolOptions => ({
@@ -101,7 +107,7 @@ const makeAdmission = Effect.fnUntraced(function* (
         Effect.ensuring(Effect.sync(() => void (waiting -= 1)))
       )
   })
-  const unlessAway = Effect.catch(breaker.check, () => busy)
+  const unlessAway = breaker.check.pipe(Effect.catch(() => busy))
   const tripOn = (error: unknown) =>
     error instanceof DatabaseUnavailable && error.everywhere ? breaker.trip(error) : Effect.void
   // Asked again after the wait: the database may have gone away meanwhile.

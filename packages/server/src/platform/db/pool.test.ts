@@ -8,12 +8,12 @@ afterEach(() => new Promise<void>((resolve) => pool?.end(() => resolve())))
 
 const get = () =>
   new Promise<MysqlPoolConnection>((resolve, reject) =>
-    pool!.getConnection((error, connection) => (error ? reject(error as Error) : resolve(connection)))
+    pool!.getConnection((error, connection) => (error ? reject(error) : resolve(connection)))
   )
 const idOf = (connection: MysqlPoolConnection) =>
   new Promise<unknown>((resolve, reject) =>
     connection.query("select connection_id() as id", [], (error, rows) =>
-      error ? reject(error as Error) : resolve((rows as unknown as ReadonlyArray<{ readonly id: number }>)[0]?.id)
+      error ? reject(error) : resolve((rows as unknown as ReadonlyArray<{ readonly id: number }>)[0]?.id)
     )
   )
 

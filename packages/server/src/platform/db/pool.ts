@@ -36,11 +36,46 @@ export interface GuardedPool {
  */
 export const guardedPool = (options: PoolOptions, waitMs: number): GuardedPool => {
   const driver = createPool(options)
+  const tracked = trackSessions()
+  const acquire = makeAcquire(driver, tracked)
+  const { ghosts, sessions } = tracked
+  const destroyAll = () => {
+    for (const session of sessions) session.destroy()
+  }
+  const pool: MysqlPool = {
+    getConnection: (settle) => {
+      const acquiring = acquire()
+      within(acquiring, waitMs).then(
+        ({ kysely }) => settle(null, kysely),
+        (error) => {
+          settle(error, undefined as never)
+          acquiring.then((late) => late.release()).catch(() => {})
+        }
+      )
+    },
+    // A silent connection never parts from the server.
+    end: (settle) => {
+      const ended = new Promise<void>((resolve) => driver.end(() => resolve()))
+      within(ended, END_WITHIN_MS)
+        .catch(destroyAll)
+        .finally(() => settle(undefined))
+    }
+  }
+  return { pool, sessions, ghosts }
+}
+
+interface TrackedSessions {
+  readonly sessions: Set<Session>
+  /** Those that nobody uses. */
+  readonly idle: Set<Session>
+  readonly ghosts: Map<number, SessionIdentity>
+  readonly listener: SessionListener
+}
+
+const trackSessions = (): TrackedSessions => {
   const sessions = new Set<Session>()
   const idle = new Set<Session>()
   const ghosts = new Map<number, SessionIdentity>()
-  const known = new WeakMap<PoolConnection, Session>()
-
   const listener: SessionListener = {
     onIdle: (session) => void idle.add(session),
     onDestroy: ({ id, identity }) => {
@@ -51,6 +86,11 @@ export const guardedPool = (options: PoolOptions, waitMs: number): GuardedPool =
       idle.delete(session)
     }
   }
+  return { sessions, idle, ghosts, listener }
+}
+
+const makeAcquire = (driver: Pool, { idle, listener, sessions }: TrackedSessions) => {
+  const known = new WeakMap<PoolConnection, Session>()
 
   const open = async (connection: PoolConnection): Promise<Session> => {
     const session = new Session(connection, listener)
@@ -77,7 +117,7 @@ export const guardedPool = (options: PoolOptions, waitMs: number): GuardedPool =
     }
   }
 
-  const acquire = async (): Promise<Session> => {
+  return async (): Promise<Session> => {
     for (;;) {
       const connection = await connectionOf(driver)
       const session = known.get(connection)
@@ -87,30 +127,6 @@ export const guardedPool = (options: PoolOptions, waitMs: number): GuardedPool =
       session.destroy()
     }
   }
-
-  const pool: MysqlPool = {
-    getConnection: (callback) => {
-      const acquiring = acquire()
-      within(acquiring, waitMs).then(
-        ({ kysely }) => callback(null, kysely),
-        (error) => {
-          callback(error, undefined as never)
-          acquiring.then((late) => late.release()).catch(() => {})
-        }
-      )
-    },
-    // A silent connection never parts from the server.
-    end: (callback) => {
-      const ended = new Promise<void>((resolve) => driver.end(() => resolve()))
-      const destroyAll = () => {
-        for (const session of sessions) session.destroy()
-      }
-      within(ended, END_WITHIN_MS)
-        .catch(destroyAll)
-        .finally(() => callback(undefined))
-    }
-  }
-  return { pool, sessions, ghosts }
 }
 
 const setUp = async (session: Session): Promise<void> => {

@@ -97,7 +97,7 @@ export class Session {
     this.#connection.destroy()
     // The driver only sends a FIN, which a silent peer never answers.
     this.#socket.destroy()
-    for (const { settle } of [...this.#pending]) settle(this.#end, undefined)
+    for (const { settle } of this.#pending) settle(this.#end, undefined)
   }
 
   /** A busy connection, or one in doubt, does not go back to the pool. */
@@ -114,7 +114,7 @@ export class Session {
 
   #promise<A>(send: (settle: Callback) => void): Promise<A> {
     return new Promise((resolve, reject) =>
-      this.#ask(send, (error, result) => (error ? reject(error as Error) : resolve(result as A)))
+      this.#ask(send, (error, result) => (error ? reject(error) : resolve(result as A)))
     )
   }
 

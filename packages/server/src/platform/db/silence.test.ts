@@ -49,7 +49,8 @@ const fillPool = async (behind: ServerBehindProxy) => {
   await Promise.all(Array.from({ length: 16 }, () => behind.server.runtime.runPromise(sleeping())))
   expect(openOf(behind)).toBeGreaterThanOrEqual(16)
 }
-const refused = ({ proxy }: ServerBehindProxy) => proxy.log.filter(({ what }) => what === "turned away").length
+const refused = ({ proxy }: ServerBehindProxy) =>
+  proxy.log.filter(({ what }) => what === "turned away").length
 const openOf = ({ proxy }: ServerBehindProxy) => proxy.connections.filter(({ isOpen }) => isOpen).length
 
 /** Expects that from now on, within the promised time, every one of many requests succeeds. Returns the time. */
@@ -95,7 +96,9 @@ describe("silent connections to the database", () => {
     await using behind = await serverBehindProxy(shop, "mysql")
     await fillPool(behind)
     const sleeping = () => Effect.exit(db.first(() => sql`select sleep(0.8)`))
-    const inFlight = Array.from({ length: 16 }, () => timed(() => behind.server.runtime.runPromise(sleeping())))
+    const inFlight = Array.from({ length: 16 }, () =>
+      timed(() => behind.server.runtime.runPromise(sleeping()))
+    )
     await eventually(() => expect(behind.proxy.count("SELECT")).toBeGreaterThanOrEqual(32))
     behind.proxy.halfOpen()
     await expectWhole(behind)
@@ -119,9 +122,7 @@ describe("silent connections to the database", () => {
     const held = behind.proxy.hold({ when: "before", match: /insert into `orders`/, deadlineMs: 60_000 })
     const lost = timed(() => order(behind))
     await held.fired
-    const other = timed(() =>
-      shop.ok(contract.orders.create, { lines: [{ sku: "tea", quantity: 1 }] }, user)
-    )
+    const other = timed(() => shop.ok(contract.orders.create, { lines: [{ sku: "tea", quantity: 1 }] }, user))
     expect((await other).tookMs).toBeLessThan(WHOLE_WITHIN_MS)
     expect((await lost).tookMs).toBeLessThan(ANSWERED_WITHIN_MS)
     expect((await lost).answer).toMatchObject({ ok: false, tag: "ServiceUnavailable" })

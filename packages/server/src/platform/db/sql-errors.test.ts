@@ -151,7 +151,10 @@ describe("a server that refuses", () => {
     const slow = sql`select count(*) from information_schema.columns a, information_schema.columns b, information_schema.columns c`
     const body = Effect.andThen(
       tx.affected(() => limit),
-      Effect.ensuring(tx.rows(() => slow), Effect.ignore(tx.affected(() => lift)))
+      Effect.ensuring(
+        tx.rows(() => slow),
+        Effect.ignore(tx.affected(() => lift))
+      )
     )
     const exit = await onShop(Effect.flip(inTransaction(body)))
     expect(exit).toMatchObject({ _tag: "Success", value: ServiceUnavailable })
