@@ -76,14 +76,15 @@ const redisLayer = Layer.unwrap(
 
 /** While Redis is away, scopes that need a lock take a named lock of the database. */
 const locksLayer = Layer.unwrap(
-  Effect.map(PlatformConfig, ({ mysqlUrl }) =>
-    Locks.layer(commerceLocks, { namedLocks: namedLocks({ url: mysqlUrl }) })
-  )
+  Effect.gen(function* () {
+    const { mysqlUrl } = yield* PlatformConfig
+    const { isUp } = yield* Database
+    return Locks.layer(commerceLocks, { namedLocks: namedLocks({ url: mysqlUrl, isUp }) })
+  })
 )
 
-const storesLayer = Layer.mergeAll(
-  Layer.mergeAll(Transactions.layer, KeyNamespace.layer).pipe(Layer.provideMerge(Database.layer)),
-  locksLayer.pipe(Layer.provideMerge(redisLayer))
+const storesLayer = Layer.mergeAll(Transactions.layer, KeyNamespace.layer, locksLayer).pipe(
+  Layer.provideMerge(Layer.mergeAll(Database.layer, redisLayer))
 )
 
 const couponsLayer = CouponAdmission.layer.pipe(Layer.provideMerge(CouponGate.layer))

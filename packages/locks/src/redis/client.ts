@@ -35,7 +35,10 @@ export type RedisConnection = SingleServer | SentinelGroup | ClusterNodes
 
 /** The time limits of a client. */
 export interface RedisTimings {
-  /** A command without an answer for this long fails. Default: 2,000. */
+  /**
+   * A command without an answer for this long fails, and a connection that is silent for this long after a command is
+   * closed and replaced. Default: 2,000.
+   */
   readonly commandTimeoutMs?: number
   /** How long the first connection may take before the program goes on without it. Default: 2,000. */
   readonly connectTimeoutMs?: number
@@ -80,6 +83,7 @@ export const makeClient = (connection: RedisConnection, timings: RedisTimings = 
       sentinels: [...sentinels],
       name,
       sentinelRetryStrategy: reconnectDelayMs,
+      sentinelCommandTimeout: common.commandTimeout,
       ...(database === undefined ? {} : { db: database }),
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
@@ -103,6 +107,8 @@ export const makeClient = (connection: RedisConnection, timings: RedisTimings = 
 const commonOptions = (timings: RedisTimings) =>
   ({
     commandTimeout: timings.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
+    // Without it ioredis keeps a silent connection, and every later command times out on it.
+    socketTimeout: timings.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
     connectTimeout: timings.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: 0,
     retryStrategy: reconnectDelayMs
@@ -125,7 +131,12 @@ export const subscriberOf = (client: RedisClient): RedisClient =>
   client instanceof Cluster
     ? client
     : listenForErrors(
-        client.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null, commandTimeout: undefined })
+        client.duplicate({
+          enableOfflineQueue: true,
+          maxRetriesPerRequest: null,
+          commandTimeout: undefined,
+          socketTimeout: client.options.socketTimeout ?? DEFAULT_COMMAND_TIMEOUT_MS
+        })
       )
 
 /** The process's Redis, with the one breaker that all its users share. */

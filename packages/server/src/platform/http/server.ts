@@ -1,6 +1,6 @@
 import cors from "@fastify/cors"
 import type { Contract } from "@holdfast/domain"
-import { RedisStore } from "@holdfast/locks"
+import { askRedis, type RedisStore } from "@holdfast/locks"
 import type { AnyTRPCRouter } from "@trpc/server"
 import { fastifyTRPCPlugin, type FastifyTRPCPluginOptions } from "@trpc/server/adapters/fastify"
 import { Effect, type ManagedRuntime } from "effect"
@@ -103,9 +103,8 @@ const HEALTH_DEADLINE_MS = 1_000
 /** Without the database the server is not ready; without Redis it is only slower. */
 const checkHealth = Effect.gen(function* () {
   const { connected, kysely } = yield* Database
-  const { client } = yield* RedisStore
   const pingDatabase = connected(statement((options) => sql`select 1`.execute(kysely, options)))
-  const pingRedis = Effect.tryPromise(() => client.ping())
+  const pingRedis = askRedis((client) => client.ping())
   const [database, redis] = yield* Effect.all([isUp(pingDatabase), isUp(pingRedis)], {
     concurrency: "unbounded"
   })
