@@ -71,6 +71,8 @@ const makeFastify = ({ receiveMs, stillMs, trustedProxies }: HttpSettings): Fast
     connectionTimeout: stillMs,
     http: { headersTimeout: receiveMs, connectionsCheckingInterval: Math.min(1_000, receiveMs / 4) },
     forceCloseConnections: "idle",
+    frameworkErrors: (_error, request, reply) =>
+      refuseAs(request, reply, "BAD_REQUEST", "the path is malformed or too long"),
     ...(trustedProxies === undefined ? {} : { trustProxy: trustedProxies }),
     genReqId: (request) => {
       const given = request.headers["x-request-id"]

@@ -1,0 +1,250 @@
+import { contract } from "@holdfast/domain"
+import { eventually } from "@holdfast/testkit"
+import { setImmediate } from "node:timers/promises"
+import { describe, expect, test } from "vitest"
+import { openSocket, type RawSocket, sendRaw } from "../../../test/raw-socket.ts"
+import { testHttpSettings } from "../../../test/settings.ts"
+import { Shop } from "../../../test/shop.ts"
+import { subscribe } from "../../../test/subscribe.ts"
+import type { HttpSettings } from "../config.ts"
+import { measureLoad } from "./overload.ts"
+
+const openShop = (http: Partial<HttpSettings>) =>
+  Shop.open({ settings: { http: { ...testHttpSettings, ...http } } })
+
+const head = (line: string, ...headers: ReadonlyArray<string>) =>
+  [`${line} HTTP/1.1`, "host: shop", ...headers, "", ""].join("\r\n")
+const statusOf = (answer: string) => Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1])
+const statusOfGet = async (url: string, path: string) =>
+  statusOf(await sendRaw(url, head(`GET ${path}`, "connection: close")))
+
+const memoryMb = () => {
+  const { external, heapUsed } = process.memoryUsage()
+  return (external + heapUsed) / 1e6
+}
+
+describe("a client that is slow", () => {
+  test("to send is cut with 408: its headers, its body, or a connection without a byte", async () => {
+    await using shop = await openShop({ receiveMs: 400 })
+    const { url } = shop.servers[0]
+    const start = head("POST /trpc/auth.login", "content-type: application/json", "content-length: 1000")
+    expect(statusOf(await sendRaw(url, `${start}{`))).toBe(408)
+    expect(statusOf(await sendRaw(url, start.slice(0, -2)))).toBe(408)
+    expect(await sendRaw(url, "")).not.toContain(" 200 ")
+    expect(await statusOfGet(url, "/livez")).toBe(200)
+  })
+
+  test("to read its answers is ended, and leaves its place to others", async () => {
+    await using shop = await openShop({ maximumConnections: 3, stillMs: 1_000 })
+    const { url } = shop.servers[0]
+    using deaf = await openSocket(url, true)
+    deaf.socket.write(head("GET /docs/js/scalar.js").repeat(20))
+    using _other = await openSocket(url)
+    using _third = await openSocket(url)
+    expect(await statusOfGet(url, "/openapi.json")).toBe(503)
+    await eventually(async () => expect(await statusOfGet(url, "/openapi.json")).toBe(200))
+  })
+})
+
+describe("pipelined requests", () => {
+  test("are answered in their order as long as the client reads", async () => {
+    await using shop = await openShop({})
+    const { url } = shop.servers[0]
+    const requests = Array.from({ length: 60 }, (_, n) => head("GET /livez", `x-request-id: id-${n}-`))
+    const answers = await sendRaw(url, requests.join("") + head("GET /livez", "connection: close"))
+    expect([...answers.matchAll(/x-request-id: id-(\d+)-/g)].map(([, n]) => Number(n))).toEqual([
+      ...Array(60).keys()
+    ])
+  })
+
+  test("of clients that do not read fill no memory, and the others are served", async () => {
+    await using shop = await openShop({})
+    const { url } = shop.servers[0]
+    await statusOfGet(url, "/openapi.json")
+    const beforeMb = memoryMb()
+    const deaf: Array<RawSocket> = []
+    for (let count = 0; count < 10; count += 1) {
+      const raw = await openSocket(url, true)
+      deaf.push(raw)
+      raw.socket.write(head("GET /openapi.json").repeat(400))
+      expect(await statusOfGet(url, "/livez")).toBe(200)
+    }
+    expect(memoryMb() - beforeMb).toBeLessThan(150)
+    for (const raw of deaf) raw.socket.destroy()
+  })
+
+  test("beyond what one connection may leave unanswered end the connection", async () => {
+    await using shop = await openShop({})
+    await shop.newProduct("SLOW", 1)
+    await using lock = await lockProducts(shop)
+    const asked = sendRaw(
+      shop.servers[0].url,
+      head(`GET /trpc/products.bySku?input=${encodeURIComponent('{"sku":"SLOW"}')}`).repeat(65)
+    )
+    expect(await asked).toBe("")
+    await lock.release()
+    expect(await shop.stockOf("SLOW")).toBe(1)
+  })
+})
+
+/** Keeps every query of a product waiting. */
+const lockProducts = async (shop: Shop) => {
+  const holder = await shop.sql.getConnection()
+  await holder.query("LOCK TABLES products WRITE")
+  let isHeld = true
+  const release = async () => {
+    if (!isHeld) return
+    isHeld = false
+    await holder.query("UNLOCK TABLES")
+    holder.release()
+  }
+  return { release, [Symbol.asyncDispose]: release }
+}
+
+describe("a process with as much work as it may have", () => {
+  const waitingQueries = async (shop: Shop, count: number) =>
+    eventually(async () => {
+      const [rows] = await shop.sql.query(
+        "SELECT 1 FROM information_schema.processlist WHERE db = ? AND info LIKE 'select%from `products`%'",
+        [shop.database]
+      )
+      expect(rows).toHaveLength(count)
+    })
+
+  test("refuses further calls at once, answers for its health, and goes on when it has room", async () => {
+    await using shop = await openShop({ maximumInFlight: 4 })
+    const { url } = shop.servers[0]
+    await shop.newProduct("BUSY", 1)
+    const lock = await lockProducts(shop)
+    const batch = Array.from({ length: 4 }, () => "products.bySku").join(",")
+    const inputs = encodeURIComponent(JSON.stringify({ 0: { sku: "BUSY" }, 3: { sku: "BUSY" } }))
+    const busy = fetch(`${url}/trpc/${batch}?batch=1&input=${inputs}`)
+    await waitingQueries(shop, 2)
+    const refused = await fetch(`${url}/trpc/products.page`)
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"])
+    expect(await refused.json()).toMatchObject({
+      error: {
+        data: {
+          code: "SERVICE_UNAVAILABLE",
+          httpStatus: 503,
+          retryable: true,
+          retryAfterMs: 1_000,
+          requestId: refused.headers.get("x-request-id"),
+          domain: { _tag: "ServiceUnavailable", retryAfterMs: 1_000 }
+        }
+      }
+    })
+    expect((await fetch(`${url}/livez`)).status).toBe(200)
+    expect((await fetch(`${url}/readyz`)).status).toBe(200)
+    await lock.release()
+    expect((await busy).status).toBe(207)
+    expect((await fetch(`${url}/trpc/products.page`)).status).toBe(200)
+  })
+
+  test("does not count those who left, nor bodies that have not arrived", async () => {
+    await using shop = await openShop({ maximumInFlight: 2 })
+    const { url } = shop.servers[0]
+    await shop.newProduct("LEFT", 1)
+    await using lock = await lockProducts(shop)
+    const page = `/trpc/products.bySku?input=${encodeURIComponent('{"sku":"LEFT"}')}`
+    const leaving = await Promise.all([openSocket(url), openSocket(url)])
+    for (const { socket } of leaving) socket.write(head(`GET ${page}`))
+    await waitingQueries(shop, 2)
+    expect(await statusOfGet(url, "/openapi.json")).toBe(503)
+    for (const { socket } of leaving) socket.destroy()
+    await eventually(async () => expect(await statusOfGet(url, "/openapi.json")).toBe(200))
+    const slow = await Promise.all([openSocket(url), openSocket(url), openSocket(url)])
+    const post = head("POST /trpc/auth.login", "content-type: application/json", "content-length: 1000")
+    for (const { socket } of slow) socket.write(`${post}{`)
+    await setImmediate()
+    expect(await statusOfGet(url, "/openapi.json")).toBe(200)
+    for (const { socket } of slow) socket.destroy()
+    await lock.release()
+  })
+
+  test("takes no more large bodies than it has memory for", async () => {
+    await using shop = await openShop({})
+    const { url } = shop.servers[0]
+    const upload = (length: number) =>
+      head("POST /trpc/orders.create", "content-type: application/json", `content-length: ${length}`)
+    const open = await Promise.all(Array.from({ length: 64 }, () => openSocket(url)))
+    for (const { socket } of open) socket.write(`${upload(1024 * 1024)}{`)
+    const large = JSON.stringify({ lines: [], padding: "x".repeat(20_000) })
+    const isRefused = async (status: string) => {
+      using raw = await openSocket(url)
+      raw.socket.write(upload(large.length) + large)
+      await eventually(() => expect(raw.received()).toContain(status))
+    }
+    await isRefused(" 503 ")
+    expect((await shop.call(contract.auth.login, { email: "a@b.test", password: "x" })).status).toBe(401)
+    for (const { socket } of open) socket.destroy()
+    await eventually(() => isRefused(" 401 "))
+  })
+
+  test("has a bounded number of connections, and a few more to say so and to answer for its health", async () => {
+    await using shop = await openShop({ maximumConnections: 3 })
+    const { url } = shop.servers[0]
+    const open = await Promise.all([openSocket(url), openSocket(url), openSocket(url)])
+    const refused = await sendRaw(url, head("GET /openapi.json"))
+    expect(refused).toMatch(/^HTTP\/1\.1 503 [^]*retry-after: 1\r\n[^]*"_tag":"ServiceUnavailable"/i)
+    expect(await statusOfGet(url, "/livez")).toBe(200)
+    for (const { socket } of open) socket.destroy()
+    await eventually(async () => expect(await statusOfGet(url, "/openapi.json")).toBe(200))
+  })
+})
+
+describe("the delay of the event loop", () => {
+  const block = (ms: number) => {
+    const endMs = performance.now() + ms
+    while (performance.now() < endMs);
+  }
+
+  test("lowers the bound on the calls in flight, down to a few, until it is gone", async () => {
+    const load = measureLoad({ ...testHttpSettings, maximumInFlight: 100, maximumDelayMs: 50 })
+    load.begin(50)
+    expect(load.isExceeded()).toBe(false)
+    block(100)
+    // Nothing was measured yet, but this very turn is late.
+    expect(load.isExceeded()).toBe(true)
+    await eventually(async () => {
+      block(100)
+      await setImmediate()
+      load.end(50)
+      load.begin(9)
+      const isLow = load.isExceeded()
+      load.end(9)
+      load.begin(7)
+      const isOpen = !load.isExceeded()
+      load.end(7)
+      load.begin(50)
+      expect([isLow, isOpen]).toEqual([true, true])
+    })
+    await eventually(() => expect(load.isExceeded()).toBe(false))
+    load.stop()
+  })
+})
+
+describe("the subscriptions of one caller", () => {
+  test("are bounded: others still find room, and who ends one may open another", async () => {
+    await using shop = await Shop.open({ settings: { maximumSubscriptionsPerCaller: 2 } })
+    const { url } = shop.servers[0]
+    const sku = await shop.newProduct("WATCHED", 5)
+    const user = await shop.newUser()
+    const watch = (token?: string) => subscribe(url, contract.products.watchStock, { sku }, token)
+    const refusal = [
+      { event: "serialized-error", data: { data: { domain: { _tag: "TooManySubscriptions", maximum: 2 } } } }
+    ]
+    for (const token of [user.token, undefined]) {
+      const [first, second] = [watch(token), watch(token)]
+      await Promise.all([first.next(), second.next()])
+      expect(await watch(token).all()).toMatchObject(refusal)
+      first.close()
+      await eventually(async () => {
+        const third = watch(token)
+        const event = await third.next()
+        third.close()
+        expect(event?.data).toMatchObject({ stock: 5 })
+      })
+    }
+  })
+})
