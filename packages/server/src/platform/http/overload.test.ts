@@ -1,13 +1,13 @@
 import { contract } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
-import { setImmediate } from "node:timers/promises"
+import { setImmediate, setTimeout } from "node:timers/promises"
 import { describe, expect, test } from "vitest"
 import { openSocket, type RawSocket, sendRaw } from "../../../test/raw-socket.ts"
 import { testHttpSettings } from "../../../test/settings.ts"
 import { Shop } from "../../../test/shop.ts"
 import { subscribe } from "../../../test/subscribe.ts"
 import type { HttpSettings } from "../config.ts"
-import { measureLoad } from "./overload.ts"
+import { type Load, measureLoad } from "./load.ts"
 
 const openShop = (http: Partial<HttpSettings>) =>
   Shop.open({ settings: { http: { ...testHttpSettings, ...http } } })
@@ -199,27 +199,38 @@ describe("the delay of the event loop", () => {
     while (performance.now() < endMs);
   }
 
-  test("lowers the bound on the calls in flight, down to a few, until it is gone", async () => {
-    const load = measureLoad({ ...testHttpSettings, maximumInFlight: 100, maximumDelayMs: 50 })
-    load.begin(50)
-    expect(load.isExceeded()).toBe(false)
+  /** Whether another call is admitted beside as many as this. */
+  const admitsBeside = (load: Load, calls: number): boolean => {
+    load.begin(calls)
+    const isExceeded = load.isExceeded()
+    load.end(calls)
+    return !isExceeded
+  }
+
+  test("lowers the bound on the calls in flight while it lasts, down to a few", async () => {
+    const load = measureLoad({ maximumInFlight: 100, maximumDelayMs: 50 })
+    expect([admitsBeside(load, 99), admitsBeside(load, 100)]).toEqual([true, false])
     block(100)
     // Nothing was measured yet, but this very turn is late.
-    expect(load.isExceeded()).toBe(true)
-    await eventually(async () => {
+    expect([admitsBeside(load, 63), admitsBeside(load, 64)]).toEqual([true, false])
+    load.begin(9)
+    await eventually(() => {
       block(100)
-      await setImmediate()
-      load.end(50)
-      load.begin(9)
-      const isLow = load.isExceeded()
-      load.end(9)
-      load.begin(7)
-      const isOpen = !load.isExceeded()
-      load.end(7)
-      load.begin(50)
-      expect([isLow, isOpen]).toEqual([true, true])
+      expect(load.isExceeded()).toBe(true)
     })
-    await eventually(() => expect(load.isExceeded()).toBe(false))
+    load.end(9)
+    expect([admitsBeside(load, 7), admitsBeside(load, 8)]).toEqual([true, false])
+    await eventually(() => expect(admitsBeside(load, 99)).toBe(true))
+    load.stop()
+  })
+
+  test("lowers nothing when only one turn was late", async () => {
+    const load = measureLoad({ maximumInFlight: 100, maximumDelayMs: 200 })
+    load.begin(50)
+    block(300)
+    await setTimeout(20)
+    expect(load.isExceeded()).toBe(false)
+    load.end(50)
     load.stop()
   })
 })

@@ -4,16 +4,17 @@ import { RedisStore } from "@holdfast/locks"
 import type { AnyTRPCRouter } from "@trpc/server"
 import { Effect, type ManagedRuntime } from "effect"
 import Fastify, { type FastifyInstance } from "fastify"
-import { uuidv7 } from "uuidv7"
 import { sql } from "kysely"
 import { readFileSync } from "node:fs"
+import type { RequestListener, Server } from "node:http"
 import type { HttpSettings } from "../config.ts"
 import { Database, statement } from "../db/database.ts"
-import { addConnectionBounds } from "./connections.ts"
 import { type Authenticate, makeContext } from "./context.ts"
+import { makeIntake } from "./intake.ts"
+import { countCalls, measureLoad } from "./load.ts"
 import { addApiReference, openApiOf } from "./openapi.ts"
-import { addLoadShedding } from "./overload.ts"
 import { refuse, refuseAs } from "./refusal.ts"
+import { requestIdOf } from "./request-id.ts"
 import { addProcedures } from "./rpc.ts"
 
 /** A batch names all its procedures in the path; a longer one names none that exist. */
@@ -21,9 +22,6 @@ const MAXIMUM_PATH_LENGTH = 1_000
 
 /** The beginning of a path that a log line has room for. */
 const LOGGED_PATH_LENGTH = 200
-
-/** A caller's own request id is adopted when it is safe in a log line and a header. */
-const REQUEST_ID = /^[\w.:-]{1,64}$/
 
 type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | RedisStore, never>
 
@@ -40,14 +38,19 @@ export const makeHttpServer = async <R>(
   runtime: Runtime<R>,
   { authenticate, contract, router, settings }: Application<R>
 ): Promise<FastifyInstance> => {
-  const app = makeFastify(settings)
+  const load = measureLoad(settings)
+  const shed = makeShedReport(runtime)
+  const app = makeFastify(settings, (application) =>
+    makeIntake(application, { settings, load, onShed: shed.count })
+  )
+  app.addHook("onClose", async () => {
+    load.stop()
+    shed.stop()
+  })
   await app.register(cors, { origin: true, exposedHeaders: ["x-request-id", "retry-after"] })
   addRequestIds(app)
   addRefusals(app, runtime)
-  addConnectionBounds(app, settings)
-  addLoadShedding(app, settings, (requests) => {
-    runtime.runFork(Effect.logWarning(`${requests} requests of the last second were shed`))
-  })
+  countCalls(app, load)
   addAccessLog(app, runtime)
   addHealth(app, runtime)
   await addApiReference(app, openApiOf(contract, version()))
@@ -61,24 +64,35 @@ export const makeHttpServer = async <R>(
   return app
 }
 
-/** Every wait for a client has an end, and Node looks for those that are over several times within it. */
-const makeFastify = ({ receiveMs, stillMs, trustedProxies }: HttpSettings): FastifyInstance =>
+const makeFastify = (
+  { trustedProxies }: HttpSettings,
+  serverFactory: (application: RequestListener) => Server
+): FastifyInstance =>
   Fastify({
     logger: false,
+    serverFactory,
     bodyLimit: REQUEST_BOUNDS.bytes,
     routerOptions: { maxParamLength: MAXIMUM_PATH_LENGTH },
-    requestTimeout: receiveMs,
-    connectionTimeout: stillMs,
-    http: { headersTimeout: receiveMs, connectionsCheckingInterval: Math.min(1_000, receiveMs / 4) },
     forceCloseConnections: "idle",
     frameworkErrors: (_error, request, reply) =>
       refuseAs(request, reply, "BAD_REQUEST", "the path is malformed or too long"),
     ...(trustedProxies === undefined ? {} : { trustProxy: trustedProxies }),
-    genReqId: (request) => {
-      const given = request.headers["x-request-id"]
-      return typeof given === "string" && REQUEST_ID.test(given) ? given : uuidv7()
-    }
+    genReqId: ({ headers }) => requestIdOf(headers["x-request-id"])
   })
+
+/** How often the requests that were shed are reported. A line for each would cost as much as answering it. */
+const REPORT_MS = 1_000
+
+/** Counts what is shed, and logs it. */
+const makeShedReport = <R>(runtime: Runtime<R>) => {
+  let shed = 0
+  const report = () => {
+    if (shed > 0) runtime.runFork(Effect.logWarning(`${shed} requests were shed: the process is busy`))
+    shed = 0
+  }
+  const timer = setInterval(report, REPORT_MS).unref()
+  return { count: () => void (shed += 1), stop: () => clearInterval(timer) }
+}
 
 /** Answers what no procedure has seen: nothing of the request is repeated, and defects are masked. */
 const addRefusals = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
@@ -113,8 +127,6 @@ const addRequestIds = (app: FastifyInstance): void => {
 
 const addAccessLog = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
   app.addHook("onResponse", async (request, reply) => {
-    // Requests that are shed are counted: a line for each of them would cost as much as answering them.
-    if (request.isShed) return
     const line = Effect.logInfo("request").pipe(
       Effect.annotateLogs({
         requestId: request.id,
@@ -136,8 +148,8 @@ const addHealth = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
   })
   let checking: ReturnType<typeof check> | undefined
   const check = () => runtime.runPromise(checkHealth).finally(() => (checking = undefined))
-  app.get("/livez", { config: { alwaysAnswered: true } }, async () => ({ status: "alive" }))
-  app.get("/readyz", { config: { alwaysAnswered: true } }, async (_request, reply) => {
+  app.get("/livez", async () => ({ status: "alive" }))
+  app.get("/readyz", async (_request, reply) => {
     if (isClosing) return reply.code(503).send({ status: "closing" })
     // However many ask, the stores are asked by one check at a time.
     const health = await (checking ??= check())

@@ -1,0 +1,78 @@
+import type { FastifyInstance, FastifyRequest } from "fastify"
+
+/** How often the delay of the event loop is measured. */
+const SAMPLE_MS = 10
+
+/** This many calls are always admitted: they are too few to explain a delay. */
+const LEAST_IN_FLIGHT = 8
+
+/** The calls that a single late turn may bring along; one that stays late admits fewer. */
+const BURST_IN_FLIGHT = 64
+
+interface LoadBounds {
+  readonly maximumInFlight: number
+  readonly maximumDelayMs: number
+}
+
+/** The calls that a process works on, and the bound on them. */
+export interface Load {
+  readonly begin: (calls: number) => void
+  readonly end: (calls: number) => void
+  /** Whether another call would have to wait. */
+  readonly isExceeded: () => boolean
+  readonly stop: () => void
+}
+
+/**
+ * Measures how late the event loop is, and adapts the bound on the calls in flight: it falls by a fifth with each sample
+ * as long as the loop stays late, and then rises again. So calls that only wait for a lock or a store may be many, while
+ * calls that keep the processor busy are few enough to be answered soon. A single late turn is a collection of garbage
+ * or another process, and lowers nothing.
+ */
+export const measureLoad = ({ maximumDelayMs, maximumInFlight }: LoadBounds): Load => {
+  let inFlight = 0
+  let bound = maximumInFlight
+  let wasLate = false
+  let sampledAtMs = performance.now()
+  const isLate = () => performance.now() - sampledAtMs - SAMPLE_MS > maximumDelayMs
+  const sample = () => {
+    const isLateNow = isLate()
+    sampledAtMs = performance.now()
+    if (isLateNow && wasLate) bound = Math.max(LEAST_IN_FLIGHT, Math.min(bound, inFlight) * 0.8)
+    else if (!isLateNow) bound = Math.min(maximumInFlight, bound + Math.max(1, bound / 32))
+    wasLate = isLateNow
+  }
+  const timer = setInterval(sample, SAMPLE_MS).unref()
+  return {
+    begin: (calls) => void (inFlight += calls),
+    end: (calls) => void (inFlight -= calls),
+    isExceeded: () => inFlight >= bound || (inFlight >= BURST_IN_FLIGHT && isLate()),
+    stop: () => clearInterval(timer)
+  }
+}
+
+/** Counts a call from its last byte until its answer is made: slow senders and slow readers cost no work. */
+export const countCalls = (app: FastifyInstance, load: Load): void => {
+  const inFlight = new WeakMap<FastifyRequest, number>()
+  const end = (request: FastifyRequest) => {
+    load.end(inFlight.get(request) ?? 0)
+    inFlight.delete(request)
+  }
+  app.addHook("preHandler", (request, _reply, done) => {
+    const calls = callsOf(request.url)
+    inFlight.set(request, calls)
+    load.begin(calls)
+    done()
+  })
+  app.addHook("onSend", (request, _reply, payload, done) => {
+    end(request)
+    done(null, payload)
+  })
+  app.addHook("onResponse", (request, _reply, done) => {
+    end(request)
+    done()
+  })
+}
+
+/** A batch counts as the calls in it. */
+const callsOf = (url: string): number => 1 + (url.split("?", 1)[0]?.match(/,|%2c/gi)?.length ?? 0)
