@@ -141,6 +141,24 @@ describe("a process with as much work as it may have", () => {
     expect((await fetch(`${url}/trpc/products.page`)).status).toBe(200)
   })
 
+  test("refuses calls that would wait for a connection to the database", async () => {
+    await using shop = await Shop.open({
+      settings: { databaseConnections: 2, http: { ...testHttpSettings, maximumDelayMs: 300 } }
+    })
+    const { url } = shop.servers[0]
+    await shop.newProduct("QUEUED", 1)
+    await using lock = await lockProducts(shop)
+    const waiting = Array.from({ length: 20 }, () => shop.call(contract.products.bySku, { sku: "QUEUED" }))
+    await eventually(async () => {
+      const { headers, status } = await fetch(`${url}/openapi.json`)
+      expect([status, headers.get("retry-after")]).toEqual([503, "1"])
+    })
+    expect(await statusOfGet(url, "/livez")).toBe(200)
+    await lock.release()
+    expect(new Set((await Promise.all(waiting)).map(({ status }) => status))).toEqual(new Set([200]))
+    await eventually(async () => expect((await fetch(`${url}/openapi.json`)).status).toBe(200))
+  })
+
   test("does not count those who left, nor bodies that have not arrived", async () => {
     await using shop = await openShop({ maximumInFlight: 2 })
     const { url } = shop.servers[0]
@@ -193,7 +211,8 @@ describe("a process with as much work as it may have", () => {
   })
 })
 
-describe("the delay of the event loop", () => {
+describe("the delay of the event loop or of the database", () => {
+  const nothingWaits = async () => {}
   const block = (ms: number) => {
     const endMs = performance.now() + ms
     while (performance.now() < endMs);
@@ -208,7 +227,7 @@ describe("the delay of the event loop", () => {
   }
 
   test("lowers the bound on the calls in flight while it lasts, down to a few", async () => {
-    const load = measureLoad({ maximumInFlight: 100, maximumDelayMs: 50 })
+    const load = measureLoad({ maximumInFlight: 100, maximumDelayMs: 50 }, nothingWaits)
     expect([admitsBeside(load, 99), admitsBeside(load, 100)]).toEqual([true, false])
     block(100)
     // Nothing was measured yet, but this very turn is late.
@@ -224,8 +243,21 @@ describe("the delay of the event loop", () => {
     load.stop()
   })
 
+  test("lowers it as well when calls wait for a connection to the database", async () => {
+    let pass = () => {}
+    const passQueue = () => new Promise<void>((resolve) => (pass = resolve))
+    const load = measureLoad({ maximumInFlight: 100, maximumDelayMs: 50 }, passQueue)
+    load.begin(9)
+    await eventually(() => expect(load.isExceeded()).toBe(true))
+    load.end(9)
+    expect(admitsBeside(load, 7)).toBe(true)
+    pass()
+    await eventually(() => expect(admitsBeside(load, 99)).toBe(true))
+    load.stop()
+  })
+
   test("lowers nothing when only one turn was late", async () => {
-    const load = measureLoad({ maximumInFlight: 100, maximumDelayMs: 200 })
+    const load = measureLoad({ maximumInFlight: 100, maximumDelayMs: 200 }, nothingWaits)
     load.begin(50)
     block(300)
     await setTimeout(20)

@@ -38,7 +38,8 @@ export const makeHttpServer = async <R>(
   runtime: Runtime<R>,
   { authenticate, contract, router, settings }: Application<R>
 ): Promise<FastifyInstance> => {
-  const load = measureLoad(settings)
+  const passQueue = Database.use(({ connected }) => connected(Effect.void))
+  const load = measureLoad(settings, () => runtime.runPromise(passQueue))
   const shed = makeShedReport(runtime)
   const app = makeFastify(settings, (application) =>
     makeIntake(application, { settings, load, onShed: shed.count })
