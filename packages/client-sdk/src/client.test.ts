@@ -196,7 +196,12 @@ test("an error carries the request id that the server reports", async () => {
 
 test("a login's queries travel alone, and no request holds more than 20 calls", async () => {
   await using server = await startWireServer({ "products.bySku": () => encodedProduct("TEA") })
-  server.answer("auth.me", () => ({ id: orderId, email: "a@b.test", role: "user", createdAt: "2026-01-02T03:04:05.678Z" }))
+  server.answer("auth.me", () => ({
+    id: orderId,
+    email: "a@b.test",
+    role: "user",
+    createdAt: "2026-01-02T03:04:05.678Z"
+  }))
   const client = clientOf(server)
   await Promise.all([
     client.auth.me(),

@@ -28,3 +28,14 @@ export const sendRaw = async (url: string, bytes: string): Promise<string> => {
   raw.socket.write(bytes, "latin1")
   return await raw.ended
 }
+
+/** The first lines of a request, up to its body. */
+export const head = (line: string, ...headers: ReadonlyArray<string>) =>
+  [`${line} HTTP/1.1`, "host: shop", ...headers, "", ""].join("\r\n")
+
+/** The status of the first of some answers. */
+export const statusOf = (answer: string) => Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1])
+
+/** The status that a path is answered with, on a connection of its own. */
+export const statusOfGet = async (url: string, path: string) =>
+  statusOf(await sendRaw(url, head(`GET ${path}`, "connection: close")))

@@ -144,7 +144,7 @@ const openLoop = async (
 ): Promise<ReadonlyArray<Answer>> => {
   const sent: Array<Promise<Answer>> = []
   const startedAtMs = performance.now()
-  for (let n = 0; ; ) {
+  for (let n = 0; ;) {
     const elapsedMs = performance.now() - startedAtMs
     if (elapsedMs >= turnMs) break
     for (const due = (elapsedMs / 1_000) * perSecond; n < due; n += 1) {

@@ -190,12 +190,24 @@ describe("a request that no client sends", () => {
     ["PUT", request("PUT /trpc/products.page", host)],
     ["DELETE with a body", `${request("DELETE /trpc/auth.login", host, "content-length: 2")}{}`],
     ["a mutation by GET", request("GET /trpc/auth.login?input={}", host)],
-    ["a compressed body", `${request("POST /trpc/auth.login", host, "content-type: application/json", "content-encoding: gzip", "content-length: 2")}{}`],
-    ["a form", `${request("POST /trpc/auth.login", host, "content-type: multipart/form-data; boundary=x", "content-length: 5")}--x--`],
+    [
+      "a compressed body",
+      `${request("POST /trpc/auth.login", host, "content-type: application/json", "content-encoding: gzip", "content-length: 2")}{}`
+    ],
+    [
+      "a form",
+      `${request("POST /trpc/auth.login", host, "content-type: multipart/form-data; boundary=x", "content-length: 5")}--x--`
+    ],
     ["text", `${request("POST /trpc/auth.login", host, "content-type: text/plain", "content-length: 2")}{}`],
-    ["bytes", `${request("POST /trpc/auth.login", host, "content-type: application/octet-stream", "content-length: 2")}{}`],
+    [
+      "bytes",
+      `${request("POST /trpc/auth.login", host, "content-type: application/octet-stream", "content-length: 2")}{}`
+    ],
     ["no type", `${request("POST /trpc/auth.login", host, "content-length: 2")}{}`],
-    ["a broken list of lengths", `${request("POST /trpc/auth.login", host, "content-type: application/json", "content-length: 2, 3")}{}`],
+    [
+      "a broken list of lengths",
+      `${request("POST /trpc/auth.login", host, "content-type: application/json", "content-length: 2, 3")}{}`
+    ],
     ["headers of 40 kB", request("GET /livez", host, `x-long: ${"x".repeat(40_000)}`)],
     ["a path of 15 kB", request(`GET /${"x".repeat(15_000)}`, host)],
     ["a token of 8 kB", request("GET /trpc/auth.me", host, `authorization: Bearer ${"x".repeat(8_000)}`)],

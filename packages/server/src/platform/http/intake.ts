@@ -10,7 +10,6 @@ import type { HttpSettings } from "../config.ts"
 import type { Load } from "./load.ts"
 import { serviceUnavailable } from "./refusal.ts"
 
-/** Paths that are answered however busy the process is. */
 const HEALTH_PATHS = ["/livez", "/readyz"] as const
 
 /** Connections beyond the bound that are told so, or ask for the process's health; further ones are closed unheard. */
@@ -103,7 +102,8 @@ const makeAdmission = ({ load, onShed }: IntakeOptions) => {
   }
 }
 
-const isHealthCheck = ({ url = "" }: IncomingMessage): boolean =>
+/** Whether a request is answered however busy the process is. */
+export const isHealthCheck = ({ url = "" }: IncomingMessage): boolean =>
   HEALTH_PATHS.some((path) => url === path || url.startsWith(`${path}?`))
 
 /** The bytes that the body of a request may take, unless they are few. */

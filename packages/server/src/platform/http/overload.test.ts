@@ -2,104 +2,16 @@ import { contract } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
 import { setImmediate, setTimeout } from "node:timers/promises"
 import { describe, expect, test } from "vitest"
-import { openSocket, type RawSocket, sendRaw } from "../../../test/raw-socket.ts"
+import { head, openSocket, sendRaw, statusOf, statusOfGet } from "../../../test/raw-socket.ts"
 import { testHttpSettings } from "../../../test/settings.ts"
-import { Shop } from "../../../test/shop.ts"
+import { lockProducts, Shop } from "../../../test/shop.ts"
 import { subscribe } from "../../../test/subscribe.ts"
 import type { HttpSettings } from "../config.ts"
+import { networkOf } from "./context.ts"
 import { type Load, measureLoad } from "./load.ts"
 
 const openShop = (http: Partial<HttpSettings>) =>
   Shop.open({ settings: { http: { ...testHttpSettings, ...http } } })
-
-const head = (line: string, ...headers: ReadonlyArray<string>) =>
-  [`${line} HTTP/1.1`, "host: shop", ...headers, "", ""].join("\r\n")
-const statusOf = (answer: string) => Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1])
-const statusOfGet = async (url: string, path: string) =>
-  statusOf(await sendRaw(url, head(`GET ${path}`, "connection: close")))
-
-const memoryMb = () => {
-  const { external, heapUsed } = process.memoryUsage()
-  return (external + heapUsed) / 1e6
-}
-
-describe("a client that is slow", () => {
-  test("to send is cut with 408: its headers, its body, or a connection without a byte", async () => {
-    await using shop = await openShop({ receiveMs: 400 })
-    const { url } = shop.servers[0]
-    const start = head("POST /trpc/auth.login", "content-type: application/json", "content-length: 1000")
-    expect(statusOf(await sendRaw(url, `${start}{`))).toBe(408)
-    expect(statusOf(await sendRaw(url, start.slice(0, -2)))).toBe(408)
-    expect(await sendRaw(url, "")).not.toContain(" 200 ")
-    expect(await statusOfGet(url, "/livez")).toBe(200)
-  })
-
-  test("to read its answers is ended, and leaves its place to others", async () => {
-    await using shop = await openShop({ maximumConnections: 3, stillMs: 1_000 })
-    const { url } = shop.servers[0]
-    using deaf = await openSocket(url, true)
-    deaf.socket.write(head("GET /docs/js/scalar.js").repeat(20))
-    using _other = await openSocket(url)
-    using _third = await openSocket(url)
-    expect(await statusOfGet(url, "/openapi.json")).toBe(503)
-    await eventually(async () => expect(await statusOfGet(url, "/openapi.json")).toBe(200))
-  })
-})
-
-describe("pipelined requests", () => {
-  test("are answered in their order as long as the client reads", async () => {
-    await using shop = await openShop({})
-    const { url } = shop.servers[0]
-    const requests = Array.from({ length: 60 }, (_, n) => head("GET /livez", `x-request-id: id-${n}-`))
-    const answers = await sendRaw(url, requests.join("") + head("GET /livez", "connection: close"))
-    expect([...answers.matchAll(/x-request-id: id-(\d+)-/g)].map(([, n]) => Number(n))).toEqual([
-      ...Array(60).keys()
-    ])
-  })
-
-  test("of clients that do not read fill no memory, and the others are served", async () => {
-    await using shop = await openShop({})
-    const { url } = shop.servers[0]
-    await statusOfGet(url, "/openapi.json")
-    const beforeMb = memoryMb()
-    const deaf: Array<RawSocket> = []
-    for (let count = 0; count < 10; count += 1) {
-      const raw = await openSocket(url, true)
-      deaf.push(raw)
-      raw.socket.write(head("GET /openapi.json").repeat(400))
-      expect(await statusOfGet(url, "/livez")).toBe(200)
-    }
-    expect(memoryMb() - beforeMb).toBeLessThan(150)
-    for (const raw of deaf) raw.socket.destroy()
-  })
-
-  test("beyond what one connection may leave unanswered end the connection", async () => {
-    await using shop = await openShop({})
-    await shop.newProduct("SLOW", 1)
-    await using lock = await lockProducts(shop)
-    const asked = sendRaw(
-      shop.servers[0].url,
-      head(`GET /trpc/products.bySku?input=${encodeURIComponent('{"sku":"SLOW"}')}`).repeat(65)
-    )
-    expect(await asked).toBe("")
-    await lock.release()
-    expect(await shop.stockOf("SLOW")).toBe(1)
-  })
-})
-
-/** Keeps every query of a product waiting. */
-const lockProducts = async (shop: Shop) => {
-  const holder = await shop.sql.getConnection()
-  await holder.query("LOCK TABLES products WRITE")
-  let isHeld = true
-  const release = async () => {
-    if (!isHeld) return
-    isHeld = false
-    await holder.query("UNLOCK TABLES")
-    holder.release()
-  }
-  return { release, [Symbol.asyncDispose]: release }
-}
 
 describe("a process with as much work as it may have", () => {
   const waitingQueries = async (shop: Shop, count: number) =>
@@ -178,6 +90,29 @@ describe("a process with as much work as it may have", () => {
     expect(await statusOfGet(url, "/openapi.json")).toBe(200)
     for (const { socket } of slow) socket.destroy()
     await lock.release()
+  })
+
+  test("admits no more calls whose bodies come late, all at once", async () => {
+    await using shop = await openShop({ maximumInFlight: 2 })
+    const { url } = shop.servers[0]
+    await shop.newProduct("LATE", 9)
+    const lock = await lockProducts(shop)
+    const body = JSON.stringify({ lines: [{ sku: "LATE", quantity: 1 }] })
+    const order = head(
+      "POST /trpc/orders.create",
+      `authorization: Bearer ${shop.admin.token}`,
+      "content-type: application/json",
+      `content-length: ${body.length}`
+    )
+    const open = await Promise.all(Array.from({ length: 6 }, () => openSocket(url)))
+    for (const { socket } of open) socket.write(order)
+    expect(await statusOfGet(url, "/openapi.json")).toBe(200)
+    for (const { socket } of open) socket.write(body)
+    const answered = (status: number) => open.filter(({ received }) => statusOf(received()) === status).length
+    await eventually(() => expect(answered(503)).toBe(4))
+    await lock.release()
+    await eventually(() => expect(answered(503) + answered(200) + answered(409)).toBe(6))
+    for (const { socket } of open) socket.destroy()
   })
 
   test("takes no more large bodies than it has memory for", async () => {
@@ -265,6 +200,17 @@ describe("the delay of the event loop or of the database", () => {
     load.end(50)
     load.stop()
   })
+})
+
+test.each([
+  ["203.0.113.7", "203.0.113.7"],
+  ["::ffff:203.0.113.7", "203.0.113.7"],
+  ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2"],
+  ["2001:db8::7", "2001:db8:0:0"],
+  ["::1", "0:0:0:0"],
+  ["fe80::1%eth0", "fe80:0:0:0"]
+])("the caller at %s is %s", (address, network) => {
+  expect(networkOf(address)).toBe(network)
 })
 
 describe("the subscriptions of one caller", () => {

@@ -41,7 +41,10 @@ const send = (
   message: string,
   details: object
 ): void => {
-  reply.code(STATUS[code]).type("application/json").send(bodyOf(code, message, request.id, details))
+  reply
+    .code(STATUS[code])
+    .type("application/json")
+    .send(bodyOf(code, message, request.id, details))
 }
 
 /** `Retry-After` knows whole seconds. */

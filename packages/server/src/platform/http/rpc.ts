@@ -73,10 +73,7 @@ const tooDeep = () =>
   new InvalidInput({ issues: [{ path: "", message: `must be nested at most ${MAXIMUM_DEPTH} deep` }] })
 
 /** Every call of a batch costs as much as a request of its own, and some cost too much to come in numbers. */
-const faultOfBatch = (
-  path: string,
-  procedures: ReadonlyMap<string, Procedure>
-): InvalidInput | undefined => {
+const faultOfBatch = (path: string, procedures: ReadonlyMap<string, Procedure>): InvalidInput | undefined => {
   const issue = (message: string) => new InvalidInput({ issues: [{ path: "batch", message }] })
   // tRPC decodes the path once more; no procedure has a name for which that matters.
   if (path.includes("%")) return issue("must name procedures")

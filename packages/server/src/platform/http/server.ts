@@ -51,7 +51,7 @@ export const makeHttpServer = async <R>(
   await app.register(cors, { origin: true, exposedHeaders: ["x-request-id", "retry-after"] })
   addRequestIds(app)
   addRefusals(app, runtime)
-  countCalls(app, load)
+  countCalls(app, load, shed.count)
   addAccessLog(app, runtime)
   addHealth(app, runtime)
   await addApiReference(app, openApiOf(contract, version()))

@@ -67,7 +67,10 @@ export class LiveQueries extends Context.Service<
 const pause = () => Effect.sleep(Duration.millis(REFRESH_INTERVAL_MS * (0.75 + Math.random() / 2)))
 
 /** Admits a maximum of open subscriptions of all kinds, and of each caller, and refuses the others at once. */
-const makeAdmission = ({ maximumSubscriptions, maximumSubscriptionsPerCaller: maximum }: PlatformSettings) => {
+const makeAdmission = ({
+  maximumSubscriptions,
+  maximumSubscriptionsPerCaller: maximum
+}: PlatformSettings) => {
   let open = 0
   const openOf = new Map<string, number>()
   const enter = (subscriber: string) =>
