@@ -175,9 +175,9 @@ const summaryOf = (answers: ReadonlyArray<Answer>, turnMs: number) => {
 const watchHealth = (url: string) => {
   const latenciesMs: Array<number> = []
   let failed = 0
-  let isWatching = true
+  const end = new AbortController()
   const watching = (async () => {
-    while (isWatching) {
+    while (!end.signal.aborted) {
       const startedAtMs = performance.now()
       const isAlive = await fetch(`${url}/livez`, { headers: { connection: "close" } }).then(
         async (response) => (await response.text(), response.ok),
@@ -190,7 +190,7 @@ const watchHealth = (url: string) => {
   })()
   return {
     stop: async () => {
-      isWatching = false
+      end.abort()
       await watching
       return { answered: latenciesMs.length, failed, highestMs: round(Math.max(...latenciesMs)) }
     }

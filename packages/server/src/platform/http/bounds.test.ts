@@ -11,17 +11,16 @@ beforeAll(async () => {
 })
 afterAll(() => shop.stop())
 
-const post = async (path: string, body: string | ReadableStream, headers: Record<string, string> = {}) => {
+const post = async (path: string, body: string | ReadableStream) => {
   const response = await fetch(`${url}/trpc/${path}`, {
     method: "POST",
     headers: {
       "content-type": "application/json",
-      authorization: `Bearer ${shop.admin.token}`,
-      ...headers
+      authorization: `Bearer ${shop.admin.token}`
     },
     body,
     duplex: "half"
-  } as RequestInit)
+  })
   return answerOf(response)
 }
 

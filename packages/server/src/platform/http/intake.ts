@@ -1,3 +1,4 @@
+import type { FastifyInstance, FastifyRequest } from "fastify"
 import {
   createServer,
   type IncomingMessage,
@@ -103,7 +104,7 @@ const makeAdmission = ({ load, onShed }: IntakeOptions) => {
 }
 
 /** Whether a request is answered however busy the process is. */
-export const isHealthCheck = ({ url = "" }: IncomingMessage): boolean =>
+const isHealthCheck = ({ url = "" }: IncomingMessage): boolean =>
   HEALTH_PATHS.some((path) => url === path || url.startsWith(`${path}?`))
 
 /** The bytes that the body of a request may take, unless they are few. */
@@ -113,3 +114,38 @@ const bodyBytesOf = ({ headers, method }: IncomingMessage): number => {
   const length = Number(headers["content-length"] ?? 0)
   return length > SMALL_BODY_BYTES ? Math.min(length, LARGE_BODY_BYTES) : 0
 }
+
+/**
+ * Counts a call from its last byte until its answer is made: slow senders and slow readers cost no work. Bodies that were
+ * slow and then come all at once find no more room than others.
+ */
+export const countCalls = (app: FastifyInstance, load: Load, onShed: () => void): void => {
+  const inFlight = new WeakMap<FastifyRequest, number>()
+  const end = (request: FastifyRequest) => {
+    load.end(inFlight.get(request) ?? 0)
+    inFlight.delete(request)
+  }
+  app.addHook("preHandler", (request, reply, done) => {
+    if (isHealthCheck(request.raw)) return done()
+    if (load.isExceeded()) {
+      onShed()
+      reply.hijack()
+      return serviceUnavailable(request.raw, reply.raw, false)
+    }
+    const calls = callsOf(request.url)
+    inFlight.set(request, calls)
+    load.begin(calls)
+    done()
+  })
+  app.addHook("onSend", (request, _reply, payload, done) => {
+    end(request)
+    done(null, payload)
+  })
+  app.addHook("onResponse", (request, _reply, done) => {
+    end(request)
+    done()
+  })
+}
+
+/** A batch counts as the calls in it. */
+const callsOf = (url: string): number => 1 + (url.split("?", 1)[0]?.match(/,|%2c/gi)?.length ?? 0)

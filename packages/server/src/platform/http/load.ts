@@ -1,7 +1,3 @@
-import type { FastifyInstance, FastifyRequest } from "fastify"
-import { isHealthCheck } from "./intake.ts"
-import { serviceUnavailable } from "./refusal.ts"
-
 /** How often the delay of the event loop is measured. */
 const SAMPLE_MS = 10
 
@@ -68,38 +64,3 @@ export const measureLoad = (
     stop: () => clearInterval(timer)
   }
 }
-
-/**
- * Counts a call from its last byte until its answer is made: slow senders and slow readers cost no work. Bodies that were
- * slow and then come all at once find no more room than others.
- */
-export const countCalls = (app: FastifyInstance, load: Load, onShed: () => void): void => {
-  const inFlight = new WeakMap<FastifyRequest, number>()
-  const end = (request: FastifyRequest) => {
-    load.end(inFlight.get(request) ?? 0)
-    inFlight.delete(request)
-  }
-  app.addHook("preHandler", (request, reply, done) => {
-    if (isHealthCheck(request.raw)) return done()
-    if (load.isExceeded()) {
-      onShed()
-      reply.hijack()
-      return serviceUnavailable(request.raw, reply.raw, false)
-    }
-    const calls = callsOf(request.url)
-    inFlight.set(request, calls)
-    load.begin(calls)
-    done()
-  })
-  app.addHook("onSend", (request, _reply, payload, done) => {
-    end(request)
-    done(null, payload)
-  })
-  app.addHook("onResponse", (request, _reply, done) => {
-    end(request)
-    done()
-  })
-}
-
-/** A batch counts as the calls in it. */
-const callsOf = (url: string): number => 1 + (url.split("?", 1)[0]?.match(/,|%2c/gi)?.length ?? 0)
