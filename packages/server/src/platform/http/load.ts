@@ -2,10 +2,10 @@
 const SAMPLE_MS = 10
 
 /** This many calls are always admitted: they are too few to explain a delay. */
-const LEAST_IN_FLIGHT = 8
+const LEAST_IN_FLIGHT = 16
 
 /** The calls that a single late turn may bring along; one that stays late admits fewer. */
-const BURST_IN_FLIGHT = 64
+const BURST_IN_FLIGHT = 256
 
 interface LoadBounds {
   readonly maximumInFlight: number

@@ -60,7 +60,7 @@ describe("a process with as much work as it may have", () => {
     const { url } = shop.servers[0]
     await shop.newProduct("QUEUED", 1)
     await using lock = await lockProducts(shop)
-    const waiting = Array.from({ length: 20 }, () => shop.call(contract.products.bySku, { sku: "QUEUED" }))
+    const waiting = Array.from({ length: 40 }, () => shop.call(contract.products.bySku, { sku: "QUEUED" }))
     await eventually(async () => {
       const { headers, status } = await fetch(`${url}/openapi.json`)
       expect([status, headers.get("retry-after")]).toEqual([503, "1"])
@@ -162,37 +162,37 @@ describe("the delay of the event loop or of the database", () => {
   }
 
   test("lowers the bound on the calls in flight while it lasts, down to a few", async () => {
-    const load = measureLoad({ maximumInFlight: 100, maximumDelayMs: 50 }, nothingWaits)
-    expect([admitsBeside(load, 99), admitsBeside(load, 100)]).toEqual([true, false])
+    const load = measureLoad({ maximumInFlight: 400, maximumDelayMs: 50 }, nothingWaits)
+    expect([admitsBeside(load, 399), admitsBeside(load, 400)]).toEqual([true, false])
     block(100)
     // Nothing was measured yet, but this very turn is late.
-    expect([admitsBeside(load, 63), admitsBeside(load, 64)]).toEqual([true, false])
-    load.begin(9)
+    expect([admitsBeside(load, 255), admitsBeside(load, 256)]).toEqual([true, false])
+    load.begin(17)
     await eventually(() => {
       block(100)
       expect(load.isExceeded()).toBe(true)
     })
-    load.end(9)
-    expect([admitsBeside(load, 7), admitsBeside(load, 8)]).toEqual([true, false])
-    await eventually(() => expect(admitsBeside(load, 99)).toBe(true))
+    load.end(17)
+    expect([admitsBeside(load, 15), admitsBeside(load, 16)]).toEqual([true, false])
+    await eventually(() => expect(admitsBeside(load, 399)).toBe(true))
     load.stop()
   })
 
   test("lowers it as well when calls wait for a connection to the database", async () => {
     let pass = () => {}
     const passQueue = () => new Promise<void>((resolve) => (pass = resolve))
-    const load = measureLoad({ maximumInFlight: 100, maximumDelayMs: 50 }, passQueue)
-    load.begin(9)
+    const load = measureLoad({ maximumInFlight: 400, maximumDelayMs: 50 }, passQueue)
+    load.begin(17)
     await eventually(() => expect(load.isExceeded()).toBe(true))
-    load.end(9)
-    expect(admitsBeside(load, 7)).toBe(true)
+    load.end(17)
+    expect(admitsBeside(load, 15)).toBe(true)
     pass()
-    await eventually(() => expect(admitsBeside(load, 99)).toBe(true))
+    await eventually(() => expect(admitsBeside(load, 399)).toBe(true))
     load.stop()
   })
 
   test("lowers nothing when only one turn was late", async () => {
-    const load = measureLoad({ maximumInFlight: 100, maximumDelayMs: 200 }, nothingWaits)
+    const load = measureLoad({ maximumInFlight: 400, maximumDelayMs: 200 }, nothingWaits)
     load.begin(50)
     block(300)
     await setTimeout(20)
