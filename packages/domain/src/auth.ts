@@ -68,6 +68,7 @@ export class EmailTaken extends domainError<EmailTaken>()(
 export const auth = {
   register: mutation({
     access: "public",
+    batchable: false,
     summary: "Registers a user. The e-mail is normalised; the password is stored as an argon2id hash.",
     input: Schema.Struct({ email: Email, password: Password }),
     output: User,
@@ -75,6 +76,7 @@ export const auth = {
   }),
   login: action({
     access: "public",
+    batchable: false,
     summary: "Verifies e-mail and password and issues an access token and a refresh token.",
     input: Schema.Struct({ email: Email, password: Schema.String.check(Schema.isMaxLength(256)) }),
     output: Session,
@@ -82,6 +84,7 @@ export const auth = {
   }),
   refresh: action({
     access: "public",
+    batchable: false,
     summary: "Exchanges a refresh token for new tokens.",
     input: Schema.Struct({ refreshToken: Schema.String.check(Schema.isMaxLength(4096)) }),
     output: Session,
@@ -89,6 +92,7 @@ export const auth = {
   }),
   me: query({
     access: "user",
+    batchable: false,
     summary: "Returns the user that the access token belongs to.",
     input: Schema.Struct({}),
     output: User,

@@ -182,6 +182,7 @@ export class CancellationPeriodOver extends domainError<CancellationPeriodOver>(
 export const orders = {
   create: mutation({
     access: "user",
+    maximumBytes: 1024 * 1024,
     summary:
       "Reserves stock for the lines and creates a PENDING order. Lines of the same product are merged.",
     input: Schema.Struct({

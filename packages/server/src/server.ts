@@ -67,6 +67,7 @@ export const startServer = async (
   try {
     await runtime.runPromise(Effect.andThen(refuseOldRedis, migrate(migrations)))
     const app = await makeHttpServer(runtime, {
+      settings: settings.http,
       contract,
       router: makeRouter(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId) }),
       authenticate: (token) => Tokens.use((tokens) => tokens.verify("access", token))

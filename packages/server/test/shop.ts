@@ -183,3 +183,17 @@ const logIn = async (client: RawClient, email: string, password: string): Promis
   if (!answer.ok) throw new Error(`the login failed: ${answer.body}`)
   return { id: answer.value.user.id, email, token: answer.value.accessToken }
 }
+
+/** Keeps every query of a product waiting. */
+export const lockProducts = async (shop: Shop) => {
+  const holder = await shop.sql.getConnection()
+  await holder.query("LOCK TABLES products WRITE")
+  let isHeld = true
+  const release = async () => {
+    if (!isHeld) return
+    isHeld = false
+    await holder.query("UNLOCK TABLES")
+    holder.release()
+  }
+  return { release, [Symbol.asyncDispose]: release }
+}

@@ -23,10 +23,32 @@ export interface PlatformSettings {
   readonly cache: { readonly freshMs: number; readonly staleMs: number } | undefined
   /** Subscriptions that one process serves at a time; each keeps a connection open and takes about 100 kB. */
   readonly maximumSubscriptions: number
+  /** Subscriptions that one process serves one caller: a user, or an address without a user. */
+  readonly maximumSubscriptionsPerCaller: number
+  readonly http: HttpSettings
   /** Whether this process runs background jobs. At least one process of a deployment has to. */
   readonly workers: boolean
   /** How long a stopping server waits for requests and job runs in flight. */
   readonly shutdownMs: number
+}
+
+/** What the HTTP server of one process takes on. Beyond it requests are shed. */
+export interface HttpSettings {
+  /** Connections that are open at a time, those of subscriptions included. */
+  readonly maximumConnections: number
+  /** Calls that are worked on at a time, those that wait for a lock or a store included. */
+  readonly maximumInFlight: number
+  /** The delay of the event loop from which on new requests are shed. */
+  readonly maximumDelayMs: number
+  /** How long a client may take to send a request. */
+  readonly receiveMs: number
+  /** How long a connection may stay still while a request is open: longer than any answer takes. */
+  readonly stillMs: number
+  /**
+   * The addresses or networks of the proxies in front, separated by commas. Only they are believed when they say where a
+   * request comes from (`x-forwarded-for`).
+   */
+  readonly trustedProxies: string | undefined
 }
 
 export class PlatformConfig extends Context.Service<PlatformConfig, PlatformSettings>()(
@@ -107,7 +129,16 @@ export const platformVariables = {
     freshMs: milliseconds("HOLDFAST_CACHE_FRESH", "5 seconds"),
     staleMs: milliseconds("HOLDFAST_CACHE_STALE", "30 seconds")
   }).pipe(Config.map(({ freshMs, isOn, staleMs }) => (isOn ? { freshMs, staleMs } : undefined))),
-  maximumSubscriptions: whole("HOLDFAST_MAX_SUBSCRIPTIONS", 5_000, 1, 1_000_000),
+  maximumSubscriptions: whole("HOLDFAST_MAX_SUBSCRIPTIONS", 4_000, 1, 1_000_000),
+  maximumSubscriptionsPerCaller: whole("HOLDFAST_MAX_SUBSCRIPTIONS_PER_CALLER", 100, 1, 1_000_000),
+  http: Config.all({
+    maximumConnections: whole("HOLDFAST_MAX_CONNECTIONS", 5_000, 1, 1_000_000),
+    maximumInFlight: whole("HOLDFAST_MAX_IN_FLIGHT", 1_000, 1, 1_000_000),
+    maximumDelayMs: milliseconds("HOLDFAST_MAX_EVENT_LOOP_DELAY", "20 millis"),
+    receiveMs: milliseconds("HOLDFAST_RECEIVE_WAIT", "15 seconds"),
+    stillMs: milliseconds("HOLDFAST_STILL_WAIT", "45 seconds"),
+    trustedProxies: Config.String("HOLDFAST_TRUSTED_PROXIES").pipe(Config.withDefault(undefined))
+  }),
   workers: Config.Boolean("HOLDFAST_WORKERS").pipe(Config.withDefault(true)),
   shutdownMs: milliseconds("HOLDFAST_SHUTDOWN_WAIT", "10 seconds")
 }
