@@ -11,6 +11,7 @@ import { auditRanking } from "./modules/ranking/audit.ts"
 import { answersCheck, type Check, outboxCheck, runChecks } from "./platform/audit/check.ts"
 import { reportOf, type VerifyReport } from "./platform/audit/report.ts"
 import type { Database } from "./platform/db/database.ts"
+import { setAsideCheck } from "./platform/jobs/set-aside.ts"
 
 /** In the order in which the report lists them. */
 const checks: ReadonlyArray<Check> = [
@@ -22,6 +23,7 @@ const checks: ReadonlyArray<Check> = [
   ...pointChecks,
   ...paymentEventChecks,
   outboxCheck,
+  setAsideCheck,
   answersCheck([...orderAnswers, ...paymentAnswers, ...userAnswers, ...pointAnswers]),
   ...couponChecks
 ]

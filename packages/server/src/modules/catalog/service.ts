@@ -12,7 +12,7 @@ import {
   SkuTaken,
   StockLimitExceeded
 } from "@holdfast/domain"
-import { Clock, Effect, Result, Schema, Stream } from "effect"
+import { Effect, Result, Schema, Stream } from "effect"
 import { Cache, invalidate } from "../../platform/cache/cache.ts"
 import { command } from "../../platform/command/command.ts"
 import { makePages } from "../../platform/db/pagination.ts"
@@ -31,20 +31,15 @@ import {
 } from "./repository.ts"
 
 export const createProduct = command(contract.admin.createProduct, {
-  prepare: ({ input: { initialStock, ...described } }) =>
-    Effect.map(Clock.currentTimeMillis, (now): Product => ({
-      ...described,
-      stock: initialStock,
-      createdAt: new Date(now)
-    })),
+  prepare: ({ input: { initialStock, ...described } }) => Effect.succeed({ ...described, stock: initialStock }),
   transaction: {
     lock: (products) => lockProducts(products.map(({ sku }) => sku)),
-    decide: (existing, products) => {
+    decide: (existing, products, now) => {
       const taken = new Set(existing.keys())
       return products.map((product) => {
         if (taken.has(product.sku)) return Result.fail(new SkuTaken({ sku: product.sku }))
         taken.add(product.sku)
-        return Result.succeed({ output: product })
+        return Result.succeed({ output: { ...product, createdAt: now } })
       })
     },
     write: (created) => insertCreated(created.map(({ output }) => output))

@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import { sql } from "kysely"
 import { db } from "../../platform/db/database.ts"
 import { bytesOf, orderIdOf, userIdOf } from "../../platform/db/ids.ts"
-import { tx } from "../../platform/db/transaction.ts"
+import { readAt, tx } from "../../platform/db/transaction.ts"
 
 export const findBalance = (userId: UserId) =>
   db
@@ -24,10 +24,10 @@ export const insertAccounts = (userIds: ReadonlyArray<UserId>) =>
 /** Locks accounts in primary-key order. Users without an account are left out. */
 export const lockAccounts = (userIds: ReadonlyArray<UserId>) =>
   tx
-    .rows((q) =>
+    .timed((q) =>
       q
         .selectFrom("point_accounts")
-        .select(["user_id", "balance"])
+        .select(["user_id", "balance", readAt])
         .where("user_id", "in", userIds.map(bytesOf))
         .orderBy("user_id")
         .forUpdate()
