@@ -6,10 +6,10 @@ import { pageInput, pageOf } from "./kernel/page.ts"
 import { mutation, query, subscription } from "./kernel/procedure.ts"
 import { plainText } from "./kernel/text.ts"
 
-/** The most units that a product may have in stock. */
+/** The most units that an administrator may give a product. Units that orders give back may lie above it. */
 export const MAXIMUM_STOCK = 1_000_000_000
 
-const StockCount = Schema.Int.check(
+const InitialStock = Schema.Int.check(
   Schema.isBetween(
     { minimum: 0, maximum: MAXIMUM_STOCK },
     { message: `must be a whole number from 0 to ${MAXIMUM_STOCK}` }
@@ -24,7 +24,7 @@ export const Product = Schema.Struct({
   name: Schema.String,
   category: Schema.optionalKey(Schema.String),
   priceMinor: AmountMinor,
-  stock: StockCount,
+  stock: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
   createdAt: Schema.DateFromString
 })
 export type Product = typeof Product.Type
@@ -153,7 +153,7 @@ export const productsAdmin = {
       name: plainText(200),
       category: Schema.optionalKey(Category),
       priceMinor: AmountMinor,
-      initialStock: StockCount
+      initialStock: InitialStock
     }),
     output: Product,
     errors: [SkuTaken]

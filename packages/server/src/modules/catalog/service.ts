@@ -63,7 +63,7 @@ export const adjustStock = command(contract.admin.adjustStock, {
   afterCommit: (products) => productsChanged(products)
 })
 
-/** A stock stays between 0 and the maximum; adjustments of one product follow one another. */
+/** No adjustment takes a stock below 0, or adds to it beyond the maximum; adjustments of one product follow one another. */
 export function adjustStocks(
   products: ReadonlyMap<Sku, Product>,
   adjustments: ReadonlyArray<DecodedInputOf<typeof contract.admin.adjustStock>>
@@ -74,7 +74,8 @@ export function adjustStocks(
     if (product === undefined) return Result.fail(new ProductNotFound({ sku }))
     const stock = product.stock + delta
     if (stock < 0) return Result.fail(new OutOfStock({ sku, requested: -delta, available: product.stock }))
-    if (stock > MAXIMUM_STOCK) return Result.fail(new StockLimitExceeded({ sku, maximum: MAXIMUM_STOCK }))
+    if (delta > 0 && stock > MAXIMUM_STOCK)
+      return Result.fail(new StockLimitExceeded({ sku, maximum: MAXIMUM_STOCK }))
     const adjusted: Product = { ...product, stock }
     current.set(sku, adjusted)
     return Result.succeed({ output: adjusted, delta, reason })
@@ -269,7 +270,8 @@ const movementsOf = (orders: ReadonlyArray<OrderUnits>, kind: "reservation" | "r
 const moveStocksExactly = Effect.fnUntraced(function* (movements: ReadonlyArray<OrderLine>) {
   const quantityOfSku = new Map<Sku, number>()
   for (const { quantity, sku } of movements) quantityOfSku.set(sku, (quantityOfSku.get(sku) ?? 0) + quantity)
-  const moved = yield* moveStocks(quantityOfSku, MAXIMUM_STOCK)
+  // What comes back always fits: only an adjustment stops at the maximum.
+  const moved = yield* moveStocks(quantityOfSku, Number.MAX_SAFE_INTEGER)
   if (moved !== quantityOfSku.size)
     return yield* Effect.die(new Error(`${quantityOfSku.size} products were locked, ${moved} could be moved`))
 })
