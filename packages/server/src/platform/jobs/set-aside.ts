@@ -16,6 +16,8 @@ const failed = Metric.counter("holdfast_job_items_set_aside_total", {
   incremental: true
 })
 
+const LONGEST_REASON = 500
+
 export interface Attempts<A, E, R> {
   /** Names the job in `set_aside`. */
   readonly job: string
@@ -81,11 +83,17 @@ const findSetAside = (job: string, keys: ReadonlyArray<Buffer>) =>
       )
     )
 
-/** Sets an item aside, or again with a longer pause. */
-export const setAside = Effect.fnUntraced(function* (job: string, key: Buffer, cause: Cause.Cause<unknown>) {
-  const reason = Cause.pretty(cause).split("\n", 1)[0]!.slice(0, 500)
+/** Sets an item aside, for `firstPauseS` at first and with longer pauses again. */
+export const setAside = Effect.fnUntraced(function* (
+  job: string,
+  key: Buffer,
+  cause: Cause.Cause<unknown>,
+  firstPauseS = 0
+) {
+  const reason = reasonOf(Cause.squash(cause)).slice(0, LONGEST_REASON)
   yield* db.rows(
-    () => sql`insert into set_aside (job, item, reason) values (${job}, ${key}, ${reason})
+    () => sql`insert into set_aside (job, item, reason, next_attempt_at)
+      values (${job}, ${key}, ${reason}, utc_timestamp(3) + interval ${firstPauseS} second)
       on duplicate key update reason = ${reason},
         next_attempt_at = utc_timestamp(3)
           + interval cast(least(power(2, least(failures, 20) - 1), ${LONGEST_PAUSE_S}) as signed) second,
@@ -94,6 +102,12 @@ export const setAside = Effect.fnUntraced(function* (job: string, key: Buffer, c
   yield* Metric.update(Metric.withAttributes(failed, { job }), 1)
   yield* Effect.logWarning("an item was set aside and will be tried again", { item: key.toString("hex") }, cause)
 })
+
+/** The message, or the fields of an error without one. */
+const reasonOf = (error: unknown): string =>
+  error instanceof Error && error.message === ""
+    ? `${error.name} ${JSON.stringify(error)}`
+    : String(error)
 
 /** Items that were handled, or are gone, are set aside no more. */
 export const forget = (job: string, keys: ReadonlyArray<Buffer>) =>

@@ -56,6 +56,9 @@ const CAMPAIGNS_PER_RUN = 100
 const CONCURRENCY = 4
 const WITHIN_MS = 5_000
 
+/** The least time for which a ticket leaves its line. */
+const PAUSE_S = 1
+
 /** The names under which queues and single tickets are set aside. */
 const QUEUES = "coupon queues"
 const TICKETS = "coupon tickets"
@@ -181,12 +184,13 @@ export const ticketServer = { name: TICKETS, intervalMs: 50, run: serveTickets }
 const serveQueue = Effect.fnUntraced(function* (couponId: CouponId, limit: number) {
   const gate = yield* CouponGate
   const live = yield* LiveTickets
-  const { holders, retried, settled } = yield* settleServable(couponId, limit)
+  const { holders, isHeadSetAside, retried, settled } = yield* settleServable(couponId, limit)
   yield* failpoint("tickets: committed")
   if (retried.length > 0) yield* forget(TICKETS, retried)
   if (holders.length > 0) yield* Effect.ignore(gate.confirm(couponId, holders))
   yield* live.notify(settled)
-  return settled.length
+  // Those behind a ticket that was set aside are served at once.
+  return isHeadSetAside ? 1 : settled.length
 })
 
 interface Served {
@@ -194,9 +198,10 @@ interface Served {
   readonly settled: ReadonlyArray<TicketId>
   /** Those of them that had been set aside. */
   readonly retried: ReadonlyArray<Buffer>
+  readonly isHeadSetAside: boolean
 }
 
-const nothingServed: Served = { holders: [], settled: [], retried: [] }
+const nothingServed: Served = { holders: [], settled: [], retried: [], isHeadSetAside: false }
 
 /**
  * A ticket that cannot be settled fails the transaction of all. Halving their number finds what stands before it; alone
@@ -212,9 +217,9 @@ const settleServable = (
         ? settleServable(couponId, Math.floor(limit / 2))
         : inTransaction(headOfQueue(TICKETS, couponId, 1)).pipe(
             Effect.flatMap(([head]) =>
-              head === undefined ? Effect.void : setAside(TICKETS, head.id, Cause.die(defect))
+              head === undefined ? Effect.void : setAside(TICKETS, head.id, Cause.die(defect), PAUSE_S)
             ),
-            Effect.as(nothingServed)
+            Effect.as({ ...nothingServed, isHeadSetAside: true })
           )
     )
   )
@@ -234,7 +239,8 @@ const settleHead = Effect.fnUntraced(function* (couponId: CouponId, limit: numbe
   const holders = yield* writeOutcomes(tickets, outcomes, now)
   yield* failpoint("tickets: settled")
   const retried = tickets.flatMap(({ id, isRetry }) => (isRetry ? [id] : []))
-  return { holders, settled: tickets.map(({ id }) => ticketIdOf(id)), retried }
+  const settled = tickets.map(({ id }) => ticketIdOf(id))
+  return { ...nothingServed, holders, settled, retried }
 })
 
 /** Writes the coupons, and what became of each ticket. Returns the users who got one. */
