@@ -34,12 +34,27 @@ export const StockLevel = Schema.Struct({ sku: Product.fields.sku, stock: Produc
 export type StockLevel = typeof StockLevel.Type
 
 const MAXIMUM_WORDS = 8
+const MAXIMUM_SEARCH_LENGTH = 200
+
+/** The words that a search looks for. One character of the text may stand for several words. */
+export const searchWords = (text: string): ReadonlyArray<string> =>
+  text
+    .normalize("NFKC")
+    .split(/\s+/u)
+    .filter((word) => word !== "")
+
 const SearchText = Schema.String.check(
-  Schema.isMaxLength(200, { message: "must be at most 200 characters" }),
+  Schema.isMaxLength(MAXIMUM_SEARCH_LENGTH, {
+    message: `must be at most ${MAXIMUM_SEARCH_LENGTH} characters`
+  }),
   Schema.makeFilter(
     (text: string) => {
-      const words = text.split(/\s+/u).filter((word) => word !== "").length
-      return words >= 1 && words <= MAXIMUM_WORDS
+      // To normalise takes the square of a text's length at worst.
+      if (text.length > MAXIMUM_SEARCH_LENGTH) return true
+      const words = searchWords(text)
+      return (
+        words.length >= 1 && words.length <= MAXIMUM_WORDS && words.join(" ").length <= MAXIMUM_SEARCH_LENGTH
+      )
     },
     { message: `must have 1 to ${MAXIMUM_WORDS} words` }
   )

@@ -10,6 +10,7 @@ import {
   ProductNotFound,
   Sku,
   SkuTaken,
+  searchWords,
   StockLimitExceeded
 } from "@holdfast/domain"
 import { Effect, Result, Schema, Stream } from "effect"
@@ -118,16 +119,26 @@ export const productPage = query(
   })
 )
 
-/** A cached page lists SKUs; products are cached one by one, so a sale invalidates only what it sold. */
+interface SkuPage {
+  readonly items: ReadonlyArray<Sku>
+  readonly nextCursor?: string
+}
+
+/**
+ * A cached page lists SKUs; products are cached one by one, so a sale invalidates only what it sold. Only the first page
+ * of a category with products is cached: callers could fill the cache with any number of others.
+ */
 const cachedPage = Effect.fnUntraced(function* (input: DecodedInputOf<typeof contract.products.page>) {
   const cache = yield* Cache
-  const name = `page:${JSON.stringify([input.category, input.cursor, input.limit])}`
-  const load = () =>
-    pageBySku({ category: input.category }, input).pipe(
-      Effect.map((page) => new Map([[name, { ...page, items: page.items.map(({ sku }) => sku) }]]))
-    )
+  const read = Effect.map(
+    pageBySku({ category: input.category }, input),
+    (page): SkuPage => ({ ...page, items: page.items.map(({ sku }) => sku) })
+  )
+  if (input.cursor !== undefined) return yield* read
+  const name = `page:${JSON.stringify([input.category, input.limit])}`
+  const load = () => Effect.map(read, (page) => new Map(page.items.length === 0 ? [] : [[name, page]]))
   const cached = yield* cache.getMany([{ name, tag: CATALOGUE_TAG }], load)
-  return cached.get(name) as { readonly items: ReadonlyArray<Sku>; readonly nextCursor?: string }
+  return (cached.get(name) as SkuPage | undefined) ?? { items: [] }
 })
 
 /** Products in the order of the SKUs; SKUs without a product are left out. */
@@ -179,11 +190,7 @@ export const watchStock = subscription(contract.products.watchStock, ({ input })
 )
 
 export const searchProducts = query(contract.products.search, ({ input }) => {
-  const words = input.text
-    .normalize("NFKC")
-    .split(/\s+/u)
-    .filter((word) => word !== "")
-  return pageBySku({ category: input.category, words }, input)
+  return pageBySku({ category: input.category, words: searchWords(input.text) }, input)
 })
 
 const pages = makePages(Schema.Struct({ sku: Sku }))
