@@ -28,11 +28,12 @@ describe.each([
 
   /** Moves the deadline of an order, by the database's clock. */
   const expiresIn = (orderId: string, seconds: number) =>
-    shop.sql.query("UPDATE orders SET expires_at = UTC_TIMESTAMP(3) + INTERVAL ? SECOND WHERE id = UNHEX(?)", [
-      seconds,
-      orderId.replaceAll("-", "")
-    ])
-  const here: RawClient = (procedure, input, options) => makeRawClient(shop.servers[0].url)(procedure, input, options)
+    shop.sql.query(
+      "UPDATE orders SET expires_at = UTC_TIMESTAMP(3) + INTERVAL ? SECOND WHERE id = UNHEX(?)",
+      [seconds, orderId.replaceAll("-", "")]
+    )
+  const here: RawClient = (procedure, input, options) =>
+    makeRawClient(shop.servers[0].url)(procedure, input, options)
   const order = async (client: RawClient, token: string) => {
     const answer = await client(contract.orders.create, { lines: [{ sku: "tea", quantity: 1 }] }, { token })
     if (!answer.ok) throw new Error(answer.body)
@@ -89,7 +90,11 @@ describe.each([
   // Guarantees: a campaign opens and closes at one moment, for tickets and for those who ask at once.
   test("issues nothing before a campaign starts or after it ended, and everything between", async () => {
     const user = await shop.newUser()
-    const [early, over, open] = [await campaign(300, 900), await campaign(-900, -300), await campaign(-300, 300)]
+    const [early, over, open] = [
+      await campaign(300, 900),
+      await campaign(-900, -300),
+      await campaign(-300, 300)
+    ]
     for (const procedure of [contract.coupons.issue, contract.coupons.requestIssue]) {
       expect(await other(procedure, { couponId: early }, user)).toMatchObject({ tag: "CouponNotStarted" })
       expect(await other(procedure, { couponId: over }, user)).toMatchObject({ tag: "CouponEnded" })

@@ -84,7 +84,9 @@ const locksLayer = Layer.unwrap(
 )
 
 const storesLayer = Layer.mergeAll(
-  Layer.mergeAll(Transactions.layer, KeyNamespace.layer, DatabaseClock.layer).pipe(Layer.provideMerge(Database.layer)),
+  Layer.mergeAll(Transactions.layer, KeyNamespace.layer, DatabaseClock.layer).pipe(
+    Layer.provideMerge(Database.layer)
+  ),
   locksLayer.pipe(Layer.provideMerge(redisLayer))
 )
 

@@ -38,9 +38,7 @@ export const insertUsers = (users: ReadonlyArray<NewUser>) =>
 /** Which of these e-mails belong to a user. */
 export const lockEmails = (emails: ReadonlyArray<string>) =>
   tx
-    .timed((q) =>
-      q.selectFrom("users").select(["email", readAt]).where("email", "in", emails).forUpdate()
-    )
+    .timed((q) => q.selectFrom("users").select(["email", readAt]).where("email", "in", emails).forUpdate())
     .pipe(Effect.map((rows) => new Set(rows.map(({ email }) => email))))
 
 /** The user with this e-mail and the hash of their password, or `undefined`. */

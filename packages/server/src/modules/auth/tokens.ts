@@ -18,7 +18,7 @@ const REMEMBERED_TOKENS = 10_000
 /** How long a token is still accepted after it expired: the processes measure the database's clock at different times. */
 const LEEWAY_MS = 1_000
 
-/** The tokens that a server makes have about 300 characters. */
+/** The tokens that a server makes have about 300 characters. With the number of entries this bounds the cache's bytes. */
 const MAXIMUM_LENGTH = 1_024
 
 /**
@@ -44,16 +44,16 @@ export class Tokens extends Context.Service<
         capacity: REMEMBERED_TOKENS,
         timeToLive: (exit) => (Exit.isSuccess(exit) ? settings.accessTokenMs : 0)
       })
-      // A refused token is forgotten at once: anyone can send any number of them, of any length.
-      const known = (token: string) =>
-        Effect.onError(Cache.get(accessTokens, token), () => Cache.invalidate(accessTokens, token))
       return {
         sign: (purpose, caller) =>
           Effect.flatMap(nowMs, (now) => sign(key, purpose, caller, now, lifetimeMs[purpose])),
         verify: Effect.fnUntraced(function* (purpose, token) {
           if (token.length > MAXIMUM_LENGTH) return yield* new Unauthenticated({ reason: "malformed" })
-          const { caller, expiresAtMs } = yield* purpose === "access" ? known(token) : check(key, purpose, token)
-          if ((yield* nowMs) >= expiresAtMs + LEEWAY_MS) return yield* new Unauthenticated({ reason: "expired" })
+          const { caller, expiresAtMs } = yield* purpose === "access"
+            ? Cache.get(accessTokens, token)
+            : check(key, purpose, token)
+          if ((yield* nowMs) >= expiresAtMs + LEEWAY_MS)
+            return yield* new Unauthenticated({ reason: "expired" })
           return caller
         })
       }

@@ -32,7 +32,8 @@ import {
 } from "./repository.ts"
 
 export const createProduct = command(contract.admin.createProduct, {
-  prepare: ({ input: { initialStock, ...described } }) => Effect.succeed({ ...described, stock: initialStock }),
+  prepare: ({ input: { initialStock, ...described } }) =>
+    Effect.succeed({ ...described, stock: initialStock }),
   transaction: {
     lock: (products) => lockProducts(products.map(({ sku }) => sku)),
     decide: (existing, products, now) => {
@@ -130,10 +131,10 @@ interface SkuPage {
  */
 const cachedPage = Effect.fnUntraced(function* (input: DecodedInputOf<typeof contract.products.page>) {
   const cache = yield* Cache
-  const read = Effect.map(
-    pageBySku({ category: input.category }, input),
-    (page): SkuPage => ({ ...page, items: page.items.map(({ sku }) => sku) })
-  )
+  const read = Effect.map(pageBySku({ category: input.category }, input), (page): SkuPage => ({
+    ...page,
+    items: page.items.map(({ sku }) => sku)
+  }))
   if (input.cursor !== undefined) return yield* read
   const name = `page:${JSON.stringify([input.category, input.limit])}`
   const load = () => Effect.map(read, (page) => new Map(page.items.length === 0 ? [] : [[name, page]]))

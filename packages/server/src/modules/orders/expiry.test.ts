@@ -26,7 +26,9 @@ describe("orders that cannot be expired", () => {
       orders
     ])
   const statusOf = async (order: Buffer) => {
-    const [rows] = await shop.sql.query<Array<RowDataPacket>>("SELECT status FROM orders WHERE id = ?", [order])
+    const [rows] = await shop.sql.query<Array<RowDataPacket>>("SELECT status FROM orders WHERE id = ?", [
+      order
+    ])
     return rows[0]!["status"] as string
   }
   const expire = () => runJob(shop.servers[0], orderExpiry)
@@ -59,7 +61,10 @@ describe("orders that cannot be expired", () => {
   })
 
   test("for now, because another transaction holds their product, are left for later", async () => {
-    const [waiting, free] = [await place(await shop.newUser(), "held"), await place(await shop.newUser(), "tea")]
+    const [waiting, free] = [
+      await place(await shop.newUser(), "held"),
+      await place(await shop.newUser(), "tea")
+    ]
     await overdue([waiting], 60)
     await overdue([free], 1)
     const holder = await shop.sql.getConnection()

@@ -67,7 +67,9 @@ describe("topping up", () => {
         for (const { movement, output } of accepted(topUp(state, requests))) {
           const balanceAfter = running.get(movement.userId)! + movement.delta
           expect([movement.balanceAfter, output.balance]).toEqual([balanceAfter, balanceAfter])
-          expect(balanceAfter + state.spent.get(movement.userId)!).toBeLessThanOrEqual(Number.MAX_SAFE_INTEGER)
+          expect(balanceAfter + state.spent.get(movement.userId)!).toBeLessThanOrEqual(
+            Number.MAX_SAFE_INTEGER
+          )
           running.set(movement.userId, balanceAfter)
           times.set(movement.userId, (times.get(movement.userId) ?? 0) + 1)
         }
@@ -76,7 +78,8 @@ describe("topping up", () => {
           const asked = requests.filter((one) => one.userId === user).length
           const allowed = Math.max(0, Math.min(policy.perDay - today, policy.perMonth - thisMonth))
           expect(made).toBeLessThanOrEqual(allowed)
-          if (state.balances.get(user)! + state.spent.get(user)! <= 200) expect(made).toBe(Math.min(allowed, asked))
+          if (state.balances.get(user)! + state.spent.get(user)! <= 200)
+            expect(made).toBe(Math.min(allowed, asked))
         }
       })
     )

@@ -23,7 +23,11 @@ describe("items that a job cannot handle", () => {
       attemptEach(items, {
         job,
         keyOf: (item) => Buffer.from(item),
-        handle: (item) => Effect.andThen(fault(item), Effect.sync(() => Math.min(handled.push(item), 1))),
+        handle: (item) =>
+          Effect.andThen(
+            fault(item),
+            Effect.sync(() => Math.min(handled.push(item), 1))
+          ),
         concurrency: 2,
         withinMs: 200
       })

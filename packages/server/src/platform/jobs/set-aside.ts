@@ -53,7 +53,11 @@ export const attemptEach = <A, E, R>(
         const key = keyOf(item)
         if (Exit.isFailure(exit)) {
           const error = Cause.findError(exit.cause)
-          if (Result.isSuccess(error) && error.success instanceof RedisUnavailable && error.success.everywhere)
+          if (
+            Result.isSuccess(error) &&
+            error.success instanceof RedisUnavailable &&
+            error.success.everywhere
+          )
             return yield* error.success
           yield* setAside(job, key, exit.cause)
           return 0
@@ -79,7 +83,9 @@ const findSetAside = (job: string, keys: ReadonlyArray<Buffer>) =>
     .pipe(
       Effect.map(
         (rows) =>
-          new Map(rows.map((row) => [row.item.toString("hex"), row.is_due === 1 ? "due" : "waiting"] as const))
+          new Map(
+            rows.map((row) => [row.item.toString("hex"), row.is_due === 1 ? "due" : "waiting"] as const)
+          )
       )
     )
 
@@ -100,14 +106,16 @@ export const setAside = Effect.fnUntraced(function* (
         failures = failures + 1`
   )
   yield* Metric.update(Metric.withAttributes(failed, { job }), 1)
-  yield* Effect.logWarning("an item was set aside and will be tried again", { item: key.toString("hex") }, cause)
+  yield* Effect.logWarning(
+    "an item was set aside and will be tried again",
+    { item: key.toString("hex") },
+    cause
+  )
 })
 
 /** The message, or the fields of an error without one. */
 const reasonOf = (error: unknown): string =>
-  error instanceof Error && error.message === ""
-    ? `${error.name} ${JSON.stringify(error)}`
-    : String(error)
+  error instanceof Error && error.message === "" ? `${error.name} ${JSON.stringify(error)}` : String(error)
 
 /** Items that were handled, or are gone, are set aside no more. */
 export const forget = (job: string, keys: ReadonlyArray<Buffer>) =>

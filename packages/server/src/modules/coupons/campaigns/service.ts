@@ -26,8 +26,7 @@ import {
 } from "./repository.ts"
 
 export const createCoupon = command(contract.admin.createCoupon, {
-  prepare: ({ input }) =>
-    Effect.sync(() => ({ id: newCouponId(), ...input, issued: 0, paused: false })),
+  prepare: ({ input }) => Effect.sync(() => ({ id: newCouponId(), ...input, issued: 0, paused: false })),
   transaction: {
     lock: () => Effect.void,
     decide: (_nothing, coupons, now) =>

@@ -70,9 +70,7 @@ describe("tickets", () => {
           SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'a broken row'; END IF`
     )
     const statuses = () =>
-      Promise.all(
-        tickets.map(async ({ id }, index) => (await ticket(id, users[index]!)).result.status)
-      )
+      Promise.all(tickets.map(async ({ id }, index) => (await ticket(id, users[index]!)).result.status))
     await serve()
     expect(await statuses()).toEqual(users.map((user) => (user === broken ? "waiting" : "issued")))
     const [rows] = await shop.sql.query<Array<RowDataPacket>>("SELECT item, reason FROM set_aside")
@@ -95,9 +93,7 @@ describe("tickets", () => {
     await holder.query("SELECT * FROM coupons WHERE id = ? FOR UPDATE", [bytesOf(held.id)])
     try {
       const serving = runJob(shop.servers[0], ticketServer)
-      await eventually(async () =>
-        expect((await ticket(inLine[1]!.id, user!)).result.status).toBe("issued")
-      )
+      await eventually(async () => expect((await ticket(inLine[1]!.id, user!)).result.status).toBe("issued"))
       expect(await serving).toBe(1)
     } finally {
       await holder.query("ROLLBACK")
