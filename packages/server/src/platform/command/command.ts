@@ -3,7 +3,7 @@ import { FenceStale, LockLost, type LockTarget, LockTimeout } from "@holdfast/do
 import { type LockFailure, type LockFree, withLock } from "@holdfast/locks"
 import { Effect, Exit, Result } from "effect"
 import type { Database } from "../db/database.ts"
-import { databaseTime, type Transactions } from "../db/transaction.ts"
+import { databaseTime, type Transactions, type Tx } from "../db/transaction.ts"
 import { failpoint } from "../failpoints.ts"
 import {
   findAnswer,
@@ -51,8 +51,8 @@ export const command = <
   const path = pathOf(procedure)
   const { admit, afterCommit, bulkhead, lock, prepare, transaction } = steps
 
-  type Body = Effect.Effect<Outcome<P>, TransactionFailure, RLock | RWrite> &
-    LockFree<RLock | RWrite, Transactions>
+  type Body = Effect.Effect<Outcome<P>, TransactionFailure, RLock | RWrite | Tx> &
+    LockFree<RLock | RWrite | Tx, Transactions>
   const transact = (item: Item, key: IdempotencyKey | undefined) =>
     // `CommandHandler` checks the requirements of both steps.
     withIdempotency(procedure, key, execute(transaction, item) as Body).pipe(
