@@ -141,6 +141,20 @@ export class OrderLimitExceeded extends domainError<OrderLimitExceeded>()(
   }
 ) {}
 
+/** The goods of the order cost more than {@link AmountMinor} can express. Nothing was ordered. */
+export class OrderTotalTooLarge extends domainError<OrderTotalTooLarge>()(
+  "OrderTotalTooLarge",
+  {
+    /** The line with which the price is beyond the maximum. */
+    sku: Schema.String,
+    maximumMinor: Schema.Int
+  },
+  {
+    code: "UNPROCESSABLE_CONTENT",
+    message: ({ maximumMinor, sku }) => `with ${sku} the order costs more than ${maximumMinor} minor units`
+  }
+) {}
+
 /** An order with this status cannot be paid. */
 export class OrderNotPayable extends domainError<OrderNotPayable>()(
   "OrderNotPayable",
@@ -199,6 +213,7 @@ export const orders = {
       ProductNotFound,
       OutOfStock,
       OrderLimitExceeded,
+      OrderTotalTooLarge,
       UserCouponNotFound,
       CouponAlreadyUsed,
       CouponExpired,

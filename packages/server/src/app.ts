@@ -42,6 +42,7 @@ import { Cache } from "./platform/cache/cache.ts"
 import { Bulkheads } from "./platform/command/bulkhead.ts"
 import { PlatformConfig } from "./platform/config.ts"
 import { Database } from "./platform/db/database.ts"
+import { DatabaseClock } from "./platform/db/database-clock.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { Transactions } from "./platform/db/transaction.ts"
 import { LiveQueries } from "./platform/live/live-queries.ts"
@@ -52,6 +53,7 @@ import "./tables.ts"
 /** Every service that a handler may require, the lock types among them. */
 export type App =
   | Database
+  | DatabaseClock
   | KeyNamespace
   | Transactions
   | Bulkheads
@@ -83,7 +85,7 @@ const locksLayer = Layer.unwrap(
   })
 )
 
-const storesLayer = Layer.mergeAll(Transactions.layer, KeyNamespace.layer, locksLayer).pipe(
+const storesLayer = Layer.mergeAll(Transactions.layer, KeyNamespace.layer, DatabaseClock.layer, locksLayer).pipe(
   Layer.provideMerge(Layer.mergeAll(Database.layer, redisLayer))
 )
 
@@ -100,9 +102,8 @@ export const appLayer: Layer.Layer<
   never,
   PlatformConfig | ServerConfig
 > = Layer.mergeAll(
-  Layer.mergeAll(couponsLayer, liveLayer, Cache.layer).pipe(Layer.provideMerge(storesLayer)),
+  Layer.mergeAll(couponsLayer, liveLayer, Cache.layer, Tokens.layer).pipe(Layer.provideMerge(storesLayer)),
   Passwords.layer,
-  Tokens.layer,
   Bulkheads.layer
 )
 

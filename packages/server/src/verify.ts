@@ -12,6 +12,7 @@ import { deliveryChecks } from "./modules/webhooks/audit.ts"
 import { answersCheck, type Check, consumersCheck, outboxCheck, runChecks } from "./platform/audit/check.ts"
 import { reportOf, type VerifyReport } from "./platform/audit/report.ts"
 import type { Database } from "./platform/db/database.ts"
+import { setAsideCheck } from "./platform/jobs/set-aside.ts"
 
 /** In the order in which the report lists them. */
 const checks: ReadonlyArray<Check> = [
@@ -25,6 +26,7 @@ const checks: ReadonlyArray<Check> = [
   outboxCheck,
   consumersCheck,
   ...deliveryChecks,
+  setAsideCheck,
   answersCheck([...orderAnswers, ...paymentAnswers, ...userAnswers, ...pointAnswers]),
   ...couponChecks
 ]

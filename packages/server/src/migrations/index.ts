@@ -4,6 +4,7 @@ import { coupons } from "./0002-coupons.ts"
 import { lifecycle } from "./0003-lifecycle.ts"
 import { ticketsOfUsers } from "./0004-tickets-of-users.ts"
 import { eventOrder } from "./0005-event-order.ts"
+import { setAside } from "./0006-set-aside.ts"
 
 /** In the order in which they run. The name of a released migration never changes. */
 export const migrations: Migrations = {
@@ -11,5 +12,6 @@ export const migrations: Migrations = {
   "0002_coupons": coupons,
   "0003_lifecycle": lifecycle,
   "0004_tickets_of_users": ticketsOfUsers,
-  "0005_event_order": eventOrder
+  "0005_event_order": eventOrder,
+  "0006_set_aside": setAside
 }

@@ -58,12 +58,23 @@ export class PlatformConfig extends Context.Service<PlatformConfig, PlatformSett
     Layer.succeed(PlatformConfig, settings)
 }
 
-/** A duration such as `5 seconds`, in milliseconds. */
+/** Any longer, and a time in the future could not be stored. */
+const LONGEST_MS = 3_650 * 86_400_000
+
+/** A duration such as `5 seconds`, up to ten years, in whole milliseconds. */
 export const milliseconds = (name: string, fallback: Duration.Input): Config.Config<number> =>
-  Config.Duration(name).pipe(
-    Config.withDefault(Duration.fromInputUnsafe(fallback)),
-    Config.map(Duration.toMillis)
-  )
+  Config.schema(
+    Schema.DurationFromString.check(
+      Schema.makeFilter(
+        (duration: Duration.Duration) => {
+          const ms = Duration.toMillis(duration)
+          return Number.isInteger(ms) && ms >= 0 && ms <= LONGEST_MS
+        },
+        { message: `${name} must be a duration from 0 to 3650 days in whole milliseconds` }
+      )
+    ),
+    name
+  ).pipe(Config.withDefault(Duration.fromInputUnsafe(fallback)), Config.map(Duration.toMillis))
 
 /** A URL of one protocol. It may hold a password, so its value is redacted in every message. */
 const url = (name: string, protocol: string) =>

@@ -87,6 +87,23 @@ describe("sign-up, login and tokens", () => {
     })
   })
 
+  // Guarantees: the tokens that a process remembers take 10 MB at most.
+  test("a token that is longer than any of ours is refused, even rightly signed", async () => {
+    const user = await shop.newUser()
+    const key = new TextEncoder().encode(Redacted.value(testSettings("", "").secret))
+    const make = (length: number) =>
+      new SignJWT({ role: "user", more: "x".repeat(length) })
+        .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+        .setSubject(user.id)
+        .setIssuer("holdfast")
+        .setAudience("access")
+        .setExpirationTime("1 h")
+        .sign(key)
+    const ask = async (length: number) => shop.call(contract.auth.me, {}, { token: await make(length) })
+    expect(await ask(100)).toMatchObject({ ok: true })
+    expect(await ask(5_000)).toMatchObject({ status: 401, error: { reason: "malformed" } })
+  })
+
   test("a token that expired, one with a changed role and one of another secret are refused", async () => {
     const user = await shop.newUser()
     const secret = new TextEncoder().encode(Redacted.value(testSettings("", "").secret))

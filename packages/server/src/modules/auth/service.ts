@@ -8,10 +8,10 @@ import {
   type User,
   type UserId
 } from "@holdfast/domain"
-import { Clock, Effect, Result } from "effect"
+import { Effect, Result } from "effect"
 import { command } from "../../platform/command/command.ts"
 import { newUserId } from "../../platform/db/ids.ts"
-import { inTransaction } from "../../platform/db/transaction.ts"
+import { databaseTime, inTransaction } from "../../platform/db/transaction.ts"
 import { query } from "../../platform/trpc/handler.ts"
 import { openAccounts } from "../points/service.ts"
 import { Passwords } from "./passwords.ts"
@@ -32,10 +32,15 @@ export const register = command(contract.auth.register, {
 const newUser = Effect.fnUntraced(function* (email: string, role: Role, password: string) {
   const passwords = yield* Passwords
   const passwordHash = yield* passwords.hash(password)
-  const createdAt = new Date(yield* Clock.currentTimeMillis)
-  const made: NewUser = { user: { id: newUserId(), email, role, createdAt }, passwordHash }
-  return made
+  const requested: RequestedUser = { user: { id: newUserId(), email, role }, passwordHash }
+  return requested
 })
+
+/** A user who is to sign up. */
+interface RequestedUser {
+  readonly user: Omit<User, "createdAt">
+  readonly passwordHash: string
+}
 
 interface RegisteredUser extends NewUser {
   readonly output: User
@@ -44,14 +49,16 @@ interface RegisteredUser extends NewUser {
 /** One user for each e-mail. */
 export function registerUsers(
   emails: ReadonlySet<string>,
-  users: ReadonlyArray<NewUser>
+  users: ReadonlyArray<RequestedUser>,
+  now: Date
 ): ReadonlyArray<Result.Result<RegisteredUser, EmailTaken>> {
   const taken = new Set(emails)
-  return users.map((one) => {
-    const { email } = one.user
+  return users.map(({ passwordHash, user }) => {
+    const { email } = user
     if (taken.has(email)) return Result.fail(new EmailTaken({ email }))
     taken.add(email)
-    return Result.succeed({ ...one, output: one.user })
+    const output: User = { ...user, createdAt: now }
+    return Result.succeed({ user: output, passwordHash, output })
   })
 }
 
@@ -72,8 +79,9 @@ export const ensureAdmin = Effect.fn("ensureAdmin")(function* (email: string, pa
     Effect.gen(function* () {
       const taken = yield* lockEmails([email])
       if (taken.has(email)) return undefined
-      yield* insertRegistered([admin])
-      return admin.user
+      const user: User = { ...admin.user, createdAt: yield* databaseTime }
+      yield* insertRegistered([{ ...admin, user }])
+      return user
     })
   ).pipe(
     Effect.flatMap((user) =>

@@ -98,9 +98,10 @@ export const listNames = (skus: ReadonlyArray<Sku>) =>
  */
 export const lockProductRows = (skus: ReadonlyArray<Sku>) =>
   tx
-    .rows(
-      () => sql<Selectable<DB["products"]>>`
-        select sku, name, category, price_minor, stock, created_at from products force index (primary)
+    .timed(
+      () => sql<Selectable<DB["products"]> & { readonly read_at: Date }>`
+        select sku, name, category, price_minor, stock, created_at, sysdate(3) as read_at
+        from products force index (primary)
         where sku in (${sql.join(skus)}) order by sku for update`
     )
     .pipe(Effect.map((rows) => new Map(productsOf(rows).map((product) => [product.sku, product]))))

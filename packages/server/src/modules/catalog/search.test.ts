@@ -81,6 +81,10 @@ describe("search and categories", () => {
     ["", "text"],
     ["   ", "text"],
     ["a b c d e f g h i", "text"],
+    // One character that stands for four words, and one for 18 characters.
+    ["\u{fdfa}".repeat(3), "text"],
+    ["\u{fdfa}".repeat(200), "text"],
+    ["\u{33c2}".repeat(80), "text"],
     ["x".repeat(10_240), "text"]
   ])("a search for %j is refused by name", async (text, path) => {
     const answer = await shop.call(contract.products.search, { text })

@@ -10,9 +10,10 @@ import {
   ProductNotFound,
   Sku,
   SkuTaken,
+  searchWords,
   StockLimitExceeded
 } from "@holdfast/domain"
-import { Clock, Effect, Result, Schema, Stream } from "effect"
+import { Effect, Result, Schema, Stream } from "effect"
 import { Cache, invalidate } from "../../platform/cache/cache.ts"
 import { command } from "../../platform/command/command.ts"
 import { makePages } from "../../platform/db/pagination.ts"
@@ -32,19 +33,15 @@ import {
 
 export const createProduct = command(contract.admin.createProduct, {
   prepare: ({ input: { initialStock, ...described } }) =>
-    Effect.map(Clock.currentTimeMillis, (now): Product => ({
-      ...described,
-      stock: initialStock,
-      createdAt: new Date(now)
-    })),
+    Effect.succeed({ ...described, stock: initialStock }),
   transaction: {
     lock: (products) => lockProducts(products.map(({ sku }) => sku)),
-    decide: (existing, products) => {
+    decide: (existing, products, now) => {
       const taken = new Set(existing.keys())
       return products.map((product) => {
         if (taken.has(product.sku)) return Result.fail(new SkuTaken({ sku: product.sku }))
         taken.add(product.sku)
-        return Result.succeed({ output: product })
+        return Result.succeed({ output: { ...product, createdAt: now } })
       })
     },
     write: (created) => insertCreated(created.map(({ output }) => output))
@@ -68,7 +65,7 @@ export const adjustStock = command(contract.admin.adjustStock, {
   afterCommit: (products) => productsChanged(products)
 })
 
-/** A stock stays between 0 and the maximum; adjustments of one product follow one another. */
+/** No adjustment takes a stock below 0, or adds to it beyond the maximum; adjustments of one product follow one another. */
 export function adjustStocks(
   products: ReadonlyMap<Sku, Product>,
   adjustments: ReadonlyArray<DecodedInputOf<typeof contract.admin.adjustStock>>
@@ -79,7 +76,8 @@ export function adjustStocks(
     if (product === undefined) return Result.fail(new ProductNotFound({ sku }))
     const stock = product.stock + delta
     if (stock < 0) return Result.fail(new OutOfStock({ sku, requested: -delta, available: product.stock }))
-    if (stock > MAXIMUM_STOCK) return Result.fail(new StockLimitExceeded({ sku, maximum: MAXIMUM_STOCK }))
+    if (delta > 0 && stock > MAXIMUM_STOCK)
+      return Result.fail(new StockLimitExceeded({ sku, maximum: MAXIMUM_STOCK }))
     const adjusted: Product = { ...product, stock }
     current.set(sku, adjusted)
     return Result.succeed({ output: adjusted, delta, reason })
@@ -122,16 +120,26 @@ export const productPage = query(
   })
 )
 
-/** A cached page lists SKUs; products are cached one by one, so a sale invalidates only what it sold. */
+interface SkuPage {
+  readonly items: ReadonlyArray<Sku>
+  readonly nextCursor?: string
+}
+
+/**
+ * A cached page lists SKUs; products are cached one by one, so a sale invalidates only what it sold. Only the first page
+ * of a category with products is cached: callers could fill the cache with any number of others.
+ */
 const cachedPage = Effect.fnUntraced(function* (input: DecodedInputOf<typeof contract.products.page>) {
   const cache = yield* Cache
-  const name = `page:${JSON.stringify([input.category, input.cursor, input.limit])}`
-  const load = () =>
-    pageBySku({ category: input.category }, input).pipe(
-      Effect.map((page) => new Map([[name, { ...page, items: page.items.map(({ sku }) => sku) }]]))
-    )
+  const read = Effect.map(pageBySku({ category: input.category }, input), (page): SkuPage => ({
+    ...page,
+    items: page.items.map(({ sku }) => sku)
+  }))
+  if (input.cursor !== undefined) return yield* read
+  const name = `page:${JSON.stringify([input.category, input.limit])}`
+  const load = () => Effect.map(read, (page) => new Map(page.items.length === 0 ? [] : [[name, page]]))
   const cached = yield* cache.getMany([{ name, tag: CATALOGUE_TAG }], load)
-  return cached.get(name) as { readonly items: ReadonlyArray<Sku>; readonly nextCursor?: string }
+  return (cached.get(name) as SkuPage | undefined) ?? { items: [] }
 })
 
 /** Products in the order of the SKUs; SKUs without a product are left out. */
@@ -183,11 +191,7 @@ export const watchStock = subscription(contract.products.watchStock, ({ input })
 )
 
 export const searchProducts = query(contract.products.search, ({ input }) => {
-  const words = input.text
-    .normalize("NFKC")
-    .split(/\s+/u)
-    .filter((word) => word !== "")
-  return pageBySku({ category: input.category, words }, input)
+  return pageBySku({ category: input.category, words: searchWords(input.text) }, input)
 })
 
 const pages = makePages(Schema.Struct({ sku: Sku }))
@@ -274,7 +278,8 @@ const movementsOf = (orders: ReadonlyArray<OrderUnits>, kind: "reservation" | "r
 const moveStocksExactly = Effect.fnUntraced(function* (movements: ReadonlyArray<OrderLine>) {
   const quantityOfSku = new Map<Sku, number>()
   for (const { quantity, sku } of movements) quantityOfSku.set(sku, (quantityOfSku.get(sku) ?? 0) + quantity)
-  const moved = yield* moveStocks(quantityOfSku, MAXIMUM_STOCK)
+  // What comes back always fits: only an adjustment stops at the maximum.
+  const moved = yield* moveStocks(quantityOfSku, Number.MAX_SAFE_INTEGER)
   if (moved !== quantityOfSku.size)
     return yield* Effect.die(new Error(`${quantityOfSku.size} products were locked, ${moved} could be moved`))
 })

@@ -13,7 +13,7 @@ import { type Kysely, type Selectable, sql } from "kysely"
 import { db } from "../../platform/db/database.ts"
 import { bytesOf, couponIdOf, orderIdOf, textOf, userCouponIdOf, userIdOf } from "../../platform/db/ids.ts"
 import type { DB } from "../../platform/db/tables.ts"
-import { tx } from "../../platform/db/transaction.ts"
+import { readAt, tx } from "../../platform/db/transaction.ts"
 
 /** What a coupon is worth, from the columns of its campaign. The terms of a campaign never change. */
 export const termsOf = (
@@ -114,10 +114,10 @@ export interface OwnUserCouponId {
  * every call that issues their coupons would wait for an order.
  */
 export const lockUserCouponRows = Effect.fnUntraced(function* (coupons: ReadonlyArray<OwnUserCouponId>) {
-  const locked = yield* tx.rows((q) =>
+  const locked = yield* tx.timed((q) =>
     q
       .selectFrom("user_coupons")
-      .select("id")
+      .select(["id", readAt])
       .where((eb) =>
         eb.or(
           coupons.map(({ userCouponId, userId }) =>
@@ -145,10 +145,10 @@ export interface OrderCoupon {
 /** Locks the coupons that these orders use. */
 export const lockOrderCoupons = (orderIds: ReadonlyArray<OrderId>) =>
   tx
-    .rows((q) =>
+    .timed((q) =>
       q
         .selectFrom("user_coupons")
-        .select(["id", "coupon_id", "user_id", "order_id"])
+        .select(["id", "coupon_id", "user_id", "order_id", readAt])
         .where("order_id", "in", orderIds.map(bytesOf))
         .orderBy("id")
         .forUpdate()

@@ -9,11 +9,12 @@ import {
   type UserId
 } from "@holdfast/domain"
 import { Effect } from "effect"
-import type { Kysely, Selectable } from "kysely"
+import { type Kysely, type Selectable, sql } from "kysely"
 import { db } from "../../platform/db/database.ts"
 import { bytesOf, orderIdOf, textOf, userCouponIdOf, userIdOf } from "../../platform/db/ids.ts"
 import type { DB } from "../../platform/db/tables.ts"
-import { tx } from "../../platform/db/transaction.ts"
+import { isNotSetAside } from "../../platform/jobs/set-aside.ts"
+import { readAt, tx } from "../../platform/db/transaction.ts"
 
 /** An order by its id, and the user that it must belong to. */
 export interface OwnOrderId {
@@ -156,10 +157,11 @@ export const findOrderStates = (orderIds: ReadonlyArray<OrderId>) =>
 
 /** Locks orders of their users, in primary-key order. */
 const lockRows = (orders: ReadonlyArray<OwnOrderId>) =>
-  tx.rows((q) =>
+  tx.timed((q) =>
     q
       .selectFrom("orders")
       .selectAll()
+      .select(readAt)
       .where((eb) =>
         eb.or(orders.map(({ orderId, userId }) => eb.and({ id: bytesOf(orderId), user_id: bytesOf(userId) })))
       )
@@ -176,15 +178,16 @@ export const lockOrdersWithoutItems = (orders: ReadonlyArray<OwnOrderId>) =>
   Effect.map(lockRows(orders), (rows) => rows.map((row) => orderOf(row, [])))
 
 /** Locks an expired PENDING order; `undefined` when it is not one any more, or another transaction holds it. */
-export const lockExpiredOrder = (orderId: OrderId, now: Date) =>
+export const lockExpiredOrder = (orderId: OrderId) =>
   tx
-    .rows((q) =>
+    .timed((q) =>
       q
         .selectFrom("orders")
         .selectAll()
+        .select(readAt)
         .where("id", "=", bytesOf(orderId))
         .where("status", "=", "PENDING")
-        .where("expires_at", "<=", now)
+        .where("expires_at", "<=", sql<Date>`utc_timestamp(3)`)
         .forUpdate()
         .skipLocked()
     )
@@ -193,15 +196,16 @@ export const lockExpiredOrder = (orderId: OrderId, now: Date) =>
       Effect.map(([order]) => order)
     )
 
-/** Orders that were not paid in time, the longest overdue first. Locks nothing. */
-export const listExpired = (now: Date, limit: number) =>
+/** Orders that were not paid in time and that the job has not set aside, the longest overdue first. Locks nothing. */
+export const listExpired = (job: string, limit: number) =>
   db
     .rows((q) =>
       q
         .selectFrom("orders")
         .select("id")
         .where("status", "=", "PENDING")
-        .where("expires_at", "<=", now)
+        .where("expires_at", "<=", sql<Date>`utc_timestamp(3)`)
+        .where(isNotSetAside(job, "orders.id"))
         .orderBy("expires_at")
         .limit(limit)
     )

@@ -113,6 +113,8 @@ export const topOf = async (
   )) as ReadonlyArray<string> | null
   if (reply === null) return undefined
   return reply.flatMap((sku, at) =>
-    at % 2 === 0 ? [{ sku: Sku.make(sku), units: -Number(reply[at + 1]) }] : []
+    at % 2 === 0
+      ? [{ sku: Sku.make(sku), units: Math.min(-Number(reply[at + 1]), Number.MAX_SAFE_INTEGER) }]
+      : []
   )
 }

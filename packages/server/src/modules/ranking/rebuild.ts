@@ -1,10 +1,12 @@
 import { type OrderId, TOP_SELLER_DAYS } from "@holdfast/domain"
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import { randomUUID } from "node:crypto"
 import { invalidate } from "../../platform/cache/cache.ts"
+import { DatabaseClock } from "../../platform/db/database-clock.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { askRedis } from "@holdfast/locks"
 import type { Job } from "../../platform/jobs/runner.ts"
+import { attemptEach } from "../../platform/jobs/set-aside.ts"
 import { salesBetween } from "./repository.ts"
 import {
   count,
@@ -22,6 +24,11 @@ const PAGE = 1_000
 
 /** A rebuild that has not read a page for this long counts as dead, and another process may start one. */
 const REBUILD_PAUSE_S = 60
+
+const JOB = "ranking reconciler"
+
+/** A run rebuilds three days at most, and has a minute. */
+const WITHIN_MS = 18_000
 
 /** KEYS: complete, counted, sold. */
 const LOOK = `${IS_COMPLETE}
@@ -56,12 +63,13 @@ return redis.call('DEL', KEYS[1])`
  * database while the projector goes on; a sale that both count is counted once.
  */
 export const rankingReconciler = {
-  name: "ranking reconciler",
+  name: JOB,
   intervalMs: 1_000,
   run: Effect.gen(function* () {
     const { prefix } = yield* KeyNamespace
+    const { nowMs } = yield* DatabaseClock
     const name = yield* prefix
-    const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)
+    const days = lastDays(yield* nowMs, TOP_SELLER_DAYS)
     const known = yield* askRedis((client) =>
       Promise.all(
         days.map((day) => {
@@ -71,8 +79,13 @@ export const rankingReconciler = {
       )
     )
     const missing = days.filter((_, index) => known[index] === 0)
-    yield* Effect.forEach(missing, (day) => rebuildDay(name, day), { discard: true })
-    return 0
+    return yield* attemptEach(missing, {
+      job: JOB,
+      keyOf: (day) => Buffer.from(day),
+      handle: (day) => Effect.as(rebuildDay(name, day), 0),
+      concurrency: 1,
+      withinMs: WITHIN_MS
+    })
   })
 } satisfies Job<unknown>
 
@@ -117,8 +130,9 @@ const countDay = Effect.fnUntraced(function* (prefix: string, day: string) {
 /** Deletes the ranking of the last days; the reconciler rebuilds it from the database. */
 export const forgetRanking = Effect.gen(function* () {
   const { prefix } = yield* KeyNamespace
+  const { nowMs } = yield* DatabaseClock
   const name = yield* prefix
-  const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)
+  const days = lastDays(yield* nowMs, TOP_SELLER_DAYS)
   const keys = days.flatMap((day) => Object.values(rankingKeys(name, day)))
   yield* askRedis((client) => client.del(...keys))
 })

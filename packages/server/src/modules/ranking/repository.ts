@@ -87,7 +87,7 @@ export const soldSince = (from: Date, limit: number) =>
   db
     .rows(
       () => sql<{ sku: string; units: number }>`
-      select i.sku, cast(sum(i.quantity) as signed) as units
+      select i.sku, cast(least(sum(i.quantity), ${Number.MAX_SAFE_INTEGER}) as signed) as units
       from payments p join order_items i on i.order_id = p.order_id
         left join refunds r on r.order_id = p.order_id
       where p.created_at >= ${from} and r.order_id is null

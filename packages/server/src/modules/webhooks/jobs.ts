@@ -1,6 +1,7 @@
-import { Clock, Data, Effect, Redacted } from "effect"
+import { Data, Effect, Redacted } from "effect"
 import type { ServerSettings, WebhookSettings } from "../../config.ts"
 import { PlatformConfig } from "../../platform/config.ts"
+import { DatabaseClock } from "../../platform/db/database-clock.ts"
 import { inTransaction } from "../../platform/db/transaction.ts"
 import { consumerOf } from "../../platform/outbox/consumer.ts"
 import { asLeader } from "../../platform/jobs/leader.ts"
@@ -83,7 +84,8 @@ const backoffMs = ({ firstRetryMs }: WebhookSettings, attempts: number): number 
 
 /** Anything but a 2xx in time is a failure, redirects included: events go to the configured address only. */
 const post = Effect.fnUntraced(function* (webhook: WebhookSettings, { body, eventId, topic }: Delivery) {
-  const signature = sign(Redacted.value(webhook.secret), body, yield* Clock.currentTimeMillis)
+  const clock = yield* DatabaseClock
+  const signature = sign(Redacted.value(webhook.secret), body, yield* clock.nowMs)
   const status = yield* Effect.tryPromise({
     try: async (signal) => {
       const response = await fetch(webhook.url, {

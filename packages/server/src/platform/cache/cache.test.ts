@@ -101,6 +101,21 @@ describe("the cache", () => {
       expect(await shop.stockOf(sku)).toBe(1_000 - 160)
     })
 
+    test("asking for what does not exist leaves no keys behind", async () => {
+      await shop.stockOf(await shop.newProduct("known", 1))
+      const keys = () => redis.client.dbsize()
+      await shop.ok(contract.products.page, {})
+      const before = await keys()
+      for (let n = 0; n < 20; n += 1) {
+        expect(await shop.call(contract.products.bySku, { sku: `unknown ${n}` })).toMatchObject({ ok: false })
+        expect((await shop.ok(contract.products.page, { category: `unknown ${n}` })).items).toEqual([])
+        const cursor = Buffer.from(JSON.stringify({ sku: `a${n}` })).toString("base64url")
+        await shop.ok(contract.products.page, { cursor, limit: 1 })
+      }
+      // The one page after a cursor may have brought one more product.
+      expect(await keys()).toBeLessThanOrEqual(before + 2)
+    })
+
     test("the event invalidates for a process that died between its commit and the invalidation", async () => {
       const sku = await shop.newProduct("late", 10)
       expect(await shop.stockOf(sku)).toBe(10)

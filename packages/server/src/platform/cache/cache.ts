@@ -142,10 +142,12 @@ const loadOnce = <E, R>(entries: Entries, versions: Versions, loader: Loader<E, 
     const loaded = new Map<string, unknown>()
     const loadAndWrite = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
       if (names.length === 0) return
-      const values = yield* loader(names)
+      const endFlights = (absent: ReadonlyArray<string>) =>
+        Effect.ignore(entries.endFlights(names, versions, absent))
+      const values = yield* Effect.onError(loader(names), () => endFlights(names))
       for (const [name, value] of values) loaded.set(name, value)
       yield* Effect.ignore(entries.write(versions, values))
-      yield* Effect.ignore(entries.endFlights(names, versions))
+      yield* endFlights(names.filter((name) => !values.has(name)))
     })
     const names = [...versions.keys()]
     const own = yield* entries.takeFlights(versions).pipe(Effect.catch(() => Effect.succeed(names)))

@@ -70,8 +70,17 @@ export const makeEntries = ({ freshMs, staleMs }: { readonly freshMs: number; re
       invalidate: (tags: ReadonlyArray<string>) => ask((redis) => invalidate(redis, tags)),
       /** Returns the names that this process is to load; other processes are loading the rest. */
       takeFlights: (versions: Versions) => ask((redis) => takeFlights(redis, versions)),
-      endFlights: (names: ReadonlyArray<string>, versions: Versions) =>
-        ask(({ at, client }) => client.del(names.map((name) => flightKey(at, name, versions))))
+      /**
+       * Nothing was found for the `absent` ones among the names: the versions of their own tags go, too, so that asking
+       * for what does not exist leaves nothing behind.
+       */
+      endFlights: (names: ReadonlyArray<string>, versions: Versions, absent: ReadonlyArray<string>) =>
+        ask(({ at, client }) =>
+          client.del([
+            ...names.map((name) => flightKey(at, name, versions)),
+            ...absent.map((name) => `${at}v:${name}`)
+          ])
+        )
     }
   })
 

@@ -1,9 +1,9 @@
 import { type Procedure, RequestInProgress, ServiceUnavailable } from "@holdfast/domain"
 import { FenceStale, LockLost, type LockTarget, LockTimeout } from "@holdfast/domain/locks"
 import { type LockFailure, type LockFree, withLock } from "@holdfast/locks"
-import { Clock, Effect, Exit, Result } from "effect"
+import { Effect, Exit, Result } from "effect"
 import type { Database } from "../db/database.ts"
-import type { Transactions } from "../db/transaction.ts"
+import { databaseTime, type Transactions, type Tx } from "../db/transaction.ts"
 import { failpoint } from "../failpoints.ts"
 import {
   findAnswer,
@@ -51,8 +51,8 @@ export const command = <
   const path = pathOf(procedure)
   const { admit, afterCommit, bulkhead, lock, prepare, transaction } = steps
 
-  type Body = Effect.Effect<Outcome<P>, TransactionFailure, RLock | RWrite> &
-    LockFree<RLock | RWrite, Transactions>
+  type Body = Effect.Effect<Outcome<P>, TransactionFailure, RLock | RWrite | Tx> &
+    LockFree<RLock | RWrite | Tx, Transactions>
   const transact = (item: Item, key: IdempotencyKey | undefined) =>
     // `CommandHandler` checks the requirements of both steps.
     withIdempotency(procedure, key, execute(transaction, item) as Body).pipe(
@@ -107,7 +107,7 @@ const execute = <P extends Procedure, Item, Locked, Decided extends Decision<P>,
 ) =>
   Effect.gen(function* () {
     const locked = yield* lock([item])
-    const now = new Date(yield* Clock.currentTimeMillis)
+    const now = yield* databaseTime
     const outcome = decide(locked, [item], now)[0]!
     if (Result.isFailure(outcome)) return outcome
     yield* write([outcome.success], now)

@@ -29,7 +29,7 @@ export interface Decision<P extends Procedure> {
 export interface CommandTransaction<P extends Procedure, Item, Locked, Decided, RLock, RWrite> {
   /** Locking reads, in primary-key order, before any other statement. None where a unique key decides alone. */
   readonly lock: (items: ReadonlyArray<Item>) => Effect.Effect<Locked, TransactionFailure, RLock>
-  /** Pure: an outcome for each item, in order of arrival. A refusal changes nothing. */
+  /** Pure: an outcome for each item, in order of arrival. A refusal changes nothing. `now` is the database's time. */
   readonly decide: (
     locked: Locked,
     items: ReadonlyArray<Item>,

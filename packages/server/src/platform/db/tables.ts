@@ -12,6 +12,7 @@ export interface DB {
   lock_fences: LockFencesTable
   worker_turns: WorkerTurnsTable
   installation: InstallationTable
+  set_aside: SetAsideTable
 }
 
 /** Set by the database when a row is inserted. */
@@ -60,6 +61,16 @@ interface WorkerTurnsTable {
   last_round_at: Date | null
   /** What the job remembers from run to run. */
   state: string | null
+}
+
+/** Items that a job could not handle; see jobs/set-aside.ts. */
+interface SetAsideTable {
+  job: string
+  item: Buffer
+  reason: string
+  failures: Generated<number>
+  first_failed_at: CreatedAt
+  next_attempt_at: ColumnType<Date, Date | undefined, Date>
 }
 
 interface InstallationTable {

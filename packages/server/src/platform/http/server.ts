@@ -4,11 +4,11 @@ import { askRedis, type RedisStore } from "@holdfast/locks"
 import type { AnyTRPCRouter } from "@trpc/server"
 import { Effect, type ManagedRuntime } from "effect"
 import Fastify, { type FastifyInstance } from "fastify"
-import { sql } from "kysely"
 import { readFileSync } from "node:fs"
 import type { RequestListener, Server } from "node:http"
 import type { HttpSettings } from "../config.ts"
-import { Database, statement } from "../db/database.ts"
+import { Database } from "../db/database.ts"
+import { DatabaseClock } from "../db/database-clock.ts"
 import { type Authenticate, makeContext } from "./context.ts"
 import { countCalls, makeIntake } from "./intake.ts"
 import { measureLoad } from "./load.ts"
@@ -23,7 +23,7 @@ const MAXIMUM_PATH_LENGTH = 1_000
 /** The beginning of a path that a log line has room for. */
 const LOGGED_PATH_LENGTH = 200
 
-type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | RedisStore, never>
+type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | DatabaseClock | RedisStore, never>
 
 export interface Application<R> {
   readonly settings: HttpSettings
@@ -156,29 +156,35 @@ const addHealth = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
     const health = await (checking ??= check())
     return reply
       .code(health.ready ? 200 : 503)
-      .send({ status: health.ready ? "ready" : "not ready", ...health.stores })
+      .send({ status: health.ready ? "ready" : "not ready", ...health.stores, ...health.clock })
   })
 }
 
 /** How long a store may take to answer before it counts as down. */
 const HEALTH_DEADLINE_MS = 1_000
 
-/** Without the database the server is not ready; without Redis it is only slower. */
+/**
+ * Without the database the server is not ready; without Redis it is only slower. A clock that differs from the
+ * database's is reported, and harms nothing: the database's decides.
+ */
 const checkHealth = Effect.gen(function* () {
-  const { connected, kysely } = yield* Database
-  const pingDatabase = connected(statement((options) => sql`select 1`.execute(kysely, options)))
+  const { measure } = yield* DatabaseClock
   const pingRedis = askRedis((client) => client.ping())
-  const [database, redis] = yield* Effect.all([isUp(pingDatabase), isUp(pingRedis)], {
+  const [clockAheadMs, pong] = yield* Effect.all([answerOf(measure), answerOf(pingRedis)], {
     concurrency: "unbounded"
   })
-  return { ready: database, stores: { database: database ? "up" : "down", redis: redis ? "up" : "down" } }
+  const stores = {
+    database: clockAheadMs === undefined ? "down" : "up",
+    redis: pong === undefined ? "down" : "up"
+  }
+  return { ready: stores.database === "up", stores, clock: clockAheadMs ? { clockAheadMs } : {} }
 })
 
-const isUp = <E, R>(ping: Effect.Effect<unknown, E, R>): Effect.Effect<boolean, never, R> =>
-  ping.pipe(
+/** `undefined` when the store does not answer in time. */
+const answerOf = <A, E, R>(ask: Effect.Effect<A, E, R>): Effect.Effect<A | undefined, never, R> =>
+  ask.pipe(
     Effect.timeout(HEALTH_DEADLINE_MS),
-    Effect.as(true),
-    Effect.catchCause(() => Effect.succeed(false))
+    Effect.catchCause(() => Effect.succeed(undefined))
   )
 
 /** The version in this package's manifest, which is three folders up from the sources and from the build. */

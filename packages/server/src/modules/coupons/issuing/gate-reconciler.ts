@@ -1,5 +1,7 @@
 import type { Coupon, CouponId } from "@holdfast/domain"
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
+import { bytesOf } from "../../../platform/db/ids.ts"
+import { attemptEach } from "../../../platform/jobs/set-aside.ts"
 import { CouponAdmission } from "./admission.ts"
 import { CouponGate, type GateState, RESERVATION_MS } from "./gate.ts"
 import { findCoupon, listCoupons } from "../campaigns/repository.ts"
@@ -10,6 +12,11 @@ const AFTER_END_MS = 20 * RESERVATION_MS
 const CAMPAIGNS_AT_ONCE = 500
 const CONCURRENCY = 8
 
+/** A million holders are read again within this. */
+const WITHIN_MS = 30_000
+
+const JOB = "coupon gates"
+
 /**
  * Reconciles the gates of all running campaigns. A reservation past its deadline belongs to a process that died or to a
  * request that lost its stores: its slot is freed unless the database has the coupon. A gate that contradicts the
@@ -18,13 +25,17 @@ const CONCURRENCY = 8
  * @returns how many reservations were settled.
  */
 const reconcileGates = Effect.gen(function* () {
-  const endsAfter = new Date((yield* Clock.currentTimeMillis) - AFTER_END_MS)
   let settled = 0
   let before: CouponId | undefined
   do {
-    const coupons: ReadonlyArray<Coupon> = yield* listCoupons(before, CAMPAIGNS_AT_ONCE, endsAfter)
-    const counts = yield* Effect.forEach(coupons, reconcileGate, { concurrency: CONCURRENCY })
-    settled += counts.reduce((sum, count) => sum + count, 0)
+    const coupons: ReadonlyArray<Coupon> = yield* listCoupons(before, CAMPAIGNS_AT_ONCE, AFTER_END_MS)
+    settled += yield* attemptEach(coupons, {
+      job: JOB,
+      keyOf: ({ id }) => bytesOf(id),
+      handle: reconcileGate,
+      concurrency: CONCURRENCY,
+      withinMs: WITHIN_MS
+    })
     before = coupons.length === CAMPAIGNS_AT_ONCE ? coupons.at(-1)?.id : undefined
   } while (before !== undefined)
   return settled
@@ -67,4 +78,4 @@ const isWrong = Effect.fnUntraced(function* (coupon: Coupon, { holders, quantity
 })
 
 /** With the length of a reservation, the interval stays below the 5 seconds within which a slot is free again. */
-export const gateReconciler = { name: "coupon gates", intervalMs: 500, run: reconcileGates }
+export const gateReconciler = { name: JOB, intervalMs: 500, run: reconcileGates }
