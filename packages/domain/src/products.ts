@@ -1,10 +1,11 @@
 import { Schema } from "effect"
 import { domainError } from "./kernel/error.ts"
 import { Sku } from "./kernel/ids.ts"
+import { Moment } from "./kernel/moment.ts"
 import { AmountMinor } from "./kernel/money.ts"
 import { pageInput, pageOf } from "./kernel/page.ts"
 import { mutation, query, subscription } from "./kernel/procedure.ts"
-import { plainText } from "./kernel/text.ts"
+import { plainText, searchWords } from "./kernel/text.ts"
 
 /** The most units that a product may have in stock. */
 export const MAXIMUM_STOCK = 1_000_000_000
@@ -25,7 +26,7 @@ export const Product = Schema.Struct({
   category: Schema.optionalKey(Schema.String),
   priceMinor: AmountMinor,
   stock: StockCount,
-  createdAt: Schema.DateFromString
+  createdAt: Moment
 })
 export type Product = typeof Product.Type
 
@@ -35,11 +36,12 @@ export type StockLevel = typeof StockLevel.Type
 
 const MAXIMUM_WORDS = 8
 const SearchText = Schema.String.check(
-  Schema.isMaxLength(200, { message: "must be at most 200 characters" }),
+  Schema.isMaxLength(200, { message: "must be at most 200 characters" }).abort(),
+  Schema.makeFilter((text: string) => text.isWellFormed(), { message: "must be well-formed Unicode text" }),
   Schema.makeFilter(
     (text: string) => {
-      const words = text.split(/\s+/u).filter((word) => word !== "").length
-      return words >= 1 && words <= MAXIMUM_WORDS
+      const { length } = searchWords(text)
+      return length >= 1 && length <= MAXIMUM_WORDS
     },
     { message: `must have 1 to ${MAXIMUM_WORDS} words` }
   )
