@@ -8,6 +8,7 @@ import {
   OutOfStock,
   Product,
   ProductNotFound,
+  searchWords,
   Sku,
   SkuTaken,
   StockLimitExceeded
@@ -182,13 +183,9 @@ export const watchStock = subscription(contract.products.watchStock, ({ input })
   )
 )
 
-export const searchProducts = query(contract.products.search, ({ input }) => {
-  const words = input.text
-    .normalize("NFKC")
-    .split(/\s+/u)
-    .filter((word) => word !== "")
-  return pageBySku({ category: input.category, words }, input)
-})
+export const searchProducts = query(contract.products.search, ({ input }) =>
+  pageBySku({ category: input.category, words: searchWords(input.text) }, input)
+)
 
 const pages = makePages(Schema.Struct({ sku: Sku }))
 
