@@ -8,7 +8,7 @@ const RFC_3339 =
  * beyond the millisecond, up to nine, are cut off. `undefined`: the text is none, or names a day that does not exist, a
  * leap second, or a time outside the years 0000 to 9999 in UTC.
  */
-export const parseMoment = (text: string): Date | undefined => {
+const parseMoment = (text: string): Date | undefined => {
   const parts = RFC_3339.exec(text)?.groups
   if (parts === undefined) return undefined
   const { day, fraction = "", hours = "0", minutes = "0", sign, time } = parts

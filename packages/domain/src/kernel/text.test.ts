@@ -170,7 +170,10 @@ describe("searched text", () => {
     const manyWords = "\uFDFA".repeat(200)
     expect(searchWords(manyWords).length).toBeGreaterThan(4)
     expect(() => one(text, "a b c d e f g h i")).toThrow(/1 to 8 words/)
-    const different = Array.from({ length: 100 }, (_, n) => `${String.fromCodePoint(0x2488 + (n % 20))}\u00A8${n}`)
+    const different = Array.from(
+      { length: 100 },
+      (_, n) => `${String.fromCodePoint(0x2488 + (n % 20))}\u00A8${n}`
+    )
     expect(() => one(text, different.join("").slice(0, 200))).toThrow(/1 to 8 words/)
     expect(() => one(text, ZERO_WIDTH)).toThrow(/1 to 8 words/)
     expect(() => one(text, LONE_SURROGATE)).toThrow(/well-formed/)

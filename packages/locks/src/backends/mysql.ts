@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { Effect, Redacted, type Scope } from "effect"
 import { createPool, type Pool, type PoolConnection, type RowDataPacket } from "mysql2/promise"
+import { mysqlOptionsOf } from "../addresses/mysql.ts"
 import { answerWithin } from "../answer-within.ts"
 import {
   type BackendOptions,
@@ -16,7 +17,7 @@ import { makeLease } from "../lease.ts"
 
 /** Where the named locks are, and how many connections they may take. */
 export interface NamedLocksOptions extends BackendOptions {
-  /** `mysql://user:password@host:port/database`. */
+  /** `mysql://user:password@host:port/database`, as {@link mysqlOptionsOf} reads it. */
   readonly url: Redacted.Redacted
   /** Each holder and each waiter uses one, apart from the connections that do the work. Default 16. */
   readonly connections?: number
@@ -32,13 +33,15 @@ const DEFAULT_ANSWER_WITHIN_MS = 2_000
  */
 export const namedLocks = (options: NamedLocksOptions): Effect.Effect<LockBackend, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const uri = Redacted.value(options.url)
+    const address = mysqlOptionsOf(Redacted.value(options.url))
     const answerWithinMs = options.answerWithinMs ?? DEFAULT_ANSWER_WITHIN_MS
     const pool = yield* Effect.acquireRelease(
-      Effect.sync(() => createPool({ uri, connectionLimit: options.connections ?? DEFAULT_CONNECTIONS })),
+      Effect.sync(() =>
+        createPool({ ...address, connectionLimit: options.connections ?? DEFAULT_CONNECTIONS })
+      ),
       (opened) => Effect.promise(() => opened.end().catch(() => {}))
     )
-    const database = new URL(uri).pathname
+    const database = `/${address.database ?? ""}`
     return {
       acquire: (request, restore) => acquire({ pool, database, answerWithinMs }, request, restore),
       isUp: () => true,

@@ -66,11 +66,16 @@ describe("migrations", () => {
   // Guarantees: what was stored before text had one form is found by that form, also when the migration dies in between.
   test("stored text is brought into its form; a start after a crash continues, and no user is merged", async () => {
     await stopAll([await start()])
-    const products = Array.from({ length: 1_201 }, (_, n) => [`SKU-${n}`, `Caf\u00E9\u2122 ${n}`, 1, 1, "Cafe\u0301"])
-    await admin.query(
-      `INSERT INTO ${database}.products (sku, name, price_minor, stock, category) VALUES ?`,
-      [products]
-    )
+    const products = Array.from({ length: 1_201 }, (_, n) => [
+      `SKU-${n}`,
+      `Caf\u00E9\u2122 ${n}`,
+      1,
+      1,
+      "Cafe\u0301"
+    ])
+    await admin.query(`INSERT INTO ${database}.products (sku, name, price_minor, stock, category) VALUES ?`, [
+      products
+    ])
     const users = [
       ["ann@b\u00FCcher.example", 1],
       ["bob@example.com.", 2],
@@ -81,7 +86,9 @@ describe("migrations", () => {
         `INSERT INTO ${database}.users (id, email, password_hash, role) VALUES (UNHEX(LPAD(?, 32, '0')), ?, 'x', 'user')`,
         [String(id), email]
       )
-    await admin.query(`UPDATE ${database}.products SET search_text = 'done before the crash' WHERE sku = 'SKU-7'`)
+    await admin.query(
+      `UPDATE ${database}.products SET search_text = 'done before the crash' WHERE sku = 'SKU-7'`
+    )
     await admin.query(`DELETE FROM ${database}.kysely_migration WHERE name = '0007_one_meaning'`)
     await stopAll([await start()])
     const [texts] = await admin.query<Array<RowDataPacket>>(
@@ -94,7 +101,9 @@ describe("migrations", () => {
     ])
     const [categories] = await admin.query(`SELECT DISTINCT category FROM ${database}.products`)
     expect(categories).toEqual([{ category: "Caf\u00E9" }])
-    const [emails] = await admin.query<Array<RowDataPacket>>(`SELECT email FROM ${database}.users ORDER BY id`)
+    const [emails] = await admin.query<Array<RowDataPacket>>(
+      `SELECT email FROM ${database}.users ORDER BY id`
+    )
     expect(emails.map(({ email }) => email as string)).toEqual([
       "ann@xn--bcher-kva.example",
       "bob@example.com.",

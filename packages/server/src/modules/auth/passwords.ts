@@ -32,7 +32,9 @@ export class Passwords extends Context.Service<
       }
       const hashPassword = (password: string, salt?: Uint8Array) =>
         cores.withPermits(1)(
-          Effect.promise((signal) => hash(password, salt === undefined ? options : { ...options, salt }, signal))
+          Effect.promise((signal) =>
+            hash(password, salt === undefined ? options : { ...options, salt }, signal)
+          )
         )
       const nobody = yield* hashPassword("a password that nobody has")
       return {

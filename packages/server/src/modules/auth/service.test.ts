@@ -43,7 +43,10 @@ describe("sign-up, login and tokens", () => {
     const user = await shop.ok(contract.auth.register, { email, password: "cafe\u0301 au lait" })
     expect(user.email).toBe("josé@xn--bcher-kva.example")
     for (const password of ["caf\u00E9 au lait", "cafe\u0301\u00A0au\u3000lait"]) {
-      const session = await shop.ok(contract.auth.login, { email: "JOS\u00C9@BU\u0308CHER.example.", password })
+      const session = await shop.ok(contract.auth.login, {
+        email: "JOS\u00C9@BU\u0308CHER.example.",
+        password
+      })
       expect(session.user.id).toBe(user.id)
     }
     const other = await shop.call(contract.auth.login, { email, password: "cafe au lait" })

@@ -46,12 +46,7 @@ const saltOf = (email: string, idempotencyKey: string) =>
     return createHash("sha256").update(text).digest().subarray(0, 16)
   })
 
-const newUser = Effect.fnUntraced(function* (
-  email: string,
-  role: Role,
-  password: string,
-  salt?: Uint8Array
-) {
+const newUser = Effect.fnUntraced(function* (email: string, role: Role, password: string, salt?: Uint8Array) {
   const passwords = yield* Passwords
   const passwordHash = yield* passwords.hash(password, salt)
   const createdAt = new Date(yield* Clock.currentTimeMillis)

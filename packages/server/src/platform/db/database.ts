@@ -1,5 +1,6 @@
 import { Context, Effect, Layer, Redacted, Semaphore } from "effect"
 import { ServiceUnavailable } from "@holdfast/domain"
+import { mysqlOptionsOf } from "@holdfast/locks"
 import { type AbortableQueryOptions, CompiledQuery, Kysely, MysqlDialect, type QueryResult } from "kysely"
 import { createConnection, type PoolOptions } from "mysql2"
 import { PlatformConfig, type PlatformSettings } from "../config.ts"
@@ -51,7 +52,7 @@ const makeKysely = (settings: PlatformSettings): Kysely<DB> =>
   })
 
 const poolOptions = (settings: PlatformSettings): PoolOptions => ({
-  uri: Redacted.value(settings.mysqlUrl),
+  ...mysqlOptionsOf(Redacted.value(settings.mysqlUrl)),
   connectionLimit: settings.databaseConnections,
   maxIdle: settings.databaseConnections,
   queueLimit: MAXIMUM_WAITING,

@@ -52,8 +52,16 @@ describe("what a retry means", () => {
   // Guarantees: two strangers who choose the same key get answers of their own.
   test("one key, two sign-ups: two users; another password for a taken e-mail learns nothing", async () => {
     const options = { idempotencyKey: "1" }
-    const ann = await shop.ok(contract.auth.register, { email: "ann@s.test", password: "a password" }, options)
-    const bob = await shop.ok(contract.auth.register, { email: "bob@s.test", password: "a password" }, options)
+    const ann = await shop.ok(
+      contract.auth.register,
+      { email: "ann@s.test", password: "a password" },
+      options
+    )
+    const bob = await shop.ok(
+      contract.auth.register,
+      { email: "bob@s.test", password: "a password" },
+      options
+    )
     expect(bob.id).not.toBe(ann.id)
     const stranger = { email: "ann@s.test", password: "not her password" }
     expect(await shop.call(contract.auth.register, stranger, options)).toMatchObject({ tag: "EmailTaken" })
@@ -79,7 +87,9 @@ describe("what a retry means", () => {
   test("the fingerprint of a sign-up is no plain hash of the password", async () => {
     const account = { email: "guess@shop.test", password: "a password" }
     await shop.ok(contract.auth.register, account, { idempotencyKey: "guess" })
-    const guess = createHash("sha256").update(`auth.register\n${JSON.stringify(account)}`).digest()
+    const guess = createHash("sha256")
+      .update(`auth.register\n${JSON.stringify(account)}`)
+      .digest()
     const [rows] = await shop.sql.query(
       "SELECT fingerprint FROM idempotency_keys WHERE idempotency_key = 'guess'"
     )

@@ -61,7 +61,9 @@ export const idempotencyKeyOf = Effect.fnUntraced(function* <P extends Procedure
   if (request.idempotencyKey === undefined) return undefined
   const { secret } = yield* PlatformConfig
   const encoded: unknown = Schema.encodeUnknownSync(procedure.input)(input)
-  const fingerprint = createHash("sha256").update(`${path}\n${canonicalJson(identity ?? encoded)}`).digest()
+  const fingerprint = createHash("sha256")
+    .update(`${path}\n${canonicalJson(identity ?? encoded)}`)
+    .digest()
   const key: IdempotencyKey = {
     row: {
       user_id: caller === undefined ? fingerprint.subarray(0, 16) : bytesOf(caller.userId),
@@ -70,7 +72,9 @@ export const idempotencyKeyOf = Effect.fnUntraced(function* <P extends Procedure
       fingerprint
     },
     formerFingerprint: () =>
-      createHmac("sha256", Redacted.value(secret)).update(`${path}\n${JSON.stringify(encoded)}`).digest()
+      createHmac("sha256", Redacted.value(secret))
+        .update(`${path}\n${JSON.stringify(encoded)}`)
+        .digest()
   }
   return key
 })
