@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { TEST_SECRET } from "../../../test/settings.ts"
 import { makeRawClient } from "../../../test/raw-client.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
+import { idempotencyKeyOf } from "./idempotency.ts"
 
 describe("what a retry means", () => {
   let shop: Shop
@@ -117,6 +118,26 @@ describe("what a retry means", () => {
       expect(answer).toMatchObject({ error: { data: { domain: { _tag: "InvalidInput" } } } })
     }
   )
+
+  // Guarantees: a version that lists the properties in another order knows the retries of this one.
+  test("the order of properties has no meaning", async () => {
+    const call = {
+      input: { amount: 1_000 },
+      caller: undefined as never,
+      request: { requestId: "1", idempotencyKey: "order", lastEventId: undefined }
+    }
+    const fingerprintOf = (identity: unknown) =>
+      shop.servers[0].runtime.runPromise(
+        idempotencyKeyOf(contract.points.charge, "points.charge", call, identity)
+      )
+    const [one, other, wrong] = await Promise.all([
+      fingerprintOf({ a: 1, b: [{ c: 2, d: 3 }] }),
+      fingerprintOf({ b: [{ d: 3, c: 2 }], a: 1 }),
+      fingerprintOf({ b: [{ d: 2, c: 3 }], a: 1 })
+    ])
+    expect(one!.row).toEqual(other!.row)
+    expect(one!.row).not.toEqual(wrong!.row)
+  })
 
   // Guarantees: a retry that ends after a deployment finds the answer that the former version stored.
   test("an answer under a fingerprint of version 0.1 is repeated", async () => {
