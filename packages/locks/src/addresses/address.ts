@@ -29,7 +29,7 @@ export interface Address {
 }
 
 const PARTS =
-  /^(?<scheme>[a-z][a-z+-]*):\/\/(?:(?<user>[^/?#]*)@)?(?<hosts>[^/?#@]*)(?:\/(?<path>[^?#]*))?(?:\?(?<query>[^#]*))?$/i
+  /^(?<scheme>[a-z][a-z+-]*):\/\/(?:(?<user>[^/?#]*)@)?(?<hosts>[^/?#@]*)(?:\/(?<path>[^?#@]*))?(?:\?(?<query>[^#@]*))?$/i
 
 /**
  * Reads `scheme://user:password@host:port,host:port/path?parameter=value`. The web's URL has no place for several hosts.

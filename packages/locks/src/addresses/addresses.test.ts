@@ -85,6 +85,10 @@ test.each([
   "mysql://u:hunter2@h:x/d",
   "mysql://u:hunter2@h/d/e",
   "mysql://u:hunter2@h/d#e",
+  // Unescaped, the rest of a password looks like a path or a parameter.
+  "mysql://u:12/hunter2@h/d",
+  "mysql://u:12?hunter2@h/d",
+  "mysql://u:12#hunter2@h/d",
   "mysql://u:hunter2@h/d?ssl-mode=VERIFY_SOME",
   "mysql://u:hunter2@h/d?allowPublicKeyRetrieval=true",
   "mysql://u:hunter2@a,b/d?ssl-mode=VERIFY_IDENTITY",

@@ -70,7 +70,13 @@ function readUrl(variable: string, protocols: ReadonlyArray<string>): URL {
       reason: `expected a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`
     })
   const [parameter = url.hash.slice(0, 1)] = url.searchParams.keys()
-  if (parameter !== "") refuseAddress(variable, url, `${parameter} is not understood`)
+  // What is no name may be the rest of a password that was not escaped.
+  if (parameter !== "")
+    refuseAddress(
+      variable,
+      url,
+      `${/^[\w-]+$/.test(parameter) ? parameter : "a parameter"} is not understood`
+    )
   if (url.hostname.includes("%") || url.hostname.includes(","))
     refuseAddress(variable, url, "Unix sockets and several hosts are not understood")
   return url

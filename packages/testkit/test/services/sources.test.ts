@@ -118,6 +118,7 @@ describe.runIf(concerned)("an address that is not understood", () => {
     ["mysql://u:hunter2@127.0.0.1:1/?ssl-mode=REQUIRED", /ssl-mode is not understood/],
     ["mysql://u:hunter2@%2Frun%2Fsql.sock/", /Unix sockets and several hosts are not understood/],
     ["mysql://u:hunter2@a,b/", /Unix sockets and several hosts are not understood/],
+    ["mysql://u:12?hunter2@127.0.0.1:1/", /a parameter is not understood/],
     ["mysql://u:hunter2%@127.0.0.1:1/", /is no escape/],
     ["mysql://u:hunter2@::1/", /HOLDFAST_MYSQL_URL=\*\*\*: not a URL/]
   ])("%s is refused by name", async (url, reason) => {
