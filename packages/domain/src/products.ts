@@ -1,10 +1,11 @@
 import { Schema } from "effect"
 import { domainError } from "./kernel/error.ts"
 import { Sku } from "./kernel/ids.ts"
+import { Moment } from "./kernel/moment.ts"
 import { AmountMinor } from "./kernel/money.ts"
 import { pageInput, pageOf } from "./kernel/page.ts"
 import { mutation, query, subscription } from "./kernel/procedure.ts"
-import { plainText } from "./kernel/text.ts"
+import { plainText, searchWords } from "./kernel/text.ts"
 
 /** The most units that an administrator may give a product. Units that orders give back may lie above it. */
 export const MAXIMUM_STOCK = 1_000_000_000
@@ -25,7 +26,7 @@ export const Product = Schema.Struct({
   category: Schema.optionalKey(Schema.String),
   priceMinor: AmountMinor,
   stock: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
-  createdAt: Schema.DateFromString
+  createdAt: Moment
 })
 export type Product = typeof Product.Type
 
@@ -36,21 +37,14 @@ export type StockLevel = typeof StockLevel.Type
 const MAXIMUM_WORDS = 8
 const MAXIMUM_SEARCH_LENGTH = 200
 
-/** The words that a search looks for. One character of the text may stand for several words. */
-export const searchWords = (text: string): ReadonlyArray<string> =>
-  text
-    .normalize("NFKC")
-    .split(/\s+/u)
-    .filter((word) => word !== "")
-
 const SearchText = Schema.String.check(
+  // To normalise takes the square of a text's length at worst.
   Schema.isMaxLength(MAXIMUM_SEARCH_LENGTH, {
     message: `must be at most ${MAXIMUM_SEARCH_LENGTH} characters`
-  }),
+  }).abort(),
+  Schema.makeFilter((text: string) => text.isWellFormed(), { message: "must be well-formed Unicode text" }),
   Schema.makeFilter(
     (text: string) => {
-      // To normalise takes the square of a text's length at worst.
-      if (text.length > MAXIMUM_SEARCH_LENGTH) return true
       const words = searchWords(text)
       return (
         words.length >= 1 && words.length <= MAXIMUM_WORDS && words.join(" ").length <= MAXIMUM_SEARCH_LENGTH

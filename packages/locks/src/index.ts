@@ -1,6 +1,9 @@
 /**
  * `@holdfast/locks`: distributed locks with a FIFO queue, leases, fencing and a lock order that the compiler checks.
  */
+export { InvalidAddress } from "./addresses/address.ts"
+export { mysqlOptionsOf } from "./addresses/mysql.ts"
+export { redisOptionsOf } from "./addresses/redis.ts"
 export * from "./backend.ts"
 export { namedLocks, type NamedLocksOptions } from "./backends/mysql.ts"
 export type { QueueTimings } from "./backends/queue/protocol.ts"

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto"
 import type { Socket } from "node:net"
 import { setTimeout } from "node:timers/promises"
 import { Effect, Redacted, type Scope } from "effect"
-import { createPool, type PoolConnection, type RowDataPacket } from "mysql2/promise"
+import { createPool, type PoolConnection, type PoolOptions, type RowDataPacket } from "mysql2/promise"
+import { mysqlOptionsOf } from "../addresses/mysql.ts"
 import { answerWithin } from "../answer-within.ts"
 import {
   type BackendOptions,
@@ -18,7 +19,7 @@ import { makeLease } from "../lease.ts"
 
 /** Where the named locks are, and how many connections they may take. */
 export interface NamedLocksOptions extends BackendOptions {
-  /** `mysql://user:password@host:port/database`. */
+  /** `mysql://user:password@host:port/database`, as {@link mysqlOptionsOf} reads it. */
   readonly url: Redacted.Redacted
   /** Each holder and each waiter uses one, apart from the connections that do the work. Default 16. */
   readonly connections?: number
@@ -42,14 +43,14 @@ const DEFAULT_ANSWER_WITHIN_MS = 2_000
  */
 export const namedLocks = (options: NamedLocksOptions): Effect.Effect<LockBackend, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const uri = Redacted.value(options.url)
+    const address = mysqlOptionsOf(Redacted.value(options.url))
     const answerWithinMs = options.answerWithinMs ?? DEFAULT_ANSWER_WITHIN_MS
     const isUp = options.isUp ?? (() => true)
     const connections = yield* Effect.acquireRelease(
-      Effect.sync(() => openPool(uri, options.connections ?? DEFAULT_CONNECTIONS, answerWithinMs)),
+      Effect.sync(() => openPool(address, options.connections ?? DEFAULT_CONNECTIONS, answerWithinMs)),
       ({ end }) => Effect.promise(end)
     )
-    const database = new URL(uri).pathname
+    const database = `/${address.database ?? ""}`
     const locks: NamedLocks = { get: connections.get, database, answerWithinMs }
     return {
       acquire: (request, restore) =>
@@ -76,9 +77,9 @@ const lockName = (database: string, key: string): string =>
 const unavailable = (cause: unknown) => new NamedLocksUnavailable({ cause })
 
 /** A pool that hands out only connections that answer. */
-const openPool = (uri: string, connectionLimit: number, answerWithinMs: number) => {
+const openPool = (address: PoolOptions, connectionLimit: number, answerWithinMs: number) => {
   const pool = createPool({
-    uri,
+    ...address,
     connectionLimit,
     connectTimeout: answerWithinMs,
     queueLimit: MAXIMUM_WAITING

@@ -1,12 +1,13 @@
 import { Cluster, type ClusterNode, type CommonRedisOptions, Redis, type SentinelAddress } from "ioredis"
 import { Context, Effect, Layer, type Scope } from "effect"
+import { redisOptionsOf } from "../addresses/redis.ts"
 import { answerWithin } from "../answer-within.ts"
 import { makeBreaker, RedisUnavailable } from "./breaker.ts"
 
 /** A client of one server (found directly or through sentinels), or of a cluster. */
 export type RedisClient = Redis | Cluster
 
-/** One server: `redis://user:password@host:port/database`, or `rediss://` for TLS. */
+/** One server, or a group with sentinels, as {@link redisOptionsOf} reads it. */
 export interface SingleServer {
   readonly url: string
 }
@@ -74,7 +75,11 @@ export const listenForErrors = <Client extends RedisClient>(client: Client): Cli
 /** Makes the client of {@link connect} without waiting for its connection. The caller closes it. */
 export const makeClient = (connection: RedisConnection, timings: RedisTimings = {}): RedisClient => {
   const common = commonOptions(timings)
-  if ("url" in connection) return new Redis(connection.url, { ...common, enableOfflineQueue: false })
+  if ("url" in connection) {
+    const options = redisOptionsOf(connection.url)
+    const retries = "sentinels" in options ? { sentinelRetryStrategy: reconnectDelayMs } : {}
+    return new Redis({ ...common, ...retries, ...options, enableOfflineQueue: false })
+  }
   if ("sentinels" in connection) {
     const { database, name, password, sentinelPassword, sentinels, username } = connection
     return new Redis({

@@ -5,6 +5,7 @@ import { lifecycle } from "./0003-lifecycle.ts"
 import { ticketsOfUsers } from "./0004-tickets-of-users.ts"
 import { eventOrder } from "./0005-event-order.ts"
 import { setAside } from "./0006-set-aside.ts"
+import { oneMeaning } from "./0007-one-meaning.ts"
 
 /** In the order in which they run. The name of a released migration never changes. */
 export const migrations: Migrations = {
@@ -13,5 +14,6 @@ export const migrations: Migrations = {
   "0003_lifecycle": lifecycle,
   "0004_tickets_of_users": ticketsOfUsers,
   "0005_event_order": eventOrder,
-  "0006_set_aside": setAside
+  "0006_set_aside": setAside,
+  "0007_one_meaning": oneMeaning
 }

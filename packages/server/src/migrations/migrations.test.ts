@@ -83,6 +83,54 @@ describe("migrations", () => {
     })
   })
 
+  // Guarantees: what was stored before text had one form is found by that form, also when the migration dies in between.
+  test("stored text is brought into its form; a start after a crash continues, and no user is merged", async () => {
+    await stopAll([await start()])
+    const products = Array.from({ length: 1_201 }, (_, n) => [
+      `SKU-${n}`,
+      `Caf\u00E9\u2122 ${n}`,
+      1,
+      1,
+      "Cafe\u0301"
+    ])
+    await admin.query(`INSERT INTO ${database}.products (sku, name, price_minor, stock, category) VALUES ?`, [
+      products
+    ])
+    const users = [
+      ["ann@b\u00FCcher.example", 1],
+      ["bob@example.com.", 2],
+      ["bob@example.com", 3]
+    ] as const
+    for (const [email, id] of users)
+      await admin.query(
+        `INSERT INTO ${database}.users (id, email, password_hash, role) VALUES (UNHEX(LPAD(?, 32, '0')), ?, 'x', 'user')`,
+        [String(id), email]
+      )
+    await admin.query(
+      `UPDATE ${database}.products SET search_text = 'done before the crash' WHERE sku = 'SKU-7'`
+    )
+    await admin.query(`DELETE FROM ${database}.kysely_migration WHERE name = '0007_one_meaning'`)
+    await stopAll([await start()])
+    const [texts] = await admin.query<Array<RowDataPacket>>(
+      `SELECT search_text AS text, COUNT(*) AS n FROM ${database}.products
+        WHERE search_text IS NULL OR sku IN ('SKU-7', 'SKU-1200') GROUP BY search_text ORDER BY search_text`
+    )
+    expect(texts).toEqual([
+      { text: "done before the crash", n: 1 },
+      { text: "sku-1200 cafetm 1200", n: 1 }
+    ])
+    const [categories] = await admin.query(`SELECT DISTINCT category FROM ${database}.products`)
+    expect(categories).toEqual([{ category: "Caf\u00E9" }])
+    const [emails] = await admin.query<Array<RowDataPacket>>(
+      `SELECT email FROM ${database}.users ORDER BY id`
+    )
+    expect(emails.map(({ email }) => email as string)).toEqual([
+      "ann@xn--bcher-kva.example",
+      "bob@example.com.",
+      "bob@example.com"
+    ])
+  })
+
   test("a missing database and a wrong password are clear errors without secrets", async () => {
     url.pathname = "/does_not_exist"
     await expect(start()).rejects.toMatchObject({

@@ -8,9 +8,9 @@ import {
   OutOfStock,
   Product,
   ProductNotFound,
+  searchWords,
   Sku,
   SkuTaken,
-  searchWords,
   StockLimitExceeded
 } from "@holdfast/domain"
 import { Effect, Result, Schema, Stream } from "effect"
@@ -190,9 +190,9 @@ export const watchStock = subscription(contract.products.watchStock, ({ input })
   )
 )
 
-export const searchProducts = query(contract.products.search, ({ input }) => {
-  return pageBySku({ category: input.category, words: searchWords(input.text) }, input)
-})
+export const searchProducts = query(contract.products.search, ({ input }) =>
+  pageBySku({ category: input.category, words: searchWords(input.text) }, input)
+)
 
 const pages = makePages(Schema.Struct({ sku: Sku }))
 

@@ -113,10 +113,10 @@ const post = Effect.fnUntraced(function* (webhook: WebhookSettings, { body, even
   if (status < 200 || status > 299) return yield* new DeliveryFailed({ why: `answered ${status}` })
 })
 
-/** `fetch` puts the reason into the cause of its error. */
+/** `fetch` puts the reason into the cause of its error. Its own message may quote the address, which may be secret. */
 const reasonOf = (error: unknown): string => {
   const { cause } = error as { readonly cause?: { readonly code?: string } }
-  return `not reached: ${cause?.code ?? (error instanceof Error ? error.message : String(error))}`
+  return `not reached: ${cause?.code ?? "the request could not be made"}`
 }
 
 const cleaner = {

@@ -115,6 +115,17 @@ describe("the webhook of paid orders", () => {
     )
   const deadLetters = async () => (await shop.ok(contract.admin.deadLetters, {}, shop.admin)).items
 
+  // Guarantees: a dead letter tells no password, whatever the receiver's address holds.
+  test("an address that cannot be used is not quoted in the reason", async () => {
+    await pay()
+    const withCredentials = webhookTo(url.replace("http://", "http://ann:hunter2@"))
+    const [, sender] = webhookJobs(testSettings("mysql://unused", "redis://unused", withCredentials))
+    await drain(shop.servers[0], outboxRelay, workers()[0]!, sender!)
+    const [rows] = await shop.sql.query("SELECT DISTINCT last_error AS why FROM webhook_deliveries")
+    expect(rows).toEqual([{ why: "not reached: the request could not be made" }])
+    await shop.sql.query("DELETE FROM webhook_deliveries")
+  })
+
   test("a paid order is posted once, signed, with its order and its amount", async () => {
     const payment = await pay()
     await Promise.all([settle(), settle()])

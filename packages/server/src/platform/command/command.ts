@@ -49,7 +49,7 @@ export const command = <
   steps: CommandSteps<P, Item, Locked, Decided, Target, RPrepare, RAdmit, RSettle, RLock, RWrite, RAfter>
 ) => {
   const path = pathOf(procedure)
-  const { admit, afterCommit, bulkhead, lock, prepare, transaction } = steps
+  const { admit, afterCommit, bulkhead, identity, lock, prepare, transaction } = steps
 
   type Body = Effect.Effect<Outcome<P>, TransactionFailure, RLock | RWrite | Tx> &
     LockFree<RLock | RWrite | Tx, Transactions>
@@ -85,7 +85,7 @@ export const command = <
 
   return Effect.fn(path)(function* (call: Call<P>) {
     const item = yield* prepare(call)
-    const key = yield* idempotencyKeyOf(procedure, path, call)
+    const key = yield* idempotencyKeyOf(procedure, path, call, identity?.(item))
     const output = yield* Effect.flatMap(admitted(item, key), Effect.fromResult)
     if (afterCommit !== undefined) yield* afterCommit([output], [item])
     return output

@@ -1,6 +1,6 @@
 import { Context, Effect, Layer, Redacted, Semaphore } from "effect"
 import { ServiceUnavailable } from "@holdfast/domain"
-import { makeStoreBreaker, type StoreBreaker } from "@holdfast/locks"
+import { makeStoreBreaker, mysqlOptionsOf, type StoreBreaker } from "@holdfast/locks"
 import {
   type AbortableQueryOptions,
   type CompiledQuery,
@@ -49,7 +49,7 @@ export class Database extends Context.Service<
     Effect.gen(function* () {
       const settings = yield* PlatformConfig
       const { ghosts, pool, sessions } = guardedPool(poolOptions(settings), settings.databaseWaitMs)
-      const watch = makeWatch({ uri: Redacted.value(settings.mysqlUrl) }, sessions, ghosts)
+      const watch = makeWatch(mysqlOptionsOf(Redacted.value(settings.mysqlUrl)), sessions, ghosts)
       const dialect = new MysqlDialect({ pool, controlConnection: () => killConnection(watch) })
       const kysely = yield* Effect.acquireRelease(
         Effect.sync(() => new Kysely<DB>({ dialect })),
@@ -78,7 +78,7 @@ const watchOver = (
   }).pipe(Effect.andThen(Effect.sleep(WATCH_EVERY_MS)), Effect.forever)
 
 const poolOptions = (settings: PlatformSettings): PoolOptions => ({
-  uri: Redacted.value(settings.mysqlUrl),
+  ...mysqlOptionsOf(Redacted.value(settings.mysqlUrl)),
   connectionLimit: settings.databaseConnections,
   maxIdle: settings.databaseConnections,
   queueLimit: MAXIMUM_WAITING,

@@ -8,7 +8,7 @@ import {
 } from "@holdfast/domain"
 import type { LockFree } from "@holdfast/locks"
 import { Effect, Redacted, Result, Schema } from "effect"
-import { createHmac } from "node:crypto"
+import { createHash, createHmac } from "node:crypto"
 import { PlatformConfig } from "../config.ts"
 import { BUSY_RETRY_AFTER_MS, type Database, db } from "../db/database.ts"
 import { bytesOf } from "../db/ids.ts"
@@ -17,9 +17,6 @@ import { inTransaction, type Transactions, tx, type Tx } from "../db/transaction
 import { failpoint } from "../failpoints.ts"
 import type { Call } from "../trpc/handler.ts"
 
-/** The owner of the keys of callers without an account. */
-const ANONYMOUS = "00000000-0000-0000-0000-000000000000"
-
 /** What one call of a mutation ends in: its output, or a declared error. */
 export type Outcome<P extends Procedure> = Result.Result<OutputOf<P>, Refusal<P>>
 
@@ -27,11 +24,18 @@ export type Outcome<P extends Procedure> = Result.Result<OutputOf<P>, Refusal<P>
 type Refusal<P extends Procedure> = ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused
 
 /** The row of `idempotency_keys` that one call's answer goes into. */
-export interface IdempotencyKey {
+interface KeyRow {
   readonly user_id: Buffer
   readonly procedure_path: string
   readonly idempotency_key: string
   readonly fingerprint: Buffer
+}
+
+/** The key of one call. */
+export interface IdempotencyKey {
+  readonly row: KeyRow
+  /** The fingerprint that version 0.1 stored: a retry that begins before a deployment may end after it. */
+  readonly formerFingerprint: () => Buffer
 }
 
 /** The row of this key exists: an earlier request has committed its answer. */
@@ -42,25 +46,46 @@ class AlreadyAnswered {
 type StoredAnswer = { readonly success: unknown } | { readonly failure: unknown }
 
 /**
- * The key of a call, `undefined` when its caller sent none. The fingerprint of the input is keyed with the server's
- * secret, because an input may hold a password.
+ * The key of a call, `undefined` when its caller sent none. The fingerprint depends on the meaning of the input alone, so
+ * that a retry gets its answer from any server after any change of settings. Keys of callers without an account belong
+ * to the input: two strangers who choose the same key do not meet.
+ *
+ * @param identity stands for the input in the fingerprint. It holds no secret that the plain hash would let out.
  */
 export const idempotencyKeyOf = Effect.fnUntraced(function* <P extends Procedure>(
   procedure: P,
   path: string,
-  { caller, input, request }: Call<P>
+  { caller, input, request }: Call<P>,
+  identity?: unknown
 ) {
   if (request.idempotencyKey === undefined) return undefined
   const { secret } = yield* PlatformConfig
-  const encoded = JSON.stringify(Schema.encodeUnknownSync(procedure.input)(input))
+  const encoded: unknown = Schema.encodeUnknownSync(procedure.input)(input)
+  const fingerprint = createHash("sha256")
+    .update(`${path}\n${canonicalJson(identity ?? encoded)}`)
+    .digest()
   const key: IdempotencyKey = {
-    user_id: bytesOf(caller?.userId ?? ANONYMOUS),
-    procedure_path: path,
-    idempotency_key: request.idempotencyKey,
-    fingerprint: createHmac("sha256", Redacted.value(secret)).update(`${path}\n${encoded}`).digest()
+    row: {
+      user_id: caller === undefined ? fingerprint.subarray(0, 16) : bytesOf(caller.userId),
+      procedure_path: path,
+      idempotency_key: request.idempotencyKey,
+      fingerprint
+    },
+    formerFingerprint: () =>
+      createHmac("sha256", Redacted.value(secret))
+        .update(`${path}\n${JSON.stringify(encoded)}`)
+        .digest()
   }
   return key
 })
+
+/** JSON that is the same for the same meaning: the properties of objects are sorted by name. */
+const canonicalJson = (value: unknown): string =>
+  JSON.stringify(value, (_name, part: unknown) =>
+    typeof part === "object" && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : part
+  )
 
 /**
  * Runs the body of a mutation in a transaction so that it takes effect at most once per key, and every request with
@@ -103,9 +128,9 @@ export const findAnswer = <P extends Procedure>(
       q
         .selectFrom("idempotency_keys")
         .select(["fingerprint", "answer"])
-        .where("user_id", "=", key.user_id)
-        .where("procedure_path", "=", key.procedure_path)
-        .where("idempotency_key", "=", key.idempotency_key)
+        .where("user_id", "=", key.row.user_id)
+        .where("procedure_path", "=", key.row.procedure_path)
+        .where("idempotency_key", "=", key.row.idempotency_key)
     )
     .pipe(Effect.map((row) => (row === undefined ? undefined : repeatAnswer(procedure, key, row))))
 
@@ -119,7 +144,7 @@ const replayAnswer = Effect.fnUntraced(function* <P extends Procedure>(procedure
 
 const insertAnswer = (key: IdempotencyKey, answer: StoredAnswer) =>
   tx
-    .insert((q) => q.insertInto("idempotency_keys").values({ ...key, answer: JSON.stringify(answer) }))
+    .insert((q) => q.insertInto("idempotency_keys").values({ ...key.row, answer: JSON.stringify(answer) }))
     .pipe(Effect.catchTag("UniqueViolation", () => Effect.fail(new AlreadyAnswered())))
 
 /** Retryable refusals are not stored: the same request may succeed a moment later. */
@@ -138,8 +163,8 @@ const repeatAnswer = <P extends Procedure>(
   key: IdempotencyKey,
   row: { readonly fingerprint: Buffer; readonly answer: string }
 ): Outcome<P> => {
-  if (!row.fingerprint.equals(key.fingerprint))
-    return Result.fail(new IdempotencyKeyReused({ idempotencyKey: key.idempotency_key }))
+  if (!row.fingerprint.equals(key.row.fingerprint) && !row.fingerprint.equals(key.formerFingerprint()))
+    return Result.fail(new IdempotencyKeyReused({ idempotencyKey: key.row.idempotency_key }))
   const answer = JSON.parse(row.answer) as StoredAnswer
   return "success" in answer
     ? Result.succeed(Schema.decodeUnknownSync(procedure.output)(answer.success) as OutputOf<P>)
