@@ -1,4 +1,4 @@
-import { askRedis, type RedisClient, RedisStore } from "@holdfast/locks"
+import { askRedis, isWrongType, type RedisClient, RedisStore } from "@holdfast/locks"
 import { Clock, Effect, Option, Redacted, Schema } from "effect"
 import { createHmac, randomUUID, timingSafeEqual } from "node:crypto"
 import type { PlatformSettings } from "../config.ts"
@@ -152,8 +152,7 @@ const firstVersion = async (client: RedisClient, key: string): Promise<string> =
 }
 
 const unlessWrongType = (error: unknown): undefined => {
-  if (error instanceof Error && error.message.startsWith("WRONGTYPE")) return undefined
-  throw error
+  if (!isWrongType(error)) throw error
 }
 
 const isVersion = (text: string | null | undefined): text is string =>
