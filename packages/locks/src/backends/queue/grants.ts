@@ -3,6 +3,7 @@ import { hostname } from "node:os"
 import { Effect, type Scope } from "effect"
 import type { RedisClient } from "../../redis/client.ts"
 import { makeSubscription } from "../../redis/pubsub.ts"
+import { CHANNEL_PREFIX } from "./scripts.ts"
 
 /** The message that a lock was handed to a waiter of the process. */
 export interface Grant {
@@ -38,8 +39,6 @@ interface WaiterState {
   grant: Grant | undefined
   wake: (() => void) | undefined
 }
-
-const CHANNEL_PREFIX = "holdfast:locks:"
 
 /** Names host and process for people to read; the random part makes it unique. */
 const makeChannel = (): string =>
