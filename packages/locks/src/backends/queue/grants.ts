@@ -75,9 +75,11 @@ const deliver = (
   onUnclaimed: (grant: UnclaimedGrant) => void
 ): void => {
   const [number = "", token, atRedisMs, leaseMs, ...key] = message.split(" ")
+  const mutex = key.join(" ")
+  if (!mutex.startsWith("mutex:")) return
   const grant: Grant = { token: Number(token), atRedisMs: Number(atRedisMs), leaseMs: Number(leaseMs) }
   const waiter = waiters.get(number)
-  if (waiter === undefined) return onUnclaimed({ ...grant, id: `${channel}/${number}`, mutex: key.join(" ") })
+  if (waiter === undefined) return onUnclaimed({ ...grant, id: `${channel}/${number}`, mutex })
   waiter.grant = grant
   waiter.wake?.()
 }
