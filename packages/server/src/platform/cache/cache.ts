@@ -85,7 +85,9 @@ const makeCache = (entries: Entries, trust: Trust): Effect.Effect<Cache["Service
           const found =
             generation === undefined
               ? undefined
-              : yield* Effect.catch(entries.lookUp(schema, generation, keys), () => Effect.succeed(undefined))
+              : yield* entries
+                  .lookUp(schema, generation, keys)
+                  .pipe(Effect.catch(() => Effect.succeed(undefined)))
           if (generation === undefined || found === undefined) {
             yield* counted("away", keys.length)
             return yield* loader(keys.map(({ name }) => name))

@@ -1,4 +1,5 @@
-import { askRedis, isWrongType, type RedisClient, RedisStore } from "@holdfast/locks"
+import type { ServiceUnavailable } from "@holdfast/domain"
+import { isWrongType, type RedisClient, RedisStore, type RedisUnavailable } from "@holdfast/locks"
 import { Clock, Effect, Option, Redacted, Schema } from "effect"
 import { createHmac, randomUUID, timingSafeEqual } from "node:crypto"
 import type { PlatformSettings } from "../config.ts"
@@ -39,98 +40,104 @@ export const FLIGHT_MS = 1_000
 /** Longer text in Redis is none of the cache's. */
 const LONGEST_ENTRY = 1_000_000
 
+/** Makes calls to Redis with the start of all the cache's keys. */
+type Ask = <A>(
+  call: (client: RedisClient, at: string) => Promise<A>
+) => Effect.Effect<A, RedisUnavailable | ServiceUnavailable>
+
+type Times = NonNullable<PlatformSettings["cache"]>
+
 /** The cache's state in Redis. Every operation fails when Redis, or the key namespace, is unavailable. */
-export const makeEntries = (
-  { freshMs, staleMs }: NonNullable<PlatformSettings["cache"]>,
-  secret: Redacted.Redacted
-) =>
+export const makeEntries = (times: Times, secret: Redacted.Redacted) =>
   Effect.gen(function* () {
     const store = yield* RedisStore
     const { prefix } = yield* KeyNamespace
     const seal = makeSeal(secret)
-    const ask = <A>(call: (client: RedisClient, at: string) => Promise<A>) =>
-      Effect.flatMap(prefix, (name) =>
-        Effect.provideService(
-          askRedis((client) => call(client, `${name}cache:2:`)),
-          RedisStore,
-          store
-        )
-      )
+    const ask: Ask = (call) =>
+      Effect.flatMap(prefix, (name) => store.ask((client) => call(client, `${name}cache:2:`)))
     return {
       /** Writes something. */
       probe: ask((client, at) => client.set(`${at}probe`, "1", "PX", FLIGHT_MS)),
-      lookUp: <A>(schema: ValueSchema<A>, generation: number, keys: ReadonlyArray<CacheKey>) =>
-        Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
-          ask(async (client, at): Promise<ReadonlyArray<Lookup<A>>> => {
-            const { entry, version } = keysOf(at, generation)
-            const texts = await client.mget(keys.flatMap(({ name, tag }) => [version(tag), entry(name)]))
-            return Promise.all(
-              keys.map(async ({ name, tag }, index) => {
-                const known = texts[index * 2]
-                const current = isVersion(known) ? known : await firstVersion(client, version(tag))
-                const text = texts[index * 2 + 1]
-                return { version: current, entry: readEntry(seal, schema, entry(name), text, current, nowMs) }
-              })
-            )
-          })
-        ),
-      /** The entries of these names, where they are valid. */
-      read: <A>(schema: ValueSchema<A>, { generation, versions }: Validity, names: ReadonlyArray<string>) =>
-        Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
-          ask(async (client, at) => {
-            const { entry } = keysOf(at, generation)
-            const texts = await client.mget(names.map(entry))
-            return names.map((name, index) =>
-              readEntry(seal, schema, entry(name), texts[index], versions.get(name)!, nowMs)
-            )
-          })
-        ),
-      write: <A>(schema: ValueSchema<A>, validity: Validity, values: ReadonlyMap<string, A>) =>
-        Effect.flatMap(Clock.currentTimeMillis, (nowMs) => {
-          const encoded = [...values].map(
-            ([name, value]) => [name, Schema.encodeSync(schema)(value)] as const
-          )
-          return ask((client, at) =>
-            Promise.all(
-              encoded.map(([name, value]) => {
-                const key = keysOf(at, validity.generation).entry(name)
-                // Jitter, to keep entries that were written together from expiring together.
-                const jitter = 0.8 + Math.random() * 0.4
-                const lifetimeMs = Math.round((freshMs + staleMs) * jitter)
-                const written: WrittenEntry = {
-                  version: validity.versions.get(name)!,
-                  freshUntilMs: nowMs + freshMs * jitter,
-                  validUntilMs: nowMs + lifetimeMs,
-                  value
-                }
-                return client.set(key, seal.put(key, JSON.stringify(written)), "PX", lifetimeMs)
-              })
-            )
-          )
-        }),
-      invalidate: (generation: number, tags: ReadonlyArray<string>) =>
-        ask((client, at) => {
-          const { version } = keysOf(at, generation)
-          return Promise.all(
-            tags.map((tag) => client.set(version(tag), randomUUID(), "PX", VERSION_LIFETIME_MS))
-          )
-        }),
-      /** Returns the names that this process is to load; other processes are loading the rest. */
-      takeFlights: ({ generation, versions }: Validity) =>
-        ask(async (client, at) => {
-          const { flight } = keysOf(at, generation)
-          const names = [...versions.keys()]
-          const taken = await Promise.all(
-            names.map((name) => client.set(flight(name, versions.get(name)!), "1", "PX", FLIGHT_MS, "NX"))
-          )
-          return names.filter((_, index) => taken[index] === "OK")
-        }),
-      endFlights: ({ generation, versions }: Validity, names: ReadonlyArray<string>) =>
-        ask((client, at) =>
-          client.del(names.map((name) => keysOf(at, generation).flight(name, versions.get(name)!)))
-        )
+      ...readers(ask, seal),
+      ...writers(ask, seal, times),
+      ...flights(ask)
     }
   })
+
+const readers = (ask: Ask, seal: Seal) => ({
+  lookUp: <A>(schema: ValueSchema<A>, generation: number, keys: ReadonlyArray<CacheKey>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
+      ask(async (client, at): Promise<ReadonlyArray<Lookup<A>>> => {
+        const { entry, version } = keysOf(at, generation)
+        const texts = await client.mget(keys.flatMap(({ name, tag }) => [version(tag), entry(name)]))
+        return Promise.all(
+          keys.map(async ({ name, tag }, index) => {
+            const known = texts[index * 2]
+            const current = isVersion(known) ? known : await firstVersion(client, version(tag))
+            const text = texts[index * 2 + 1]
+            return { version: current, entry: readEntry(seal, schema, entry(name), text, current, nowMs) }
+          })
+        )
+      })
+    ),
+  /** The entries of these names, where they are valid. */
+  read: <A>(schema: ValueSchema<A>, { generation, versions }: Validity, names: ReadonlyArray<string>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
+      ask(async (client, at) => {
+        const { entry } = keysOf(at, generation)
+        const texts = await client.mget(names.map(entry))
+        return names.map((name, index) =>
+          readEntry(seal, schema, entry(name), texts[index], versions.get(name)!, nowMs)
+        )
+      })
+    )
+})
+
+const writers = (ask: Ask, seal: Seal, { freshMs, staleMs }: Times) => ({
+  write: <A>(schema: ValueSchema<A>, validity: Validity, values: ReadonlyMap<string, A>) =>
+    Effect.flatMap(Clock.currentTimeMillis, (nowMs) => {
+      const encoded = [...values].map(([name, value]) => [name, Schema.encodeSync(schema)(value)] as const)
+      return ask((client, at) =>
+        Promise.all(
+          encoded.map(([name, value]) => {
+            const key = keysOf(at, validity.generation).entry(name)
+            // Jitter, to keep entries that were written together from expiring together.
+            const jitter = 0.8 + Math.random() * 0.4
+            const lifetimeMs = Math.round((freshMs + staleMs) * jitter)
+            const written: WrittenEntry = {
+              version: validity.versions.get(name)!,
+              freshUntilMs: nowMs + freshMs * jitter,
+              validUntilMs: nowMs + lifetimeMs,
+              value
+            }
+            return client.set(key, seal.put(key, JSON.stringify(written)), "PX", lifetimeMs)
+          })
+        )
+      )
+    }),
+  invalidate: (generation: number, tags: ReadonlyArray<string>) =>
+    ask((client, at) => {
+      const { version } = keysOf(at, generation)
+      return Promise.all(tags.map((tag) => client.set(version(tag), randomUUID(), "PX", VERSION_LIFETIME_MS)))
+    })
+})
+
+const flights = (ask: Ask) => ({
+  /** Returns the names that this process is to load; other processes are loading the rest. */
+  takeFlights: ({ generation, versions }: Validity) =>
+    ask(async (client, at) => {
+      const { flight } = keysOf(at, generation)
+      const names = [...versions.keys()]
+      const taken = await Promise.all(
+        names.map((name) => client.set(flight(name, versions.get(name)!), "1", "PX", FLIGHT_MS, "NX"))
+      )
+      return names.filter((_, index) => taken[index] === "OK")
+    }),
+  endFlights: ({ generation, versions }: Validity, names: ReadonlyArray<string>) =>
+    ask((client, at) =>
+      client.del(names.map((name) => keysOf(at, generation).flight(name, versions.get(name)!)))
+    )
+})
 
 export type Entries = Effect.Success<ReturnType<typeof makeEntries>>
 

@@ -1,4 +1,5 @@
 import { ServiceUnavailable } from "@holdfast/domain"
+import type { RedisUnavailable } from "@holdfast/locks"
 import { Effect, Schedule, type Scope } from "effect"
 import { sql } from "kysely"
 import { makeCoalesced } from "../db/coalesce.ts"
@@ -49,7 +50,7 @@ const ageMs = ({ atMs }: Seen): number => performance.now() - atMs
 
 /** @param probe writes to Redis */
 export const makeTrust = (
-  probe: Effect.Effect<unknown, unknown>
+  probe: Effect.Effect<unknown, RedisUnavailable | ServiceUnavailable>
 ): Effect.Effect<Trust, never, Database | Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
@@ -57,7 +58,7 @@ export const makeTrust = (
     let seen = NOTHING
     let isAsking = false
 
-    const ask = yield* makeCoalesced((_: "trust") =>
+    const ask = yield* makeCoalesced((_question: "trust") =>
       Effect.gen(function* () {
         const atMs = performance.now()
         const [row, takesWrites] = yield* Effect.all([readTrust, succeedsSoon(probe)], { concurrency: 2 })
@@ -108,7 +109,7 @@ const makeSuspension = Effect.gen(function* () {
   let endsAtMs = Number.NEGATIVE_INFINITY
   let isKnownAtMs = Number.NEGATIVE_INFINITY
 
-  const declare = yield* makeCoalesced((_: "suspension") =>
+  const declare = yield* makeCoalesced((_statement: "suspension") =>
     Effect.gen(function* () {
       const startedAtMs = performance.now()
       yield* writeSuspension
@@ -147,7 +148,7 @@ const writeSuspension = db.rows(
     suspended_until = greatest(suspended_until, NOW(6) + interval ${SUSPENDED_MS * 1_000} microsecond)`
 )
 
-const succeedsSoon = (probe: Effect.Effect<unknown, unknown>) =>
+const succeedsSoon = (probe: Parameters<typeof makeTrust>[0]) =>
   Effect.isSuccess(Effect.timeout(probe, PROBE_WITHIN_MS))
 
 const withinDeadline = <A, R>(

@@ -1,6 +1,6 @@
 import type { Coupon, CouponId, UserId } from "@holdfast/domain"
 import { Context, Effect, Layer } from "effect"
-import { askRedis, isWrongType, RedisStore, type RedisUnavailable } from "@holdfast/locks"
+import { isWrongType, RedisStore, type RedisUnavailable } from "@holdfast/locks"
 import { gateScripts } from "./gate-scripts.ts"
 
 /**
@@ -99,16 +99,7 @@ const keysOf = (couponId: CouponId) => {
 const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
   const { client } = store
   const scripts = gateScripts(client)
-  /** Foreign data under the gate's keys is removed; the gate is rebuilt like one that never existed. */
-  const ask = <A>(couponId: CouponId, command: () => Promise<A>): Effect.Effect<A, RedisUnavailable> => {
-    const asked = Effect.provideService(askRedis(command), RedisStore, store)
-    const removed = Effect.provideService(
-      askRedis(() => client.unlink(...keysOf(couponId))),
-      RedisStore,
-      store
-    )
-    return Effect.catchIf(asked, isWrongType, () => Effect.andThen(removed, asked))
-  }
+  const ask = askOn(store)
   const run = (
     script: keyof typeof scripts,
     couponId: CouponId,
@@ -159,6 +150,17 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
       })
   }
 }
+
+/** Foreign data under the gate's keys is removed; the gate is rebuilt like one that never existed. */
+const askOn =
+  ({ ask, client }: RedisStore["Service"]) =>
+  <A>(couponId: CouponId, command: () => Promise<A>): Effect.Effect<A, RedisUnavailable> =>
+    Effect.catchIf(ask(command), isWrongType, () =>
+      Effect.andThen(
+        ask(() => client.unlink(...keysOf(couponId))),
+        ask(command)
+      )
+    )
 
 /** Users that one command takes: a longer one would block Redis. */
 const PORTION = 1_000
