@@ -21,7 +21,7 @@ export type Loader<A, E, R> = (names: ReadonlyArray<string>) => Effect.Effect<Re
 const POLL_MS = 10
 
 /** An invalidation does not wait longer than this for Redis. */
-const INVALIDATION_DEADLINE_MS = 400
+const INVALIDATION_DEADLINE_MS = 500
 
 const lookups = Metric.counter("holdfast_cache_lookups_total", {
   description: "Lookups by outcome: hit, stale, miss, or away (Redis did not answer, or may not be trusted)",
