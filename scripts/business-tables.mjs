@@ -10,6 +10,7 @@ const PLATFORM = "packages/server/src/platform/**/*.ts"
 const PLATFORM_TABLES = new Set([
   "idempotency_keys",
   "outbox",
+  "cache_trust",
   "set_aside",
   "set_aside_events",
   "lock_fences",

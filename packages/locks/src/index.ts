@@ -38,6 +38,7 @@ export {
   type SingleServer
 } from "./redis/client.ts"
 export { type ChannelListener, makeSubscription, type Subscription } from "./redis/pubsub.ts"
+export { isWrongType } from "./redis/wrong-type.ts"
 export { defineScripts, type RunScript, type ScriptDefinition } from "./redis/scripts.ts"
 export { makeInTransaction, type TransactionBackend } from "./transaction.ts"
 export { assertHeld, type LockFailure, withLock } from "./with-lock.ts"

@@ -34,7 +34,7 @@ export const cacheInvalidator = consumerOf({
     Cache.use((cache) =>
       Effect.forEach(
         Chunks.chunksOf(new Set(events.flatMap(tagsOf)), CHUNK),
-        (tags) => cache.invalidateSurely(tags),
+        (tags) => cache.invalidate(tags),
         { discard: true }
       )
     )

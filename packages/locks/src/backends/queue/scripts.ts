@@ -1,5 +1,5 @@
 /**
- * The protocol as four scripts, which Redis runs one at a time. They own a lock the way redis-semaphore does
+ * The protocol as scripts, which Redis runs one at a time. They own a lock the way redis-semaphore does
  * (`mutex:<key>` holds the owner's identifier and expires with the lease), so its plain clients and these exclude each
  * other. The queue and the last token are kept in two keys beside it.
  *
@@ -12,10 +12,22 @@ import { createHash } from "node:crypto"
 import type { RedisClient } from "../../redis/client.ts"
 import { defineScripts } from "../../redis/scripts.ts"
 
-/** How long the last token of a key is kept. Only a clock that goes back by more could repeat a token. */
-const TOKEN_TTL_MS = 60_000
+/**
+ * How long the last token of a key is kept. Only a clock that goes back by more could repeat a token; a token further
+ * ahead of the clock than this was not minted here.
+ */
+export const TOKEN_TTL_MS = 60_000
 
 const LONGEST_QUEUE = 20_000
+
+/**
+ * A plain redis-semaphore client may hold a key for this long at a time. A key that would live longer, or for ever, was
+ * written by somebody else, and gets the lease of the caller who finds it.
+ */
+const LONGEST_LEASE_MS = 60_000
+
+/** How waiters' identifiers begin: with the channel of their process. */
+export const CHANNEL_PREFIX = "holdfast:locks:"
 
 /** A cluster cannot count receivers on all nodes, so there a handed-over lock is short until its owner renews it. */
 const CLUSTER_GRANT_MS = 2_000
@@ -31,16 +43,29 @@ local function nowMs()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+local function clock()
+  time = time or redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
+local function isToken(number)
+  return number and number > 0 and number <= clock() + ${TOKEN_TTL_MS * 1_000}
+end
+
 -- Always greater than the one before: follows the clock, and adds one where the clock stands still or goes back.
 local function mint()
-  time = time or redis.call('TIME')
-  local token = time[1] * 1000000 + time[2]
-  local text = string.format('%.0f', token)
-  local previous = redis.call('SET', tokens, text, 'PX', ${TOKEN_TTL_MS}, 'GET')
-  if not previous or tonumber(previous) < token then return text end
+  local text = string.format('%.0f', clock())
+  local previous = tonumber(redis.call('SET', tokens, text, 'PX', ${TOKEN_TTL_MS}, 'GET') or '')
+  if not isToken(previous) or previous < clock() then return text end
   text = string.format('%.0f', previous + 1)
   redis.call('SET', tokens, text, 'PX', ${TOKEN_TTL_MS})
   return text
+end
+
+-- The token of the owner, who asks again because the reply got lost.
+local function tokenOfOwner()
+  local text = redis.call('GET', tokens)
+  return text and isToken(tonumber(text)) and text or mint()
 end
 
 -- Makes the first live waiter the owner and returns it; 'me' needs no message. Returns false when the queue is empty.
@@ -49,13 +74,16 @@ local function handOver(me)
   while true do
     local waiter = redis.call('LPOP', queue)
     if not waiter or waiter == me then return waiter end
-    token = token or mint()
-    local grantMs = ${isCluster ? `math.min(leaseMs, ${CLUSTER_GRANT_MS})` : "leaseMs"}
-    local grant = string.match(waiter, '[^/]+$') .. ' ' .. token .. ' ' .. string.format('%.0f', nowMs()) .. ' ' .. grantMs .. ' ' .. mutex
-    local receivers = redis.call('PUBLISH', string.match(waiter, '^(.*)/'), grant)
-    if ${isCluster ? "true" : "receivers > 0"} then
-      redis.call('SET', mutex, waiter, 'PX', grantMs)
-      return waiter
+    local channel, number = string.match(waiter, '^(${CHANNEL_PREFIX}.+)/(%d+)$')
+    if channel then
+      token = token or mint()
+      local grantMs = ${isCluster ? `math.min(leaseMs, ${CLUSTER_GRANT_MS})` : "leaseMs"}
+      local grant = number .. ' ' .. token .. ' ' .. string.format('%.0f', nowMs()) .. ' ' .. grantMs .. ' ' .. mutex
+      local receivers = redis.call('PUBLISH', channel, grant)
+      if ${isCluster ? "true" : "receivers > 0"} then
+        redis.call('SET', mutex, waiter, 'PX', grantMs)
+        return waiter
+      end
     end
   end
 end
@@ -67,13 +95,17 @@ local mayWait, isQueued, queueTtlMs = ARGV[3], ARGV[4], tonumber(ARGV[5])
 local owner = redis.call('SET', mutex, id, 'NX', 'GET', 'PX', leaseMs)
 if owner == id then
   redis.call('PEXPIRE', mutex, leaseMs)
-  return {1, redis.call('GET', tokens) or mint(), nowMs()}
+  return {1, tokenOfOwner(), nowMs()}
 end
 if not owner then
   owner = handOver(id)
   if not owner or owner == id then return {1, mint(), nowMs()} end
 end
 local leaseLeftMs = redis.call('PTTL', mutex)
+if leaseLeftMs < 0 or leaseLeftMs > math.max(leaseMs, ${LONGEST_LEASE_MS}) then
+  redis.call('PEXPIRE', mutex, leaseMs)
+  leaseLeftMs = tonumber(leaseMs)
+end
 if mayWait == '0' then return {0, owner, leaseLeftMs} end
 local before = isQueued == '1' and redis.call('LPOS', queue, id)
 if not before then
@@ -104,7 +136,7 @@ local owner = redis.call('GET', mutex)
 if owner == id then
   if mayKeep == '1' then
     redis.call('PEXPIRE', mutex, leaseMs)
-    return {1, redis.call('GET', tokens) or mint(), nowMs()}
+    return {1, tokenOfOwner(), nowMs()}
   end
   if not handOver() then redis.call('DEL', mutex) end
   return {0, '', 0}
@@ -124,6 +156,14 @@ for _, waiter in ipairs(redis.call('LRANGE', KEYS[2], 0, ARGV[1] - 1)) do reply[
 return reply
 `
 
+/** Removes what is under a lock's keys and has another type. */
+const clear = `
+for i, expected in ipairs({'string', 'list', 'string'}) do
+  local found = redis.call('TYPE', KEYS[i]).ok
+  if found ~= 'none' and found ~= expected then redis.call('DEL', KEYS[i]) end
+end
+`
+
 /** The fields of a reply; see the scripts. */
 export type Reply = ReadonlyArray<string | number>
 
@@ -134,7 +174,8 @@ export const lockScripts = (client: RedisClient) => {
     acquire: { numberOfKeys: 3, lua: common + acquire },
     release: { numberOfKeys: 3, lua: common + release },
     leave: { numberOfKeys: 3, lua: common + leave },
-    inspect: { numberOfKeys: 3, lua: inspect }
+    inspect: { numberOfKeys: 3, lua: inspect },
+    clear: { numberOfKeys: 3, lua: clear }
   })
 }
 

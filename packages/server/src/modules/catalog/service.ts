@@ -120,10 +120,10 @@ export const productPage = query(
   })
 )
 
-interface SkuPage {
-  readonly items: ReadonlyArray<Sku>
-  readonly nextCursor?: string
-}
+const CachedPage = Schema.Struct({
+  items: Schema.Array(Sku),
+  nextCursor: Schema.optionalKey(Schema.String)
+})
 
 /**
  * A cached page lists SKUs; products are cached one by one, so a sale invalidates only what it sold. Only the first page
@@ -131,15 +131,15 @@ interface SkuPage {
  */
 const cachedPage = Effect.fnUntraced(function* (input: DecodedInputOf<typeof contract.products.page>) {
   const cache = yield* Cache
-  const read = Effect.map(pageBySku({ category: input.category }, input), (page): SkuPage => ({
+  const read = Effect.map(pageBySku({ category: input.category }, input), (page) => ({
     ...page,
     items: page.items.map(({ sku }) => sku)
   }))
   if (input.cursor !== undefined) return yield* read
   const name = `page:${JSON.stringify([input.category, input.limit])}`
   const load = () => Effect.map(read, (page) => new Map(page.items.length === 0 ? [] : [[name, page]]))
-  const cached = yield* cache.getMany([{ name, tag: CATALOGUE_TAG }], load)
-  return (cached.get(name) as SkuPage | undefined) ?? { items: [] }
+  const cached = yield* cache.getMany(CachedPage, [{ name, tag: CATALOGUE_TAG }], load)
+  return cached.get(name) ?? { items: [] }
 })
 
 /** Products in the order of the SKUs; SKUs without a product are left out. */
@@ -148,22 +148,18 @@ const cachedProducts = Effect.fnUntraced(function* (skus: ReadonlyArray<Sku>) {
   const skuOf = new Map(skus.map((sku) => [productTag(sku), sku] as const))
   const load = (names: ReadonlyArray<string>) =>
     findProducts(names.map((name) => skuOf.get(name)!)).pipe(
-      Effect.map(
-        (products) => new Map(products.map((product) => [productTag(product.sku), encodeProduct(product)]))
-      )
+      Effect.map((products) => new Map(products.map((product) => [productTag(product.sku), product])))
     )
   const cached = yield* cache.getMany(
+    Product,
     [...skuOf.keys()].map((name) => ({ name, tag: name })),
     load
   )
   return skus.flatMap((sku) => {
     const product = cached.get(productTag(sku))
-    return product === undefined ? [] : [decodeProduct(product)]
+    return product === undefined ? [] : [product]
   })
 })
-
-const encodeProduct = Schema.encodeSync(Product)
-const decodeProduct = Schema.decodeUnknownSync(Product)
 
 /** The tag of everything that depends on which products exist. */
 export const CATALOGUE_TAG = "catalogue"

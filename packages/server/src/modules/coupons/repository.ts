@@ -229,12 +229,14 @@ export const listHolders = (couponId: CouponId, after: UserId | undefined, limit
 
 /** Which of these users have a coupon of this campaign. */
 export const holdersAmong = (couponId: CouponId, userIds: ReadonlyArray<UserId>) =>
-  db
-    .rows((q) =>
-      q
-        .selectFrom("user_coupons")
-        .select("user_id")
-        .where("coupon_id", "=", bytesOf(couponId))
-        .where("user_id", "in", userIds.map(bytesOf))
-    )
-    .pipe(Effect.map((rows) => new Set<string>(rows.map((row) => textOf(row.user_id)))))
+  userIds.length === 0
+    ? Effect.succeed(new Set<string>())
+    : db
+        .rows((q) =>
+          q
+            .selectFrom("user_coupons")
+            .select("user_id")
+            .where("coupon_id", "=", bytesOf(couponId))
+            .where("user_id", "in", userIds.map(bytesOf))
+        )
+        .pipe(Effect.map((rows) => new Set<string>(rows.map((row) => textOf(row.user_id)))))

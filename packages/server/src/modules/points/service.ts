@@ -169,9 +169,10 @@ export const balance = query(
   Effect.fnUntraced(function* ({ caller }) {
     const cache = yield* Cache
     const tag = balanceTag(caller.userId)
-    const load = () => Effect.map(findBalance(caller.userId), (points) => new Map([[tag, points ?? 0]]))
-    const cached = yield* cache.getMany([{ name: tag, tag }], load)
-    return { balance: Points.make(cached.get(tag) as number) }
+    const load = () =>
+      Effect.map(findBalance(caller.userId), (points) => new Map([[tag, Points.make(points ?? 0)]]))
+    const cached = yield* cache.getMany(Points, [{ name: tag, tag }], load)
+    return { balance: cached.get(tag)! }
   })
 )
 

@@ -1,4 +1,4 @@
-import { contract, PAGE_SIZE, TOP_SELLER_DAYS, type TopSellers } from "@holdfast/domain"
+import { contract, PAGE_SIZE, TOP_SELLER_DAYS, TopSellers } from "@holdfast/domain"
 import { Effect } from "effect"
 import { Cache } from "../../platform/cache/cache.ts"
 import { DatabaseClock } from "../../platform/db/database-clock.ts"
@@ -18,8 +18,8 @@ export const topSellers = query(
     const days = lastDays(yield* nowMs, TOP_SELLER_DAYS)
     const name = `top:${days.at(-1)}:${limit}`
     const load = () => Effect.map(rank(days, limit), (ranking) => new Map([[name, ranking]]))
-    const cached = yield* cache.getMany([{ name, tag: RANKING_TAG }], load)
-    return cached.get(name) as TopSellers
+    const cached = yield* cache.getMany(TopSellers, [{ name, tag: RANKING_TAG }], load)
+    return cached.get(name)!
   })
 )
 

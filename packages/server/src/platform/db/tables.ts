@@ -13,6 +13,7 @@ export interface DB {
   worker_turns: WorkerTurnsTable
   installation: InstallationTable
   set_aside: SetAsideTable
+  cache_trust: CacheTrustTable
 }
 
 /** Set by the database when a row is inserted. */
@@ -79,4 +80,13 @@ interface InstallationTable {
   id: Buffer
   /** Events older than this may have been deleted. */
   outbox_trimmed_before: Date
+}
+
+/** Which entries of the cache count; see platform/cache/trust.ts. */
+interface CacheTrustTable {
+  only_row: Generated<number>
+  /** Part of every key of the cache: entries of another generation are not found. */
+  generation: Generated<number>
+  /** No process uses the cache before this moment. */
+  suspended_until: ColumnType<Date, Date | undefined, Date>
 }

@@ -175,5 +175,6 @@ const gateCounts = Effect.fnUntraced(function* (couponId: CouponId) {
     .pipe(Effect.catchTag("RedisUnavailable", () => Effect.succeed(undefined)))
   if (state === undefined) return undefined
   const { holders, quantity, reserved } = state
-  return { free: Math.max(0, quantity - holders - reserved), reserved }
+  const free = Math.max(0, quantity - holders - reserved)
+  return Number.isSafeInteger(free) ? { free, reserved } : undefined
 })

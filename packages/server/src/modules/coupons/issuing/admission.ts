@@ -165,7 +165,7 @@ const isWrong = (gate: CouponGate["Service"], couponId: CouponId, coupon: Coupon
 const rebuildGate = Effect.fn("rebuildGate")(function* (couponId: CouponId) {
   const gate = yield* CouponGate
   for (let attempt = 0; attempt < BUILD_ATTEMPTS; attempt += 1) {
-    const unconfirmed = new Set<UserId>((yield* gate.members(couponId)).holders)
+    const unconfirmed = new Set((yield* gate.members(couponId)).holders)
     const coupon = yield* findCoupon(couponId)
     if (coupon === undefined) return
     let holders = 0
