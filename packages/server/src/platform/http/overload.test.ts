@@ -46,6 +46,12 @@ describe("a process with as much work as it may have", () => {
         }
       }
     })
+    // Nobody waits for the body of a request that is refused.
+    using unfinished = await openSocket(url)
+    unfinished.socket.write(
+      head("POST /trpc/auth.login", "content-type: application/json", "content-length: 9")
+    )
+    await eventually(() => expect(statusOf(unfinished.received())).toBe(503))
     expect((await fetch(`${url}/livez`)).status).toBe(200)
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
     await lock.release()
