@@ -27,7 +27,7 @@ describe("a process with as much work as it may have", () => {
     await using shop = await openShop({ maximumInFlight: 4 })
     const { url } = shop.servers[0]
     await shop.newProduct("BUSY", 1)
-    const lock = await lockProducts(shop)
+    await using lock = await lockProducts(shop)
     const batch = Array.from({ length: 4 }, () => "products.bySku").join(",")
     const inputs = encodeURIComponent(JSON.stringify({ 0: { sku: "BUSY" }, 3: { sku: "BUSY" } }))
     const busy = fetch(`${url}/trpc/${batch}?batch=1&input=${inputs}`)
@@ -102,7 +102,7 @@ describe("a process with as much work as it may have", () => {
     await using shop = await openShop({ maximumInFlight: 2 })
     const { url } = shop.servers[0]
     await shop.newProduct("LATE", 9)
-    const lock = await lockProducts(shop)
+    await using lock = await lockProducts(shop)
     const body = JSON.stringify({ lines: [{ sku: "LATE", quantity: 1 }] })
     const order = head(
       "POST /trpc/orders.create",
