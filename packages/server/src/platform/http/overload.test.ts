@@ -27,7 +27,7 @@ describe("a process with as much work as it may have", () => {
     await using shop = await openShop({ maximumInFlight: 4 })
     const { url } = shop.servers[0]
     await shop.newProduct("BUSY", 1)
-    const lock = await lockProducts(shop)
+    await using lock = await lockProducts(shop)
     const batch = Array.from({ length: 4 }, () => "products.bySku").join(",")
     const inputs = encodeURIComponent(JSON.stringify({ 0: { sku: "BUSY" }, 3: { sku: "BUSY" } }))
     const busy = fetch(`${url}/trpc/${batch}?batch=1&input=${inputs}`)
@@ -46,6 +46,12 @@ describe("a process with as much work as it may have", () => {
         }
       }
     })
+    // Nobody waits for the body of a request that is refused.
+    using unfinished = await openSocket(url)
+    unfinished.socket.write(
+      head("POST /trpc/auth.login", "content-type: application/json", "content-length: 9")
+    )
+    await eventually(() => expect(statusOf(unfinished.received())).toBe(503))
     expect((await fetch(`${url}/livez`)).status).toBe(200)
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
     await lock.release()
@@ -96,7 +102,7 @@ describe("a process with as much work as it may have", () => {
     await using shop = await openShop({ maximumInFlight: 2 })
     const { url } = shop.servers[0]
     await shop.newProduct("LATE", 9)
-    const lock = await lockProducts(shop)
+    await using lock = await lockProducts(shop)
     const body = JSON.stringify({ lines: [{ sku: "LATE", quantity: 1 }] })
     const order = head(
       "POST /trpc/orders.create",
