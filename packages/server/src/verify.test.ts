@@ -274,6 +274,12 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
     "answers",
     ["UPDATE point_ledger SET kind = 'grant' WHERE kind = 'charge'"]
   ],
+  ["points that were spent and not counted", "spent points", ["UPDATE point_accounts SET spent = spent + 1"]],
+  [
+    "an item that a job fails at again and again",
+    "jobs",
+    ["INSERT INTO set_aside (job, item, reason, failures) VALUES ('order expiry', 'x', 'broken', 6)"]
+  ],
   [
     "a stock below zero",
     "stock",
@@ -341,6 +347,7 @@ describe("verify", () => {
       "charges",
       "balances",
       "point ledger",
+      "spent points",
       "accounts",
       "events",
       "outbox",
