@@ -85,9 +85,12 @@ const locksLayer = Layer.unwrap(
   })
 )
 
-const storesLayer = Layer.mergeAll(Transactions.layer, KeyNamespace.layer, DatabaseClock.layer, locksLayer).pipe(
-  Layer.provideMerge(Layer.mergeAll(Database.layer, redisLayer))
-)
+const storesLayer = Layer.mergeAll(
+  Transactions.layer,
+  KeyNamespace.layer,
+  DatabaseClock.layer,
+  locksLayer
+).pipe(Layer.provideMerge(Layer.mergeAll(Database.layer, redisLayer)))
 
 const couponsLayer = CouponAdmission.layer.pipe(Layer.provideMerge(CouponGate.layer))
 
