@@ -21,8 +21,11 @@ export const insertAccounts = (userIds: ReadonlyArray<UserId>) =>
     q.insertInto("point_accounts").values(userIds.map((userId) => ({ user_id: bytesOf(userId), balance: 0 })))
   )
 
-/** Locks accounts in primary-key order. Users without an account are left out. */
-export const lockAccounts = (userIds: ReadonlyArray<UserId>) =>
+/**
+ * Locks accounts in primary-key order. Users without an account are left out, and with "skip" the accounts that other
+ * transactions hold.
+ */
+export const lockAccounts = (userIds: ReadonlyArray<UserId>, heldRows: "skip" | "wait") =>
   tx
     .rows((q) =>
       q
@@ -31,6 +34,7 @@ export const lockAccounts = (userIds: ReadonlyArray<UserId>) =>
         .where("user_id", "in", userIds.map(bytesOf))
         .orderBy("user_id")
         .forUpdate()
+        .$if(heldRows === "skip", (query) => query.skipLocked())
     )
     .pipe(Effect.map((rows) => new Map(rows.map((row) => [userIdOf(row.user_id), row.balance] as const))))
 
