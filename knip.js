@@ -31,6 +31,8 @@ export default {
     "packages/server": {
       // The command line loads the operations when it runs one.
       entry: ["src/{cli,operations}.ts", ...tests, ...benches],
+      // Tests make certificates.
+      ignoreBinaries: ["openssl"],
       project: ["{src,test,bench}/**/*.ts"]
     },
     "packages/testkit": {

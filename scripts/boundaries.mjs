@@ -16,7 +16,7 @@ const oneOf = (names) => `(${names.join("|")})`
  */
 export const FOLDERS = {
   domain: { kernel: [], locks: ["kernel"], coupons: ["kernel"] },
-  locks: { redis: [], backends: ["redis"] },
+  locks: { addresses: [], redis: ["addresses"], backends: ["addresses", "redis"] },
   server: { platform: [], modules: ["platform"], migrations: ["platform"] },
   "client-sdk": { auth: [], transport: [] },
   testkit: {

@@ -7,7 +7,16 @@ const MIGRATIONS = "packages/server/src/migrations/*.ts"
 const PLATFORM = "packages/server/src/platform/**/*.ts"
 
 /** The tables that the platform itself keeps. Every other table of the migrations is one of the business. */
-const PLATFORM_TABLES = new Set(["idempotency_keys", "outbox", "lock_fences", "worker_turns", "installation"])
+const PLATFORM_TABLES = new Set([
+  "idempotency_keys",
+  "outbox",
+  "cache_trust",
+  "set_aside",
+  "set_aside_events",
+  "lock_fences",
+  "worker_turns",
+  "installation"
+])
 
 /** Table names that the migrations create, apart from the platform's own. */
 function businessTables(root) {

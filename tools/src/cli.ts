@@ -82,6 +82,7 @@ export const program =
   (options: Options): Effect.Effect<void> =>
     Effect.promise(async () => {
       try {
+        await readSecretFiles()
         const { run } = await load()
         process.exitCode = await run(options)
       } catch (error) {
@@ -89,6 +90,27 @@ export const program =
         process.exitCode = failureCode
       }
     })
+
+/** What may be in a file instead: `HOLDFAST_SECRET_FILE` names the file of `HOLDFAST_SECRET`. */
+const SECRETS = [
+  "HOLDFAST_ADMIN_PASSWORD",
+  "HOLDFAST_MYSQL_URL",
+  "HOLDFAST_REDIS_URL",
+  "HOLDFAST_SECRET",
+  "HOLDFAST_WEBHOOK_SECRET",
+  "HOLDFAST_WEBHOOK_URL"
+]
+
+/** The commands, and the processes that they start, find the text in the plain variables. */
+const readSecretFiles = async (): Promise<void> => {
+  const named = SECRETS.filter((name) => process.env[`${name}_FILE`])
+  if (named.length === 0) return
+  const { secretOf } = await import("@holdfast/server")
+  for (const name of named) {
+    process.env[name] = secretOf(name, process.env)
+    delete process.env[`${name}_FILE`]
+  }
+}
 
 export interface WholeNumber {
   /** Default 1. */

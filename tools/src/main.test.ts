@@ -15,6 +15,7 @@ describe("the command tree", { timeout: 60_000 }, () => {
     ["replay", /^ {2}--workers N +concurrent calls, 1 to 1000 \(default 32\)$/m],
     ["verify", /^ {2}--database URL +mysql:.*\(default HOLDFAST_MYSQL_URL, else /m],
     ["bench locks", /^ {2}--turn-ms N +length of a turn in milliseconds, 1 to 600000 \(default 3000\)$/m],
+    ["soak faults", /^ {2}--minutes N +how long faults begin, in minutes, up to 10000 \(default 30\)$/m],
     ["soak locks", /^ {2}--rounds N +rounds of faults, 1 to \d+ \(default 10000\)$/m]
   ])("describes a command without loading its implementation: %s", async (name, line) => {
     const [command = "", ...rest] = name.split(" ")

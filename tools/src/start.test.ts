@@ -1,5 +1,5 @@
 import { createClient } from "@holdfast/client-sdk"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -43,6 +43,10 @@ describe("npm start", { timeout: 400_000 }, () => {
     const seeded = await products()
     expect(seeded).toContainEqual(["KETTLE", 25])
 
+    // The file as it is, and as it is left behind when the process id belongs to somebody else by now.
+    const file = join(environment.HOLDFAST_DATA, "shop", "running.json")
+    const announced = JSON.parse(readFileSync(file, "utf8")) as object
+
     const running = await start(port, environment).ended
     expect(running.code).toBe(1)
     expect(running.stderr).toMatch(/running already, as process \d+ on http/)
@@ -51,6 +55,7 @@ describe("npm start", { timeout: 400_000 }, () => {
     expect(ended.code).toBe(0)
     const [, email = "", password = ""] = /user\s+(\S+)\s+(\S+)/.exec(ended.stdout) ?? []
 
+    writeFileSync(file, JSON.stringify({ ...announced, pid: process.pid }))
     const second = start(port, environment)
     await second.line(/serving on http/)
     expect(await products()).toEqual(seeded)
@@ -120,6 +125,26 @@ describe("npm run verify", { timeout: 120_000 }, () => {
     expect(code).toBe(2)
     expect(stdout).toBe("")
     expect(stderr).toMatch(/^verify: \S/)
+  })
+})
+
+describe("a secret in a file", { timeout: 120_000 }, () => {
+  const file = join(directory, "mysql-url")
+  writeFileSync(file, "mysql://u:hunter2@127.0.0.1:1/x\n")
+
+  test.each([
+    ["is used", { HOLDFAST_MYSQL_URL: "" }, /^verify: .*127\.0\.0\.1:1/],
+    [
+      "is refused beside a variable",
+      { HOLDFAST_MYSQL_URL: "mysql://127.0.0.1:2/x" },
+      /^verify: HOLDFAST_MYSQL_URL and HOLDFAST_MYSQL_URL_FILE are both set/
+    ]
+  ])("%s", async (_case, changes, message) => {
+    const environment = { ...newEnvironment(), ...changes, HOLDFAST_MYSQL_URL_FILE: file }
+    const { code, stderr } = await runCommand("verify", [], environment).ended
+    expect(code).toBe(2)
+    expect(stderr).toMatch(message)
+    expect(stderr).not.toContain("hunter2")
   })
 })
 

@@ -193,3 +193,40 @@ test("an error carries the request id that the server reports", async () => {
   for (const failure of failures)
     expect(failure).toMatchObject({ _tag: "RemoteDefect", requestId: "named-by-the-server" })
 })
+
+test("a login's queries travel alone, and no request holds more than 20 calls", async () => {
+  await using server = await startWireServer({ "products.bySku": () => encodedProduct("TEA") })
+  server.answer("auth.me", () => ({
+    id: orderId,
+    email: "a@b.test",
+    role: "user",
+    createdAt: "2026-01-02T03:04:05.678Z"
+  }))
+  const client = clientOf(server)
+  await Promise.all([
+    client.auth.me(),
+    ...Array.from({ length: 45 }, () => client.products.bySku({ sku: "TEA" })),
+    client.auth.me()
+  ])
+  const calls = server.requests.map((request) => request.split("?", 1)[0]!.split(","))
+  expect(calls.map(({ length }) => length).toSorted((a, b) => a - b)).toEqual([1, 1, 5, 20, 20])
+  expect(calls.filter(([first]) => first === "GET /trpc/auth.me")).toHaveLength(2)
+})
+
+test("a request that an overloaded server sheds is sent again, whether it holds one call or many", async () => {
+  await using server = await startWireServer({ "products.bySku": () => encodedProduct("TEA") })
+  let shed = 0
+  server.intercept((_request, response) => {
+    if (shed === 2) return false
+    shed += 1
+    const domain = { _tag: "ServiceUnavailable", retryAfterMs: 1 }
+    const data = { code: "SERVICE_UNAVAILABLE", httpStatus: 503, retryable: true, retryAfterMs: 1, domain }
+    response.writeHead(503, { "content-type": "application/json", "retry-after": "1" })
+    response.end(JSON.stringify({ error: { message: "busy", code: -32603, data } }))
+    return true
+  })
+  const client = clientOf(server)
+  const products = await Promise.all([1, 2, 3].map(() => client.products.bySku({ sku: "TEA" })))
+  expect(products.map(({ sku }) => sku)).toEqual(["TEA", "TEA", "TEA"])
+  expect(server.requests).toHaveLength(3)
+})

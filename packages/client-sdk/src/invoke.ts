@@ -143,7 +143,7 @@ const attempt = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Outcome> {
   const { idempotencyKey, operation } = call
   const { name: procedure } = operation
-  const { kind } = operation.procedure
+  const { batchable = true, kind } = operation.procedure
   call.attempts += 1
   call.requestId = undefined
   const event = { procedure, kind, attempt: call.attempts, idempotencyKey }
@@ -152,6 +152,7 @@ const attempt = Effect.fnUntraced(function* (
   const request = {
     procedure,
     kind,
+    batchable,
     input,
     token,
     idempotencyKey,

@@ -1,34 +1,48 @@
-import { Schema, SchemaTransformation } from "effect"
+import { Schema } from "effect"
 import { domainError, Unauthenticated } from "./kernel/error.ts"
 import { UserId } from "./kernel/ids.ts"
+import { Moment } from "./kernel/moment.ts"
 import { action, mutation, query } from "./kernel/procedure.ts"
-import { normaliseEmail } from "./kernel/text.ts"
+import { acceptablePassword, normalisedText, visibleEmail } from "./kernel/text.ts"
 import { RequestInProgress } from "./locks/errors.ts"
 
 /** What a user is allowed to do: `admin` may call the procedures of the group `admin`. */
 export const Role = Schema.Literals(["user", "admin"])
 export type Role = typeof Role.Type
 
+const EMAIL = "must be an e-mail address"
+
 /**
- * An e-mail address, normalised when it is decoded: `Ann@Example.com` and `ann@example.com ` are the same user. The
- * pattern is deliberately loose, because only a delivered message proves that an address exists.
+ * An e-mail address, normalised when it is decoded: `Ann@Example.com` and `ann@example.com ` are the same user, and so
+ * are the two spellings of `ann@bücher.example`. The pattern of the local part is deliberately loose, because only a
+ * delivered message proves that an address exists.
  */
-export const Email = Schema.String.check(Schema.isMaxLength(1024)).pipe(
-  Schema.decodeTo(
-    Schema.String.check(
-      Schema.isMaxLength(254, { message: "must be at most 254 characters" }),
-      Schema.isPattern(/^[^\s@,:\p{C}]+@[^\s@,:\p{C}]+\.[^\s@,:\p{C}]+$/u, {
-        message: "must be an e-mail address"
-      })
-    ),
-    SchemaTransformation.transform({ decode: normaliseEmail, encode: (email) => email })
-  )
+export const Email = normalisedText(
+  Schema.String.check(
+    Schema.isMaxLength(254, { message: "must be at most 254 characters" }),
+    Schema.isPattern(
+      /^[^\s@,:\p{C}\p{DI}]+@(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/u,
+      { message: EMAIL }
+    )
+  ),
+  visibleEmail,
+  EMAIL
 )
 
-/** A new password: 8 to 256 characters. */
-export const Password = Schema.String.check(
-  Schema.isMinLength(8, { message: "must be at least 8 characters" }),
-  Schema.isMaxLength(256, { message: "must be at most 256 characters" })
+/** A new password: 8 to 256 characters in the form in which it is hashed, without control or invisible characters. */
+export const Password = normalisedText(
+  Schema.String.check(
+    Schema.isMinLength(8, { message: "must be at least 8 characters" }),
+    Schema.isMaxLength(256, { message: "must be at most 256 characters" })
+  ),
+  acceptablePassword,
+  "must be text without control, invisible or unassigned characters (RFC 8265)"
+)
+
+/** A password to compare: any text, because passwords from before {@link Password} was this strict remain valid. */
+const GivenPassword = Schema.String.check(
+  Schema.isMaxLength(1024, { message: "must be at most 1024 characters" }),
+  Schema.makeFilter((text: string) => text.isWellFormed(), { message: "must be well-formed Unicode text" })
 )
 
 /** A registered user. */
@@ -36,7 +50,7 @@ export const User = Schema.Struct({
   id: UserId,
   email: Schema.String,
   role: Role,
-  createdAt: Schema.DateFromString
+  createdAt: Moment
 })
 export type User = typeof User.Type
 
@@ -44,9 +58,9 @@ export type User = typeof User.Type
 export const Session = Schema.Struct({
   user: User,
   accessToken: Schema.String,
-  accessExpiresAt: Schema.DateFromString,
+  accessExpiresAt: Moment,
   refreshToken: Schema.String,
-  refreshExpiresAt: Schema.DateFromString
+  refreshExpiresAt: Moment
 })
 export type Session = typeof Session.Type
 
@@ -68,6 +82,7 @@ export class EmailTaken extends domainError<EmailTaken>()(
 export const auth = {
   register: mutation({
     access: "public",
+    batchable: false,
     summary: "Registers a user. The e-mail is normalised; the password is stored as an argon2id hash.",
     input: Schema.Struct({ email: Email, password: Password }),
     output: User,
@@ -75,13 +90,15 @@ export const auth = {
   }),
   login: action({
     access: "public",
+    batchable: false,
     summary: "Verifies e-mail and password and issues an access token and a refresh token.",
-    input: Schema.Struct({ email: Email, password: Schema.String.check(Schema.isMaxLength(256)) }),
+    input: Schema.Struct({ email: Email, password: GivenPassword }),
     output: Session,
     errors: [InvalidCredentials]
   }),
   refresh: action({
     access: "public",
+    batchable: false,
     summary: "Exchanges a refresh token for new tokens.",
     input: Schema.Struct({ refreshToken: Schema.String.check(Schema.isMaxLength(4096)) }),
     output: Session,
@@ -89,6 +106,7 @@ export const auth = {
   }),
   me: query({
     access: "user",
+    batchable: false,
     summary: "Returns the user that the access token belongs to.",
     input: Schema.Struct({}),
     output: User,

@@ -8,6 +8,7 @@ import {
 } from "./coupons/errors.ts"
 import { domainError } from "./kernel/error.ts"
 import { OrderId, Sku, UserCouponId, UserId } from "./kernel/ids.ts"
+import { Moment } from "./kernel/moment.ts"
 import { AmountMinor } from "./kernel/money.ts"
 import { pageInput, pageOf } from "./kernel/page.ts"
 import { mutation, query, subscription } from "./kernel/procedure.ts"
@@ -87,7 +88,7 @@ export const CancelReason = Schema.Literals(["customer", "expired"])
 export type CancelReason = typeof CancelReason.Type
 
 /** When and why an order was cancelled. */
-export const OrderCancellation = Schema.Struct({ at: Schema.DateFromString, reason: CancelReason })
+export const OrderCancellation = Schema.Struct({ at: Moment, reason: CancelReason })
 
 /** An order. `totalMinor` is what the customer pays: the price of the items minus `discountMinor`. */
 export const Order = Schema.Struct({
@@ -100,9 +101,9 @@ export const Order = Schema.Struct({
   discountMinor: AmountMinor,
   /** The user coupon of the order. A cancelled order has given it back. */
   userCouponId: Schema.optionalKey(UserCouponId),
-  createdAt: Schema.DateFromString,
+  createdAt: Moment,
   /** When an order that is still PENDING is cancelled and returns its stock. */
-  expiresAt: Schema.DateFromString,
+  expiresAt: Moment,
   /** Present only on a cancelled order. */
   cancellation: Schema.optionalKey(OrderCancellation)
 })
@@ -141,6 +142,20 @@ export class OrderLimitExceeded extends domainError<OrderLimitExceeded>()(
   }
 ) {}
 
+/** The goods of the order cost more than {@link AmountMinor} can express. Nothing was ordered. */
+export class OrderTotalTooLarge extends domainError<OrderTotalTooLarge>()(
+  "OrderTotalTooLarge",
+  {
+    /** The line with which the price is beyond the maximum. */
+    sku: Schema.String,
+    maximumMinor: Schema.Int
+  },
+  {
+    code: "UNPROCESSABLE_CONTENT",
+    message: ({ maximumMinor, sku }) => `with ${sku} the order costs more than ${maximumMinor} minor units`
+  }
+) {}
+
 /** An order with this status cannot be paid. */
 export class OrderNotPayable extends domainError<OrderNotPayable>()(
   "OrderNotPayable",
@@ -151,7 +166,7 @@ export class OrderNotPayable extends domainError<OrderNotPayable>()(
 /** The order was not paid in time. Its stock returns to the catalogue. */
 export class OrderExpired extends domainError<OrderExpired>()(
   "OrderExpired",
-  { orderId: Schema.String, expiredAt: Schema.DateFromString },
+  { orderId: Schema.String, expiredAt: Moment },
   {
     code: "PRECONDITION_FAILED",
     message: ({ expiredAt, orderId }) => `order ${orderId} expired at ${expiredAt.toISOString()}`
@@ -171,7 +186,7 @@ export class OrderNotCancellable extends domainError<OrderNotCancellable>()(
 /** The order was paid too long ago to be cancelled. Nothing was refunded. */
 export class CancellationPeriodOver extends domainError<CancellationPeriodOver>()(
   "CancellationPeriodOver",
-  { orderId: Schema.String, endedAt: Schema.DateFromString },
+  { orderId: Schema.String, endedAt: Moment },
   {
     code: "PRECONDITION_FAILED",
     message: ({ endedAt, orderId }) => `order ${orderId} could be cancelled until ${endedAt.toISOString()}`
@@ -182,6 +197,7 @@ export class CancellationPeriodOver extends domainError<CancellationPeriodOver>(
 export const orders = {
   create: mutation({
     access: "user",
+    maximumBytes: 1024 * 1024,
     summary:
       "Reserves stock for the lines and creates a PENDING order. Lines of the same product are merged.",
     input: Schema.Struct({
@@ -198,6 +214,7 @@ export const orders = {
       ProductNotFound,
       OutOfStock,
       OrderLimitExceeded,
+      OrderTotalTooLarge,
       UserCouponNotFound,
       CouponAlreadyUsed,
       CouponExpired,

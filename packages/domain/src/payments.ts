@@ -1,6 +1,7 @@
 import { Schema } from "effect"
 import { domainError } from "./kernel/error.ts"
 import { OrderId, PaymentId } from "./kernel/ids.ts"
+import { Moment } from "./kernel/moment.ts"
 import { AmountMinor } from "./kernel/money.ts"
 import { mutation, query } from "./kernel/procedure.ts"
 import { RequestInProgress } from "./locks/errors.ts"
@@ -12,9 +13,9 @@ export const Payment = Schema.Struct({
   id: PaymentId,
   orderId: OrderId,
   amountMinor: AmountMinor,
-  createdAt: Schema.DateFromString,
+  createdAt: Moment,
   /** When the whole amount was refunded; present only if the order was cancelled. */
-  refundedAt: Schema.optionalKey(Schema.DateFromString)
+  refundedAt: Schema.optionalKey(Moment)
 })
 export type Payment = typeof Payment.Type
 

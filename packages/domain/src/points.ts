@@ -1,6 +1,7 @@
 import { Schema } from "effect"
 import { domainError } from "./kernel/error.ts"
 import { OrderId, UserId } from "./kernel/ids.ts"
+import { Moment } from "./kernel/moment.ts"
 import { Points } from "./kernel/money.ts"
 import { pageInput, pageOf } from "./kernel/page.ts"
 import { mutation, query } from "./kernel/procedure.ts"
@@ -33,7 +34,7 @@ export const PointMovement = Schema.Struct({
   orderId: Schema.optionalKey(OrderId),
   /** The reason that the administrator gave for a grant. */
   reason: Schema.optionalKey(Schema.String),
-  createdAt: Schema.DateFromString
+  createdAt: Moment
 })
 export type PointMovement = typeof PointMovement.Type
 
@@ -88,7 +89,7 @@ export class ChargeLimitExceeded extends domainError<ChargeLimitExceeded>()(
     limit: Schema.Literals(["day", "month"]),
     maximum: Schema.Int,
     /** The earliest time of the next top-up. */
-    resetsAt: Schema.DateFromString
+    resetsAt: Moment
   },
   {
     code: "TOO_MANY_REQUESTS",

@@ -1,15 +1,16 @@
 import { Schema } from "effect"
 import { domainError } from "./kernel/error.ts"
 import { Sku } from "./kernel/ids.ts"
+import { Moment } from "./kernel/moment.ts"
 import { AmountMinor } from "./kernel/money.ts"
 import { pageInput, pageOf } from "./kernel/page.ts"
 import { mutation, query, subscription } from "./kernel/procedure.ts"
-import { plainText } from "./kernel/text.ts"
+import { plainText, searchWords } from "./kernel/text.ts"
 
-/** The most units that a product may have in stock. */
+/** The most units that an administrator may give a product. Units that orders give back may lie above it. */
 export const MAXIMUM_STOCK = 1_000_000_000
 
-const StockCount = Schema.Int.check(
+const InitialStock = Schema.Int.check(
   Schema.isBetween(
     { minimum: 0, maximum: MAXIMUM_STOCK },
     { message: `must be a whole number from 0 to ${MAXIMUM_STOCK}` }
@@ -24,8 +25,8 @@ export const Product = Schema.Struct({
   name: Schema.String,
   category: Schema.optionalKey(Schema.String),
   priceMinor: AmountMinor,
-  stock: StockCount,
-  createdAt: Schema.DateFromString
+  stock: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
+  createdAt: Moment
 })
 export type Product = typeof Product.Type
 
@@ -34,12 +35,20 @@ export const StockLevel = Schema.Struct({ sku: Product.fields.sku, stock: Produc
 export type StockLevel = typeof StockLevel.Type
 
 const MAXIMUM_WORDS = 8
+const MAXIMUM_SEARCH_LENGTH = 200
+
 const SearchText = Schema.String.check(
-  Schema.isMaxLength(200, { message: "must be at most 200 characters" }),
+  // To normalise takes the square of a text's length at worst.
+  Schema.isMaxLength(MAXIMUM_SEARCH_LENGTH, {
+    message: `must be at most ${MAXIMUM_SEARCH_LENGTH} characters`
+  }).abort(),
+  Schema.makeFilter((text: string) => text.isWellFormed(), { message: "must be well-formed Unicode text" }),
   Schema.makeFilter(
     (text: string) => {
-      const words = text.split(/\s+/u).filter((word) => word !== "").length
-      return words >= 1 && words <= MAXIMUM_WORDS
+      const words = searchWords(text)
+      return (
+        words.length >= 1 && words.length <= MAXIMUM_WORDS && words.join(" ").length <= MAXIMUM_SEARCH_LENGTH
+      )
     },
     { message: `must have 1 to ${MAXIMUM_WORDS} words` }
   )
@@ -153,7 +162,7 @@ export const productsAdmin = {
       name: plainText(200),
       category: Schema.optionalKey(Category),
       priceMinor: AmountMinor,
-      initialStock: StockCount
+      initialStock: InitialStock
     }),
     output: Product,
     errors: [SkuTaken]

@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { domainError } from "./kernel/error.ts"
+import { Moment } from "./kernel/moment.ts"
 import { pageInput, pageOf } from "./kernel/page.ts"
 import { mutation, query } from "./kernel/procedure.ts"
 
@@ -14,7 +15,7 @@ export const DeadLetter = Schema.Struct({
   attempts: Schema.Int,
   /** Why the last attempt failed: `answered 500`, for instance. */
   lastError: Schema.String,
-  lastAttemptAt: Schema.DateFromString
+  lastAttemptAt: Moment
 })
 export type DeadLetter = typeof DeadLetter.Type
 

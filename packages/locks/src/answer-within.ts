@@ -10,21 +10,29 @@ export const answerWithin = <A, E>(
   failure: (cause: unknown) => E
 ): Effect.Effect<A, E> =>
   Effect.callback((resume) => {
+    let late: NodeJS.Immediate | undefined
+    const stopTimer = () => {
+      clearTimeout(timer)
+      clearImmediate(late)
+    }
     const timer =
       withinMs === undefined
         ? undefined
-        : setTimeout(() => fail(new Error(`no answer within ${withinMs} ms`)), withinMs)
+        : setTimeout(() => {
+            // A busy event loop runs late timers before it reads answers that are already there.
+            late = setImmediate(() => fail(new Error(`no answer within ${withinMs} ms`)))
+          }, withinMs)
     const fail = (cause: unknown) => {
-      clearTimeout(timer)
+      stopTimer()
       resume(Effect.fail(failure(cause)))
     }
     try {
       call().then((answer) => {
-        clearTimeout(timer)
+        stopTimer()
         resume(Effect.succeed(answer))
       }, fail)
     } catch (thrown) {
       fail(thrown)
     }
-    return Effect.sync(() => clearTimeout(timer))
+    return Effect.sync(stopTimer)
   })

@@ -1,12 +1,16 @@
 /**
  * `@holdfast/locks`: distributed locks with a FIFO queue, leases, fencing and a lock order that the compiler checks.
  */
+export { InvalidAddress } from "./addresses/address.ts"
+export { mysqlOptionsOf } from "./addresses/mysql.ts"
+export { redisOptionsOf } from "./addresses/redis.ts"
 export * from "./backend.ts"
 export { namedLocks, type NamedLocksOptions } from "./backends/mysql.ts"
 export type { QueueTimings } from "./backends/queue/protocol.ts"
 export { queueBackend } from "./backends/queue/queue-backend.ts"
 export { redlockBackend } from "./backends/redlock.ts"
 export { semaphoreBackend } from "./backends/semaphore.ts"
+export { makeStoreBreaker, type StoreBreaker } from "./breaker.ts"
 export {
   advanceFence,
   advanceFences,
@@ -48,6 +52,7 @@ export {
   type SingleServer
 } from "./redis/client.ts"
 export { type ChannelListener, makeSubscription, type Subscription } from "./redis/pubsub.ts"
+export { isWrongType } from "./redis/wrong-type.ts"
 export { defineScripts, type RunScript, type ScriptDefinition } from "./redis/scripts.ts"
 export { makeInTransaction, type TransactionBackend } from "./transaction.ts"
 export { assertHeld, type LockFailure, withLock } from "./with-lock.ts"

@@ -2,12 +2,15 @@ import { LockLost, LockTimeout, RequestInProgress } from "@holdfast/domain/locks
 import { eventually, race } from "@holdfast/testkit"
 import { Effect, Exit, Fiber } from "effect"
 import { Mutex } from "redis-semaphore"
-import { describe, expect, test } from "vitest"
+import keySlot from "cluster-key-slot"
+import { describe, expect, test, vi } from "vitest"
 import { lockKeys, slotOf } from "./backends/queue/scripts.ts"
 import { Locks } from "./layer.ts"
 import { lockKeysLeft, queueKey, redisFixture, tokenKey } from "../test/fixture.ts"
 import { brief, gate, hasty, once, turn } from "../test/members.ts"
 import { assertHeld, withLock } from "./with-lock.ts"
+
+vi.mock("cluster-key-slot", { spy: true })
 
 const redis = redisFixture()
 
@@ -411,12 +414,27 @@ describe("the keys of a lock", () => {
       "{x}",
       "}{",
       "{{a}}",
-      "order:create:u:tea:2,{cup}:1"
+      "order:create:u:tea:2,{cup}:1",
+      `${"x".repeat(1_000)}}`,
+      `{tag}${"x".repeat(1_000)}`
     ]) {
       const [mutex, queue, token] = lockKeys(name)
       expect(mutex).toBe(`mutex:${name}`)
       expect([slotOf(queue), slotOf(token)], name).toEqual([slotOf(mutex), slotOf(mutex)])
     }
+  })
+
+  test("cost the same for every name: no name makes the process search for a number in its slot", () => {
+    vi.mocked(keySlot).mockClear()
+    for (let n = 0; n < 200; n += 1) lockKeys(`}${n}`)
+    expect(vi.mocked(keySlot)).toHaveBeenCalledTimes(200)
+  })
+
+  test("are bounded where they are kept: a long name lives no longer than its lock", () => {
+    const name = `order:create:u:${"long sku:1,".repeat(10_000)}`
+    const [, queue, token] = lockKeys(name)
+    expect(queue.length + token.length).toBeLessThan(250)
+    expect(lockKeys(`${name}x`)[2]).not.toBe(token)
   })
 
   test("are hashed the way the cluster hashes them", () => {

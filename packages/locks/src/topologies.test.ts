@@ -55,17 +55,22 @@ describe("a Redis Cluster", () => {
 })
 
 describe("Redis behind a sentinel", () => {
-  test("serves locks after a failover, with rising tokens", async () => {
-    await using redis = await startSentinel()
-    const { run } = opened(
-      { sentinels: [{ host: "127.0.0.1", port: redis.sentinelPort }], name: "main" },
-      { connectTimeoutMs: 5_000 }
-    )
-    const token = Effect.map(assertHeld(turn), (lock) => lock.token("turn:a") ?? 0)
-    const before = await run(withLock(turn, "a")(token))
-    await redis.failOver()
-    const after = await eventually(() => run(withLock(turn, "a")(token)), { deadlineMs: 20_000 })
-    expect(after).toBeGreaterThan(before)
-    expect(await run(withLock(once, "a")(Effect.succeed("there")))).toBe("there")
-  }, 60_000)
+  test.each([
+    ["as options", (port: number) => ({ sentinels: [{ host: "127.0.0.1", port }], name: "main" })],
+    // Nothing listens on port 1.
+    ["as an address", (port: number) => ({ url: `redis+sentinel://127.0.0.1:1,127.0.0.1:${port}/main` })]
+  ])(
+    "given %s: serves locks after a failover, with rising tokens",
+    async (_case, connectionTo) => {
+      await using redis = await startSentinel()
+      const { run } = opened(connectionTo(redis.sentinelPort), { connectTimeoutMs: 5_000 })
+      const token = Effect.map(assertHeld(turn), (lock) => lock.token("turn:a") ?? 0)
+      const before = await run(withLock(turn, "a")(token))
+      await redis.failOver()
+      const after = await eventually(() => run(withLock(turn, "a")(token)), { deadlineMs: 20_000 })
+      expect(after).toBeGreaterThan(before)
+      expect(await run(withLock(once, "a")(Effect.succeed("there")))).toBe("there")
+    },
+    60_000
+  )
 })

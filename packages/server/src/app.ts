@@ -42,6 +42,7 @@ import { Cache } from "./platform/cache/cache.ts"
 import { Groups } from "./platform/command/groups.ts"
 import { PlatformConfig } from "./platform/config.ts"
 import { Database } from "./platform/db/database.ts"
+import { DatabaseClock } from "./platform/db/database-clock.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { Transactions } from "./platform/db/transaction.ts"
 import { LiveQueries } from "./platform/live/live-queries.ts"
@@ -52,6 +53,7 @@ import "./tables.ts"
 /** Every service that a handler may require, the lock types among them. */
 export type App =
   | Database
+  | DatabaseClock
   | KeyNamespace
   | Transactions
   | Groups
@@ -76,15 +78,19 @@ const redisLayer = Layer.unwrap(
 
 /** While Redis is away, scopes that need a lock take a named lock of the database. */
 const locksLayer = Layer.unwrap(
-  Effect.map(PlatformConfig, ({ mysqlUrl }) =>
-    Locks.layer(commerceLocks, { namedLocks: namedLocks({ url: mysqlUrl }) })
-  )
+  Effect.gen(function* () {
+    const { mysqlUrl } = yield* PlatformConfig
+    const { isUp } = yield* Database
+    return Locks.layer(commerceLocks, { namedLocks: namedLocks({ url: mysqlUrl, isUp }) })
+  })
 )
 
 const storesLayer = Layer.mergeAll(
-  Layer.mergeAll(Transactions.layer, KeyNamespace.layer).pipe(Layer.provideMerge(Database.layer)),
-  locksLayer.pipe(Layer.provideMerge(redisLayer))
-)
+  Transactions.layer,
+  KeyNamespace.layer,
+  DatabaseClock.layer,
+  locksLayer
+).pipe(Layer.provideMerge(Layer.mergeAll(Database.layer, redisLayer)))
 
 const couponsLayer = CouponAdmission.layer.pipe(Layer.provideMerge(CouponGate.layer))
 
@@ -99,9 +105,8 @@ export const appLayer: Layer.Layer<
   never,
   PlatformConfig | ServerConfig
 > = Layer.mergeAll(
-  Layer.mergeAll(couponsLayer, liveLayer, Cache.layer).pipe(Layer.provideMerge(storesLayer)),
+  Layer.mergeAll(couponsLayer, liveLayer, Cache.layer, Tokens.layer).pipe(Layer.provideMerge(storesLayer)),
   Passwords.layer,
-  Tokens.layer,
   Groups.layer
 )
 

@@ -1,8 +1,12 @@
-import { invalidate } from "./platform/cache/cache.ts"
+import { Array as Chunks, Effect } from "effect"
+import { Cache } from "./platform/cache/cache.ts"
 import { consumerOf } from "./platform/outbox/consumer.ts"
 import type { OutboxEvent } from "./platform/outbox/outbox.ts"
 import { CATALOGUE_TAG, productTag } from "./modules/catalog/service.ts"
 import { balanceTag } from "./modules/points/service.ts"
+
+/** Tags that are invalidated at a time: a backlog of large orders has more than Redis takes within the deadline. */
+const CHUNK = 1_000
 
 /** The cache tags of what an event has changed. */
 const tagsOf = ({ payload, topic }: OutboxEvent): ReadonlyArray<string> => [
@@ -26,5 +30,12 @@ export const cacheInvalidator = consumerOf({
     "order.refunded",
     "points.credited"
   ],
-  handle: (events) => invalidate([...new Set(events.flatMap(tagsOf))])
+  handle: (events) =>
+    Cache.use((cache) =>
+      Effect.forEach(
+        Chunks.chunksOf(new Set(events.flatMap(tagsOf)), CHUNK),
+        (tags) => cache.invalidate(tags),
+        { discard: true }
+      )
+    )
 })

@@ -58,8 +58,15 @@ describe("the holdfast command", () => {
       "HOLDFAST_MYSQL_URL must be a URL that starts with mysql://"
     ],
     [{ HOLDFAST_REDIS_URL: "localhost:6379" }, "HOLDFAST_REDIS_URL must be a URL that starts with redis://"],
+    [
+      { HOLDFAST_MYSQL_URL: "mysql://u:hunter2@127.0.0.1:1/x?ssl-mode=PREFERRED" },
+      "HOLDFAST_MYSQL_URL has an ssl-mode that is not understood"
+    ],
     [{ HOLDFAST_SECRET: "too short" }, "HOLDFAST_SECRET must have at least 32 characters"],
     [{ PORT: "70000" }, "PORT"],
+    [{ HOLDFAST_ORDER_EXPIRES_AFTER: "Infinity" }, "HOLDFAST_ORDER_EXPIRES_AFTER must be a duration from 0"],
+    [{ HOLDFAST_RETENTION: "20000 days" }, "HOLDFAST_RETENTION must be a duration from 0"],
+    [{ HOLDFAST_CANCEL_PAID_WITHIN: "-Infinity" }, "HOLDFAST_CANCEL_PAID_WITHIN must be a duration from 0"],
     [{ HOLDFAST_ORDER_MAX_LINES: "0" }, "HOLDFAST_ORDER_MAX_LINES must be a whole number from 1"]
   ])(
     "wrong setting %j: the message names it, without its value, and the command ends with 2",
@@ -68,6 +75,7 @@ describe("the holdfast command", () => {
       expect(result.code).toBe(2)
       expect(result.stderr).toContain(message)
       expect(result.stderr).not.toContain("too short")
+      expect(result.stderr).not.toContain("hunter2")
     }
   )
 

@@ -58,7 +58,8 @@ const verify = Command.make(
 const holdfast = Command.make("holdfast").pipe(
   Command.withDescription(`A commerce core that stays exact under any concurrency.
 
-  Settings come from the environment: HOLDFAST_MYSQL_URL, HOLDFAST_REDIS_URL, HOLDFAST_SECRET, HOST, PORT.`),
+  Settings come from the environment: HOLDFAST_MYSQL_URL, HOLDFAST_REDIS_URL, HOLDFAST_SECRET, HOST, PORT. Those that may
+  be secret can be in a file, which HOLDFAST_SECRET_FILE names, for instance.`),
   Command.withSubcommands([serve, migrate, verify]),
   Command.withExamples([{ command: "holdfast serve" }, { command: "holdfast verify --json" }])
 )

@@ -57,15 +57,14 @@ export class ServerConfig extends Context.Service<ServerConfig, ServerSettings>(
 }
 
 /** Without an address there is no webhook; with one, a secret is required. */
-const webhookFromEnvironment: Config.Config<WebhookSettings | undefined> = Config.String(
-  "HOLDFAST_WEBHOOK_URL"
+const webhookFromEnvironment: Config.Config<WebhookSettings | undefined> = Config.option(
+  webUrl("HOLDFAST_WEBHOOK_URL")
 ).pipe(
-  Config.option,
-  Config.flatMap((address) =>
-    Option.isNone(address)
+  Config.flatMap((url) =>
+    Option.isNone(url)
       ? Config.succeed(undefined)
       : Config.all({
-          url: webUrl("HOLDFAST_WEBHOOK_URL"),
+          url: Config.succeed(url.value),
           secret: secretText("HOLDFAST_WEBHOOK_SECRET", 16),
           timeoutMs: milliseconds("HOLDFAST_WEBHOOK_TIMEOUT", "5 seconds"),
           firstRetryMs: milliseconds("HOLDFAST_WEBHOOK_FIRST_RETRY", "1 second"),

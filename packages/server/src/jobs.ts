@@ -3,7 +3,7 @@ import { ServerConfig, type ServerSettings } from "./config.ts"
 import { fenceCleaner } from "./platform/db/fence-cleaner.ts"
 import { idempotencyKeyCleaner } from "./platform/idempotency/cleanup.ts"
 import { outboxRelay } from "./platform/outbox/relay.ts"
-import { outboxTrimmer, streamTrimmer } from "./platform/outbox/retention.ts"
+import { outboxTrimmer } from "./platform/outbox/retention.ts"
 import { type Job, runJobs } from "./platform/jobs/runner.ts"
 import type { App } from "./app.ts"
 import { cacheInvalidator } from "./cache-invalidation.ts"
@@ -24,7 +24,6 @@ export const jobsOf = (settings: ServerSettings): ReadonlyArray<Job<App>> => [
   cacheInvalidator,
   rankingReconciler,
   ...webhookJobs(settings),
-  streamTrimmer,
   outboxTrimmer,
   idempotencyKeyCleaner,
   fenceCleaner

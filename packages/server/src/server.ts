@@ -4,6 +4,7 @@ import type { FastifyInstance } from "fastify"
 import { ServerConfig, type ServerSettings } from "./config.ts"
 import { redisVersionOf, requireSupported } from "./platform/db/supported-stores.ts"
 import { migrations } from "./migrations/index.ts"
+import { DatabaseClock } from "./platform/db/database-clock.ts"
 import { migrate } from "./platform/db/migrate.ts"
 import { type App, appLayer, handlers } from "./app.ts"
 import { userExists } from "./modules/auth/service.ts"
@@ -65,8 +66,14 @@ export const startServer = async (
     appLayer.pipe(Layer.provideMerge(ServerConfig.layer(settings)), Layer.provideMerge(logging))
   )
   try {
-    await runtime.runPromise(Effect.andThen(refuseOldRedis, migrate(migrations)))
+    await runtime.runPromise(
+      refuseOldRedis.pipe(
+        Effect.andThen(migrate(migrations)),
+        Effect.andThen(DatabaseClock.use(({ measure }) => measure))
+      )
+    )
     const app = await makeHttpServer(runtime, {
+      settings: settings.http,
       contract,
       router: makeRouter(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId) }),
       authenticate: (token) => Tokens.use((tokens) => tokens.verify("access", token))

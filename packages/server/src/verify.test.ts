@@ -1,7 +1,13 @@
 import { contract } from "@holdfast/domain"
+import { Redacted } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { drain } from "../test/jobs.ts"
 import { restore, snapshot } from "../test/saved-tables.ts"
-import { Shop, type TestUser } from "../test/shop.ts"
+import { Shop, testSettings, type TestUser } from "../test/shop.ts"
+import { cacheInvalidator } from "./cache-invalidation.ts"
+import { rankingProjector } from "./modules/ranking/projector.ts"
+import { webhookJobs } from "./modules/webhooks/jobs.ts"
+import { outboxRelay } from "./platform/outbox/relay.ts"
 import { verifyText } from "./platform/audit/report.ts"
 
 /** Each kind of damage to a consistent database, and the check that must report it. */
@@ -117,14 +123,100 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
     "an event that was not published although a server looked after it",
     "outbox",
     [
-      "INSERT INTO worker_turns (worker, last_round_at) VALUES ('outbox relay', UTC_TIMESTAMP(3) + INTERVAL 2 MINUTE)"
+      "UPDATE outbox SET published_at = NULL, sequence = NULL ORDER BY id DESC LIMIT 1",
+      "UPDATE worker_turns SET last_round_at = UTC_TIMESTAMP(3) + INTERVAL 2 MINUTE WHERE worker = 'outbox relay'"
     ]
+  ],
+  [
+    "a consumer that stands still although it looks",
+    "consumers",
+    [
+      "UPDATE worker_turns SET state = '0', last_round_at = UTC_TIMESTAMP(3) + INTERVAL 2 MINUTE WHERE worker = 'events for cache'"
+    ]
+  ],
+  [
+    "a consumer that has forgotten its position although it looks",
+    "consumers",
+    [
+      "UPDATE worker_turns SET state = NULL, last_round_at = UTC_TIMESTAMP(3) + INTERVAL 2 MINUTE WHERE worker = 'events for ranking'"
+    ]
+  ],
+  [
+    "a consumer that passes over events to come",
+    "consumers",
+    ["UPDATE worker_turns SET state = state + 1 WHERE worker = 'events for webhooks'"]
+  ],
+  [
+    "a position that is none",
+    "consumers",
+    ["UPDATE worker_turns SET state = '1-0' WHERE worker = 'events for webhooks'"]
+  ],
+  ["a paid order that was never delivered", "deliveries", ["DELETE FROM webhook_deliveries LIMIT 1"]],
+  [
+    "a paid order that another consumer has set aside, and that was never delivered",
+    "deliveries",
+    [
+      "INSERT INTO set_aside_events (consumer, event_id, reason, next_attempt_at) SELECT 'ranking', event_id, 'x', UTC_TIMESTAMP(3) FROM webhook_deliveries",
+      "DELETE FROM webhook_deliveries LIMIT 1"
+    ]
+  ],
+  [
+    "a delivery of another amount",
+    "delivery bodies",
+    ["UPDATE webhook_deliveries SET body = JSON_SET(body, '$.amountMinor', 1) LIMIT 1"]
+  ],
+  [
+    "a delivery of another order",
+    "delivery bodies",
+    ["UPDATE webhook_deliveries SET body = REPLACE(body, 'orderId\":\"0', 'orderId\":\"1') LIMIT 1"]
+  ],
+  [
+    "a delivery with a space too many",
+    "delivery bodies",
+    ["UPDATE webhook_deliveries SET body = CONCAT(body, ' ') LIMIT 1"]
+  ],
+  [
+    "a delivery with another topic",
+    "delivery bodies",
+    ["UPDATE webhook_deliveries SET topic = 'order.refunded' LIMIT 1"]
+  ],
+  [
+    "a delivery of an event of another topic",
+    "delivery bodies",
+    [
+      "UPDATE webhook_deliveries SET event_id = (SELECT MIN(id) FROM outbox WHERE topic = 'order.created') LIMIT 1"
+    ]
+  ],
+  [
+    "a delivery of an event that never was",
+    "delivery bodies",
+    [
+      "INSERT INTO webhook_deliveries (event_id, topic, body, status, attempts) SELECT event_id + 1000, topic, body, 'delivered', 1 FROM webhook_deliveries LIMIT 1"
+    ]
+  ],
+  [
+    "a delivery of an event that is gone before its time",
+    "delivery bodies",
+    [
+      "UPDATE installation SET outbox_trimmed_before = UTC_TIMESTAMP(3) - INTERVAL 7 DAY",
+      "DELETE FROM outbox WHERE id = (SELECT MAX(event_id) FROM webhook_deliveries)"
+    ]
+  ],
+  [
+    "a delivery that counts as sent although nobody has tried",
+    "delivery state",
+    ["UPDATE webhook_deliveries SET status = 'delivered' LIMIT 1"]
+  ],
+  [
+    "a delivery that is due for hours although a server sends",
+    "delivery state",
+    ["UPDATE webhook_deliveries SET next_attempt_at = UTC_TIMESTAMP(3) - INTERVAL 2 HOUR LIMIT 1"]
   ],
   [
     "an order that holds its stock past its deadline although a server looked after it",
     "expiry",
     [
-      "INSERT INTO worker_turns (worker, last_round_at) VALUES ('outbox relay', UTC_TIMESTAMP(3) + INTERVAL 12 MINUTE)"
+      "UPDATE worker_turns SET last_round_at = UTC_TIMESTAMP(3) + INTERVAL 12 MINUTE WHERE worker = 'outbox relay'"
     ]
   ],
   [
@@ -182,6 +274,12 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
     "answers",
     ["UPDATE point_ledger SET kind = 'grant' WHERE kind = 'charge'"]
   ],
+  ["points that were spent and not counted", "spent points", ["UPDATE point_accounts SET spent = spent + 1"]],
+  [
+    "an item that a job fails at again and again",
+    "jobs",
+    ["INSERT INTO set_aside (job, item, reason, failures) VALUES ('order expiry', 'x', 'broken', 6)"]
+  ],
   [
     "a stock below zero",
     "stock",
@@ -200,6 +298,16 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
     ]
   ]
 ]
+
+/** Only takes events in: no delivery is sent. */
+const webhook = {
+  url: "http://127.0.0.1:9/never-called",
+  secret: Redacted.make("a secret of the tests"),
+  timeoutMs: 1_000,
+  firstRetryMs: 1_000,
+  maximumAttempts: 3
+}
+const intake = webhookJobs(testSettings("mysql://unused", "redis://unused", { webhook })).slice(0, 1)
 
 const keyed = (idempotencyKey: string, user: TestUser) => ({ token: user.token, idempotencyKey })
 
@@ -220,6 +328,7 @@ describe("verify", () => {
     await shop.ok(contract.payments.process, { orderId: undone.id }, keyed("undone", user))
     await shop.ok(contract.orders.cancel, { orderId: undone.id }, keyed("undone", user))
     await shop.ok(contract.points.charge, { amount: 1_000 }, keyed("charge", user))
+    await drain(shop.servers[0], outboxRelay, rankingProjector, cacheInvalidator, ...intake)
     tables = await snapshot(shop)
   })
   afterAll(() => shop.stop())
@@ -238,9 +347,14 @@ describe("verify", () => {
       "charges",
       "balances",
       "point ledger",
+      "spent points",
       "accounts",
       "events",
       "outbox",
+      "consumers",
+      "deliveries",
+      "delivery bodies",
+      "delivery state",
       "cancellations",
       "refunds",
       "expiry",

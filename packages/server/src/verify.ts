@@ -8,9 +8,11 @@ import { cancellationChecks, orderAnswers, orderChecks } from "./modules/orders/
 import { debitChecks, paymentAnswers, paymentChecks, paymentEventChecks } from "./modules/payments/audit.ts"
 import { pointAnswers, pointChecks } from "./modules/points/audit.ts"
 import { auditRanking } from "./modules/ranking/audit.ts"
-import { answersCheck, type Check, outboxCheck, runChecks } from "./platform/audit/check.ts"
+import { deliveryChecks } from "./modules/webhooks/audit.ts"
+import { answersCheck, type Check, consumersCheck, outboxCheck, runChecks } from "./platform/audit/check.ts"
 import { reportOf, type VerifyReport } from "./platform/audit/report.ts"
 import type { Database } from "./platform/db/database.ts"
+import { setAsideCheck } from "./platform/jobs/set-aside.ts"
 
 /** In the order in which the report lists them. */
 const checks: ReadonlyArray<Check> = [
@@ -22,6 +24,9 @@ const checks: ReadonlyArray<Check> = [
   ...pointChecks,
   ...paymentEventChecks,
   outboxCheck,
+  consumersCheck,
+  ...deliveryChecks,
+  setAsideCheck,
   answersCheck([...orderAnswers, ...paymentAnswers, ...userAnswers, ...pointAnswers]),
   ...couponChecks
 ]
@@ -37,7 +42,7 @@ const couponGates = {
 }
 
 /**
- * Audits the books of stock, orders, payments, points and coupons against each other, and then Redis against the
+ * Audits the books of stock, orders, payments, points, coupons and webhooks against each other, and then Redis against the
  * database where `RedisStore` and `CouponGate` are provided. It changes nothing and may run in the middle of a sale.
  *
  * @returns one report a check, in a fixed order.

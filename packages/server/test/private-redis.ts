@@ -1,4 +1,4 @@
-import { type RedisService, startServices } from "@holdfast/testkit"
+import { type RedisService, type ServiceOptions, startServices } from "@holdfast/testkit"
 import { Redis } from "ioredis"
 import { listenForErrors } from "@holdfast/locks"
 
@@ -11,8 +11,10 @@ export interface PrivateRedis extends AsyncDisposable {
   readonly stop: () => Promise<void>
 }
 
-export const startPrivateRedis = async (): Promise<PrivateRedis> => {
-  const services = await startServices({ sql: false })
+export const startPrivateRedis = async (
+  options: Pick<ServiceOptions, "source"> = {}
+): Promise<PrivateRedis> => {
+  const services = await startServices({ sql: false, ...options })
   const client = listenForErrors(new Redis(services.redis.url(), { retryStrategy: () => 50 }))
   const stop = async () => {
     client.disconnect()

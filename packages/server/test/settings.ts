@@ -1,7 +1,18 @@
 import { Redacted } from "effect"
 import type { ServerSettings } from "../src/config.ts"
+import type { HttpSettings } from "../src/platform/config.ts"
 
 export const TEST_SECRET = "a secret of the tests, 32 characters"
+
+/** The callers share the processor with the server here, and bring more work than one process should take on. */
+export const testHttpSettings: HttpSettings = {
+  maximumConnections: 5_000,
+  maximumInFlight: 100_000,
+  maximumDelayMs: 60_000,
+  receiveMs: 15_000,
+  stillMs: 45_000,
+  trustedProxies: undefined
+}
 
 /** Settings for tests: the cheapest argon2 hashes, no cache and no jobs; everything else as in production. */
 export const testSettings = (
@@ -27,6 +38,8 @@ export const testSettings = (
   // Tests change rows by plain SQL, which invalidates nothing.
   cache: undefined,
   maximumSubscriptions: 1_000,
+  maximumSubscriptionsPerCaller: 1_000,
+  http: testHttpSettings,
   // Most tests observe a state before a job changes it; the others turn jobs on, or run one by `runJob`.
   workers: false,
   shutdownMs: 5_000,

@@ -29,6 +29,8 @@ export interface ShopOptions {
   /** Stores of the test's own, which it may freeze or kill. Default: those shared by the test run. */
   readonly mysqlUrl?: string
   readonly redisUrl?: string
+  /** The process of the servers after the first. Default: the one that all tests of a file share. */
+  readonly process?: ServerProcess
 }
 
 /** `HOLDFAST_TEST_LOG=Error` shows the defect behind a masked error. */
@@ -89,7 +91,7 @@ export class Shop {
     const [first, ...others] = await Promise.all([
       startServer(settings, { logLevel: LOG_LEVEL }),
       ...Array.from({ length: (options.servers ?? 1) - 1 }, () =>
-        ServerProcess.get().start(settings, LOG_LEVEL)
+        (options.process ?? ServerProcess.get()).start(settings, LOG_LEVEL)
       )
     ])
     const password = "the admin's password"
@@ -182,4 +184,18 @@ const logIn = async (client: RawClient, email: string, password: string): Promis
   const answer = await client(contract.auth.login, { email, password })
   if (!answer.ok) throw new Error(`the login failed: ${answer.body}`)
   return { id: answer.value.user.id, email, token: answer.value.accessToken }
+}
+
+/** Keeps every query of a product waiting. */
+export const lockProducts = async (shop: Shop) => {
+  const holder = await shop.sql.getConnection()
+  await holder.query("LOCK TABLES products WRITE")
+  let isHeld = true
+  const release = async () => {
+    if (!isHeld) return
+    isHeld = false
+    await holder.query("UNLOCK TABLES")
+    holder.release()
+  }
+  return { release, [Symbol.asyncDispose]: release }
 }

@@ -79,6 +79,20 @@ const cache = Command.make(
   measure("bench", () => import("../../bench/cache.ts"))
 ).pipe(Command.withDescription("Reads a second with and without the server's cache"))
 
+const overload = Command.make(
+  "overload",
+  {
+    connections: wholeNumber("connections", "connections that are open", {
+      maximum: 100_000,
+      defaultTo: 5_000
+    }),
+    times: wholeNumber("times", "how many times too much is asked for", { maximum: 100, defaultTo: 4 }),
+    turnMs: turnMs(10_000),
+    json
+  },
+  measure("bench", () => import("../../bench/overload/index.ts"))
+).pipe(Command.withDescription("What a server answers, and how soon, when far too much is asked of it"))
+
 const testkit = Command.make(
   "testkit",
   {
@@ -110,6 +124,6 @@ export const bench = Command.make("bench").pipe(
   Command.withDescription(
     "Runs a benchmark and prints its figures. A benchmark's --help describes its flags"
   ),
-  Command.withSubcommands([locks, lockPeers, sdk, cache, testkit, explore, load]),
+  Command.withSubcommands([locks, lockPeers, sdk, cache, overload, testkit, explore, load]),
   Command.withExamples([{ command: "npm run bench -- locks --json" }])
 )

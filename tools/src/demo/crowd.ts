@@ -5,6 +5,9 @@ import { passwordOf } from "../shop/accounts.ts"
 import { forEachOf } from "../workers.ts"
 import type { Target } from "./target.ts"
 
+/** The crowd is more than a server takes on at once: who is told to come back later does so until everybody was served. */
+const patience = { timeoutMs: 120_000, retry: { maxAttempts: 100 } } as const
+
 /** One of the users who race. */
 export interface Racer {
   readonly userId: string
@@ -36,14 +39,14 @@ export const gatherCrowd = async (
 const enter = async (target: Target, fetch: typeof globalThis.fetch, index: number): Promise<Racer> => {
   const email = `racer-${index}@demo.example`
   const credentials = { email, password: passwordOf(target.secret, email) }
-  const anonymous = createClient({ url: target.url, fetch, timeoutMs: 120_000 })
+  const anonymous = createClient({ url: target.url, fetch, ...patience })
   try {
     await anonymous.auth.register(credentials)
   } catch (error) {
     if (!(error instanceof EmailTaken)) throw error
   }
   const session = await anonymous.auth.login(credentials)
-  const client = createClient({ url: target.url, fetch, token: session.accessToken, timeoutMs: 120_000 })
+  const client = createClient({ url: target.url, fetch, token: session.accessToken, ...patience })
   return { userId: session.user.id, client }
 }
 

@@ -3,12 +3,11 @@ import {
   AmountMinor as Amount,
   MAXIMUM_STOCK,
   mergeLines,
-  multiplyMinor,
   type OrderLine,
   type Sku,
-  sumMinor
+  totalPriceOf
 } from "@holdfast/domain"
-import type { BigDecimal } from "effect"
+import { type BigDecimal, Result } from "effect"
 import { isBelow, shareOf } from "./decimal.ts"
 import type { MalformedReason, Row } from "./row.ts"
 
@@ -167,8 +166,8 @@ const plannedOrder = (
     user: buyerOf(all),
     lines,
     units: lines.reduce((sum, { quantity }) => sum + quantity, 0),
-    totalMinor: exactly(() =>
-      sumMinor(lines.map((line) => multiplyMinor(priceOf(prices, line.sku), line.quantity)))
+    totalMinor: exactTotalOf(
+      lines.map(({ quantity, sku }) => ({ unitPriceMinor: priceOf(prices, sku), quantity }))
     )
   }
 }
@@ -235,15 +234,17 @@ const usersOf = (
   const ordersByUser = Map.groupBy(orders, ({ user }) => user)
   return [...new Set(rows.map(userNameOf))].map((name) => ({
     name,
-    points: exactly(() => sumMinor((ordersByUser.get(name) ?? []).map(({ totalMinor }) => totalMinor)))
+    points: exactTotalOf(
+      (ordersByUser.get(name) ?? []).map(({ totalMinor }) => ({ unitPriceMinor: totalMinor, quantity: 1 }))
+    )
   }))
 }
 
 /** Reports a sum beyond the safe integers as an error of the file. */
-const exactly = (sum: () => AmountMinor): AmountMinor => {
-  try {
-    return sum()
-  } catch (error) {
-    throw new PlanError(`the file's prices and quantities are too large: ${(error as Error).message}`)
-  }
+const exactTotalOf = (items: Parameters<typeof totalPriceOf>[0]): AmountMinor => {
+  const total = totalPriceOf(items)
+  if (Result.isSuccess(total)) return total.success
+  throw new PlanError(
+    `the file's prices and quantities are too large: a sum is beyond ${Number.MAX_SAFE_INTEGER} minor units`
+  )
 }

@@ -11,6 +11,8 @@ export interface ServerProcess {
   readonly url: string
   /** The current process, which changes after a crash. */
   readonly pid: () => number | undefined
+  /** Sends a message to the current process, for a module that `preload` names. */
+  readonly send: (message: object) => void
   /** Rejects when the server cannot be restarted any more; never resolves. */
   readonly failed: Promise<never>
   readonly stop: () => Promise<void>
@@ -20,6 +22,12 @@ export interface ServerProcessOptions {
   /** The settings of the server, by the names of its environment variables. */
   readonly environment: Readonly<Record<string, string>>
   readonly onRestart?: (pid: number | undefined) => void
+  /** How often a dead server is restarted. Default 10. */
+  readonly maximumRestarts?: number
+  /** The URL of a module that the process loads before the server. */
+  readonly preload?: string
+  /** The file descriptor that receives the log. Default: stderr. */
+  readonly log?: number
 }
 
 const MAXIMUM_RESTARTS = 10
@@ -36,11 +44,11 @@ export const startServerProcess = async (options: ServerProcessOptions): Promise
   const watch = (child: ChildProcess, port: number) =>
     child.once("exit", (code, signal) => {
       if (isStopping) return
-      if (++restarts > MAXIMUM_RESTARTS)
+      if (++restarts > (options.maximumRestarts ?? MAXIMUM_RESTARTS))
         return giveUp(
           new ServerProcessFailed(`the server ended ${restarts} times, lastly with ${signal ?? code}`)
         )
-      startChild(options.environment, port).then((next) => {
+      startChild(options, port).then((next) => {
         current = next.child
         watch(next.child, port)
         if (isStopping) current.disconnect()
@@ -48,7 +56,7 @@ export const startServerProcess = async (options: ServerProcessOptions): Promise
       }, giveUp)
     })
 
-  const first = await startChild(options.environment, 0)
+  const first = await startChild(options, 0)
   let current = first.child
   watch(current, first.port)
 
@@ -62,18 +70,28 @@ export const startServerProcess = async (options: ServerProcessOptions): Promise
     await gone
     clearTimeout(deadline)
   }
-  return { url: first.url, pid: () => current.pid, failed, stop }
+  return {
+    url: first.url,
+    pid: () => current.pid,
+    send: (message) => void (current.connected && current.send(message)),
+    failed,
+    stop
+  }
 }
 
-const startChild = (environment: Readonly<Record<string, string>>, port: number) =>
+const startChild = ({ environment, log = 2, preload }: ServerProcessOptions, port: number) =>
   new Promise<{ readonly child: ChildProcess; readonly url: string; readonly port: number }>(
     (resolve, reject) => {
       const main = fileURLToPath(new URL("./server-main.ts", import.meta.url))
       const child = fork(main, [String(port)], {
-        execArgv: ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"],
+        execArgv: [
+          "--conditions=holdfast-source",
+          "--disable-warning=ExperimentalWarning",
+          ...(preload === undefined ? [] : [`--import=${preload}`])
+        ],
         env: { ...process.env, ...environment, HOST: "127.0.0.1", PORT: "3000" },
         // The log goes to stderr, because the command prints its result on stdout.
-        stdio: ["ignore", 2, 2, "ipc"]
+        stdio: ["ignore", log, log, "ipc"]
       })
       const fail = (why: string) => reject(new ServerProcessFailed(`the server did not start: ${why}`))
       child.once("error", (error) => fail(error.message))

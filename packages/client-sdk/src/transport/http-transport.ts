@@ -1,3 +1,4 @@
+import { REQUEST_BOUNDS } from "@holdfast/domain"
 import { makeBatches } from "./batches.ts"
 import { type Fetch, makeBoundedFetch } from "./bounded-fetch.ts"
 import { openStream } from "./open-stream.ts"
@@ -16,7 +17,7 @@ interface HttpTransportOptions {
 }
 
 /** The limits of one batch of queries. Further queries go into another request. */
-const BATCH = { maxItems: 20, maxSize: 7_000 } as const
+const BATCH = { maxItems: REQUEST_BOUNDS.calls, maxSize: 7_000 } as const
 
 /** Sends tRPC calls over HTTP: queries in batches, mutations and actions one by one, over a bounded `fetch`. */
 export const makeHttpTransport = (options: HttpTransportOptions): Transport => {
@@ -58,7 +59,8 @@ export const makeHttpTransport = (options: HttpTransportOptions): Transport => {
     open: (request, signal) => openStream({ ...options, url }, request, signal),
     send: (request) => {
       const call = new PendingCall(request)
-      if (request.kind === "query" && request.headers === undefined) queries.add(call)
+      const mayShare = request.kind === "query" && request.batchable && request.headers === undefined
+      if (mayShare) queries.add(call)
       else travel([call])
       return call
     }

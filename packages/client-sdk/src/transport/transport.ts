@@ -4,6 +4,8 @@ import type { ProcedureKind } from "@holdfast/domain"
 export interface TransportRequest {
   readonly procedure: string
   readonly kind: ProcedureKind
+  /** False for a call that must not share a request with others. */
+  readonly batchable: boolean
   readonly input: unknown
   readonly token: string | undefined
   readonly idempotencyKey: string | undefined

@@ -1,6 +1,7 @@
 import { Schema } from "effect"
 import { domainError } from "../kernel/error.ts"
 import { CouponId, OrderId, UserCouponId } from "../kernel/ids.ts"
+import { Moment } from "../kernel/moment.ts"
 import { UserCoupon } from "./schema.ts"
 
 /** No campaign has this id. */
@@ -13,7 +14,7 @@ export class CouponNotFound extends domainError<CouponNotFound>()(
 /** The campaign has not started. */
 export class CouponNotStarted extends domainError<CouponNotStarted>()(
   "CouponNotStarted",
-  { couponId: CouponId, startsAt: Schema.DateFromString },
+  { couponId: CouponId, startsAt: Moment },
   {
     code: "PRECONDITION_FAILED",
     message: ({ couponId, startsAt }) => `coupon ${couponId} is issued from ${startsAt.toISOString()} on`
@@ -23,7 +24,7 @@ export class CouponNotStarted extends domainError<CouponNotStarted>()(
 /** The campaign has ended. */
 export class CouponEnded extends domainError<CouponEnded>()(
   "CouponEnded",
-  { couponId: CouponId, endedAt: Schema.DateFromString },
+  { couponId: CouponId, endedAt: Moment },
   {
     code: "PRECONDITION_FAILED",
     message: ({ couponId, endedAt }) => `coupon ${couponId} was issued until ${endedAt.toISOString()}`
@@ -89,7 +90,7 @@ export class CouponAlreadyUsed extends domainError<CouponAlreadyUsed>()(
 /** The user coupon is no longer valid. */
 export class CouponExpired extends domainError<CouponExpired>()(
   "CouponExpired",
-  { userCouponId: UserCouponId, expiredAt: Schema.DateFromString },
+  { userCouponId: UserCouponId, expiredAt: Moment },
   {
     code: "PRECONDITION_FAILED",
     message: ({ expiredAt, userCouponId }) => `coupon ${userCouponId} expired at ${expiredAt.toISOString()}`

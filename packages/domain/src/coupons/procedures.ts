@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { CouponId, TicketId } from "../kernel/ids.ts"
+import { Moment } from "../kernel/moment.ts"
 import { AmountMinor } from "../kernel/money.ts"
 import { pageInput, pageOf } from "../kernel/page.ts"
 import { mutation, query, subscription } from "../kernel/procedure.ts"
@@ -27,7 +28,7 @@ const EARLIEST = Date.UTC(2000, 0, 1)
 const LATEST = Date.UTC(9000, 0, 1)
 
 /** A time that every supported database can store, even with the validity of a user coupon added. */
-const moment = Schema.DateFromString.check(
+const campaignMoment = Moment.check(
   Schema.makeFilter((date: Date) => date.getTime() >= EARLIEST && date.getTime() <= LATEST, {
     message: "must be a date with time between the years 2000 and 9000"
   })
@@ -47,7 +48,7 @@ export const couponRefusals = [
 export const CouponTicket = Schema.Struct({
   id: TicketId,
   couponId: CouponId,
-  requestedAt: Schema.DateFromString,
+  requestedAt: Moment,
   result: Schema.Union([
     Schema.Struct({ status: Schema.Literal("waiting") }),
     Schema.Struct({ status: Schema.Literal("issued"), coupon: UserCoupon }),
@@ -133,8 +134,8 @@ export const couponsAdmin = {
       discount: Discount,
       minimumOrderMinor: AmountMinor,
       quantity: couponCount,
-      startsAt: moment,
-      endsAt: moment,
+      startsAt: campaignMoment,
+      endsAt: campaignMoment,
       validDays: Schema.Int.check(
         Schema.isBetween(
           { minimum: 1, maximum: 3650 },

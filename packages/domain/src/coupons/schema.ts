@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { CouponId, OrderId, UserCouponId, UserId } from "../kernel/ids.ts"
+import { Moment } from "../kernel/moment.ts"
 import { AmountMinor } from "../kernel/money.ts"
 
 /** The most user coupons that one campaign may issue. */
@@ -46,12 +47,12 @@ export const Coupon = Schema.Struct({
   quantity: Schema.Int,
   issued: Schema.Int,
   /** The campaign issues from `startsAt` (inclusive) to `endsAt` (exclusive). */
-  startsAt: Schema.DateFromString,
-  endsAt: Schema.DateFromString,
+  startsAt: Moment,
+  endsAt: Moment,
   /** How many days of 24 hours a user coupon is valid after it is issued. */
   validDays: Schema.Int,
   paused: Schema.Boolean,
-  createdAt: Schema.DateFromString
+  createdAt: Moment
 })
 export type Coupon = typeof Coupon.Type
 
@@ -62,9 +63,9 @@ export const UserCoupon = Schema.Struct({
   userId: UserId,
   name: Schema.String,
   ...terms,
-  issuedAt: Schema.DateFromString,
+  issuedAt: Moment,
   /** The user coupon is valid before this time. */
-  expiresAt: Schema.DateFromString,
+  expiresAt: Moment,
   /** The order that uses it; absent while it is unused. */
   orderId: Schema.optionalKey(OrderId)
 })

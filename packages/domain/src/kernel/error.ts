@@ -117,6 +117,16 @@ export class IdempotencyKeyReused extends domainError<IdempotencyKeyReused>()(
   }
 ) {}
 
+/** The caller has as many open subscriptions as one caller may have. It ends one before it opens another. */
+export class TooManySubscriptions extends domainError<TooManySubscriptions>()(
+  "TooManySubscriptions",
+  { maximum: Schema.Int },
+  {
+    code: "TOO_MANY_REQUESTS",
+    message: ({ maximum }) => `the caller has ${maximum} open subscriptions, and may have no more`
+  }
+) {}
+
 /** A store is unreachable or overloaded. Retrying with the same idempotency key settles whether the request took effect. */
 export class ServiceUnavailable extends domainError<ServiceUnavailable>()(
   "ServiceUnavailable",

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { normalisedText, normaliseSku } from "./text.ts"
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const uuidV7 = Schema.String.check(Schema.isPattern(uuid, { message: "must be a UUIDv7 in lower case" }))
@@ -27,14 +28,18 @@ export type UserCouponId = typeof UserCouponId.Type
 export const TicketId = uuidV7.pipe(Schema.brand("TicketId"))
 export type TicketId = typeof TicketId.Type
 
+const SKU = "must be 1 to 64 printable characters without commas, colons or outer blanks"
+
 /**
- * Identifies a product: the shop's own stock keeping unit of 1 to 64 visible, case-sensitive characters. Inner blanks
- * are allowed (`BANK CHARGES`); outer ones are not, because MySQL compares `A` and `A ` as equal. Commas and colons are
- * excluded because they separate the parts of a lock key.
+ * Identifies a product: the shop's own stock keeping unit of 1 to 64 visible, case-sensitive characters, normalised by
+ * {@link normaliseSku} when it is decoded. Inner blanks are allowed (`BANK CHARGES`); outer ones are not, because MySQL
+ * compares `A` and `A ` as equal. Commas and colons are excluded because they separate the parts of a lock key.
  */
-export const Sku = Schema.String.check(
-  Schema.isPattern(/^[^\s,:\p{C}](?:[^,:\p{C}]{0,62}[^\s,:\p{C}])?$/u, {
-    message: "must be 1 to 64 printable characters without commas, colons or outer blanks"
-  })
-).pipe(Schema.brand("Sku"))
+export const Sku = normalisedText(
+  Schema.String.check(
+    Schema.isPattern(/^[^\s,:\p{C}](?:[^,:\p{C}]{0,62}[^\s,:\p{C}])?$/u, { message: SKU })
+  ).pipe(Schema.brand("Sku")),
+  normaliseSku,
+  SKU
+)
 export type Sku = typeof Sku.Type

@@ -1,8 +1,8 @@
-import { Schema } from "effect"
+import { Result, Schema } from "effect"
 
 /**
  * Money in integer minor units (pence, cents) of the shop's single currency, never a float. The limit is
- * `Number.MAX_SAFE_INTEGER`; {@link sumMinor} and {@link multiplyMinor} check it.
+ * `Number.MAX_SAFE_INTEGER`; {@link totalPriceOf} checks it.
  */
 export const AmountMinor = Schema.Int.check(
   Schema.isBetween(
@@ -21,18 +21,20 @@ export const Points = Schema.Int.check(
 ).pipe(Schema.brand("Points"))
 export type Points = typeof Points.Type
 
-/** Returns the price of an item: unit price times quantity. Throws `RangeError` beyond the safe integers. */
-export const multiplyMinor = (unitPriceMinor: AmountMinor, quantity: number): AmountMinor =>
-  safe(unitPriceMinor * quantity)
-
-/** Returns the sum of the amounts. Throws `RangeError` beyond the safe integers. */
-export const sumMinor = (amounts: Iterable<AmountMinor>): AmountMinor => {
-  let total = 0
-  for (const amount of amounts) total = safe(total + amount)
-  return AmountMinor.make(total)
+/** Units of a product at a price. */
+export interface PricedUnits {
+  readonly unitPriceMinor: AmountMinor
+  readonly quantity: number
 }
 
-const safe = (value: number): AmountMinor => {
-  if (!Number.isSafeInteger(value)) throw new RangeError(`${value} minor units is beyond what is exact`)
-  return AmountMinor.make(value)
+/** Returns the price of all items, or the first item with which it is beyond {@link AmountMinor}. */
+export const totalPriceOf = <Item extends PricedUnits>(
+  items: Iterable<Item>
+): Result.Result<AmountMinor, Item> => {
+  let total = 0
+  for (const item of items) {
+    total += item.unitPriceMinor * item.quantity
+    if (!Number.isSafeInteger(total)) return Result.fail(item)
+  }
+  return Result.succeed(AmountMinor.make(total))
 }

@@ -5,6 +5,7 @@ import {
   IdempotencyKeyReused,
   InvalidInput,
   ServiceUnavailable,
+  TooManySubscriptions,
   Unauthenticated
 } from "./error.ts"
 
@@ -36,7 +37,14 @@ export interface Procedure<
   readonly input: Input
   readonly output: Output
   readonly errors: Errors
+  /** The largest body of a request, in bytes. {@link REQUEST_BOUNDS} has the default. */
+  readonly maximumBytes?: number
+  /** False for a procedure that travels alone, because one call of it is as costly as many of others. Default true. */
+  readonly batchable?: boolean
 }
+
+/** What one HTTP request may hold: the bytes of its body unless the procedure says more, and the calls of a batch. */
+export const REQUEST_BOUNDS = { bytes: 64 * 1024, calls: 20 } as const
 
 /** Procedures by group and name. */
 export interface Contract {
@@ -53,7 +61,12 @@ export type OutputOf<P extends Procedure> = P["output"]["Type"]
 export type ErrorOf<P extends Procedure> = InstanceType<P["errors"][number]>
 
 const accessErrors = { public: [], user: [Unauthenticated], admin: [Unauthenticated, Forbidden] } as const
-const kindErrors = { query: [], mutation: [IdempotencyKeyReused], action: [], subscription: [] } as const
+const kindErrors = {
+  query: [],
+  mutation: [IdempotencyKeyReused],
+  action: [],
+  subscription: [TooManySubscriptions]
+} as const
 const commonErrors = [InvalidInput, ServiceUnavailable] as const
 
 type AllErrors<

@@ -1,7 +1,7 @@
 import type { Effect, Scope } from "effect"
 import { Semaphore } from "redis-semaphore"
 import type { BackendOptions, LockBackend } from "../backend.ts"
-import type { RedisStore } from "../redis/client.ts"
+import type { RedisClient, RedisStore } from "../redis/client.ts"
 import { pollingBackend } from "./polling.ts"
 
 const DEFAULT_ANSWER_WITHIN_MS = 1_000
@@ -18,9 +18,20 @@ export const semaphoreBackend = (
     ask,
     isUp,
     answerWithinMs,
-    lockOf: ({ key, permits }, options) => new Semaphore(client, key, permits, options),
+    lockOf: ({ key, leaseMs, permits }, options) => {
+      const semaphore = new Semaphore(client, key, permits, options)
+      return {
+        tryAcquire: async () =>
+          (await semaphore.tryAcquire()) ||
+          ((await removeFalse(client, `semaphore:${key}`, leaseMs)) && (await semaphore.tryAcquire()))
+      }
+    },
     // `Semaphore.release` sends the same command but does not tell whether the permit was still there.
     giveBack: async ({ key }, identifier) =>
       (await client.zrem(`semaphore:${key}`, identifier)) === 1 ? "held" : "vanished",
     driftMs: () => 0
   })
+
+/** Removes permits that could never expire, because no caller's clock has come to their time. Tells if there were any. */
+const removeFalse = async (client: RedisClient, key: string, leaseMs: number): Promise<boolean> =>
+  (await client.zremrangebyscore(key, `(${Date.now() + leaseMs}`, "+inf")) > 0

@@ -1,5 +1,6 @@
-import { Data, Effect, Metric, type Scope } from "effect"
+import { Data, Effect, type Scope } from "effect"
 import { answerWithin } from "../answer-within.ts"
+import { makeStoreBreaker } from "../breaker.ts"
 
 /** Error replies of a server that can serve no caller: it is loading, a replica, full, busy, or cut off from its peers. */
 const SERVES_NO_CALLER =
@@ -40,52 +41,17 @@ export interface Breaker {
   readonly ask: <A>(call: () => Promise<A>, withinMs?: number) => Effect.Effect<A, RedisUnavailable>
 }
 
-const PROBE_EVERY_MS = 200
-
-const timesAway = Metric.counter("holdfast_lock_store_away_total", {
-  description: "Times that Redis went away",
-  incremental: true
-})
-
-/** Makes a breaker. While the store is away a fiber of the scope pings it every 200 ms; the first answer brings it back. */
+/** Makes the breaker of a Redis, see {@link makeStoreBreaker}. */
 export const makeBreaker = (
   ping: Effect.Effect<unknown, RedisUnavailable>
 ): Effect.Effect<Breaker, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const scope = yield* Effect.scope
-    let away: RedisUnavailable | undefined
-    const probe: Effect.Effect<void> = Effect.sleep(PROBE_EVERY_MS).pipe(
-      Effect.andThen(ping),
-      Effect.matchEffect({
-        onFailure: () => probe,
-        onSuccess: () => {
-          away = undefined
-          return Effect.logInfo("Redis is back")
-        }
-      })
-    )
-    const trip = (failure: RedisUnavailable): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        if (!failure.everywhere || away !== undefined) return Effect.void
-        away = failure
-        return Effect.forkIn(probe, scope).pipe(
-          Effect.andThen(Metric.update(timesAway, 1)),
-          Effect.andThen(
-            Effect.logWarning("Redis is away; calls fail at once until it is back", failure.cause)
-          ),
-          Effect.uninterruptible
+  Effect.map(makeStoreBreaker("Redis", ping), ({ check, isUp, trip }) => ({
+    isUp,
+    ask: (call, withinMs) =>
+      Effect.andThen(
+        check,
+        answerWithin(call, withinMs, (cause) => new RedisUnavailable({ cause })).pipe(
+          Effect.tapError((failure) => (failure.everywhere ? trip(failure) : Effect.void))
         )
-      })
-    return {
-      isUp: () => away === undefined,
-      ask: (call, withinMs) =>
-        Effect.suspend(() =>
-          away === undefined
-            ? Effect.tapError(
-                answerWithin(call, withinMs, (cause) => new RedisUnavailable({ cause })),
-                trip
-              )
-            : Effect.fail(away)
-        )
-    }
-  })
+      )
+  }))

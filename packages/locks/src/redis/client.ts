@@ -1,12 +1,13 @@
 import { Cluster, type ClusterNode, type CommonRedisOptions, Redis, type SentinelAddress } from "ioredis"
 import { Context, Effect, Layer, type Scope } from "effect"
+import { redisOptionsOf } from "../addresses/redis.ts"
 import { answerWithin } from "../answer-within.ts"
 import { makeBreaker, RedisUnavailable } from "./breaker.ts"
 
 /** A client of one server (found directly or through sentinels), or of a cluster. */
 export type RedisClient = Redis | Cluster
 
-/** One server: `redis://user:password@host:port/database`, or `rediss://` for TLS. */
+/** One server, or a group with sentinels, as {@link redisOptionsOf} reads it. */
 export interface SingleServer {
   readonly url: string
 }
@@ -35,7 +36,10 @@ export type RedisConnection = SingleServer | SentinelGroup | ClusterNodes
 
 /** The time limits of a client. */
 export interface RedisTimings {
-  /** A command without an answer for this long fails. Default: 2,000. */
+  /**
+   * A command without an answer for this long fails, and a connection that is silent for this long after a command is
+   * closed and replaced. Default: 2,000.
+   */
   readonly commandTimeoutMs?: number
   /** How long the first connection may take before the program goes on without it. Default: 2,000. */
   readonly connectTimeoutMs?: number
@@ -71,7 +75,11 @@ export const listenForErrors = <Client extends RedisClient>(client: Client): Cli
 /** Makes the client of {@link connect} without waiting for its connection. The caller closes it. */
 export const makeClient = (connection: RedisConnection, timings: RedisTimings = {}): RedisClient => {
   const common = commonOptions(timings)
-  if ("url" in connection) return new Redis(connection.url, { ...common, enableOfflineQueue: false })
+  if ("url" in connection) {
+    const options = redisOptionsOf(connection.url)
+    const retries = "sentinels" in options ? { sentinelRetryStrategy: reconnectDelayMs } : {}
+    return new Redis({ ...common, ...retries, ...options, enableOfflineQueue: false })
+  }
   if ("sentinels" in connection) {
     const { database, name, password, sentinelPassword, sentinels, username } = connection
     return new Redis({
@@ -80,6 +88,7 @@ export const makeClient = (connection: RedisConnection, timings: RedisTimings = 
       sentinels: [...sentinels],
       name,
       sentinelRetryStrategy: reconnectDelayMs,
+      sentinelCommandTimeout: common.commandTimeout,
       ...(database === undefined ? {} : { db: database }),
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
@@ -103,6 +112,8 @@ export const makeClient = (connection: RedisConnection, timings: RedisTimings = 
 const commonOptions = (timings: RedisTimings) =>
   ({
     commandTimeout: timings.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
+    // Without it ioredis keeps a silent connection, and every later command times out on it.
+    socketTimeout: timings.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
     connectTimeout: timings.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: 0,
     retryStrategy: reconnectDelayMs
@@ -125,7 +136,12 @@ export const subscriberOf = (client: RedisClient): RedisClient =>
   client instanceof Cluster
     ? client
     : listenForErrors(
-        client.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null, commandTimeout: undefined })
+        client.duplicate({
+          enableOfflineQueue: true,
+          maxRetriesPerRequest: null,
+          commandTimeout: undefined,
+          socketTimeout: client.options.socketTimeout ?? DEFAULT_COMMAND_TIMEOUT_MS
+        })
       )
 
 /** The process's Redis, with the one breaker that all its users share. */

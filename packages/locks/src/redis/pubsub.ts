@@ -19,6 +19,9 @@ export interface Subscription {
 
 const LISTENING_WITHIN_MS = 1_000
 
+/** A subscriber sends nothing by itself, so only a ping tells a silent connection from a quiet channel. */
+const PING_EVERY_MS = 1_000
+
 /** Listens to a channel over a separate connection, through every reconnect, until the scope is closed. */
 export const makeSubscription = (
   client: RedisClient,
@@ -35,6 +38,7 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
   let isListening = false
   let hasMissed = false
   let subscribing: Promise<void> | undefined
+  let pinging: NodeJS.Timeout | undefined
 
   const open = (): RedisClient => {
     const opened = subscriberOf(client)
@@ -43,7 +47,13 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
     })
     opened.on("close", () => void (hasMissed = isListening))
     opened.on("ready", catchUp)
-    if (opened !== client) client.on("ready", catchUp)
+    if (opened !== client) {
+      client.on("ready", catchUp)
+      // A ping without an answer makes ioredis close the connection, see `socketTimeout`.
+      pinging = setInterval(() => {
+        if (opened.status === "ready") opened.ping().catch(() => {})
+      }, PING_EVERY_MS).unref()
+    }
     return opened
   }
   /**
@@ -73,6 +83,7 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
     }),
     close: () => {
       if (subscriber === undefined) return
+      clearInterval(pinging)
       client.off("ready", catchUp)
       if (subscriber === client) void client.unsubscribe(channel).catch(() => {})
       else subscriber.disconnect()

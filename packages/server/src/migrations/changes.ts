@@ -12,6 +12,11 @@ export const addColumn = async (db: AnyDatabase, table: string, column: string, 
     await sql.raw(`ALTER TABLE ${table} ADD COLUMN ${column} ${definition}`).execute(db)
 }
 
+export const dropColumn = async (db: AnyDatabase, table: string, column: string) => {
+  if (await exists(db, "columns", { table_name: table, column_name: column }))
+    await sql.raw(`ALTER TABLE ${table} DROP COLUMN ${column}`).execute(db)
+}
+
 /** `definition` is the whole key: `KEY name (columns)` or `UNIQUE KEY name (columns)`. */
 export const addKey = async (db: AnyDatabase, table: string, name: string, definition: string) => {
   if (!(await exists(db, "statistics", { table_name: table, index_name: name })))

@@ -3,11 +3,19 @@ import { firstTables } from "./0001-first-tables.ts"
 import { coupons } from "./0002-coupons.ts"
 import { lifecycle } from "./0003-lifecycle.ts"
 import { ticketsOfUsers } from "./0004-tickets-of-users.ts"
+import { eventOrder } from "./0005-event-order.ts"
+import { setAside } from "./0006-set-aside.ts"
+import { oneMeaning } from "./0007-one-meaning.ts"
+import { cacheTrust } from "./0008-cache-trust.ts"
 
 /** In the order in which they run. The name of a released migration never changes. */
 export const migrations: Migrations = {
   "0001_first_tables": firstTables,
   "0002_coupons": coupons,
   "0003_lifecycle": lifecycle,
-  "0004_tickets_of_users": ticketsOfUsers
+  "0004_tickets_of_users": ticketsOfUsers,
+  "0005_event_order": eventOrder,
+  "0006_set_aside": setAside,
+  "0007_one_meaning": oneMeaning,
+  "0008_cache_trust": cacheTrust
 }

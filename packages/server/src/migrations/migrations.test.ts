@@ -3,7 +3,9 @@ import { randomUUID } from "node:crypto"
 import { globSync, readFileSync } from "node:fs"
 import { createPool, type Pool, type RowDataPacket } from "mysql2/promise"
 import { afterEach, beforeEach, describe, expect, inject, test } from "vitest"
+import { outboxRelay } from "../platform/outbox/relay.ts"
 import { type RunningServer, startServer } from "../server.ts"
+import { drain } from "../../test/jobs.ts"
 import { testSettings } from "../../test/shop.ts"
 
 describe("migrations", () => {
@@ -52,6 +54,24 @@ describe("migrations", () => {
     expect(await tables()).toEqual(complete)
   })
 
+  test("events that the previous version has published keep their order, and come before those it has not", async () => {
+    await stopAll([await start()])
+    const outbox = `${database}.outbox`
+    await admin.query(`DELETE FROM ${database}.kysely_migration WHERE name LIKE '0005%'`)
+    await admin.query(`DROP TABLE ${database}.set_aside_events`)
+    await admin.query(`ALTER TABLE ${outbox} DROP COLUMN sequence, ADD COLUMN stream_id VARCHAR(48) NULL`)
+    await admin.query(
+      `INSERT INTO ${outbox} (topic, payload, published_at, stream_id) VALUES ('a', '{}', UTC_TIMESTAMP(3), '1-0'),
+        ('b', '{}', NULL, NULL), ('c', '{}', UTC_TIMESTAMP(3), '2-0')`
+    )
+    await admin.query(`INSERT INTO ${database}.worker_turns (worker, state) VALUES ('outbox relay', '2-0')`)
+    const server = await start()
+    await drain(server, outboxRelay)
+    await server.stop()
+    const [rows] = await admin.query<Array<RowDataPacket>>(`SELECT topic FROM ${outbox} ORDER BY sequence`)
+    expect(rows.map(({ topic }) => topic as string)).toEqual(["a", "c", "b"])
+  })
+
   test("a database of a newer version is refused, and its unknown migrations are named", async () => {
     await stopAll([await start()])
     await admin.query(
@@ -61,6 +81,54 @@ describe("migrations", () => {
       _tag: "DatabaseIsNewer",
       unknownMigrations: ["9999_from_the_future"]
     })
+  })
+
+  // Guarantees: what was stored before text had one form is found by that form, also when the migration dies in between.
+  test("stored text is brought into its form; a start after a crash continues, and no user is merged", async () => {
+    await stopAll([await start()])
+    const products = Array.from({ length: 1_201 }, (_, n) => [
+      `SKU-${n}`,
+      `Caf\u00E9\u2122 ${n}`,
+      1,
+      1,
+      "Cafe\u0301"
+    ])
+    await admin.query(`INSERT INTO ${database}.products (sku, name, price_minor, stock, category) VALUES ?`, [
+      products
+    ])
+    const users = [
+      ["ann@b\u00FCcher.example", 1],
+      ["bob@example.com.", 2],
+      ["bob@example.com", 3]
+    ] as const
+    for (const [email, id] of users)
+      await admin.query(
+        `INSERT INTO ${database}.users (id, email, password_hash, role) VALUES (UNHEX(LPAD(?, 32, '0')), ?, 'x', 'user')`,
+        [String(id), email]
+      )
+    await admin.query(
+      `UPDATE ${database}.products SET search_text = 'done before the crash' WHERE sku = 'SKU-7'`
+    )
+    await admin.query(`DELETE FROM ${database}.kysely_migration WHERE name = '0007_one_meaning'`)
+    await stopAll([await start()])
+    const [texts] = await admin.query<Array<RowDataPacket>>(
+      `SELECT search_text AS text, COUNT(*) AS n FROM ${database}.products
+        WHERE search_text IS NULL OR sku IN ('SKU-7', 'SKU-1200') GROUP BY search_text ORDER BY search_text`
+    )
+    expect(texts).toEqual([
+      { text: "done before the crash", n: 1 },
+      { text: "sku-1200 cafetm 1200", n: 1 }
+    ])
+    const [categories] = await admin.query(`SELECT DISTINCT category FROM ${database}.products`)
+    expect(categories).toEqual([{ category: "Caf\u00E9" }])
+    const [emails] = await admin.query<Array<RowDataPacket>>(
+      `SELECT email FROM ${database}.users ORDER BY id`
+    )
+    expect(emails.map(({ email }) => email as string)).toEqual([
+      "ann@xn--bcher-kva.example",
+      "bob@example.com.",
+      "bob@example.com"
+    ])
   })
 
   test("a missing database and a wrong password are clear errors without secrets", async () => {

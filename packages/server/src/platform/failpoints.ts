@@ -8,7 +8,7 @@ import { Context, Effect } from "effect"
  */
 export interface Failpoints {
   "answer stored": true
-  "relay: events added": true
+  "relay: events published": true
 }
 
 /** A named step of a use case. Every command also passes `PATH: committed`, `orders.create: committed` for instance. */

@@ -6,6 +6,8 @@ import { type Command, encodeSettings, type LogLevel, type Question, type Reply 
 /** Arguments with which Node runs TypeScript sources. */
 export const NODE_ARGUMENTS = ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"]
 
+const SHIFTED_CLOCK = new URL("./shifted-clock.ts", import.meta.url).href
+
 /** A server in another process. */
 export interface RemoteServer {
   readonly url: string
@@ -36,9 +38,11 @@ export class ServerProcess {
   private readonly waiting = new Map<number, PromiseWithResolvers<Reply["value"]>>()
   private lastId = 0
 
-  constructor() {
+  /** @param clockShiftMs by how much its clock is ahead; below 0 it is behind */
+  constructor(clockShiftMs = 0) {
     this.child = fork(fileURLToPath(new URL("./main.ts", import.meta.url)), {
-      execArgv: NODE_ARGUMENTS,
+      execArgv: [...NODE_ARGUMENTS, ...(clockShiftMs === 0 ? [] : ["--import", SHIFTED_CLOCK])],
+      env: { ...process.env, HOLDFAST_TEST_CLOCK_SHIFT_MS: String(clockShiftMs) },
       stdio: ["ignore", "inherit", "inherit", "ipc"]
     })
     this.pid = this.child.pid!
@@ -56,6 +60,10 @@ export class ServerProcess {
       runJob: async (job) => Number(await this.ask({ do: "run job", url, job })),
       stop: async () => void (await this.ask({ do: "stop", url }))
     }
+  }
+
+  kill(): void {
+    this.child.kill("SIGKILL")
   }
 
   private async ask(command: Command): Promise<Reply["value"]> {

@@ -111,6 +111,9 @@ export async function redisServerInfo(
 /** A name as a quoted SQL identifier. */
 export const quoted = (identifier: string) => `\`${identifier.replaceAll("`", "``")}\``
 
+/** An IPv6 address stands in brackets. */
+const inUrl = (host: string) => (host.includes(":") ? `[${host}]` : host)
+
 /** The parts of a SQL service that do not depend on its source. */
 export function sqlMethods(address: SqlAddress) {
   const { host, port, user, password } = address
@@ -120,7 +123,7 @@ export function sqlMethods(address: SqlAddress) {
     port,
     user,
     password,
-    url: (database = "") => `mysql://${credentials}@${host}:${port}/${encodeURIComponent(database)}`,
+    url: (database = "") => `mysql://${credentials}@${inUrl(host)}:${port}/${encodeURIComponent(database)}`,
     createDatabase: (name: string) =>
       withSql(address, async (connection) => {
         await connection.query(`CREATE DATABASE ${quoted(name)} CHARACTER SET utf8mb4`)

@@ -13,10 +13,10 @@ const ANSWER_MS = 5_000
 export async function urlSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
   const url = readUrl(SQL_URL, ["mysql:", "mariadb:"])
   const address = {
-    host: url.hostname,
+    host: hostOf(url),
     port: url.port === "" ? 3306 : Number(url.port),
-    user: decodeURIComponent(url.username) || "root",
-    password: decodeURIComponent(url.password)
+    user: decoded(SQL_URL, url, url.username) || "root",
+    password: decoded(SQL_URL, url, url.password)
   }
   const info = await withSql(address, sqlServerInfo, ANSWER_MS).catch((error: unknown) =>
     refuse(SQL_URL, url, error)
@@ -43,7 +43,7 @@ export async function urlRedis(wish: Wish<RedisFlavour>): Promise<RedisService> 
     flavour: info.flavour,
     version: info.version,
     source: "url",
-    host: url.hostname,
+    host: hostOf(url),
     port: url.port === "" ? 6379 : Number(url.port),
     identity: {},
     // Without an index, the database of the variable's URL.
@@ -55,7 +55,13 @@ export async function urlRedis(wish: Wish<RedisFlavour>): Promise<RedisService> 
 function readUrl(variable: string, protocols: ReadonlyArray<string>): URL {
   const value = process.env[variable]
   if (value === undefined || value === "") throw new SourceUnusable(`${variable} is not set`)
-  if (!URL.canParse(value)) throw new InvalidSetting({ setting: variable, value, reason: "not a URL" })
+  if (!URL.canParse(value))
+    // A malformed address may hold a password at any place.
+    throw new InvalidSetting({
+      setting: variable,
+      value: value.includes("@") ? "***" : value,
+      reason: "not a URL"
+    })
   const url = new URL(value)
   if (!protocols.includes(url.protocol))
     throw new InvalidSetting({
@@ -63,8 +69,34 @@ function readUrl(variable: string, protocols: ReadonlyArray<string>): URL {
       value: withoutPassword(url),
       reason: `expected a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`
     })
+  const [parameter = url.hash.slice(0, 1)] = url.searchParams.keys()
+  // What is no name may be the rest of a password that was not escaped.
+  if (parameter !== "")
+    refuseAddress(
+      variable,
+      url,
+      `${/^[\w-]+$/.test(parameter) ? parameter : "a parameter"} is not understood`
+    )
+  if (url.hostname.includes("%") || url.hostname.includes(","))
+    refuseAddress(variable, url, "Unix sockets and several hosts are not understood")
   return url
 }
+
+/** An address that asks for more than is done here must not work as if it had not. */
+function refuseAddress(variable: string, url: URL, reason: string): never {
+  throw new InvalidSetting({ setting: variable, value: withoutPassword(url), reason })
+}
+
+function decoded(variable: string, url: URL, text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return refuseAddress(variable, url, "a % in the user name or password is no escape")
+  }
+}
+
+/** The host without the brackets of an IPv6 address. */
+const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, "")
 
 function refuse(variable: string, url: URL, error: unknown): never {
   throw new InvalidSetting({
@@ -86,6 +118,8 @@ function requireKind(variable: string, url: URL, wanted: string, found: string):
 function withoutPassword(url: URL): string {
   const shown = new URL(url.href)
   if (shown.password !== "") shown.password = "***"
+  shown.search = ""
+  shown.hash = ""
   return shown.href
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { inspect } from "node:util"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import {
   InvalidSetting,
@@ -108,6 +109,24 @@ describe.runIf(concerned)("source url", () => {
       await expect(startServices({ sql: false })).rejects.toThrow(/HOLDFAST_REDIS_URL/)
     })
     silent.close()
+  })
+})
+
+describe.runIf(concerned)("an address that is not understood", () => {
+  // Guarantees: nobody who asks for TLS is connected in clear, and no password is told.
+  test.each([
+    ["mysql://u:hunter2@127.0.0.1:1/?ssl-mode=REQUIRED", /ssl-mode is not understood/],
+    ["mysql://u:hunter2@%2Frun%2Fsql.sock/", /Unix sockets and several hosts are not understood/],
+    ["mysql://u:hunter2@a,b/", /Unix sockets and several hosts are not understood/],
+    ["mysql://u:12?hunter2@127.0.0.1:1/", /a parameter is not understood/],
+    ["mysql://u:hunter2%@127.0.0.1:1/", /is no escape/],
+    ["mysql://u:hunter2@::1/", /HOLDFAST_MYSQL_URL=\*\*\*: not a URL/]
+  ])("%s is refused by name", async (url, reason) => {
+    await withEnvironment({ ...nothing, HOLDFAST_MYSQL_URL: url, HOLDFAST_SOURCE: "url" }, async () => {
+      const failure: unknown = await startServices({ redis: false }).catch((error: unknown) => error)
+      expect(String(failure)).toMatch(reason)
+      expect(inspect(failure)).not.toContain("hunter2")
+    })
   })
 })
 

@@ -3,6 +3,7 @@ import { hostname } from "node:os"
 import { Effect, type Scope } from "effect"
 import type { RedisClient } from "../../redis/client.ts"
 import { makeSubscription } from "../../redis/pubsub.ts"
+import { CHANNEL_PREFIX } from "./scripts.ts"
 
 /** The message that a lock was handed to a waiter of the process. */
 export interface Grant {
@@ -39,8 +40,6 @@ interface WaiterState {
   wake: (() => void) | undefined
 }
 
-const CHANNEL_PREFIX = "holdfast:locks:"
-
 /** Names host and process for people to read; the random part makes it unique. */
 const makeChannel = (): string =>
   `${CHANNEL_PREFIX}${hostname().replaceAll("/", "-")}:${process.pid}:${randomUUID().slice(0, 13)}`
@@ -76,9 +75,11 @@ const deliver = (
   onUnclaimed: (grant: UnclaimedGrant) => void
 ): void => {
   const [number = "", token, atRedisMs, leaseMs, ...key] = message.split(" ")
+  const mutex = key.join(" ")
+  if (!mutex.startsWith("mutex:")) return
   const grant: Grant = { token: Number(token), atRedisMs: Number(atRedisMs), leaseMs: Number(leaseMs) }
   const waiter = waiters.get(number)
-  if (waiter === undefined) return onUnclaimed({ ...grant, id: `${channel}/${number}`, mutex: key.join(" ") })
+  if (waiter === undefined) return onUnclaimed({ ...grant, id: `${channel}/${number}`, mutex })
   waiter.grant = grant
   waiter.wake?.()
 }

@@ -5,6 +5,7 @@ import type { BackendOptions, Lease, ReleaseOutcome } from "../../backend.ts"
 import { makeLease, retryInBackground } from "../../lease.ts"
 import type { RedisUnavailable } from "../../redis/breaker.ts"
 import type { RedisStore } from "../../redis/client.ts"
+import { isWrongType } from "../../redis/wrong-type.ts"
 import type { LockKeys, LockScripts, Reply } from "./scripts.ts"
 
 /** The times of the queue. Leases and waiting times belong to the policy of a scope. `answerWithinMs`: default 1,000. */
@@ -79,6 +80,15 @@ export interface Left {
   readonly placeInLine: number | null
 }
 
+/** Runs a script on the keys of a lock. Foreign data under them is removed, once, instead of keeping the lock from all. */
+const runOn = <A>(queue: Queue, keys: LockKeys, call: () => Promise<A>): Effect.Effect<A, RedisUnavailable> =>
+  Effect.catchIf(ask(queue, call), isWrongType, () =>
+    Effect.andThen(
+      ask(queue, () => queue.scripts.clear(keys)),
+      ask(queue, call)
+    )
+  )
+
 /** Makes one call, with the queue's deadline for its answer. */
 export const ask = <A>(
   { store, timings }: Queue,
@@ -117,7 +127,7 @@ const look = (
 ): Effect.Effect<Acquired | Busy | Queued | QueueFull, RedisUnavailable> =>
   Effect.suspend(() => {
     const localMs = performance.now()
-    const reply = ask(queue, () => queue.scripts.acquire<Reply>(keys, id, leaseMs, ...parameters))
+    const reply = runOn(queue, keys, () => queue.scripts.acquire<Reply>(keys, id, leaseMs, ...parameters))
     return Effect.map(reply, (fields) => readLook(fields, localMs))
   })
 
@@ -151,7 +161,7 @@ export const leave = (
 ): Effect.Effect<Acquired | Left, RedisUnavailable> =>
   Effect.suspend(() => {
     const localMs = performance.now()
-    const reply = ask(queue, () => queue.scripts.leave<Reply>(keys, id, leaseMs, mayKeep ? 1 : 0))
+    const reply = runOn(queue, keys, () => queue.scripts.leave<Reply>(keys, id, leaseMs, mayKeep ? 1 : 0))
     return Effect.map(reply, ([kind, first, second]): Acquired | Left =>
       kind === 1
         ? { _tag: "Acquired", token: Number(first), anchor: { localMs, redisMs: Number(second) } }
@@ -209,7 +219,7 @@ const release = (
   { id, keys, leaseMs }: Caller
 ): Effect.Effect<ReleaseOutcome, RedisUnavailable> =>
   Effect.map(
-    ask(queue, () => queue.scripts.release<Reply>(keys, id, leaseMs)),
+    runOn(queue, keys, () => queue.scripts.release<Reply>(keys, id, leaseMs)),
     ([kind, owner]) =>
       kind === 0
         ? { _tag: "Overrun", reason: owner === "" ? "vanished" : "taken" }

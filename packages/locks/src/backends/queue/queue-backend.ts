@@ -12,6 +12,7 @@ import {
 } from "../../backend.ts"
 import { RedisUnavailable } from "../../redis/breaker.ts"
 import type { RedisStore } from "../../redis/client.ts"
+import { isWrongType } from "../../redis/wrong-type.ts"
 import { type Grant, type Grants, isQueueIdentifier, makeGrants, type Waiter } from "./grants.ts"
 import {
   type Acquired,
@@ -28,7 +29,7 @@ import {
   type QueueTimings,
   tryOnce
 } from "./protocol.ts"
-import { keysOfMutex, lockKeys, lockScripts, type Reply } from "./scripts.ts"
+import { keysOfMutex, lockKeys, lockScripts, type Reply, TOKEN_TTL_MS } from "./scripts.ts"
 
 /** Mutexes under redis-semaphore's keys, with a queue in which each owner hands the lock to the next waiter. */
 export const queueBackend = (
@@ -126,7 +127,8 @@ const waitInQueue = (wait: Wait): Effect.Effect<Lease, LockWaitTimeout | RedisUn
         (grant) => {
           const startMs = grant && startOf(grant, reply.anchor)
           if (grant === undefined || startMs === undefined) return step(true)
-          return Effect.succeed(leaseOf(queue, caller, grant.token, startMs, grant.leaseMs))
+          const grantedMs = Math.min(grant.leaseMs, caller.leaseMs)
+          return Effect.succeed(leaseOf(queue, caller, grant.token, startMs, grantedMs))
         }
       )
     })
@@ -142,9 +144,12 @@ const lookAgainInMs = ({ timings }: Queue, { holder, leaseLeftMs }: Queued): num
 
 /**
  * The earliest local moment at which a lease can have begun that Redis began at its own time, translated by the anchor.
- * `undefined`: the clocks do not fit together because one was set; the next look gives a new anchor.
+ * `undefined`: the clocks do not fit together because one was set, or no script has minted this token; the next look
+ * tells what is true.
  */
 const startOf = (grant: Grant, anchor: Anchor): number | undefined => {
+  const isToken = grant.token > 0 && grant.token <= (grant.atRedisMs + TOKEN_TTL_MS + 1) * 1_000
+  if (!isToken) return undefined
   const startMs = anchor.localMs + (grant.atRedisMs - anchor.redisMs) - 1
   const now = performance.now()
   return startMs <= now && now - startMs < grant.leaseMs / 3 ? startMs : undefined
@@ -176,7 +181,9 @@ const listLocks = (queue: Queue, limit: number): Effect.Effect<ReadonlyArray<Loc
         for (const mutex of mutexes) {
           if (found.length >= limit) return found
           const key = mutex.slice("mutex:".length)
-          const reply = yield* ask(queue, () => queue.scripts.inspect<Reply>(lockKeys(key), LISTED_WAITERS))
+          const reply = yield* ask(queue, () =>
+            queue.scripts.inspect<Reply>(lockKeys(key), LISTED_WAITERS)
+          ).pipe(Effect.catchIf(isWrongType, () => Effect.succeed([])))
           if (reply.length > 0 && !found.some((info) => info.key === key)) found.push(readInfo(key, reply))
         }
       } while (cursor !== "0")
@@ -188,7 +195,7 @@ const MICROSECONDS_PER_MILLISECOND = 1_000
 
 const readInfo = (key: string, [holder, leaseLeftMs, token, nowMs, ...waiters]: Reply): LockInfo => {
   // A token is the time at which it was minted, so it tells the age of the lock.
-  const hasToken = isQueueIdentifier(String(holder)) && token !== ""
+  const hasToken = isQueueIdentifier(String(holder)) && Number(token) > 0
   return {
     scope: null,
     key,

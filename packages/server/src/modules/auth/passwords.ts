@@ -13,7 +13,8 @@ const ARGON2ID = 2
 export class Passwords extends Context.Service<
   Passwords,
   {
-    readonly hash: (password: string) => Effect.Effect<string>
+    /** @param salt 16 bytes; random ones by default */
+    readonly hash: (password: string, salt?: Uint8Array) => Effect.Effect<string>
     /** Takes the same time whether the user exists or not: without a hash it compares with a hash of no user. */
     readonly verify: (password: string, hash: string | undefined) => Effect.Effect<boolean>
   }
@@ -29,8 +30,12 @@ export class Passwords extends Context.Service<
         timeCost: argon2.iterations,
         parallelism: 1
       }
-      const hashPassword = (password: string) =>
-        cores.withPermits(1)(Effect.promise((signal) => hash(password, options, signal)))
+      const hashPassword = (password: string, salt?: Uint8Array) =>
+        cores.withPermits(1)(
+          Effect.promise((signal) =>
+            hash(password, salt === undefined ? options : { ...options, salt }, signal)
+          )
+        )
       const nobody = yield* hashPassword("a password that nobody has")
       return {
         hash: hashPassword,

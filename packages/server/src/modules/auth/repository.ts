@@ -4,7 +4,7 @@ import type { Selectable } from "kysely"
 import { db } from "../../platform/db/database.ts"
 import { bytesOf, userIdOf } from "../../platform/db/ids.ts"
 import type { DB } from "../../platform/db/tables.ts"
-import { tx } from "../../platform/db/transaction.ts"
+import { readAt, tx } from "../../platform/db/transaction.ts"
 
 const userColumns = ["id", "email", "role", "created_at"] as const
 
@@ -15,7 +15,7 @@ const userOf = (row: Pick<Selectable<DB["users"]>, (typeof userColumns)[number]>
   createdAt: row.created_at
 })
 
-/** A user who signs up, with the hash of their password. */
+/** A user and the hash of their password. */
 export interface NewUser {
   readonly user: User
   readonly passwordHash: string
@@ -38,7 +38,7 @@ export const insertUsers = (users: ReadonlyArray<NewUser>) =>
 /** Which of these e-mails belong to a user. */
 export const lockEmails = (emails: ReadonlyArray<string>) =>
   tx
-    .rows((q) => q.selectFrom("users").select("email").where("email", "in", emails).forUpdate())
+    .timed((q) => q.selectFrom("users").select(["email", readAt]).where("email", "in", emails).forUpdate())
     .pipe(Effect.map((rows) => new Set(rows.map(({ email }) => email))))
 
 /** The user with this e-mail and the hash of their password, or `undefined`. */

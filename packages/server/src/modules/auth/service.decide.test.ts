@@ -8,10 +8,10 @@ test("one user for each e-mail: the first who asks, unless it was taken before",
   fc.assert(
     fc.property(fc.array(email), fc.array(email, { maxLength: 10 }), (taken, asked) => {
       const users = asked.map((one, n) => ({
-        user: { id: userId(n), email: one, role: "user" as const, createdAt: NOW },
+        user: { id: userId(n), email: one, role: "user" as const },
         passwordHash: ""
       }))
-      const decide = (some: typeof users) => registerUsers(new Set(taken), some)
+      const decide = (some: typeof users) => registerUsers(new Set(taken), some, NOW)
       expectFairDecision(users, (some) => decide([...some]))
       const free = new Set(asked.filter((one) => !taken.includes(one)))
       expect(accepted(decide(users)).map(({ output }) => output.email)).toEqual([...free])

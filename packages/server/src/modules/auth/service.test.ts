@@ -5,6 +5,8 @@ import { decodeJwt, SignJWT } from "jose"
 import type { RowDataPacket } from "mysql2"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { bytesOf } from "../../platform/db/ids.ts"
+import { Passwords } from "./passwords.ts"
+import { ensureAdmin } from "./service.ts"
 import { Shop, testSettings } from "../../../test/shop.ts"
 import { gateOf, issuedOf, newCoupon } from "../../../test/sale.ts"
 
@@ -33,6 +35,45 @@ describe("sign-up, login and tokens", () => {
     })
     const session = await shop.ok(contract.auth.login, { email: "ANN@example.com", password: "a password" })
     expect(session.user.id).toBe(user.id)
+  })
+
+  // Guarantees: a password is the same however a keyboard composes it.
+  test("a password is normalised: combining characters and other blanks open the same account", async () => {
+    const email = "jose\u0301@b\u00FCcher.example"
+    const user = await shop.ok(contract.auth.register, { email, password: "cafe\u0301 au lait" })
+    expect(user.email).toBe("josé@xn--bcher-kva.example")
+    for (const password of ["caf\u00E9 au lait", "cafe\u0301\u00A0au\u3000lait"]) {
+      const session = await shop.ok(contract.auth.login, {
+        email: "JOS\u00C9@BU\u0308CHER.example.",
+        password
+      })
+      expect(session.user.id).toBe(user.id)
+    }
+    const other = await shop.call(contract.auth.login, { email, password: "cafe au lait" })
+    expect(other).toMatchObject({ tag: "InvalidCredentials" })
+  })
+
+  // Guarantees: nobody is locked out by the rule that new passwords follow.
+  test("a hash of a password as it was typed, control characters included, still opens its account", async () => {
+    const { runPromise } = shop.servers[0].runtime
+    const typed = "old cafe\u0301\u0007\u200B"
+    const user = await shop.ok(contract.auth.register, { email: "old@example.com", password: "a password" })
+    const passwordHash = await runPromise(Passwords.use((passwords) => passwords.hash(typed)))
+    await shop.sql.query("UPDATE users SET password_hash = ? WHERE email = 'old@example.com'", [passwordHash])
+    const login = (password: string) => shop.call(contract.auth.login, { email: "old@example.com", password })
+    expect(await login(typed)).toMatchObject({ ok: true, value: { user: { id: user.id } } })
+    expect(await login(typed.slice(0, -1))).toMatchObject({ tag: "InvalidCredentials" })
+  })
+
+  test("an administrator's e-mail is normalised as in a sign-up, and a wrong one is refused by name", async () => {
+    const { runPromise } = shop.servers[0].runtime
+    await runPromise(ensureAdmin(" Boss@Example.COM", "a password"))
+    const session = await shop.ok(contract.auth.login, { email: "boss@example.com", password: "a password" })
+    expect(session.user.role).toBe("admin")
+    await expect(runPromise(ensureAdmin("boss", "a password"))).rejects.toMatchObject({
+      _tag: "InvalidInput",
+      issues: [{ path: "email" }]
+    })
   })
 
   test("the password is stored as an argon2id hash and nowhere in clear", async () => {
@@ -87,6 +128,23 @@ describe("sign-up, login and tokens", () => {
     })
   })
 
+  // Guarantees: the tokens that a process remembers take 10 MB at most.
+  test("a token that is longer than any of ours is refused, even rightly signed", async () => {
+    const user = await shop.newUser()
+    const key = new TextEncoder().encode(Redacted.value(testSettings("", "").secret))
+    const make = (length: number) =>
+      new SignJWT({ role: "user", more: "x".repeat(length) })
+        .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+        .setSubject(user.id)
+        .setIssuer("holdfast")
+        .setAudience("access")
+        .setExpirationTime("1 h")
+        .sign(key)
+    const ask = async (length: number) => shop.call(contract.auth.me, {}, { token: await make(length) })
+    expect(await ask(100)).toMatchObject({ ok: true })
+    expect(await ask(5_000)).toMatchObject({ status: 401, error: { reason: "malformed" } })
+  })
+
   test("a token that expired, one with a changed role and one of another secret are refused", async () => {
     const user = await shop.newUser()
     const secret = new TextEncoder().encode(Redacted.value(testSettings("", "").secret))
@@ -120,6 +178,11 @@ describe("sign-up, login and tokens", () => {
     [{ email: "a@b", password: "a password" }, "email"],
     [{ email: `${"x".repeat(250)}@a.bc`, password: "a password" }, "email"],
     [{ email: "ok@example.com", password: "short" }, "password"],
+    [{ email: "ok@example.com", password: "" }, "password"],
+    [{ email: "ok@example.com", password: "a pass\0word" }, "password"],
+    [{ email: "ok@example.com", password: "a password\uD800" }, "password"],
+    [{ email: "ok@exa\u200Bmple.com", password: "a password" }, "email"],
+    [{ email: "o\u202Ek@example.com", password: "a password" }, "email"],
     [{ email: "ok@example.com", password: "x".repeat(257) }, "password"],
     [{ email: "ok@example.com" }, "password"],
     [{ email: 7, password: "a password" }, "email"]

@@ -2,16 +2,20 @@ import {
   contract,
   EmailTaken,
   InvalidCredentials,
+  normalisePassword,
   RegisterLock,
   type Role,
   Unauthenticated,
   type User,
   type UserId
 } from "@holdfast/domain"
-import { Clock, Effect, Result } from "effect"
+import { Effect, Result, Schema } from "effect"
+import { createHash } from "node:crypto"
 import { command } from "../../platform/command/command.ts"
 import { newUserId } from "../../platform/db/ids.ts"
-import { inTransaction } from "../../platform/db/transaction.ts"
+import { KeyNamespace } from "../../platform/db/key-namespace.ts"
+import { databaseTime, inTransaction } from "../../platform/db/transaction.ts"
+import { invalidInputOf } from "../../platform/trpc/errors.ts"
 import { query } from "../../platform/trpc/handler.ts"
 import { openAccounts } from "../points/service.ts"
 import { Passwords } from "./passwords.ts"
@@ -20,7 +24,12 @@ import { Tokens } from "./tokens.ts"
 
 /** Signs a user up. The hash is computed before anything is locked: it takes longer than all the rest together. */
 export const register = command(contract.auth.register, {
-  prepare: ({ input: { email, password } }) => newUser(email, "user", password),
+  prepare: Effect.fnUntraced(function* ({ input: { email, password }, request: { idempotencyKey } }) {
+    const salt = idempotencyKey === undefined ? undefined : yield* saltOf(email, idempotencyKey)
+    return yield* newUser(email, "user", password, salt)
+  }),
+  // The hash tells passwords apart in the fingerprint, and is as hard to reverse there as in the table of users.
+  identity: ({ passwordHash, user }) => ({ email: user.email, passwordHash }),
   lock: ({ user }) => RegisterLock.of(user.email),
   transaction: {
     lock: (users) => lockEmails(users.map(({ user }) => user.email)),
@@ -29,13 +38,26 @@ export const register = command(contract.auth.register, {
   }
 })
 
-const newUser = Effect.fnUntraced(function* (email: string, role: Role, password: string) {
+/** A salt that is the same for every retry of one sign-up, and for no other sign-up of any database. */
+const saltOf = (email: string, idempotencyKey: string) =>
+  Effect.gen(function* () {
+    const { prefix } = yield* KeyNamespace
+    const text = `${yield* prefix}\n${email}\n${idempotencyKey}`
+    return createHash("sha256").update(text).digest().subarray(0, 16)
+  })
+
+const newUser = Effect.fnUntraced(function* (email: string, role: Role, password: string, salt?: Uint8Array) {
   const passwords = yield* Passwords
-  const passwordHash = yield* passwords.hash(password)
-  const createdAt = new Date(yield* Clock.currentTimeMillis)
-  const made: NewUser = { user: { id: newUserId(), email, role, createdAt }, passwordHash }
-  return made
+  const passwordHash = yield* passwords.hash(password, salt)
+  const requested: RequestedUser = { user: { id: newUserId(), email, role }, passwordHash }
+  return requested
 })
+
+/** A user who is to sign up. */
+interface RequestedUser {
+  readonly user: Omit<User, "createdAt">
+  readonly passwordHash: string
+}
 
 interface RegisteredUser extends NewUser {
   readonly output: User
@@ -44,14 +66,16 @@ interface RegisteredUser extends NewUser {
 /** One user for each e-mail. */
 export function registerUsers(
   emails: ReadonlySet<string>,
-  users: ReadonlyArray<NewUser>
+  users: ReadonlyArray<RequestedUser>,
+  now: Date
 ): ReadonlyArray<Result.Result<RegisteredUser, EmailTaken>> {
   const taken = new Set(emails)
-  return users.map((one) => {
-    const { email } = one.user
+  return users.map(({ passwordHash, user }) => {
+    const { email } = user
     if (taken.has(email)) return Result.fail(new EmailTaken({ email }))
     taken.add(email)
-    return Result.succeed({ ...one, output: one.user })
+    const output: User = { ...user, createdAt: now }
+    return Result.succeed({ user: output, passwordHash, output })
   })
 }
 
@@ -63,8 +87,14 @@ function insertRegistered(users: ReadonlyArray<NewUser>) {
   })
 }
 
-/** Makes sure that an administrator with this e-mail exists. An existing user keeps password and role. */
-export const ensureAdmin = Effect.fn("ensureAdmin")(function* (email: string, password: string) {
+/**
+ * Makes sure that an administrator with this e-mail exists. An existing user keeps password and role. E-mail and password
+ * are normalised as in a sign-up; fails with `InvalidInput` when one of them is not acceptable.
+ */
+export const ensureAdmin = Effect.fn("ensureAdmin")(function* (givenEmail: string, givenPassword: string) {
+  const { email, password } = yield* decodeAccount({ email: givenEmail, password: givenPassword }).pipe(
+    Effect.mapError(invalidInputOf)
+  )
   const existing = yield* findUserByEmail(email)
   if (existing !== undefined) return existing.user
   const admin = yield* newUser(email, "admin", password)
@@ -72,8 +102,9 @@ export const ensureAdmin = Effect.fn("ensureAdmin")(function* (email: string, pa
     Effect.gen(function* () {
       const taken = yield* lockEmails([email])
       if (taken.has(email)) return undefined
-      yield* insertRegistered([admin])
-      return admin.user
+      const user: User = { ...admin.user, createdAt: yield* databaseTime }
+      yield* insertRegistered([{ ...admin, user }])
+      return user
     })
   ).pipe(
     Effect.flatMap((user) =>
@@ -82,16 +113,25 @@ export const ensureAdmin = Effect.fn("ensureAdmin")(function* (email: string, pa
   )
 })
 
+const decodeAccount = Schema.decodeUnknownEffect(contract.auth.register.input, { errors: "all" })
+
 export const login = query(
   contract.auth.login,
   Effect.fnUntraced(function* ({ input }) {
-    const passwords = yield* Passwords
     const found = yield* findUserByEmail(input.email)
-    const isRight = yield* passwords.verify(input.password, found?.passwordHash)
+    const isRight = yield* isPasswordOf(found?.passwordHash, input.password)
     if (found === undefined || !isRight) return yield* new InvalidCredentials()
     return yield* openSession(found.user)
   })
 )
+
+/** A hash from before passwords were normalised is of the password as it was typed. */
+const isPasswordOf = Effect.fnUntraced(function* (passwordHash: string | undefined, password: string) {
+  const { verify } = yield* Passwords
+  const normalised = normalisePassword(password)
+  if (yield* verify(normalised, passwordHash)) return true
+  return normalised !== password && (yield* verify(password, passwordHash))
+})
 
 /** Reads the user again, so a changed role takes effect with the next refresh at the latest. */
 export const refresh = query(

@@ -1,4 +1,4 @@
-import { AmountMinor, type OrderId, type OrderLine, type Product, Sku } from "@holdfast/domain"
+import { AmountMinor, type OrderId, type OrderLine, type Product, searchForm, Sku } from "@holdfast/domain"
 import { Effect } from "effect"
 import { type Selectable, sql } from "kysely"
 import { db } from "../../platform/db/database.ts"
@@ -6,7 +6,11 @@ import { bytesOf } from "../../platform/db/ids.ts"
 import type { DB } from "../../platform/db/tables.ts"
 import { tx } from "../../platform/db/transaction.ts"
 
-const productOf = (row: Selectable<DB["products"]>): Product => ({
+const productColumns = ["sku", "name", "category", "price_minor", "stock", "created_at"] as const
+
+type ProductRow = Pick<Selectable<DB["products"]>, (typeof productColumns)[number]>
+
+const productOf = (row: ProductRow): Product => ({
   sku: Sku.make(row.sku),
   name: row.name,
   ...(row.category === null ? {} : { category: row.category }),
@@ -15,7 +19,7 @@ const productOf = (row: Selectable<DB["products"]>): Product => ({
   createdAt: row.created_at
 })
 
-const productsOf = (rows: ReadonlyArray<Selectable<DB["products"]>>) => rows.map(productOf)
+const productsOf = (rows: ReadonlyArray<ProductRow>) => rows.map(productOf)
 
 /** The primary key decides who gets a SKU: the loser's transaction starts over and finds the winner's row. */
 export const insertProducts = (products: ReadonlyArray<Product>) =>
@@ -27,13 +31,16 @@ export const insertProducts = (products: ReadonlyArray<Product>) =>
         category: product.category ?? null,
         price_minor: product.priceMinor,
         stock: product.stock,
-        created_at: product.createdAt
+        created_at: product.createdAt,
+        search_text: searchForm(`${product.sku} ${product.name}`)
       }))
     )
   )
 
 export const findProducts = (skus: ReadonlyArray<Sku>) =>
-  db.rows((q) => q.selectFrom("products").selectAll().where("sku", "in", skus)).pipe(Effect.map(productsOf))
+  db
+    .rows((q) => q.selectFrom("products").select(productColumns).where("sku", "in", skus))
+    .pipe(Effect.map(productsOf))
 
 /** A product's stock, and the number of its last movement. */
 export interface StockRow {
@@ -54,7 +61,7 @@ export const findStocks = (skus: ReadonlyArray<Sku>) =>
       from products where sku in (${sql.join(skus)})`
   )
 
-/** Which products a list contains: those of a category, those with every one of the words. */
+/** Which products a list contains: those of a category, those with every one of the words in search form. */
 export interface ProductFilter {
   readonly category?: string | undefined
   readonly words?: ReadonlyArray<string>
@@ -68,7 +75,7 @@ export const listProducts = (
 ) =>
   db
     .rows((q) => {
-      let query = q.selectFrom("products").selectAll().orderBy("sku").limit(limit)
+      let query = q.selectFrom("products").select(productColumns).orderBy("sku").limit(limit)
       if (after !== undefined) query = query.where("sku", ">", after)
       if (category !== undefined) query = query.where("category", "=", category)
       for (const word of words) query = query.where(hasWord(word))
@@ -76,9 +83,12 @@ export const listProducts = (
     })
     .pipe(Effect.map(productsOf))
 
-/** Ignores case and accents; escapes SQL's wildcards. */
+/**
+ * Compares a word with the product's searched text, both in the domain's search form; escapes SQL's wildcards. A product
+ * that a server of the previous version adds during a deployment has no such text yet.
+ */
 const hasWord = (word: string) =>
-  sql<boolean>`concat(sku, ' ', name) collate utf8mb4_unicode_ci like ${`%${word.replaceAll(/[!%_]/g, "!$&")}%`} escape '!'`
+  sql<boolean>`coalesce(search_text, lower(concat(sku, ' ', name))) like ${`%${word.replaceAll(/[!%_]/g, "!$&")}%`} escape '!'`
 
 export const countCategories = db.rows((q) =>
   q
@@ -99,9 +109,10 @@ export const listNames = (skus: ReadonlyArray<Sku>) =>
  */
 export const lockProductRows = (skus: ReadonlyArray<Sku>, heldRows: "skip" | "wait") =>
   tx
-    .rows(
-      () => sql<Selectable<DB["products"]>>`
-        select sku, name, category, price_minor, stock, created_at from products force index (primary)
+    .timed(
+      () => sql<ProductRow & { readonly read_at: Date }>`
+        select ${sql.join(productColumns.map((column) => sql.ref(column)))}, sysdate(3) as read_at
+        from products force index (primary)
         where sku in (${sql.join(skus)}) order by sku for update ${sql.raw(heldRows === "skip" ? "skip locked" : "")}`
     )
     .pipe(Effect.map((rows) => new Map(productsOf(rows).map((product) => [product.sku, product]))))

@@ -12,7 +12,9 @@ describe("search and categories", () => {
       ["TEA-2", "Black tea, 100% Assam", "Tea"],
       ["MUG-1", "Blue mug for tea", "Kitchen"],
       ["MUG_2", "Café crème mug", "Kitchen"],
-      ["KETTLE", "Kettle!", undefined]
+      ["KETTLE", "Kettle!", undefined],
+      ["BRAND", "Acme™ Straße Gießkanne No①", "Café"],
+      ["ÆON", "ＦＵＬＬ　ＷＩＤＴＨ ΟΔΟΣ", undefined]
     ] as const
     for (const [sku, name, category] of products) {
       await shop.ok(
@@ -39,7 +41,14 @@ describe("search and categories", () => {
     ["cafe creme", ["MUG_2"]],
     ["kett", ["KETTLE"]],
     ["TEA-2", ["TEA-2"]],
-    ["nothing like it", []]
+    ["nothing like it", []],
+    ["Acme™ Straße Gießkanne No①", ["BRAND"]],
+    ["acmetm STRASSE giesskanne no1", ["BRAND"]],
+    ["ＦＵＬＬ　ＷＩＤＴＨ", ["ÆON"]],
+    ["full width", ["ÆON"]],
+    ["οδος", ["ÆON"]],
+    ["ac\u200Bme", ["BRAND"]],
+    ["cafe\u0301", ["MUG_2"]]
   ])("%j finds %j", async (text, skus) => {
     expect(await found(text)).toEqual(skus)
   })
@@ -70,8 +79,15 @@ describe("search and categories", () => {
     expect((await shop.ok(contract.products.page, { category: "Nowhere" })).items).toEqual([])
   })
 
+  // Guarantees: a category has one spelling, however it is typed.
+  test("a category typed in combining characters is found", async () => {
+    const { items } = await shop.ok(contract.products.page, { category: "Cafe\u0301" })
+    expect(items.map(({ sku }) => sku)).toEqual(["BRAND"])
+  })
+
   test("the categories that have products, with their numbers", async () => {
     expect(await shop.ok(contract.products.categories, {})).toEqual([
+      { category: "Café", products: 1 },
       { category: "Kitchen", products: 2 },
       { category: "Tea", products: 2 }
     ])
@@ -81,6 +97,14 @@ describe("search and categories", () => {
     ["", "text"],
     ["   ", "text"],
     ["a b c d e f g h i", "text"],
+    // One character that stands for four words, and one for 18 characters.
+    ["\u{fdfa}".repeat(3), "text"],
+    ["\u{fdfa}".repeat(200), "text"],
+    ["\u{33c2}".repeat(80), "text"],
+    // Each of these letters is a word of its own once it is normalised.
+    ["a\u00A8b\u00A8c\u00A8d\u00A8e\u00A8f\u00A8g\u00A8h\u00A8i", "text"],
+    ["\u200B", "text"],
+    ["\uD800", "text"],
     ["x".repeat(10_240), "text"]
   ])("a search for %j is refused by name", async (text, path) => {
     const answer = await shop.call(contract.products.search, { text })

@@ -27,6 +27,31 @@ describe("the catalogue", () => {
     })
   })
 
+  // Guarantees: a SKU has one spelling for contract, locks and database.
+  test("a SKU in combining characters and other blanks is the same product, also within one order", async () => {
+    await shop.newProduct("CAFE\u0301\u00A0NOIR", 5)
+    for (const sku of ["CAF\u00C9 NOIR", "CAFE\u0301 NOIR", "CAF\u00C9\u3000NOIR"])
+      expect(await shop.ok(contract.products.bySku, { sku })).toMatchObject({ sku: "CAF\u00C9 NOIR" })
+    const again = { sku: "CAF\u00C9 NOIR", name: "again", priceMinor: 1, initialStock: 1 }
+    expect(await shop.call(contract.admin.createProduct, again, shop.admin)).toMatchObject({
+      tag: "SkuTaken"
+    })
+    const lines = ["CAFE\u0301 NOIR", "CAF\u00C9 NOIR"].map((sku) => ({ sku, quantity: 1 }))
+    const order = await shop.ok(contract.orders.create, { lines }, shop.admin)
+    expect(order.items).toMatchObject([{ sku: "CAF\u00C9 NOIR", quantity: 2 }])
+    await shop.expectRightBooks()
+  })
+
+  test.each(["TEA\u200B", "TEA\uD800", "TEA\u202E", "TEA ", "TEA\0"])(
+    "the SKU %j is refused by name",
+    async (sku) => {
+      expect(await shop.call(contract.products.bySku, { sku })).toMatchObject({
+        status: 400,
+        error: { issues: [{ path: "sku" }] }
+      })
+    }
+  )
+
   test("pages follow each other without gaps or repeats while products are added", async () => {
     const skus = Array.from({ length: 25 }, (_, index) => `page-${String(index * 2).padStart(3, "0")}`)
     for (const sku of skus) await shop.newProduct(sku, 1)

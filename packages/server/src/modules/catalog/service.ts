@@ -8,11 +8,12 @@ import {
   OutOfStock,
   Product,
   ProductNotFound,
+  searchWords,
   Sku,
   SkuTaken,
   StockLimitExceeded
 } from "@holdfast/domain"
-import { Clock, Effect, Result, Schema, Stream } from "effect"
+import { Effect, Result, Schema, Stream } from "effect"
 import { Cache, invalidate } from "../../platform/cache/cache.ts"
 import { command } from "../../platform/command/command.ts"
 import { makePages } from "../../platform/db/pagination.ts"
@@ -33,19 +34,15 @@ import {
 
 export const createProduct = command(contract.admin.createProduct, {
   prepare: ({ input: { initialStock, ...described } }) =>
-    Effect.map(Clock.currentTimeMillis, (now): Product => ({
-      ...described,
-      stock: initialStock,
-      createdAt: new Date(now)
-    })),
+    Effect.succeed({ ...described, stock: initialStock }),
   transaction: {
     lock: (products) => lockProducts(products.map(({ sku }) => sku)),
-    decide: (existing, products) => {
+    decide: (existing, products, now) => {
       const taken = new Set(existing.keys())
       return products.map((product) => {
         if (taken.has(product.sku)) return Result.fail(new SkuTaken({ sku: product.sku }))
         taken.add(product.sku)
-        return Result.succeed({ output: product })
+        return Result.succeed({ output: { ...product, createdAt: now } })
       })
     },
     write: (created) => insertCreated(created.map(({ output }) => output))
@@ -69,7 +66,7 @@ export const adjustStock = command(contract.admin.adjustStock, {
   afterCommit: (products) => productsChanged(products)
 })
 
-/** A stock stays between 0 and the maximum; adjustments of one product follow one another. */
+/** No adjustment takes a stock below 0, or adds to it beyond the maximum; adjustments of one product follow one another. */
 export function adjustStocks(
   products: ReadonlyMap<Sku, Product>,
   adjustments: ReadonlyArray<DecodedInputOf<typeof contract.admin.adjustStock>>
@@ -80,7 +77,8 @@ export function adjustStocks(
     if (product === undefined) return Result.fail(new ProductNotFound({ sku }))
     const stock = product.stock + delta
     if (stock < 0) return Result.fail(new OutOfStock({ sku, requested: -delta, available: product.stock }))
-    if (stock > MAXIMUM_STOCK) return Result.fail(new StockLimitExceeded({ sku, maximum: MAXIMUM_STOCK }))
+    if (delta > 0 && stock > MAXIMUM_STOCK)
+      return Result.fail(new StockLimitExceeded({ sku, maximum: MAXIMUM_STOCK }))
     const adjusted: Product = { ...product, stock }
     current.set(sku, adjusted)
     return Result.succeed({ output: adjusted, delta, reason })
@@ -123,16 +121,26 @@ export const productPage = query(
   })
 )
 
-/** A cached page lists SKUs; products are cached one by one, so a sale invalidates only what it sold. */
+const CachedPage = Schema.Struct({
+  items: Schema.Array(Sku),
+  nextCursor: Schema.optionalKey(Schema.String)
+})
+
+/**
+ * A cached page lists SKUs; products are cached one by one, so a sale invalidates only what it sold. Only the first page
+ * of a category with products is cached: callers could fill the cache with any number of others.
+ */
 const cachedPage = Effect.fnUntraced(function* (input: DecodedInputOf<typeof contract.products.page>) {
   const cache = yield* Cache
-  const name = `page:${JSON.stringify([input.category, input.cursor, input.limit])}`
-  const load = () =>
-    pageBySku({ category: input.category }, input).pipe(
-      Effect.map((page) => new Map([[name, { ...page, items: page.items.map(({ sku }) => sku) }]]))
-    )
-  const cached = yield* cache.getMany([{ name, tag: CATALOGUE_TAG }], load)
-  return cached.get(name) as { readonly items: ReadonlyArray<Sku>; readonly nextCursor?: string }
+  const read = Effect.map(pageBySku({ category: input.category }, input), (page) => ({
+    ...page,
+    items: page.items.map(({ sku }) => sku)
+  }))
+  if (input.cursor !== undefined) return yield* read
+  const name = `page:${JSON.stringify([input.category, input.limit])}`
+  const load = () => Effect.map(read, (page) => new Map(page.items.length === 0 ? [] : [[name, page]]))
+  const cached = yield* cache.getMany(CachedPage, [{ name, tag: CATALOGUE_TAG }], load)
+  return cached.get(name) ?? { items: [] }
 })
 
 /** Products in the order of the SKUs; SKUs without a product are left out. */
@@ -141,22 +149,18 @@ const cachedProducts = Effect.fnUntraced(function* (skus: ReadonlyArray<Sku>) {
   const skuOf = new Map(skus.map((sku) => [productTag(sku), sku] as const))
   const load = (names: ReadonlyArray<string>) =>
     findProducts(names.map((name) => skuOf.get(name)!)).pipe(
-      Effect.map(
-        (products) => new Map(products.map((product) => [productTag(product.sku), encodeProduct(product)]))
-      )
+      Effect.map((products) => new Map(products.map((product) => [productTag(product.sku), product])))
     )
   const cached = yield* cache.getMany(
+    Product,
     [...skuOf.keys()].map((name) => ({ name, tag: name })),
     load
   )
   return skus.flatMap((sku) => {
     const product = cached.get(productTag(sku))
-    return product === undefined ? [] : [decodeProduct(product)]
+    return product === undefined ? [] : [product]
   })
 })
-
-const encodeProduct = Schema.encodeSync(Product)
-const decodeProduct = Schema.decodeUnknownSync(Product)
 
 /** The tag of everything that depends on which products exist. */
 export const CATALOGUE_TAG = "catalogue"
@@ -183,13 +187,9 @@ export const watchStock = subscription(contract.products.watchStock, ({ input })
   )
 )
 
-export const searchProducts = query(contract.products.search, ({ input }) => {
-  const words = input.text
-    .normalize("NFKC")
-    .split(/\s+/u)
-    .filter((word) => word !== "")
-  return pageBySku({ category: input.category, words }, input)
-})
+export const searchProducts = query(contract.products.search, ({ input }) =>
+  pageBySku({ category: input.category, words: searchWords(input.text) }, input)
+)
 
 const pages = makePages(Schema.Struct({ sku: Sku }))
 
@@ -284,7 +284,8 @@ const movementsOf = (orders: ReadonlyArray<OrderUnits>, kind: "reservation" | "r
 const moveStocksExactly = Effect.fnUntraced(function* (movements: ReadonlyArray<OrderLine>) {
   const quantityOfSku = new Map<Sku, number>()
   for (const { quantity, sku } of movements) quantityOfSku.set(sku, (quantityOfSku.get(sku) ?? 0) + quantity)
-  const moved = yield* moveStocks(quantityOfSku, MAXIMUM_STOCK)
+  // What comes back always fits: only an adjustment stops at the maximum.
+  const moved = yield* moveStocks(quantityOfSku, Number.MAX_SAFE_INTEGER)
   if (moved !== quantityOfSku.size)
     return yield* Effect.die(new Error(`${quantityOfSku.size} products were locked, ${moved} could be moved`))
 })

@@ -15,6 +15,8 @@ interface ProductsTable {
   price_minor: number
   stock: number
   created_at: CreatedAt
+  /** SKU and name in the domain's search form. */
+  search_text: string | null
 }
 
 interface StockLedgerTable {

@@ -13,7 +13,7 @@ import { type Kysely, type Selectable, sql } from "kysely"
 import { db } from "../../platform/db/database.ts"
 import { bytesOf, couponIdOf, orderIdOf, textOf, userCouponIdOf, userIdOf } from "../../platform/db/ids.ts"
 import type { DB } from "../../platform/db/tables.ts"
-import { tx } from "../../platform/db/transaction.ts"
+import { readAt, tx } from "../../platform/db/transaction.ts"
 
 /** What a coupon is worth, from the columns of its campaign. The terms of a campaign never change. */
 export const termsOf = (
@@ -137,8 +137,9 @@ export const lockUserCouponRows = Effect.fnUntraced(function* (
   coupons: ReadonlyArray<OwnUserCouponId>,
   heldRows: "skip" | "wait"
 ) {
-  const locked = yield* tx.rows((q) =>
+  const locked = yield* tx.timed((q) =>
     selectOwnIds(q, coupons)
+      .select(readAt)
       .orderBy("id")
       .forUpdate()
       .$if(heldRows === "skip", (query) => query.skipLocked())
@@ -160,10 +161,10 @@ export interface OrderCoupon {
 /** Locks the coupons that these orders use. */
 export const lockOrderCoupons = (orderIds: ReadonlyArray<OrderId>) =>
   tx
-    .rows((q) =>
+    .timed((q) =>
       q
         .selectFrom("user_coupons")
-        .select(["id", "coupon_id", "user_id", "order_id"])
+        .select(["id", "coupon_id", "user_id", "order_id", readAt])
         .where("order_id", "in", orderIds.map(bytesOf))
         .orderBy("id")
         .forUpdate()
@@ -244,12 +245,14 @@ export const listHolders = (couponId: CouponId, after: UserId | undefined, limit
 
 /** Which of these users have a coupon of this campaign. */
 export const holdersAmong = (couponId: CouponId, userIds: ReadonlyArray<UserId>) =>
-  db
-    .rows((q) =>
-      q
-        .selectFrom("user_coupons")
-        .select("user_id")
-        .where("coupon_id", "=", bytesOf(couponId))
-        .where("user_id", "in", userIds.map(bytesOf))
-    )
-    .pipe(Effect.map((rows) => new Set<string>(rows.map((row) => textOf(row.user_id)))))
+  userIds.length === 0
+    ? Effect.succeed(new Set<string>())
+    : db
+        .rows((q) =>
+          q
+            .selectFrom("user_coupons")
+            .select("user_id")
+            .where("coupon_id", "=", bytesOf(couponId))
+            .where("user_id", "in", userIds.map(bytesOf))
+        )
+        .pipe(Effect.map((rows) => new Set<string>(rows.map((row) => textOf(row.user_id)))))

@@ -14,8 +14,14 @@ import {
 } from "../../../test/decisions.ts"
 import { type LockedGoods, placeOrders, type RequestedOrder } from "./create-order.ts"
 
+const MAXIMUM = Number.MAX_SAFE_INTEGER
+
 const product = fc
-  .record({ n: fc.nat(3), stock: fc.nat(12), price: fc.nat(500) })
+  .record({
+    n: fc.nat(3),
+    stock: fc.nat(12),
+    price: fc.oneof(fc.nat(500), fc.constantFrom(MAXIMUM, Math.ceil(MAXIMUM / 2)))
+  })
   .map(({ n, price, stock }): Product => ({
     sku: sku(n),
     name: "goods",
@@ -116,8 +122,26 @@ describe("placing orders", () => {
         placeOrders(locked, orders, NOW).forEach((outcome, index) => {
           const { userCouponId: id, userId: buyer } = orders[index]!
           if (id === undefined || locked.coupons.get(id)?.userId === buyer) return
-          const tags = ["ProductNotFound", "OutOfStock", "UserCouponNotFound"]
+          const tags = ["ProductNotFound", "OutOfStock", "OrderTotalTooLarge", "UserCouponNotFound"]
           expect(tags).toContain(outcome._tag === "Failure" ? outcome.failure._tag : "placed")
+        })
+      })
+    )
+  })
+
+  test("refuses an order whose price is not exact, and only such an order, whatever the others in the list cost", () => {
+    fc.assert(
+      fc.property(goods, requests, (locked, orders) => {
+        placeOrders(locked, orders, NOW).forEach((outcome, index) => {
+          const { lines } = orders[index]!
+          const tag = outcome._tag === "Success" ? "placed" : outcome.failure._tag
+          if (tag === "ProductNotFound" || tag === "OutOfStock") return
+          const price = lines.reduce(
+            (sum, { quantity, sku: name }) =>
+              sum + BigInt(quantity) * BigInt(locked.products.get(name)!.priceMinor),
+            0n
+          )
+          expect(tag === "OrderTotalTooLarge").toBe(price > BigInt(MAXIMUM))
         })
       })
     )

@@ -2,15 +2,15 @@ import {
   AmountMinor,
   contract,
   mergeLines,
-  multiplyMinor,
   type Order,
   OrderCreateLock,
   type OrderId,
   type OrderLine,
   OrderLimitExceeded,
+  OrderTotalTooLarge,
   type Product,
   type Sku,
-  sumMinor,
+  totalPriceOf,
   type UserCoupon,
   type UserCouponId,
   type UserId
@@ -152,8 +152,9 @@ const placeOrder = (
 ) =>
   Result.gen(function* () {
     const items = yield* priceLines(lines, products, remaining)
-    const priceMinor = sumMinor(
-      items.map(({ quantity, unitPriceMinor }) => multiplyMinor(unitPriceMinor, quantity))
+    const priceMinor = yield* Result.mapError(
+      totalPriceOf(items),
+      ({ sku }) => new OrderTotalTooLarge({ sku, maximumMinor: Number.MAX_SAFE_INTEGER })
     )
     const redemption =
       userCouponId === undefined

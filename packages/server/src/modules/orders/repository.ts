@@ -9,11 +9,12 @@ import {
   type UserId
 } from "@holdfast/domain"
 import { Effect } from "effect"
-import type { Kysely, Selectable } from "kysely"
+import { type Kysely, type Selectable, sql } from "kysely"
 import { db } from "../../platform/db/database.ts"
 import { bytesOf, orderIdOf, textOf, userCouponIdOf, userIdOf } from "../../platform/db/ids.ts"
 import type { DB } from "../../platform/db/tables.ts"
-import { tx } from "../../platform/db/transaction.ts"
+import { isNotSetAside } from "../../platform/jobs/set-aside.ts"
+import { readAt, tx } from "../../platform/db/transaction.ts"
 
 /** An order by its id, and the user that it must belong to. */
 export interface OwnOrderId {
@@ -164,7 +165,7 @@ const selectOwn = (q: Kysely<DB>, orders: ReadonlyArray<OwnOrderId>) =>
 /** Locks orders of their users, in primary-key order, and reads their items. */
 export const lockOrdersWithItems = (orders: ReadonlyArray<OwnOrderId>) =>
   tx
-    .rows((q) => selectOwn(q, orders).selectAll().orderBy("id").forUpdate())
+    .timed((q) => selectOwn(q, orders).selectAll().select(readAt).orderBy("id").forUpdate())
     .pipe(Effect.flatMap(readItemsInTransaction))
 
 /**
@@ -173,9 +174,10 @@ export const lockOrdersWithItems = (orders: ReadonlyArray<OwnOrderId>) =>
  */
 export const lockOrdersWithoutItems = (orders: ReadonlyArray<OwnOrderId>, heldRows: "skip" | "wait") =>
   tx
-    .rows((q) =>
+    .timed((q) =>
       selectOwn(q, orders)
         .selectAll()
+        .select(readAt)
         .orderBy("id")
         .forUpdate()
         .$if(heldRows === "skip", (query) => query.skipLocked())
@@ -189,15 +191,16 @@ export const existingOrders = (orders: ReadonlyArray<OwnOrderId>) =>
     .pipe(Effect.map((rows) => rows.map(({ id }) => orderIdOf(id))))
 
 /** Locks an expired PENDING order; `undefined` when it is not one any more, or another transaction holds it. */
-export const lockExpiredOrder = (orderId: OrderId, now: Date) =>
+export const lockExpiredOrder = (orderId: OrderId) =>
   tx
-    .rows((q) =>
+    .timed((q) =>
       q
         .selectFrom("orders")
         .selectAll()
+        .select(readAt)
         .where("id", "=", bytesOf(orderId))
         .where("status", "=", "PENDING")
-        .where("expires_at", "<=", now)
+        .where("expires_at", "<=", sql<Date>`utc_timestamp(3)`)
         .forUpdate()
         .skipLocked()
     )
@@ -206,15 +209,16 @@ export const lockExpiredOrder = (orderId: OrderId, now: Date) =>
       Effect.map(([order]) => order)
     )
 
-/** Orders that were not paid in time, the longest overdue first. Locks nothing. */
-export const listExpired = (now: Date, limit: number) =>
+/** Orders that were not paid in time and that the job has not set aside, the longest overdue first. Locks nothing. */
+export const listExpired = (job: string, limit: number) =>
   db
     .rows((q) =>
       q
         .selectFrom("orders")
         .select("id")
         .where("status", "=", "PENDING")
-        .where("expires_at", "<=", now)
+        .where("expires_at", "<=", sql<Date>`utc_timestamp(3)`)
+        .where(isNotSetAside(job, "orders.id"))
         .orderBy("expires_at")
         .limit(limit)
     )

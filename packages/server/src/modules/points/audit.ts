@@ -23,6 +23,16 @@ export const pointChecks: ReadonlyArray<Check> = [
       ) ledger WHERE account IS NULL OR running <> balance_after`
   },
   {
+    name: "spent points",
+    promise: "what every account has spent is the sum of its payments and refunds",
+    countSql: "SELECT COUNT(*) AS n FROM point_accounts",
+    problemsSql: `
+      SELECT ${hex("a.user_id")} AS \`user\`, a.spent, CAST(COALESCE(SUM(l.delta), 0) AS SIGNED) AS ledger
+      FROM point_accounts a
+        LEFT JOIN point_ledger l ON l.user_id = a.user_id AND l.kind IN ('payment', 'refund')
+      GROUP BY a.user_id, a.spent HAVING COALESCE(SUM(l.delta), 0) <> -a.spent`
+  },
+  {
     name: "accounts",
     promise: "every user has an account, every account a user",
     countSql: "SELECT COUNT(*) AS n FROM users",

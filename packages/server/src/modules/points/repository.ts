@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import { sql } from "kysely"
 import { db } from "../../platform/db/database.ts"
 import { bytesOf, orderIdOf, userIdOf } from "../../platform/db/ids.ts"
-import { tx } from "../../platform/db/transaction.ts"
+import { readAt, tx } from "../../platform/db/transaction.ts"
 
 export const findBalance = (userId: UserId) =>
   db
@@ -21,22 +21,34 @@ export const insertAccounts = (userIds: ReadonlyArray<UserId>) =>
     q.insertInto("point_accounts").values(userIds.map((userId) => ({ user_id: bytesOf(userId), balance: 0 })))
   )
 
+/** Locked accounts. */
+export interface Accounts {
+  readonly balances: ReadonlyMap<UserId, number>
+  /** What each account has paid and not got back. */
+  readonly spent: ReadonlyMap<UserId, number>
+}
+
 /**
  * Locks accounts in primary-key order. Users without an account are left out, and with "skip" the accounts that other
  * transactions hold.
  */
 export const lockAccounts = (userIds: ReadonlyArray<UserId>, heldRows: "skip" | "wait") =>
   tx
-    .rows((q) =>
+    .timed((q) =>
       q
         .selectFrom("point_accounts")
-        .select(["user_id", "balance"])
+        .select(["user_id", "balance", "spent", readAt])
         .where("user_id", "in", userIds.map(bytesOf))
         .orderBy("user_id")
         .forUpdate()
         .$if(heldRows === "skip", (query) => query.skipLocked())
     )
-    .pipe(Effect.map((rows) => new Map(rows.map((row) => [userIdOf(row.user_id), row.balance] as const))))
+    .pipe(
+      Effect.map((rows): Accounts => ({
+        balances: new Map(rows.map((row) => [userIdOf(row.user_id), row.balance])),
+        spent: new Map(rows.map((row) => [userIdOf(row.user_id), row.spent]))
+      }))
+    )
 
 /** A row of the ledger to be. */
 export interface NewPointMovement {
@@ -49,16 +61,26 @@ export interface NewPointMovement {
   readonly reason?: string
 }
 
-/** Moves balances; guarded so that each stays between 0 and `maximum`. Returns how many accounts were moved. */
-export const moveBalances = (deltaOfUser: ReadonlyMap<UserId, number>, maximum: number) => {
-  const delta = sql<number>`case user_id ${sql.join(
-    [...deltaOfUser].map(([userId, points]) => sql`when ${bytesOf(userId)} then ${points}`),
-    sql` `
-  )} end`
+/**
+ * Moves balances; guarded so that each stays between 0 and `maximum`. Returns how many accounts were moved.
+ * @param spentOfUser the part of the move that is payments and refunds, negated
+ */
+export const moveBalances = (
+  deltaOfUser: ReadonlyMap<UserId, number>,
+  maximum: number,
+  spentOfUser: ReadonlyMap<UserId, number> = new Map()
+) => {
+  const ofUser = (points: (userId: UserId) => number) =>
+    sql<number>`case user_id ${sql.join(
+      [...deltaOfUser.keys()].map((userId) => sql`when ${bytesOf(userId)} then ${points(userId)}`),
+      sql` `
+    )} end`
+  const delta = ofUser((userId) => deltaOfUser.get(userId)!)
+  const spent = ofUser((userId) => spentOfUser.get(userId) ?? 0)
   return tx.affected((q) =>
     q
       .updateTable("point_accounts")
-      .set({ balance: sql<number>`balance + ${delta}` })
+      .set({ balance: sql<number>`balance + ${delta}`, spent: sql<number>`spent + ${spent}` })
       .where("user_id", "in", [...deltaOfUser.keys()].map(bytesOf))
       .where(sql<boolean>`balance + ${delta} between 0 and ${maximum}`)
   )

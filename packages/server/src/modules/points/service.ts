@@ -16,6 +16,7 @@ import { makePages } from "../../platform/db/pagination.ts"
 import { insertEvents } from "../../platform/outbox/outbox.ts"
 import { type Call, query } from "../../platform/trpc/handler.ts"
 import {
+  type Accounts,
   countTopUps,
   findBalance,
   insertAccounts,
@@ -27,7 +28,10 @@ import {
   type TopUpCount
 } from "./repository.ts"
 
-/** The largest balance that is exact everywhere it travels. */
+/**
+ * The largest balance that is exact everywhere it travels. A grant or a top-up leaves room in it for all that the account
+ * has spent, because that may come back.
+ */
 const MAXIMUM_BALANCE = Number.MAX_SAFE_INTEGER
 
 /** Tops up the caller's account within the shop's policy: amounts in steps, so often a day and a month. */
@@ -50,9 +54,9 @@ export const charge = command(contract.points.charge, {
 export const grant = command(contract.admin.grantPoints, {
   prepare: ({ input }) => Effect.succeed(input),
   transaction: {
-    lock: (grants) => lockBalances(grants.map(({ userId }) => userId)),
-    decide: (balances, grants) => {
-      const credit = makeCredit(balances)
+    lock: (grants) => lockDistinct(grants.map(({ userId }) => userId)),
+    decide: (accounts, grants) => {
+      const credit = makeCredit(accounts)
       return grants.map(({ amount, reason, userId }) =>
         credit({ userId, delta: amount, kind: "grant", reason })
       )
@@ -88,22 +92,24 @@ function prepareTopUp({ caller, input: { amount } }: Call<typeof contract.points
 function lockToppedUp(topUps: ReadonlyArray<RequestedTopUp>, heldRows: "skip" | "wait") {
   return Effect.gen(function* () {
     const userIds = [...new Set(topUps.map(({ userId }) => userId))]
-    const balances = yield* lockBalances(userIds, heldRows)
-    return { balances, counts: yield* countTopUps(userIds) }
+    const accounts = yield* lockDistinct(userIds, heldRows)
+    return { ...accounts, counts: yield* countTopUps(userIds) }
   })
 }
 
 interface LockedAccounts {
-  readonly balances: ReadonlyMap<UserId, number>
+  readonly balances: Accounts["balances"]
+  /** Absent when no account has spent anything. */
+  readonly spent?: Accounts["spent"]
   readonly counts: ReadonlyMap<UserId, TopUpCount>
 }
 
 /** Top-ups of one account follow one another; each counts for the next. */
 export function topUp(
-  { balances, counts }: LockedAccounts,
+  { balances, counts, spent = new Map() }: LockedAccounts,
   topUps: ReadonlyArray<RequestedTopUp>
 ): ReadonlyArray<Result.Result<Credit, ChargeLimitExceeded | BalanceLimitExceeded>> {
-  const credit = makeCredit(balances)
+  const credit = makeCredit({ balances, spent })
   const current = new Map(counts)
   return topUps.map(({ amount, policy, userId }) => {
     const count = current.get(userId)
@@ -145,7 +151,7 @@ interface Credit {
 }
 
 /** Decides credits of locked accounts, one after the other. Pure but for the running balances. */
-const makeCredit = (balances: ReadonlyMap<UserId, number>) => {
+const makeCredit = ({ balances, spent }: Accounts) => {
   const running = new Map(balances)
   return (
     entry: Omit<NewPointMovement, "balanceAfter">
@@ -153,7 +159,7 @@ const makeCredit = (balances: ReadonlyMap<UserId, number>) => {
     const { delta, userId } = entry
     const balance = running.get(userId)
     if (balance === undefined) return Result.fail(new UserNotFound({ userId }))
-    if (balance > MAXIMUM_BALANCE - delta)
+    if (balance > MAXIMUM_BALANCE - (spent.get(userId) ?? 0) - delta)
       return Result.fail(new BalanceLimitExceeded({ balance, maximum: MAXIMUM_BALANCE }))
     const balanceAfter = balance + delta
     running.set(userId, balanceAfter)
@@ -167,9 +173,10 @@ export const balance = query(
   Effect.fnUntraced(function* ({ caller }) {
     const cache = yield* Cache
     const tag = balanceTag(caller.userId)
-    const load = () => Effect.map(findBalance(caller.userId), (points) => new Map([[tag, points ?? 0]]))
-    const cached = yield* cache.getMany([{ name: tag, tag }], load)
-    return { balance: Points.make(cached.get(tag) as number) }
+    const load = () =>
+      Effect.map(findBalance(caller.userId), (points) => new Map([[tag, Points.make(points ?? 0)]]))
+    const cached = yield* cache.getMany(Points, [{ name: tag, tag }], load)
+    return { balance: cached.get(tag)! }
   })
 )
 
@@ -197,9 +204,13 @@ export const openAccounts = insertAccounts
  * Locks accounts in primary-key order until the transaction ends. Users without an account are left out, and with "skip"
  * the accounts that other transactions hold.
  */
-export const lockBalances = (userIds: Iterable<UserId>, heldRows: "skip" | "wait" = "wait") => {
+export const lockBalances = (userIds: Iterable<UserId>, heldRows: "skip" | "wait" = "wait") =>
+  Effect.map(lockDistinct(userIds, heldRows), ({ balances }) => balances)
+
+const lockDistinct = (userIds: Iterable<UserId>, heldRows: "skip" | "wait" = "wait") => {
   const distinct = [...new Set(userIds)]
-  return distinct.length === 0 ? Effect.succeed(new Map<UserId, number>()) : lockAccounts(distinct, heldRows)
+  const none: Accounts = { balances: new Map(), spent: new Map() }
+  return distinct.length === 0 ? Effect.succeed(none) : lockAccounts(distinct, heldRows)
 }
 
 /** Adds points to locked accounts. */
@@ -219,8 +230,13 @@ export const insertDebits = (debits: ReadonlyArray<NewPointMovement>) => insertM
 /** The guard can only refuse what the row locks failed to protect, so a refusal is a bug. */
 const insertMovements = Effect.fnUntraced(function* (movements: ReadonlyArray<NewPointMovement>) {
   const deltaOfUser = new Map<UserId, number>()
-  for (const { delta, userId } of movements) deltaOfUser.set(userId, (deltaOfUser.get(userId) ?? 0) + delta)
-  const moved = yield* moveBalances(deltaOfUser, MAXIMUM_BALANCE)
+  const spentOfUser = new Map<UserId, number>()
+  for (const { delta, kind, userId } of movements) {
+    deltaOfUser.set(userId, (deltaOfUser.get(userId) ?? 0) + delta)
+    if (kind === "payment" || kind === "refund")
+      spentOfUser.set(userId, (spentOfUser.get(userId) ?? 0) - delta)
+  }
+  const moved = yield* moveBalances(deltaOfUser, MAXIMUM_BALANCE, spentOfUser)
   if (moved !== deltaOfUser.size)
     return yield* Effect.die(new Error(`${deltaOfUser.size} accounts were locked, ${moved} could be moved`))
   yield* insertPointMovements(movements)

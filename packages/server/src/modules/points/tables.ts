@@ -12,6 +12,8 @@ declare module "../../platform/db/tables.ts" {
 interface PointAccountsTable {
   user_id: Buffer
   balance: number
+  /** What the account has paid and not got back: the sum of its payments and refunds in the ledger, negated. */
+  spent: Generated<number>
 }
 
 interface PointLedgerTable {

@@ -1,6 +1,7 @@
 import { type OrderId, TOP_SELLER_DAYS } from "@holdfast/domain"
-import { Clock, Effect, Option } from "effect"
+import { Effect, Option } from "effect"
 import type { Findings } from "../../platform/audit/report.ts"
+import { databaseNow } from "../../platform/db/database-clock.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { RedisStore } from "@holdfast/locks"
 import { type Sale, salesBetween } from "./repository.ts"
@@ -21,7 +22,7 @@ export const auditRanking = Effect.gen(function* () {
   const keyNamespace = yield* Effect.serviceOption(KeyNamespace)
   if (Option.isNone(store) || Option.isNone(keyNamespace)) return undefined
   const prefix = yield* keyNamespace.value.prefix
-  const nowMs = yield* Clock.currentTimeMillis
+  const nowMs = (yield* databaseNow).getTime()
   const problems: Array<Record<string, unknown>> = []
   let checked = 0
   for (const day of lastDays(nowMs, TOP_SELLER_DAYS)) {

@@ -1,5 +1,6 @@
 import { Sku, TOP_SELLER_DAYS } from "@holdfast/domain"
-import type { RedisClient } from "@holdfast/locks"
+import { isWrongType, type RedisClient } from "@holdfast/locks"
+import { Schema } from "effect"
 import type { Sale, Sold } from "./repository.ts"
 
 /**
@@ -12,7 +13,7 @@ export const rankingKeys = (prefix: string, day: string) => ({
   sold: `${prefix}ranking:${day}:sold`,
   /** Set of what was counted: `{orderId}+` for a payment, `{orderId}-` for a refund; and the mark. */
   counted: `${prefix}ranking:${day}:counted`,
-  /** The mark, once every sale that the database has for the day is counted. */
+  /** The mark, once every sale that the database has for the day is counted. It expires, so that the day is counted anew. */
   complete: `${prefix}ranking:${day}:complete`,
   /** The mark of the rebuild in progress. There is one at a time; a rebuild whose key is gone completes nothing. */
   rebuild: `${prefix}ranking:${day}:rebuild`
@@ -67,18 +68,35 @@ export const count = async (
   sale: Sale,
   happening: Happening
 ): Promise<void> => {
-  const keys = rankingKeys(prefix, day)
+  const { complete, counted, sold } = rankingKeys(prefix, day)
   const [mark, sign] = happening === "paid" ? ["+", 1] : ["-", -1]
   const items = sale.items.flatMap(({ quantity, sku }) => [sku, quantity])
   const expiresAt = expiryOf(day, TOP_SELLER_DAYS + 1)
-  await client.eval(COUNT, 2, keys.counted, keys.sold, expiresAt, `${sale.orderId}${mark}`, sign, ...items)
+  const add = () => client.eval(COUNT, 2, counted, sold, expiresAt, `${sale.orderId}${mark}`, sign, ...items)
+  await add().catch(async (error) => {
+    if (!isWrongType(error)) throw error
+    // Somebody else's data: the day is counted anew.
+    await client.del(complete, counted, sold)
+    await add()
+  })
 }
 
-/** Defines `isComplete(complete, counted, sold)`: the mark of the day's rebuild is in all of its keys. */
+/** How long a day counts as complete. A false count is shown no longer than this. */
+export const COMPLETE_S = 3_600
+
+/**
+ * Defines `isComplete(complete, counted, sold)`: the mark of the day's rebuild is in all of its keys, and not older than
+ * it may be. Keys of another type are none.
+ */
 export const IS_COMPLETE = `
+local function ask(...)
+  local reply = redis.pcall(...)
+  return type(reply) ~= 'table' and reply
+end
 local function isComplete(complete, counted, sold)
-  local mark = redis.call('GET', complete)
-  return mark and redis.call('SISMEMBER', counted, mark) == 1 and redis.call('ZSCORE', sold, mark)
+  local mark, leftS = ask('GET', complete), redis.call('TTL', complete)
+  if not mark or leftS < 0 or leftS > ${COMPLETE_S} then return false end
+  return ask('SISMEMBER', counted, mark) == 1 and ask('ZSCORE', sold, mark)
 end`
 
 /** KEYS: a temporary key for the union, then complete, counted and sold of each day. ARGV: the limit. */
@@ -93,7 +111,7 @@ local top = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(0', 'WITHSCORES', 'LI
 redis.call('DEL', KEYS[1])
 return top`
 
-/** The best sellers of these days; `undefined` while a day is not complete. */
+/** The best sellers of these days; `undefined` while a day is not complete. Days with what is no sale are not. */
 export const topOf = async (
   client: RedisClient,
   prefix: string,
@@ -112,7 +130,14 @@ export const topOf = async (
     limit
   )) as ReadonlyArray<string> | null
   if (reply === null) return undefined
-  return reply.flatMap((sku, at) =>
-    at % 2 === 0 ? [{ sku: Sku.make(sku), units: -Number(reply[at + 1]) }] : []
+  const top = reply.flatMap((sku, at) =>
+    at % 2 === 0 ? [{ sku, units: Math.min(-Number(reply[at + 1]), Number.MAX_SAFE_INTEGER) }] : []
   )
+  if (isRanking(top)) return top
+  await client.del(days.map((day) => rankingKeys(prefix, day).complete))
+  return undefined
 }
+
+const isRanking = Schema.is(
+  Schema.Array(Schema.Struct({ sku: Sku, units: Schema.Int.check(Schema.isGreaterThan(0)) }))
+)

@@ -43,6 +43,10 @@ describe("top sellers", () => {
   }
   const settle = (server = 0) =>
     drain(shop.servers[server]!, outboxRelay, rankingProjector, rankingReconciler)
+  const positions = async () => {
+    const [rows] = await shop.sql.query("SELECT state FROM worker_turns WHERE worker = 'events for ranking'")
+    return rows as Array<{ state: string }>
+  }
   const ranking = async () => {
     const { products } = await shop.ok(contract.products.topSellers, { limit: 100 })
     return products.map(({ sku, unitsSold }) => [sku, unitsSold] as const)
@@ -61,6 +65,8 @@ describe("top sellers", () => {
     const [key] = await redis.client.keys(`*ranking:${dayOf(new Date())}:${kind}`)
     return key
   }
+
+  const foreign = (key: string) => redis.client.del(key).then(() => redis.client.hset(key, "some", "thing"))
 
   test("what was paid counts, the most first and equal ones by SKU; what was only ordered does not", async () => {
     const [a, b, c] = await newProducts(3)
@@ -102,9 +108,15 @@ describe("top sellers", () => {
     const refunded = await buy(sku!, 9)
     await shop.ok(contract.orders.cancel, { orderId: refunded }, users[0])
     await settle()
-    const [stream] = await redis.client.keys("*:events")
-    await redis.client.xgroup("SETID", stream!, "ranking", "0")
-    await settle(1)
+    const [last] = await positions()
+    await shop.sql.query("UPDATE worker_turns SET state = '0' WHERE worker = 'events for ranking'")
+    await eventually(
+      async () => {
+        await settle(1)
+        expect(await positions()).toEqual([last])
+      },
+      { deadlineMs: 15_000 }
+    )
     expect(await ranking()).toEqual(await books())
     expect(await ranking()).toContainEqual([sku, 4])
   })
@@ -114,10 +126,14 @@ describe("top sellers", () => {
     const orderId = await buy(sku!, 6)
     await shop.ok(contract.orders.cancel, { orderId }, users[0])
     await drain(shop.servers[0], outboxRelay)
-    const [stream] = await redis.client.keys("*:events")
-    const entries = await redis.client.xrange(stream!, "-", "+")
-    await redis.client.xtrim(stream!, "MAXLEN", "=", 0)
-    for (const [, fields] of entries.toReversed()) await redis.client.xadd(stream!, "*", ...fields)
+    const of = `payload LIKE '%${orderId}%'`
+    const [places] = await shop.sql.query(
+      `SELECT id, sequence FROM outbox WHERE ${of} AND topic IN ('order.paid', 'order.refunded') ORDER BY id`
+    )
+    const [paid, refunded] = places as [{ id: number; sequence: number }, { id: number; sequence: number }]
+    await shop.sql.query("UPDATE outbox SET sequence = NULL WHERE id IN (?, ?)", [paid.id, refunded.id])
+    await shop.sql.query("UPDATE outbox SET sequence = ? WHERE id = ?", [refunded.sequence, paid.id])
+    await shop.sql.query("UPDATE outbox SET sequence = ? WHERE id = ?", [paid.sequence, refunded.id])
     await settle()
     expect(await ranking()).toEqual(await books())
   })
@@ -241,6 +257,60 @@ describe("top sellers", () => {
     }>
     return `holdfast:{${row!.name}}:`
   }
+
+  // Guarantees: false data in Redis is not shown, stops no consumer, and is replaced by what the books say.
+  test.each<[lie: string, tell: (keys: ReturnType<typeof rankingKeys>, sku: string) => Promise<unknown>]>([
+    ["counts of another type", ({ sold }) => foreign(sold)],
+    ["a set of counted sales of another type", ({ counted }) => foreign(counted)],
+    ["a mark of another type", ({ complete }) => foreign(complete)],
+    [
+      "a rebuild of another type, for ever",
+      ({ complete, rebuild }) => redis.client.del(complete).then(() => foreign(rebuild))
+    ],
+    [
+      "a rebuild that never ends",
+      ({ complete, rebuild }) => redis.client.del(complete).then(() => redis.client.set(rebuild, "a mark"))
+    ],
+    ["a product that cannot be", ({ sold }) => redis.client.zadd(sold, -1e6, "no, SKU")],
+    ["units without end", ({ sold }, sku) => redis.client.zadd(sold, "-inf", sku)],
+    ["half a unit", ({ sold }, sku) => redis.client.zadd(sold, -0.5, sku)],
+    [
+      "false units of a day that is complete for ever",
+      ({ complete, sold }, sku) =>
+        redis.client.zadd(sold, -1e6, sku).then(() => redis.client.persist(complete))
+    ],
+    [
+      "false units of a day that is complete for years",
+      ({ complete, sold }, sku) =>
+        redis.client.zadd(sold, -1e6, sku).then(() => redis.client.expire(complete, 1e8))
+    ]
+  ])("a lie about the ranking: %s", async (_lie, tell) => {
+    const [sku] = await newProducts(1)
+    await buy(sku!, 4)
+    await settle()
+    const soldKey = await unionOf("sold")
+    await tell(rankingKeys(soldKey!.split("ranking:")[0]!, dayOf(new Date())), sku!)
+    expect(await ranking()).toEqual(await books())
+    await buy(sku!, 3)
+    await settle(1)
+    expect(await ranking()).toEqual(await books())
+    expect(await redis.client.type((await unionOf("complete"))!)).toBe("string")
+    expect(await redis.client.ttl((await unionOf("complete"))!)).toBeLessThanOrEqual(3_600)
+    expect(await redis.client.zscore((await unionOf("sold"))!, sku!)).toBe("-7")
+  })
+
+  test("a ranking is counted anew at least every hour", async () => {
+    const [sku] = await newProducts(1)
+    await buy(sku!, 4)
+    await settle()
+    await redis.client.zadd((await unionOf("sold"))!, -1e6, sku!)
+    const complete = (await unionOf("complete"))!
+    expect(await redis.client.ttl(complete)).toBeLessThanOrEqual(3_600)
+    // As after that time.
+    await redis.client.del(complete)
+    await settle()
+    expect(await ranking()).toEqual(await books())
+  })
 
   test("Redis is gone: the answer comes from the books", async () => {
     await buy((await newProducts(1))[0]!, 3)

@@ -1,7 +1,9 @@
 import { type OrderId, Sku } from "@holdfast/domain"
 import { Effect } from "effect"
-import { sql } from "kysely"
+import { type Kysely, sql } from "kysely"
 import { db } from "../../platform/db/database.ts"
+import type { DB } from "../../platform/db/tables.ts"
+import { tx } from "../../platform/db/transaction.ts"
 import { bytesOf, orderIdOf, textOf } from "../../platform/db/ids.ts"
 
 /** A sale as the database has it. */
@@ -12,17 +14,17 @@ export interface Sale {
   readonly items: ReadonlyArray<{ readonly sku: string; readonly quantity: number }>
 }
 
-/** The sales of these orders; an unpaid order has none. */
+/** The sales of these orders, read in the open transaction; an unpaid order has none. */
 export const salesOf = (orderIds: ReadonlyArray<OrderId>) =>
   Effect.gen(function* () {
-    const rows = yield* db.rows((q) =>
+    const rows = yield* tx.rows((q) =>
       q
         .selectFrom("payments")
         .leftJoin("refunds", "refunds.order_id", "payments.order_id")
         .select(["payments.order_id", "payments.created_at", "refunds.created_at as refunded_at"])
         .where("payments.order_id", "in", orderIds.map(bytesOf))
     )
-    return yield* withItems(rows)
+    return rows.length === 0 ? [] : withItems(rows, yield* tx.rows(itemsOf(rows)))
   })
 
 /** A page of the sales between two moments, by order. */
@@ -39,7 +41,7 @@ export const salesBetween = (from: Date, to: Date, after: OrderId | undefined, l
         .limit(limit)
       return after === undefined ? query : query.where("payments.order_id", ">", bytesOf(after))
     })
-    return yield* withItems(rows)
+    return rows.length === 0 ? [] : withItems(rows, yield* db.rows(itemsOf(rows)))
   })
 
 interface SaleRow {
@@ -48,18 +50,23 @@ interface SaleRow {
   readonly refunded_at: Date | null
 }
 
-const withItems = Effect.fnUntraced(function* (rows: ReadonlyArray<SaleRow>) {
-  if (rows.length === 0) return []
-  const items = yield* db.rows((q) =>
-    q
-      .selectFrom("order_items")
-      .select(["order_id", "sku", "quantity"])
-      .where(
-        "order_id",
-        "in",
-        rows.map((row) => row.order_id)
-      )
-  )
+interface ItemRow {
+  readonly order_id: Buffer
+  readonly sku: string
+  readonly quantity: number
+}
+
+const itemsOf = (rows: ReadonlyArray<SaleRow>) => (q: Kysely<DB>) =>
+  q
+    .selectFrom("order_items")
+    .select(["order_id", "sku", "quantity"])
+    .where(
+      "order_id",
+      "in",
+      rows.map((row) => row.order_id)
+    )
+
+const withItems = (rows: ReadonlyArray<SaleRow>, items: ReadonlyArray<ItemRow>): ReadonlyArray<Sale> => {
   const itemsOfOrder = Map.groupBy(items, (item) => textOf(item.order_id))
   return rows.map((row): Sale => ({
     orderId: orderIdOf(row.order_id),
@@ -67,7 +74,7 @@ const withItems = Effect.fnUntraced(function* (rows: ReadonlyArray<SaleRow>) {
     refundedAt: row.refunded_at ?? undefined,
     items: itemsOfOrder.get(textOf(row.order_id)) ?? []
   }))
-})
+}
 
 /** Units sold of a product. */
 export interface Sold {
@@ -80,7 +87,7 @@ export const soldSince = (from: Date, limit: number) =>
   db
     .rows(
       () => sql<{ sku: string; units: number }>`
-      select i.sku, cast(sum(i.quantity) as signed) as units
+      select i.sku, cast(least(sum(i.quantity), ${Number.MAX_SAFE_INTEGER}) as signed) as units
       from payments p join order_items i on i.order_id = p.order_id
         left join refunds r on r.order_id = p.order_id
       where p.created_at >= ${from} and r.order_id is null

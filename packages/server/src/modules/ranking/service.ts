@@ -1,6 +1,7 @@
-import { contract, PAGE_SIZE, TOP_SELLER_DAYS, type TopSellers } from "@holdfast/domain"
-import { Clock, Effect } from "effect"
+import { contract, PAGE_SIZE, TOP_SELLER_DAYS, TopSellers } from "@holdfast/domain"
+import { Effect } from "effect"
 import { Cache } from "../../platform/cache/cache.ts"
+import { DatabaseClock } from "../../platform/db/database-clock.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { askRedis } from "@holdfast/locks"
 import { query } from "../../platform/trpc/handler.ts"
@@ -12,12 +13,13 @@ export const topSellers = query(
   contract.products.topSellers,
   Effect.fnUntraced(function* ({ input }) {
     const cache = yield* Cache
+    const { nowMs } = yield* DatabaseClock
     const limit = input.limit ?? PAGE_SIZE.default
-    const days = lastDays(yield* Clock.currentTimeMillis, TOP_SELLER_DAYS)
+    const days = lastDays(yield* nowMs, TOP_SELLER_DAYS)
     const name = `top:${days.at(-1)}:${limit}`
     const load = () => Effect.map(rank(days, limit), (ranking) => new Map([[name, ranking]]))
-    const cached = yield* cache.getMany([{ name, tag: RANKING_TAG }], load)
-    return cached.get(name) as TopSellers
+    const cached = yield* cache.getMany(TopSellers, [{ name, tag: RANKING_TAG }], load)
+    return cached.get(name)!
   })
 )
 

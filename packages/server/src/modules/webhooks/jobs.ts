@@ -1,6 +1,7 @@
-import { Clock, Data, Effect, Redacted } from "effect"
+import { Data, Effect, Redacted } from "effect"
 import type { ServerSettings, WebhookSettings } from "../../config.ts"
 import { PlatformConfig } from "../../platform/config.ts"
+import { DatabaseClock } from "../../platform/db/database-clock.ts"
 import { inTransaction } from "../../platform/db/transaction.ts"
 import { consumerOf } from "../../platform/outbox/consumer.ts"
 import { asLeader } from "../../platform/jobs/leader.ts"
@@ -32,12 +33,14 @@ const intake = consumerOf({
   group: "webhooks",
   topics: ["order.paid"],
   handle: (events) =>
-    insertDeliveries(
-      events.map(({ eventId, payload, topic }) => ({
-        eventId,
-        topic,
-        body: JSON.stringify({ eventId, topic, ...payload })
-      }))
+    Effect.asVoid(
+      insertDeliveries(
+        events.map(({ eventId, payload, topic }) => ({
+          eventId,
+          topic,
+          body: JSON.stringify({ eventId, topic, ...payload })
+        }))
+      )
     )
 })
 
@@ -81,7 +84,8 @@ const backoffMs = ({ firstRetryMs }: WebhookSettings, attempts: number): number 
 
 /** Anything but a 2xx in time is a failure, redirects included: events go to the configured address only. */
 const post = Effect.fnUntraced(function* (webhook: WebhookSettings, { body, eventId, topic }: Delivery) {
-  const signature = sign(Redacted.value(webhook.secret), body, yield* Clock.currentTimeMillis)
+  const clock = yield* DatabaseClock
+  const signature = sign(Redacted.value(webhook.secret), body, yield* clock.nowMs)
   const status = yield* Effect.tryPromise({
     try: async (signal) => {
       const response = await fetch(webhook.url, {
@@ -109,10 +113,10 @@ const post = Effect.fnUntraced(function* (webhook: WebhookSettings, { body, even
   if (status < 200 || status > 299) return yield* new DeliveryFailed({ why: `answered ${status}` })
 })
 
-/** `fetch` puts the reason into the cause of its error. */
+/** `fetch` puts the reason into the cause of its error. Its own message may quote the address, which may be secret. */
 const reasonOf = (error: unknown): string => {
   const { cause } = error as { readonly cause?: { readonly code?: string } }
-  return `not reached: ${cause?.code ?? (error instanceof Error ? error.message : String(error))}`
+  return `not reached: ${cause?.code ?? "the request could not be made"}`
 }
 
 const cleaner = {

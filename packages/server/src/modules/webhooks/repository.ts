@@ -21,7 +21,7 @@ export interface NewDelivery {
 
 /** One delivery an event: a repeated event finds its row. */
 export const insertDeliveries = (deliveries: ReadonlyArray<NewDelivery>) =>
-  db.rows((q) =>
+  tx.affected((q) =>
     q
       .insertInto("webhook_deliveries")
       .ignore()
@@ -125,16 +125,25 @@ export const revive = (ids: ReadonlyArray<number>) =>
       .where("status", "=", "dead")
   )
 
-export const deleteDelivered = (olderThanMs: number, limit: number) =>
-  tx.affected((q) =>
+/**
+ * Deletes old deliveries whose event is gone: while the event is there, its delivery says that it was sent. They are
+ * chosen by a plain SELECT, because a DELETE would lock the events that it looks at.
+ */
+export const deleteDelivered = Effect.fnUntraced(function* (olderThanMs: number, limit: number) {
+  const old = yield* tx.rows((q) =>
     q
-      .deleteFrom("webhook_deliveries")
+      .selectFrom("webhook_deliveries")
+      .select("id")
       .where("status", "=", "delivered")
       .where(
         "next_attempt_at",
         "<",
         sql<Date>`utc_timestamp(3) - interval ${olderThanMs * 1_000} microsecond`
       )
-      .orderBy("id")
+      .where("event_id", "not in", q.selectFrom("outbox").select("id"))
+      .orderBy("next_attempt_at")
       .limit(limit)
   )
+  const ids = old.map(({ id }) => id)
+  if (ids.length > 0) yield* tx.affected((q) => q.deleteFrom("webhook_deliveries").where("id", "in", ids))
+})

@@ -4,7 +4,7 @@ import { Redacted } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
-import { drain } from "../../../test/jobs.ts"
+import { drain, runJob } from "../../../test/jobs.ts"
 import { Shop, testSettings, type TestUser } from "../../../test/shop.ts"
 import { outboxRelay } from "../../platform/outbox/relay.ts"
 import { isSignedBy, sign } from "./signature.ts"
@@ -115,6 +115,17 @@ describe("the webhook of paid orders", () => {
     )
   const deadLetters = async () => (await shop.ok(contract.admin.deadLetters, {}, shop.admin)).items
 
+  // Guarantees: a dead letter tells no password, whatever the receiver's address holds.
+  test("an address that cannot be used is not quoted in the reason", async () => {
+    await pay()
+    const withCredentials = webhookTo(url.replace("http://", "http://ann:hunter2@"))
+    const [, sender] = webhookJobs(testSettings("mysql://unused", "redis://unused", withCredentials))
+    await drain(shop.servers[0], outboxRelay, workers()[0]!, sender!)
+    const [rows] = await shop.sql.query("SELECT DISTINCT last_error AS why FROM webhook_deliveries")
+    expect(rows).toEqual([{ why: "not reached: the request could not be made" }])
+    await shop.sql.query("DELETE FROM webhook_deliveries")
+  })
+
   test("a paid order is posted once, signed, with its order and its amount", async () => {
     const payment = await pay()
     await Promise.all([settle(), settle()])
@@ -221,6 +232,26 @@ describe("the webhook of paid orders", () => {
     )
     await untilEnded()
     expect(receiver.received).toHaveLength(1)
+  })
+
+  test("a delivery stays as long as its event, so that an event that is handled again is not sent again", async () => {
+    await pay()
+    await untilEnded()
+    const trimming = await shop.openBeside({ retentionMs: 1 })
+    const cleaner = workers()[2]!
+    await shop.sql.query("UPDATE webhook_deliveries SET next_attempt_at = UTC_TIMESTAMP(3) - INTERVAL 1 HOUR")
+    await runJob(trimming, cleaner)
+    await shop.sql.query("UPDATE worker_turns SET state = '0' WHERE worker = 'events for webhooks'")
+    receiver.received.length = 0
+    const handledAgain = async () => {
+      await untilEnded()
+      const [rows] = await shop.sql.query(
+        "SELECT state FROM worker_turns WHERE worker = 'events for webhooks'"
+      )
+      expect((rows as Array<{ state: string }>)[0]!.state).not.toBe("0")
+    }
+    await eventually(handledAgain, { deadlineMs: 15_000 })
+    expect(receiver.received).toEqual([])
   })
 
   test("only administrators see dead letters", async () => {

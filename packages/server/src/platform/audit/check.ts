@@ -64,6 +64,23 @@ export const outboxCheck: Check = {
       WHERE o.published_at IS NULL AND o.created_at < t.last_round_at - INTERVAL 1 MINUTE`
 }
 
+/** A position counts only as far as there are events: one ahead of them would pass over those to come. */
+export const consumersCheck: Check = {
+  name: "consumers",
+  promise:
+    "every consumer has handled every event within a minute while it ran, and none is ahead of the outbox",
+  countSql: "SELECT COUNT(*) AS n FROM worker_turns WHERE worker LIKE 'events for %'",
+  problemsSql: `
+      SELECT c.worker AS consumer, c.state, c.last_sequence, COUNT(o.id) AS unhandled
+      FROM (
+        SELECT worker, last_round_at, COALESCE(state, '0') AS state, CAST(COALESCE(state, '0') AS SIGNED) AS handled,
+          (SELECT COALESCE(MAX(sequence), 0) FROM outbox) AS last_sequence
+        FROM worker_turns WHERE worker LIKE 'events for %'
+      ) c LEFT JOIN outbox o ON o.sequence > c.handled AND o.published_at < c.last_round_at - INTERVAL 1 MINUTE
+      WHERE o.id IS NOT NULL OR c.handled > c.last_sequence OR c.state NOT REGEXP '^[0-9]{1,15}$'
+      GROUP BY c.worker, c.state, c.last_sequence`
+}
+
 /** What the stored answers of one procedure must correspond to. */
 export interface AnswerRule {
   /** The procedure's path in the contract. */

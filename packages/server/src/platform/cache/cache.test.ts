@@ -1,6 +1,7 @@
 import { contract } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
+import { createHmac } from "node:crypto"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { cacheInvalidator } from "../../cache-invalidation.ts"
 import { type PrivateRedis, startPrivateRedis } from "../../../test/private-redis.ts"
@@ -13,10 +14,18 @@ import type { CacheKey } from "./entries.ts"
 
 const FRESH_MS = 3_600_000
 
+/** What somebody can write who knows the format and not the secret. */
+const forgedEntry = async (version: string, value: unknown): Promise<string> => {
+  const json = JSON.stringify({ version, freshUntilMs: 9e15, validUntilMs: 9e15, value })
+  return createHmac("sha256", "a guess").update(json).digest("base64url") + json
+}
+
 describe("the cache", () => {
   let redis: PrivateRedis
   let shop: Shop
   let beside: RunningServer
+  /** Whatever this server writes is stale at once. */
+  let hasty: RunningServer
   let user: TestUser
   beforeAll(async () => {
     redis = await startPrivateRedis()
@@ -26,6 +35,7 @@ describe("the cache", () => {
       settings: { cache: { freshMs: FRESH_MS, staleMs: FRESH_MS } }
     })
     beside = await shop.openBeside()
+    hasty = await shop.openBeside({ cache: { freshMs: 0, staleMs: FRESH_MS } })
     user = await shop.newUser(1_000_000)
   })
   afterEach(() => shop.expectRightBooks())
@@ -34,13 +44,13 @@ describe("the cache", () => {
     await redis.stop()
   })
 
-  /** Runs on the first server (0) or on the one beside it (1). */
+  /** Runs on the first server (0), on the one beside it (1), or on the hasty one (2). */
   const run = <A, E>(effect: Effect.Effect<A, E, Cache>, server = 0) =>
-    (server === 0 ? shop.servers[0] : beside).runtime.runPromise(effect)
+    [shop.servers[0], beside, hasty][server]!.runtime.runPromise(effect)
   const get = (keys: ReadonlyArray<CacheKey>, load: () => Promise<Record<string, unknown>>, server = 0) =>
     run(
       Cache.use((cache) =>
-        cache.getMany(keys, () =>
+        cache.getMany(Schema.Unknown, keys, () =>
           Effect.map(Effect.promise(load), (values) => new Map(Object.entries(values)))
         )
       ),
@@ -101,6 +111,21 @@ describe("the cache", () => {
       expect(await shop.stockOf(sku)).toBe(1_000 - 160)
     })
 
+    test("asking for what does not exist leaves no keys behind", async () => {
+      await shop.stockOf(await shop.newProduct("known", 1))
+      const keys = () => redis.client.dbsize()
+      await shop.ok(contract.products.page, {})
+      const before = await keys()
+      for (let n = 0; n < 20; n += 1) {
+        expect(await shop.call(contract.products.bySku, { sku: `unknown ${n}` })).toMatchObject({ ok: false })
+        expect((await shop.ok(contract.products.page, { category: `unknown ${n}` })).items).toEqual([])
+        const cursor = Buffer.from(JSON.stringify({ sku: `a${n}` })).toString("base64url")
+        await shop.ok(contract.products.page, { cursor, limit: 1 })
+      }
+      // The one page after a cursor may have brought one more product.
+      expect(await keys()).toBeLessThanOrEqual(before + 2)
+    })
+
     test("the event invalidates for a process that died between its commit and the invalidation", async () => {
       const sku = await shop.newProduct("late", 10)
       expect(await shop.stockOf(sku)).toBe(10)
@@ -123,6 +148,18 @@ describe("the cache", () => {
       expect(await shop.stockOf(sku)).toBe(9)
     })
 
+    test("an event that changes more products than Redis takes within the deadline is handled", async () => {
+      const skus = Array.from({ length: 200_000 }, (_, n) => `sku-${n}`)
+      await shop.sql.query("INSERT INTO outbox (topic, payload) VALUES ('stock.adjusted', ?)", [
+        JSON.stringify({ skus })
+      ])
+      await drain(shop.servers[0], outboxRelay, cacheInvalidator)
+      const [rows] = await shop.sql.query(
+        "SELECT (SELECT MAX(sequence) FROM outbox) - state AS behind FROM worker_turns WHERE worker = 'events for cache'"
+      )
+      expect(rows).toEqual([{ behind: 0 }])
+    })
+
     test("without Redis, everything is read from the database", async () => {
       const sku = await shop.newProduct("without", 10)
       expect(await shop.stockOf(sku)).toBe(10)
@@ -137,7 +174,7 @@ describe("the cache", () => {
   describe("alone", () => {
     beforeAll(() => eventually(() => redis.client.ping(), { deadlineMs: 20_000 }))
     beforeAll(async () => {
-      for (const server of [0, 1])
+      for (const server of [0, 1, 2])
         await eventually(
           async () => {
             await run(invalidate(["warm"]), server)
@@ -218,28 +255,84 @@ describe("the cache", () => {
     test("a stale value is returned while a new one is loaded in the background", async () => {
       let loads = 0
       const load = async () => ({ e: ++loads })
-      await get([key("e")], load)
-      const [entryKey] = await redis.client.keys("*e:e")
-      const entry = JSON.parse((await redis.client.get(entryKey!))!) as { freshUntilMs: number }
-      await redis.client.set(entryKey!, JSON.stringify({ ...entry, freshUntilMs: 0 }))
+      await get([key("e")], load, 2)
       expect((await get([key("e")], load)).get("e")).toBe(1)
       await eventually(async () => expect((await get([key("e")], load)).get("e")).toBe(2))
     })
 
     test("a stale value that was invalidated is not returned", async () => {
-      await get([key("f")], async () => ({ f: "old" }))
-      const [entryKey] = await redis.client.keys("*e:f")
-      const entry = JSON.parse((await redis.client.get(entryKey!))!) as { freshUntilMs: number }
-      await redis.client.set(entryKey!, JSON.stringify({ ...entry, freshUntilMs: 0 }))
+      await get([key("f")], async () => ({ f: "old" }), 2)
       await run(invalidate([key("f").tag]))
       expect((await get([key("f")], async () => ({ f: "new" }))).get("f")).toBe("new")
     })
 
-    test("text that is no entry counts as missing", async () => {
-      await get([key("g")], async () => ({ g: 1 }))
-      const [entryKey] = await redis.client.keys("*e:g")
-      await redis.client.set(entryKey!, "{not json")
-      expect((await get([key("g")], async () => ({ g: 2 }))).get("g")).toBe(2)
+    // Guarantees: what the cache has not written under this very key, or no longer stands by, is never shown.
+    test.each<[lie: string, tell: (entry: string, version: string) => Promise<unknown>]>([
+      ["no JSON", (entry) => redis.client.set(entry, "{not json")],
+      ["nothing", (entry) => redis.client.set(entry, "")],
+      ["a list", (entry) => redis.client.del(entry).then(() => redis.client.lpush(entry, "1"))],
+      ["2 MB", (entry) => redis.client.set(entry, "x".repeat(2_000_000))],
+      [
+        "a forged value of the right version",
+        async (entry, version) =>
+          redis.client.set(entry, await forgedEntry((await redis.client.get(version))!, "forged"))
+      ],
+      [
+        "a forged value under the seal of the true one",
+        async (entry) => redis.client.set(entry, (await redis.client.get(entry))!.replace("true", "lies"))
+      ],
+      ["half of it", async (entry) => redis.client.set(entry, (await redis.client.get(entry))!.slice(0, -9))],
+      [
+        "the entry of another key of the same tag",
+        async (entry, version) => {
+          const other = { name: `other ${entry}`, tag: version.split(":v:")[1]! }
+          await get([other], async () => ({ [other.name]: "another's" }))
+          const [otherEntry] = await redis.client.keys(`*:e:${other.name.replaceAll(/[{}]/g, "?")}`)
+          return redis.client.set(entry, (await redis.client.get(otherEntry!))!)
+        }
+      ],
+      [
+        "a version that is a list",
+        (_, version) => redis.client.del(version).then(() => redis.client.lpush(version, "1"))
+      ],
+      ["a version of 100 kB", (_, version) => redis.client.set(version, "x".repeat(100_000))]
+    ])("a lie about an entry is loaded over, and caching goes on: %s", async (lie, tell) => {
+      const own = key(`lied about by ${lie}`)
+      const read = (value: string, server = 0) => get([own], async () => ({ [own.name]: value }), server)
+      expect((await read("true")).get(own.name)).toBe("true")
+      const [entry] = await redis.client.keys(`*:e:${own.name}`)
+      const version = entry!.replace(`:e:${own.name}`, `:v:${own.tag}`)
+      await tell(entry!, version)
+      expect((await read("true again")).get(own.name)).toBe("true again")
+      expect((await read("not loaded", 1)).get(own.name)).toBe("true again")
+      expect(await redis.client.strlen(version)).toBe(36)
+    })
+
+    test("an entry of another version of the shop, which decodes to nothing, is loaded again", async () => {
+      await get([key("i2")], async () => ({ i2: "text" }))
+      const asNumber = Cache.use((cache) =>
+        cache.getMany(Schema.Int, [key("i2")], () => Effect.succeed(new Map([["i2", 7]])))
+      )
+      expect((await run(asNumber)).get("i2")).toBe(7)
+    })
+
+    test("an entry that is written back after its lifetime is not returned", async () => {
+      const brief = await shop.openBeside({ cache: { freshMs: 100, staleMs: 400 } })
+      const read = (value?: number) =>
+        brief.runtime.runPromise(
+          Cache.use((cache) =>
+            cache.getMany(Schema.Int, [key("k")], () =>
+              Effect.succeed(new Map(value === undefined ? [] : [["k", value]]))
+            )
+          )
+        )
+      await read(1)
+      const [entry] = await redis.client.keys("*:e:k")
+      const first = await redis.client.get(entry!)
+      await eventually(async () => {
+        await redis.client.set(entry!, first!)
+        expect((await read()).get("k")).toBeUndefined()
+      })
     })
 
     test("only missing names are loaded, and absent values are not cached", async () => {
@@ -247,7 +340,7 @@ describe("the cache", () => {
       let asked: ReadonlyArray<string> = []
       const values = await run(
         Cache.use((cache) =>
-          cache.getMany([key("h"), key("i"), key("j")], (names) => {
+          cache.getMany(Schema.Unknown, [key("h"), key("i"), key("j")], (names) => {
             asked = names
             return Effect.succeed(new Map([["i", 2]]))
           })

@@ -41,7 +41,7 @@ export const command = <
   steps: CommandSteps<P, Item, Locked, Decided, Target, RPrepare, RAdmit, RSettle, RLock, RWrite, RAfter>
 ) => {
   const path = pathOf(procedure)
-  const { admit, group, lock, prepare } = steps
+  const { admit, group, identity, lock, prepare } = steps
   type C = CommandCall<P, Item>
 
   type R = RLock | RWrite | RAfter | Database | Transactions
@@ -89,7 +89,7 @@ export const command = <
 
   return Effect.fn(path)(function* (request: Call<P>) {
     const item = yield* prepare(request)
-    const key = yield* idempotencyKeyOf(procedure, path, request)
+    const key = yield* idempotencyKeyOf(procedure, path, request, identity?.(item))
     const { requestId } = request.request
     return yield* Effect.flatMap(admitted({ item, key, requestId }), Effect.fromResult)
   }) as unknown as CommandHandler<P, Target, RLock | RWrite, RPrepare | RAdmit | RSettle | RAfter>

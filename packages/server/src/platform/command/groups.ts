@@ -11,7 +11,7 @@ const WAITING_FOR_ROWS = 4
 /**
  * Lets calls share transactions. All calls that wait in a queue when its last transaction has committed form the next
  * group; a lone call waits for nobody. The transaction runs under the locks of all its callers. See
- * docs/adr/0007-calls-share-transactions.md.
+ * docs/adr/0013-calls-share-transactions.md.
  */
 export class Groups extends Context.Service<
   Groups,

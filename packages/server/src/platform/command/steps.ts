@@ -37,7 +37,7 @@ export interface CommandTransaction<P extends Procedure, Item, Locked, Decided, 
   ) => Effect.Effect<Locked, TransactionFailure, RLock>
   /** Names a row that the item needs and `lock` skipped. The call then waits in the queue of that row. */
   readonly blockedBy?: (locked: Locked, item: Item) => string | undefined
-  /** Pure: an outcome for each item, in order of arrival. A refusal changes nothing. */
+  /** Pure: an outcome for each item, in order of arrival. A refusal changes nothing. `now` is the database's time. */
   readonly decide: (
     locked: Locked,
     items: ReadonlyArray<Item>,
@@ -66,6 +66,8 @@ export interface CommandSteps<
 > {
   /** Makes an item of a call: ids, hashes, checks of the shop's policy. Stores nothing. */
   readonly prepare: (call: Call<P>) => Effect.Effect<Item, ErrorOf<P>, RPrepare>
+  /** Stands for the input in the fingerprint of an idempotency key. For an input that holds a secret. Default: the input. */
+  readonly identity?: (item: Item) => unknown
   /** Decides before the lock whether the call may go on. A refusal is stored like any other answer. */
   readonly admit?: (item: Item) => Effect.Effect<Admission<ErrorOf<P>, RSettle>, ServiceUnavailable, RAdmit>
   /** The lock that is held from before the transaction until after its commit. */

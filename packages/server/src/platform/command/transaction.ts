@@ -1,8 +1,8 @@
 import { type Procedure, ServiceUnavailable } from "@holdfast/domain"
 import type { LockFree } from "@holdfast/locks"
-import { Clock, Effect, Result } from "effect"
+import { Effect, Result } from "effect"
 import { BUSY_RETRY_AFTER_MS, type Database } from "../db/database.ts"
-import { inTransaction, type Transactions } from "../db/transaction.ts"
+import { databaseTime, inTransaction, type Transactions, type Tx } from "../db/transaction.ts"
 import { failpoint } from "../failpoints.ts"
 import {
   AnswerFound,
@@ -59,7 +59,7 @@ export const groupKindOf = <
   transact: (calls, heldRows) => {
     let attempts = 0
     const body = Effect.suspend(() => execute(procedure, transaction, calls, heldRows, attempts++ > 0))
-    return inTransaction(body as Body<P, RLock | RWrite>).pipe(
+    return inTransaction(body as Body<P, RLock | RWrite | Tx>).pipe(
       Effect.retry({ while: isAnswerFound, times: LOOKS }),
       Effect.catchIf(isAnswerFound, () =>
         Effect.fail(new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS }))
@@ -112,7 +112,7 @@ const execute = <P extends Procedure, Item, Locked, Decided extends Decision<P>,
         const endingOf = new Map(fresh.map((call) => [call, undecided(call)]))
         const deciding = fresh.filter((call) => endingOf.get(call) === undefined)
         if (deciding.length > 0) {
-          const now = new Date(yield* Clock.currentTimeMillis)
+          const now = yield* databaseTime
           const decisions = decide(
             locked!,
             deciding.map(({ item }) => item),

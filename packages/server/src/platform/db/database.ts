@@ -1,8 +1,16 @@
 import { Context, Effect, Layer, Redacted, Semaphore } from "effect"
 import { ServiceUnavailable } from "@holdfast/domain"
-import { type AbortableQueryOptions, CompiledQuery, Kysely, MysqlDialect, type QueryResult } from "kysely"
-import { createConnection, type PoolOptions } from "mysql2"
+import { makeStoreBreaker, mysqlOptionsOf, type StoreBreaker } from "@holdfast/locks"
+import {
+  type AbortableQueryOptions,
+  type CompiledQuery,
+  Kysely,
+  MysqlDialect,
+  type QueryResult
+} from "kysely"
+import type { PoolOptions } from "mysql2"
 import { PlatformConfig, type PlatformSettings } from "../config.ts"
+import { killConnection, makeWatch, type Watch } from "./control.ts"
 import { guardedPool } from "./pool.ts"
 import type { DB } from "./tables.ts"
 import { DatabaseUnavailable, sqlErrorOf, type SqlError, UniqueViolation } from "./sql-errors.ts"
@@ -13,49 +21,68 @@ const MAXIMUM_WAITING = 5_000
 /** The retry delay that a busy database suggests to its callers. */
 export const BUSY_RETRY_AFTER_MS = 250
 
+/** A new connection that is not up by then is given up. */
+const CONNECT_WITHIN_MS = 2_000
+
+/** How often slow statements are looked for. */
+const WATCH_EVERY_MS = 500
+
 /**
  * The database: Kysely over mysql2's pool. Every use goes through `connected`, which admits as many callers as there
- * are connections, so the driver's own, unbounded queue stays empty.
+ * are connections, so the driver's own queue stays empty. While the database is known to be away, nobody waits for it.
  */
 export class Database extends Context.Service<
   Database,
   {
     readonly kysely: Kysely<DB>
-    /** Runs an effect that takes one connection. Fails with `ServiceUnavailable` when none is free in time. */
+    /**
+     * Runs an effect that takes one connection. Fails with `ServiceUnavailable` when none is free in time, and at once
+     * while the database is away.
+     */
     readonly connected: <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ServiceUnavailable, R>
+    /** Whether the database answers, as far as this process knows. */
+    readonly isUp: () => boolean
   }
 >()("@holdfast/server/Database") {
   static readonly layer: Layer.Layer<Database, never, PlatformConfig> = Layer.effect(
     Database,
     Effect.gen(function* () {
       const settings = yield* PlatformConfig
+      const { ghosts, pool, sessions } = guardedPool(poolOptions(settings), settings.databaseWaitMs)
+      const watch = makeWatch(mysqlOptionsOf(Redacted.value(settings.mysqlUrl)), sessions, ghosts)
+      const dialect = new MysqlDialect({ pool, controlConnection: () => killConnection(watch) })
       const kysely = yield* Effect.acquireRelease(
-        Effect.sync(() => makeKysely(settings)),
+        Effect.sync(() => new Kysely<DB>({ dialect })),
         (db) => Effect.promise(() => db.destroy())
       )
-      return { kysely, connected: yield* makeAdmission(settings) }
+      const look = Effect.tryPromise({
+        try: watch.look,
+        catch: (cause) => new DatabaseUnavailable({ cause })
+      })
+      const breaker = yield* makeStoreBreaker("the database", look)
+      yield* Effect.forkScoped(watchOver(watch, look, breaker))
+      return { kysely, isUp: breaker.isUp, connected: yield* makeAdmission(settings, breaker) }
     })
   )
 }
 
-const makeKysely = (settings: PlatformSettings): Kysely<DB> =>
-  new Kysely<DB>({
-    dialect: new MysqlDialect({
-      pool: guardedPool(poolOptions(settings)),
-      // Cancels the statement of an interrupted request on a connection of its own.
-      controlConnection: createConnection,
-      onCreateConnection: async (connection) => {
-        for (const statement of sessionStatements) await connection.executeQuery(CompiledQuery.raw(statement))
-      }
-    })
-  })
+/** Looks after slow statements for ever. While the database is away there is nobody to ask about them. */
+const watchOver = (
+  watch: Watch,
+  look: Effect.Effect<void, DatabaseUnavailable>,
+  { isUp, trip }: StoreBreaker<DatabaseUnavailable>
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (!isUp()) return Effect.sync(watch.destroySlow)
+    return watch.hasReason() ? look.pipe(Effect.catch(trip)) : Effect.void
+  }).pipe(Effect.andThen(Effect.sleep(WATCH_EVERY_MS)), Effect.forever)
 
 const poolOptions = (settings: PlatformSettings): PoolOptions => ({
-  uri: Redacted.value(settings.mysqlUrl),
+  ...mysqlOptionsOf(Redacted.value(settings.mysqlUrl)),
   connectionLimit: settings.databaseConnections,
   maxIdle: settings.databaseConnections,
   queueLimit: MAXIMUM_WAITING,
-  connectTimeout: settings.databaseWaitMs,
+  connectTimeout: CONNECT_WITHIN_MS,
   charset: "utf8mb4",
   timezone: "Z",
   supportBigNumbers: true,
@@ -63,16 +90,10 @@ const poolOptions = (settings: PlatformSettings): PoolOptions => ({
   enableKeepAlive: true
 })
 
-/**
- * READ COMMITTED: at REPEATABLE READ the first plain SELECT fixes the snapshot, and a transaction that waited for a row
- * would decide on outdated data. Strict mode refuses values that do not fit instead of truncating them.
- */
-const sessionStatements = [
-  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-  "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE', time_zone = '+00:00', innodb_lock_wait_timeout = 5"
-]
-
-const makeAdmission = Effect.fnUntraced(function* (settings: PlatformSettings) {
+const makeAdmission = Effect.fnUntraced(function* (
+  settings: PlatformSettings,
+  breaker: StoreBreaker<DatabaseUnavailable>
+) {
   const connections = yield* Semaphore.make(settings.databaseConnections)
   let waiting = 0
   const busy = Effect.fail(new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS }))
@@ -86,9 +107,20 @@ const makeAdmission = Effect.fnUntraced(function* (settings: PlatformSettings) {
         Effect.ensuring(Effect.sync(() => void (waiting -= 1)))
       )
   })
+  const unlessAway = breaker.check.pipe(Effect.catch(() => busy))
+  const tripOn = (error: unknown) =>
+    error instanceof DatabaseUnavailable && error.everywhere ? breaker.trip(error) : Effect.void
+  // Asked again after the wait: the database may have gone away meanwhile.
   return <A, E, R>(use: Effect.Effect<A, E, R>): Effect.Effect<A, E | ServiceUnavailable, R> =>
     Effect.uninterruptibleMask((restore) =>
-      restore(admit).pipe(Effect.flatMap(() => restore(use).pipe(Effect.ensuring(connections.release(1)))))
+      restore(Effect.andThen(unlessAway, admit)).pipe(
+        Effect.flatMap(() =>
+          restore(Effect.andThen(unlessAway, use)).pipe(
+            Effect.tapError(tripOn),
+            Effect.ensuring(connections.release(1))
+          )
+        )
+      )
     )
 })
 

@@ -2,7 +2,9 @@ import { contract } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
 import type { RowDataPacket } from "mysql2"
 import { expect, test } from "vitest"
+import { runJob } from "../../../test/jobs.ts"
 import { Shop } from "../../../test/shop.ts"
+import { fenceCleaner } from "./fence-cleaner.ts"
 
 const DAY_MICROSECONDS = 86_400_000_000
 
@@ -30,6 +32,27 @@ test("a running server deletes old fences and keeps young ones, and later orders
   expect((await fences()).get(key)).toBeGreaterThan(token)
   expect(await shop.stockOf("tea")).toBe(8)
   await shop.expectRightBooks()
+})
+
+test("old fences are deleted while a transaction holds one of them", async () => {
+  await using shop = await Shop.open()
+  await shop.sql.query("INSERT INTO lock_fences VALUES ('a', 1), ('b', 1), ('c', 1)")
+  const fences = async () => {
+    const [rows] = await shop.sql.query<Array<RowDataPacket>>("SELECT lock_key FROM lock_fences")
+    return rows.map((row) => row["lock_key"] as string)
+  }
+  const holder = await shop.sql.getConnection()
+  await holder.query("BEGIN")
+  await holder.query("SELECT * FROM lock_fences WHERE lock_key = 'b' FOR UPDATE")
+  try {
+    await runJob(shop.servers[0], fenceCleaner)
+    expect(await fences()).toEqual(["b"])
+  } finally {
+    await holder.query("ROLLBACK")
+    holder.release()
+  }
+  await runJob(shop.servers[0], fenceCleaner)
+  expect(await fences()).toEqual([])
 })
 
 test("fences are kept for a day at least, whatever the retention", async () => {

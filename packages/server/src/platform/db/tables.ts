@@ -8,9 +8,12 @@ import type { ColumnType, Generated } from "kysely"
 export interface DB {
   idempotency_keys: IdempotencyKeysTable
   outbox: OutboxTable
+  set_aside_events: SetAsideEventsTable
   lock_fences: LockFencesTable
   worker_turns: WorkerTurnsTable
   installation: InstallationTable
+  set_aside: SetAsideTable
+  cache_trust: CacheTrustTable
 }
 
 /** Set by the database when a row is inserted. */
@@ -34,8 +37,18 @@ interface OutboxTable {
   payload: string
   created_at: CreatedAt
   published_at: Date | null
-  /** The stream entry under which the event was published. */
-  stream_id: string | null
+  /** The place in the order in which consumers handle events. Given by the relay, without gaps, when it publishes. */
+  sequence: number | null
+}
+
+/** Events that a consumer could not handle, to be tried again. */
+interface SetAsideEventsTable {
+  consumer: string
+  event_id: number
+  reason: string
+  attempts: Generated<number>
+  next_attempt_at: Date
+  created_at: CreatedAt
 }
 
 interface LockFencesTable {
@@ -51,10 +64,29 @@ interface WorkerTurnsTable {
   state: string | null
 }
 
+/** Items that a job could not handle; see jobs/set-aside.ts. */
+interface SetAsideTable {
+  job: string
+  item: Buffer
+  reason: string
+  failures: Generated<number>
+  first_failed_at: CreatedAt
+  next_attempt_at: ColumnType<Date, Date | undefined, Date>
+}
+
 interface InstallationTable {
   only_row: number
   /** The key namespace of this database in Redis, so that several databases may share one Redis. */
   id: Buffer
   /** Events older than this may have been deleted. */
   outbox_trimmed_before: Date
+}
+
+/** Which entries of the cache count; see platform/cache/trust.ts. */
+interface CacheTrustTable {
+  only_row: Generated<number>
+  /** Part of every key of the cache: entries of another generation are not found. */
+  generation: Generated<number>
+  /** No process uses the cache before this moment. */
+  suspended_until: ColumnType<Date, Date | undefined, Date>
 }

@@ -82,6 +82,14 @@ describe("transactions", () => {
     await run(inTransaction(increment(2))) // the row is free again
   })
 
+  // Guarantees: interruption reaches the server. Nothing but a KILL QUERY ends this statement within a minute.
+  test("an interrupted statement ends on the server", async () => {
+    const fiber = shop.servers[0].runtime.runFork(db.rows(() => sql`select sleep(60)`))
+    await eventually(async () => expect(await waiting("select sleep(60)")).toBe(1))
+    await Effect.runPromise(Fiber.interrupt(fiber))
+    await eventually(async () => expect(await waiting("select sleep(60)")).toBe(0))
+  })
+
   /** Statements that run on the server at this moment in our database. */
   const waiting = async (like: string) => {
     const [rows] = await shop.sql.query<Array<RowDataPacket>>(

@@ -1,6 +1,6 @@
 import { ServiceUnavailable } from "@holdfast/domain"
 import { Context, Effect, Layer, Schedule } from "effect"
-import { CompiledQuery, type ControlledTransaction, type QueryResult } from "kysely"
+import { CompiledQuery, type ControlledTransaction, type QueryResult, sql } from "kysely"
 import type { LockFree } from "@holdfast/locks"
 import { makeInTransaction, type TransactionBackend } from "@holdfast/locks"
 import { BUSY_RETRY_AFTER_MS, Database, type Query, statement, unavailable } from "./database.ts"
@@ -128,11 +128,48 @@ const runInTransaction = <Row>(
 const dieOnUniqueViolation = <A, R>(effect: Effect.Effect<A, SqlError, R>) =>
   Effect.catchTag(effect, "UniqueViolation", (error: UniqueViolation) => Effect.die(error))
 
+/**
+ * The database's time at which a statement reads a row, as a column of it. For a locking read that is after its wait for
+ * the lock; `NOW()` would be the time before.
+ */
+export const readAt = sql<Date>`sysdate(3)`.as("read_at")
+
+/** When each open transaction last read rows. */
+const lastReadAt = new WeakMap<ControlledTransaction<DB>, Date>()
+
+const rowsInTransaction = <Row>(build: (tx: ControlledTransaction<DB>) => Query<Row>) =>
+  Effect.map(dieOnUniqueViolation(runInTransaction(build)), ({ rows }) => rows)
+
+/**
+ * The database's time, by which the transaction decides: that of its last {@link tx.timed} row, and only where there
+ * is none that of a statement of its own. The clocks of the processes may differ; this one is the same for all.
+ */
+export const databaseTime: Effect.Effect<Date, WriteConflict | DatabaseUnavailable, Tx> = Effect.flatMap(
+  Tx,
+  (open) => {
+    const known = lastReadAt.get(open)
+    return known === undefined
+      ? Effect.map(
+          rowsInTransaction(() => sql<{ readonly now: Date }>`select sysdate(3) as now`),
+          ([row]) => row!.now
+        )
+      : Effect.succeed(known)
+  }
+)
+
 /** Statements of the open transaction. They fail with `WriteConflict` and `DatabaseUnavailable` only. */
 export const tx = {
   /** Every row. */
-  rows: <Row>(build: (tx: ControlledTransaction<DB>) => Query<Row>) =>
-    Effect.map(dieOnUniqueViolation(runInTransaction(build)), ({ rows }) => rows),
+  rows: rowsInTransaction,
+  /** Every row of a read that selects {@link readAt}: the transaction decides at the time of the last row. */
+  timed: <Row extends { readonly read_at: Date }>(
+    build: (tx: ControlledTransaction<DB>) => Query<Row>
+  ): Effect.Effect<ReadonlyArray<Row>, WriteConflict | DatabaseUnavailable, Tx> =>
+    Effect.zipWith(Tx, rowsInTransaction(build), (open, rows) => {
+      const last = rows.at(-1)
+      if (last !== undefined) lastReadAt.set(open, last.read_at)
+      return rows
+    }),
   /** The first row, or `undefined`. */
   first: <Row>(
     build: (tx: ControlledTransaction<DB>) => Query<Row>

@@ -1,6 +1,7 @@
 import { InvalidInput, Unauthenticated } from "@holdfast/domain"
 import type { FastifyRequest } from "fastify"
 import { Effect, type ManagedRuntime, Result } from "effect"
+import { isIPv6 } from "node:net"
 import type { Caller } from "../trpc/handler.ts"
 import type { RpcContext } from "../trpc/trpc.ts"
 
@@ -11,7 +12,7 @@ export type Authenticate<R> = (token: string) => Effect.Effect<Caller, Unauthent
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
 /** The part of tRPC's options that is used here. A client that cannot set headers sends `connectionParams`. */
-interface ContextSource {
+export interface ContextSource {
   readonly req: FastifyRequest
   readonly info: { readonly connectionParams: Readonly<Record<string, string | undefined>> | null }
 }
@@ -32,9 +33,21 @@ export const makeContext =
       requestId: req.id,
       idempotencyKey: idempotencyKeyOf(req.headers["idempotency-key"]),
       caller: await runtime.runPromise(Effect.result(callerOf(authorization, authenticate))),
+      address: networkOf(req.ip),
       closing
     }
   }
+
+/** Who has one IPv6 address has a network of 2^64 of them, so the network is the caller. */
+export const networkOf = (address: string): string => {
+  if (!isIPv6(address)) return address
+  if (address.startsWith("::ffff:") && address.includes(".")) return address.slice("::ffff:".length)
+  const [head = "", tail] = (address.split("%", 1)[0] ?? "").split("::")
+  const groups = head === "" ? [] : head.split(":")
+  const rest = tail === undefined || tail === "" ? [] : tail.split(":")
+  const zeros = Array.from({ length: Math.max(0, 8 - groups.length - rest.length) }, () => "0")
+  return [...groups, ...zeros, ...rest].slice(0, 4).join(":")
+}
 
 const callerOf = <R>(header: string | undefined, authenticate: Authenticate<R>) => {
   if (header === undefined) return Effect.fail(new Unauthenticated({ reason: "missing" }))

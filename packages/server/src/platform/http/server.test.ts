@@ -120,6 +120,7 @@ describe("the HTTP server", () => {
     expect(rows).toHaveLength(1)
   })
 
+  // Guarantees: a caller that hangs up stops its work, sooner than any time-out of the server does.
   test("an aborted request rolls back on the server and leaves no order", async () => {
     const user = await shop.newUser()
     await shop.newProduct("aborted", 5)
@@ -142,10 +143,11 @@ describe("the HTTP server", () => {
     await eventually(async () => expect(await running()).toBe(1))
     abort.abort()
     await expect(order).rejects.toThrow()
-    await eventually(async () => expect(await running()).toBe(0))
+    await eventually(async () => expect(await running()).toBe(0), { deadlineMs: 2_500 })
     await blocker.query("COMMIT")
     blocker.release()
     expect(await shop.stockOf("aborted")).toBe(5)
+    expect((await shop.ok(contract.orders.page, {}, user)).items).toEqual([])
     await shop.expectRightBooks()
   })
 })

@@ -1,26 +1,32 @@
 import cors from "@fastify/cors"
-import type { Contract } from "@holdfast/domain"
-import { RedisStore } from "@holdfast/locks"
+import { type Contract, InvalidInput, REQUEST_BOUNDS } from "@holdfast/domain"
+import { askRedis, type RedisStore } from "@holdfast/locks"
 import type { AnyTRPCRouter } from "@trpc/server"
-import { fastifyTRPCPlugin, type FastifyTRPCPluginOptions } from "@trpc/server/adapters/fastify"
 import { Effect, type ManagedRuntime } from "effect"
 import Fastify, { type FastifyInstance } from "fastify"
-import { uuidv7 } from "uuidv7"
-import { sql } from "kysely"
 import { readFileSync } from "node:fs"
-import { Database, statement } from "../db/database.ts"
+import type { RequestListener, Server } from "node:http"
+import type { HttpSettings } from "../config.ts"
+import { Database } from "../db/database.ts"
+import { DatabaseClock } from "../db/database-clock.ts"
 import { type Authenticate, makeContext } from "./context.ts"
+import { countCalls, makeIntake } from "./intake.ts"
+import { measureLoad } from "./load.ts"
 import { addApiReference, openApiOf } from "./openapi.ts"
+import { refuse, refuseAs } from "./refusal.ts"
+import { requestIdOf } from "./request-id.ts"
+import { addProcedures } from "./rpc.ts"
 
-/** The largest valid request has 10,000 lines and fits. */
-const BODY_LIMIT_BYTES = 4 * 1024 * 1024
+/** A batch names all its procedures in the path; a longer one names none that exist. */
+const MAXIMUM_PATH_LENGTH = 1_000
 
-/** A caller's own request id is adopted when it is safe in a log line and a header. */
-const REQUEST_ID = /^[\w.:-]{1,64}$/
+/** The beginning of a path that a log line has room for. */
+const LOGGED_PATH_LENGTH = 200
 
-type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | RedisStore, never>
+type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | DatabaseClock | RedisStore, never>
 
 export interface Application<R> {
+  readonly settings: HttpSettings
   /** The procedures, for the API reference. */
   readonly contract: Contract
   readonly router: AnyTRPCRouter
@@ -30,34 +36,88 @@ export interface Application<R> {
 /** Fastify with the tRPC procedures under `/trpc`, the health checks and the API reference. It does not listen yet. */
 export const makeHttpServer = async <R>(
   runtime: Runtime<R>,
-  { authenticate, contract, router }: Application<R>
+  { authenticate, contract, router, settings }: Application<R>
 ): Promise<FastifyInstance> => {
-  const app = Fastify({
-    logger: false,
-    bodyLimit: BODY_LIMIT_BYTES,
-    // Batched queries name all their procedures in the path.
-    routerOptions: { maxParamLength: 5_000 },
-    forceCloseConnections: "idle",
-    genReqId: (request) => {
-      const given = request.headers["x-request-id"]
-      return typeof given === "string" && REQUEST_ID.test(given) ? given : uuidv7()
-    }
+  const passQueue = Database.use(({ connected }) => connected(Effect.void))
+  const load = measureLoad(settings, () => runtime.runPromise(passQueue))
+  const shed = makeShedReport(runtime)
+  const app = makeFastify(settings, (application) =>
+    makeIntake(application, { settings, load, onShed: shed.count })
+  )
+  app.addHook("onClose", async () => {
+    load.stop()
+    shed.stop()
   })
-  await app.register(cors, { origin: true, exposedHeaders: ["x-request-id"] })
+  await app.register(cors, { origin: true, exposedHeaders: ["x-request-id", "retry-after"] })
   addRequestIds(app)
+  addRefusals(app, runtime)
+  countCalls(app, load, shed.count)
   addAccessLog(app, runtime)
   addHealth(app, runtime)
   await addApiReference(app, openApiOf(contract, version()))
   const closing = new AbortController()
   app.addHook("preClose", async () => closing.abort())
-  await app.register(fastifyTRPCPlugin, {
-    prefix: "/trpc",
-    trpcOptions: {
-      router,
-      createContext: makeContext(runtime, authenticate, closing.signal)
-    }
-  } satisfies FastifyTRPCPluginOptions<AnyTRPCRouter>)
+  await addProcedures(app, {
+    contract,
+    router,
+    createContext: makeContext(runtime, authenticate, closing.signal)
+  })
   return app
+}
+
+const makeFastify = (
+  { trustedProxies }: HttpSettings,
+  serverFactory: (application: RequestListener) => Server
+): FastifyInstance =>
+  Fastify({
+    logger: false,
+    serverFactory,
+    bodyLimit: REQUEST_BOUNDS.bytes,
+    routerOptions: { maxParamLength: MAXIMUM_PATH_LENGTH },
+    forceCloseConnections: "idle",
+    frameworkErrors: (_error, request, reply) =>
+      refuseAs(request, reply, "BAD_REQUEST", "the path is malformed or too long"),
+    ...(trustedProxies === undefined ? {} : { trustProxy: trustedProxies }),
+    genReqId: ({ headers }) => requestIdOf(headers["x-request-id"])
+  })
+
+/** How often the requests that were shed are reported. A line for each would cost as much as answering it. */
+const REPORT_MS = 1_000
+
+/** Counts what is shed, and logs it. */
+const makeShedReport = <R>(runtime: Runtime<R>) => {
+  let shed = 0
+  const report = () => {
+    if (shed > 0) runtime.runFork(Effect.logWarning(`${shed} requests were shed: the process is busy`))
+    shed = 0
+  }
+  const timer = setInterval(report, REPORT_MS).unref()
+  return { count: () => void (shed += 1), stop: () => clearInterval(timer) }
+}
+
+/** Answers what no procedure has seen: nothing of the request is repeated, and defects are masked. */
+const addRefusals = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
+  app.setNotFoundHandler((request, reply) => refuseAs(request, reply, "NOT_FOUND", "there is nothing here"))
+  app.setErrorHandler<Error & { readonly statusCode?: number }>((error, request, reply) => {
+    if (error instanceof InvalidInput) return refuse(request, reply, error)
+    if (error.statusCode === 413) {
+      const message = `must be at most ${request.routeOptions.bodyLimit} bytes`
+      return refuse(
+        request,
+        reply,
+        new InvalidInput({ issues: [{ path: "", message }] }),
+        "PAYLOAD_TOO_LARGE"
+      )
+    }
+    if (error.statusCode === 415)
+      return refuseAs(request, reply, "UNSUPPORTED_MEDIA_TYPE", "the body must be application/json")
+    if (error.statusCode !== undefined && error.statusCode < 500)
+      return refuseAs(request, reply, "BAD_REQUEST", error.message)
+    runtime.runFork(
+      Effect.logError("the request died", error).pipe(Effect.annotateLogs({ requestId: request.id }))
+    )
+    return refuseAs(request, reply, "INTERNAL_SERVER_ERROR", "internal error")
+  })
 }
 
 const addRequestIds = (app: FastifyInstance): void => {
@@ -73,7 +133,7 @@ const addAccessLog = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
         requestId: request.id,
         method: request.method,
         // Without the query string: a batched query carries its inputs there.
-        path: request.url.split("?", 1)[0],
+        path: request.url.split("?", 1)[0]?.slice(0, LOGGED_PATH_LENGTH),
         status: reply.statusCode,
         durationMs: Math.round(reply.elapsedTime * 10) / 10
       })
@@ -87,36 +147,44 @@ const addHealth = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
   app.addHook("preClose", async () => {
     isClosing = true
   })
+  let checking: ReturnType<typeof check> | undefined
+  const check = () => runtime.runPromise(checkHealth).finally(() => (checking = undefined))
   app.get("/livez", async () => ({ status: "alive" }))
   app.get("/readyz", async (_request, reply) => {
     if (isClosing) return reply.code(503).send({ status: "closing" })
-    const health = await runtime.runPromise(checkHealth)
+    // However many ask, the stores are asked by one check at a time.
+    const health = await (checking ??= check())
     return reply
       .code(health.ready ? 200 : 503)
-      .send({ status: health.ready ? "ready" : "not ready", ...health.stores })
+      .send({ status: health.ready ? "ready" : "not ready", ...health.stores, ...health.clock })
   })
 }
 
 /** How long a store may take to answer before it counts as down. */
 const HEALTH_DEADLINE_MS = 1_000
 
-/** Without the database the server is not ready; without Redis it is only slower. */
+/**
+ * Without the database the server is not ready; without Redis it is only slower. A clock that differs from the
+ * database's is reported, and harms nothing: the database's decides.
+ */
 const checkHealth = Effect.gen(function* () {
-  const { connected, kysely } = yield* Database
-  const { client } = yield* RedisStore
-  const pingDatabase = connected(statement((options) => sql`select 1`.execute(kysely, options)))
-  const pingRedis = Effect.tryPromise(() => client.ping())
-  const [database, redis] = yield* Effect.all([isUp(pingDatabase), isUp(pingRedis)], {
+  const { measure } = yield* DatabaseClock
+  const pingRedis = askRedis((client) => client.ping())
+  const [clockAheadMs, pong] = yield* Effect.all([answerOf(measure), answerOf(pingRedis)], {
     concurrency: "unbounded"
   })
-  return { ready: database, stores: { database: database ? "up" : "down", redis: redis ? "up" : "down" } }
+  const stores = {
+    database: clockAheadMs === undefined ? "down" : "up",
+    redis: pong === undefined ? "down" : "up"
+  }
+  return { ready: stores.database === "up", stores, clock: clockAheadMs ? { clockAheadMs } : {} }
 })
 
-const isUp = <E, R>(ping: Effect.Effect<unknown, E, R>): Effect.Effect<boolean, never, R> =>
-  ping.pipe(
+/** `undefined` when the store does not answer in time. */
+const answerOf = <A, E, R>(ask: Effect.Effect<A, E, R>): Effect.Effect<A | undefined, never, R> =>
+  ask.pipe(
     Effect.timeout(HEALTH_DEADLINE_MS),
-    Effect.as(true),
-    Effect.catchCause(() => Effect.succeed(false))
+    Effect.catchCause(() => Effect.succeed(undefined))
   )
 
 /** The version in this package's manifest, which is three folders up from the sources and from the build. */

@@ -7,7 +7,7 @@ import {
   type ServiceUnavailable
 } from "@holdfast/domain"
 import { Effect, Redacted, Result, Schema } from "effect"
-import { createHmac } from "node:crypto"
+import { createHash, createHmac } from "node:crypto"
 import { Blocked, type Ending } from "../command/groups.ts"
 import { PlatformConfig } from "../config.ts"
 import { type Database, db } from "../db/database.ts"
@@ -17,9 +17,6 @@ import { tx, type Tx } from "../db/transaction.ts"
 import { failpoint } from "../failpoints.ts"
 import type { Call } from "../trpc/handler.ts"
 
-/** The owner of the keys of callers without an account. */
-const ANONYMOUS = "00000000-0000-0000-0000-000000000000"
-
 /** What one call of a mutation ends in: its output, or a declared error. */
 export type Outcome<P extends Procedure> = Result.Result<OutputOf<P>, Refusal<P>>
 
@@ -27,11 +24,18 @@ export type Outcome<P extends Procedure> = Result.Result<OutputOf<P>, Refusal<P>
 type Refusal<P extends Procedure> = ErrorOf<P> | ServiceUnavailable | IdempotencyKeyReused
 
 /** The row of `idempotency_keys` that one call's answer goes into. */
-export interface IdempotencyKey {
+interface KeyRow {
   readonly user_id: Buffer
   readonly procedure_path: string
   readonly idempotency_key: string
   readonly fingerprint: Buffer
+}
+
+/** The key of one call. */
+export interface IdempotencyKey {
+  readonly row: KeyRow
+  /** The fingerprint that version 0.1 stored: a retry that begins before a deployment may end after it. */
+  readonly formerFingerprint: () => Buffer
 }
 
 /** The row of a key is taken: another transaction has committed its answer meanwhile. */
@@ -42,25 +46,46 @@ export class AnswerFound {
 type StoredAnswer = { readonly success: unknown } | { readonly failure: unknown }
 
 /**
- * The key of a call, `undefined` when its caller sent none. The fingerprint of the input is keyed with the server's
- * secret, because an input may hold a password.
+ * The key of a call, `undefined` when its caller sent none. The fingerprint depends on the meaning of the input alone, so
+ * that a retry gets its answer from any server after any change of settings. Keys of callers without an account belong
+ * to the input: two strangers who choose the same key do not meet.
+ *
+ * @param identity stands for the input in the fingerprint. It holds no secret that the plain hash would let out.
  */
 export const idempotencyKeyOf = Effect.fnUntraced(function* <P extends Procedure>(
   procedure: P,
   path: string,
-  { caller, input, request }: Call<P>
+  { caller, input, request }: Call<P>,
+  identity?: unknown
 ) {
   if (request.idempotencyKey === undefined) return undefined
   const { secret } = yield* PlatformConfig
-  const encoded = JSON.stringify(Schema.encodeUnknownSync(procedure.input)(input))
+  const encoded: unknown = Schema.encodeUnknownSync(procedure.input)(input)
+  const fingerprint = createHash("sha256")
+    .update(`${path}\n${canonicalJson(identity ?? encoded)}`)
+    .digest()
   const key: IdempotencyKey = {
-    user_id: bytesOf(caller?.userId ?? ANONYMOUS),
-    procedure_path: path,
-    idempotency_key: request.idempotencyKey,
-    fingerprint: createHmac("sha256", Redacted.value(secret)).update(`${path}\n${encoded}`).digest()
+    row: {
+      user_id: caller === undefined ? fingerprint.subarray(0, 16) : bytesOf(caller.userId),
+      procedure_path: path,
+      idempotency_key: request.idempotencyKey,
+      fingerprint
+    },
+    formerFingerprint: () =>
+      createHmac("sha256", Redacted.value(secret))
+        .update(`${path}\n${JSON.stringify(encoded)}`)
+        .digest()
   }
   return key
 })
+
+/** JSON that is the same for the same meaning: the properties of objects are sorted by name. */
+const canonicalJson = (value: unknown): string =>
+  JSON.stringify(value, (_name, part: unknown) =>
+    typeof part === "object" && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : part
+  )
 
 /**
  * Runs the body of a mutation, in the open transaction, for the calls that have no answer yet, each key once, and gives
@@ -92,7 +117,7 @@ export const withIdempotency = <P extends Procedure, C extends Keyed, R>(
     const stored = lookFirst ? yield* storedAnswers(calls) : new Map<string, StoredRow>()
     const firstOfKey = new Map<string, C>()
     const fresh = calls.filter((call) => {
-      const name = nameOf(call.key)
+      const name = nameOf(call.key?.row)
       if (name === undefined) return true
       if (stored.has(name) || firstOfKey.has(name)) return false
       firstOfKey.set(name, call)
@@ -105,11 +130,13 @@ export const withIdempotency = <P extends Procedure, C extends Keyed, R>(
     return calls.map((call) => {
       const own = endingOf.get(call)
       if (own !== undefined) return own
-      const name = nameOf(call.key)!
+      const name = nameOf(call.key?.row)!
       const row = stored.get(name)
       if (row !== undefined) return repeatAnswer(procedure, call.key!, row)
       const twin = firstOfKey.get(name)!
-      return twin.key!.fingerprint.equals(call.key!.fingerprint) ? endingOf.get(twin)! : keyReused(call.key!)
+      return twin.key!.row.fingerprint.equals(call.key!.row.fingerprint)
+        ? endingOf.get(twin)!
+        : keyReused(call.key!)
     })
   })
 
@@ -127,7 +154,7 @@ const nameOf = (key: { readonly user_id: Buffer; readonly idempotency_key: strin
   key && `${key.user_id.toString("hex")}:${key.idempotency_key}`
 
 const storedAnswers = Effect.fnUntraced(function* (calls: ReadonlyArray<Keyed>) {
-  const keys = calls.flatMap(({ key }) => (key === undefined ? [] : [key]))
+  const keys = calls.flatMap(({ key }) => (key === undefined ? [] : [key.row]))
   if (keys.length === 0) return new Map<string, StoredRow>()
   const rows = yield* tx.rows((q) =>
     q
@@ -149,9 +176,9 @@ export const findAnswer = <P extends Procedure>(
       q
         .selectFrom("idempotency_keys")
         .select(["fingerprint", "answer"])
-        .where("user_id", "=", key.user_id)
-        .where("procedure_path", "=", key.procedure_path)
-        .where("idempotency_key", "=", key.idempotency_key)
+        .where("user_id", "=", key.row.user_id)
+        .where("procedure_path", "=", key.row.procedure_path)
+        .where("idempotency_key", "=", key.row.idempotency_key)
     )
     .pipe(Effect.map((row) => (row === undefined ? undefined : repeatAnswer(procedure, key, row))))
 
@@ -163,7 +190,7 @@ const insertAnswers = <P extends Procedure>(
   const rows = [...endingOf].flatMap(([{ key }, ending]) => {
     if (key === undefined || ending instanceof Blocked) return []
     const answer = storedAnswerOf(procedure, ending)
-    return answer === undefined ? [] : [{ ...key, answer: JSON.stringify(answer) }]
+    return answer === undefined ? [] : [{ ...key.row, answer: JSON.stringify(answer) }]
   })
   if (rows.length === 0) return Effect.void
   rows.sort((a, b) => (nameOf(a)! < nameOf(b)! ? -1 : 1))
@@ -184,7 +211,8 @@ const storedAnswerOf = <P extends Procedure>(procedure: P, outcome: Outcome<P>):
 
 /** The same input gets the stored output, or the stored refusal as an instance of the same error class. */
 const repeatAnswer = <P extends Procedure>(procedure: P, key: IdempotencyKey, row: StoredRow): Outcome<P> => {
-  if (!row.fingerprint.equals(key.fingerprint)) return keyReused(key)
+  if (!row.fingerprint.equals(key.row.fingerprint) && !row.fingerprint.equals(key.formerFingerprint()))
+    return keyReused(key)
   const answer = JSON.parse(row.answer) as StoredAnswer
   return "success" in answer
     ? Result.succeed(Schema.decodeUnknownSync(procedure.output)(answer.success) as OutputOf<P>)
@@ -192,7 +220,7 @@ const repeatAnswer = <P extends Procedure>(procedure: P, key: IdempotencyKey, ro
 }
 
 const keyReused = (key: IdempotencyKey) =>
-  Result.fail(new IdempotencyKeyReused({ idempotencyKey: key.idempotency_key }))
+  Result.fail(new IdempotencyKeyReused({ idempotencyKey: key.row.idempotency_key }))
 
 const decodeRefusal = <P extends Procedure>(procedure: P, encoded: unknown): ErrorOf<P> => {
   const tag = (encoded as { readonly _tag: string })._tag

@@ -16,8 +16,11 @@ export interface Job<R> {
 
 const DEFAULT_DEADLINE_MS = 60_000
 
-/** The pause after a failed run doubles with each further failure, up to this. */
-const LONGEST_BACKOFF_MS = 5_000
+/**
+ * The pause after a failed run doubles with each further failure, up to this. It is short, because a run costs nothing
+ * while a store is known to be away, and the work is to go on soon after the store is back.
+ */
+const LONGEST_BACKOFF_MS = 2_000
 
 const runs = Metric.counter("holdfast_job_runs_total", {
   description: "Runs of a job, by outcome: worked, idle or failed",

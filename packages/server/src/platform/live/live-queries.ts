@@ -1,7 +1,7 @@
-import { ServiceUnavailable } from "@holdfast/domain"
+import { ServiceUnavailable, TooManySubscriptions } from "@holdfast/domain"
 import type { RedisStore } from "@holdfast/locks"
-import { Context, Duration, Effect, Layer, type Scope, Semaphore, Stream } from "effect"
-import { PlatformConfig } from "../config.ts"
+import { Context, Duration, Effect, Layer, type Scope, Stream } from "effect"
+import { PlatformConfig, type PlatformSettings } from "../config.ts"
 import type { KeyNamespace } from "../db/key-namespace.ts"
 import { type LiveQuery, type LiveQueryDefinition, makeLiveQuery, type Refresher } from "./live-query.ts"
 import { makeNotifications } from "./notifications.ts"
@@ -11,6 +11,11 @@ const REFRESH_INTERVAL_MS = 1_000
 
 /** The `retryAfterMs` of a subscription that is refused because there are too many. */
 const RETRY_AFTER_MS = 1_000
+
+/** Whom the subscriptions of a request count for. */
+export const Subscriber = Context.Reference<string>("@holdfast/server/Subscriber", {
+  defaultValue: () => "the server itself"
+})
 
 /**
  * Live queries stream committed states of the database to subscribers. A process that commits a change publishes its
@@ -30,7 +35,6 @@ export class LiveQueries extends Context.Service<
     Layer.effect(
       LiveQueries,
       Effect.gen(function* () {
-        const { maximumSubscriptions } = yield* PlatformConfig
         const refreshers = new Map<string, Refresher<string>>()
         const refreshAll = () => {
           for (const refresher of refreshers.values()) refresher.refreshAll()
@@ -42,7 +46,7 @@ export class LiveQueries extends Context.Service<
         yield* Effect.forkScoped(
           Effect.forever(Effect.andThen(Effect.suspend(pause), Effect.sync(refreshAll)))
         )
-        const admit = yield* makeAdmission(maximumSubscriptions)
+        const admit = makeAdmission(yield* PlatformConfig)
         return {
           make: <K extends string, S, R>({ kind, ...definition }: LiveQueryDefinition<K, S, R>) =>
             Effect.gen(function* () {
@@ -62,17 +66,36 @@ export class LiveQueries extends Context.Service<
 /** Jitter, to avoid lockstep between processes that started together. */
 const pause = () => Effect.sleep(Duration.millis(REFRESH_INTERVAL_MS * (0.75 + Math.random() / 2)))
 
-/** Admits a maximum of open subscriptions, of all kinds, and refuses the others at once. */
-const makeAdmission = (maximum: number) =>
-  Effect.map(Semaphore.make(maximum), (permits) => {
-    const enter = Effect.flatMap(permits.takeIfAvailable(1), (isAdmitted) =>
-      isAdmitted ? Effect.void : Effect.fail(new ServiceUnavailable({ retryAfterMs: RETRY_AFTER_MS }))
+/** Admits a maximum of open subscriptions of all kinds, and of each caller, and refuses the others at once. */
+const makeAdmission = ({
+  maximumSubscriptions,
+  maximumSubscriptionsPerCaller: maximum
+}: PlatformSettings) => {
+  let open = 0
+  const openOf = new Map<string, number>()
+  const enter = (subscriber: string) =>
+    Effect.suspend((): Effect.Effect<void, ServiceUnavailable | TooManySubscriptions> => {
+      const own = openOf.get(subscriber) ?? 0
+      if (own >= maximum) return Effect.fail(new TooManySubscriptions({ maximum }))
+      if (open >= maximumSubscriptions)
+        return Effect.fail(new ServiceUnavailable({ retryAfterMs: RETRY_AFTER_MS }))
+      open += 1
+      openOf.set(subscriber, own + 1)
+      return Effect.void
+    })
+  const leave = (subscriber: string) =>
+    Effect.sync(() => {
+      open -= 1
+      const others = openOf.get(subscriber)! - 1
+      if (others === 0) openOf.delete(subscriber)
+      else openOf.set(subscriber, others)
+    })
+  return <S, E>(stream: Stream.Stream<S, E>) =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        const subscriber = yield* Subscriber
+        yield* Effect.acquireRelease(enter(subscriber), () => leave(subscriber))
+        return stream
+      })
     )
-    return <S, E>(stream: Stream.Stream<S, E>): Stream.Stream<S, E | ServiceUnavailable> =>
-      Stream.unwrap(
-        Effect.as(
-          Effect.acquireRelease(enter, () => permits.release(1)),
-          stream
-        )
-      )
-  })
+}

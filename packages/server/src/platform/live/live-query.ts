@@ -1,4 +1,4 @@
-import type { ServiceUnavailable } from "@holdfast/domain"
+import type { ServiceUnavailable, TooManySubscriptions } from "@holdfast/domain"
 import { Cause, Effect, Queue, type Scope, Stream } from "effect"
 import { failAudience, makeSubscribers } from "./subscribers.ts"
 
@@ -17,9 +17,14 @@ export interface LiveQuery<K, S> {
    * The current state and then later ones; `undefined` when the key does not exist. States never go back, and a slow
    * subscriber gets only the latest.
    */
-  readonly watch: (key: K) => Stream.Stream<S | undefined, ServiceUnavailable>
+  readonly watch: (key: K) => Stream.Stream<S | undefined, ServiceUnavailable | TooManySubscriptions>
   /** Notifies all processes that these keys have changed. Call it after the commit; it waits for nothing. */
   readonly notify: (keys: ReadonlyArray<K>) => Effect.Effect<void>
+}
+
+/** A live query before it counts its subscribers. */
+interface Watched<K, S> {
+  readonly watch: (key: K) => Stream.Stream<S | undefined, ServiceUnavailable>
 }
 
 /** Reads keys again that have subscribers. */
@@ -42,7 +47,7 @@ export const makeLiveQuery = <K extends string, S, R>({
   read,
   versionOf
 }: Omit<LiveQueryDefinition<K, S, R>, "kind">): Effect.Effect<
-  Pick<LiveQuery<K, S>, "watch"> & Refresher<K>,
+  Watched<K, S> & Refresher<K>,
   never,
   R | Scope.Scope
 > =>

@@ -22,7 +22,7 @@ export const makeNotifications = (
 ): Effect.Effect<Notifications, never, RedisStore | KeyNamespace | Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
-    const { client } = yield* RedisStore
+    const { client, isUp } = yield* RedisStore
     const { prefix } = yield* KeyNamespace
     const channel = Effect.map(prefix, (at) => `${at}changes`)
     const onMessage = (message: string) => {
@@ -41,12 +41,17 @@ export const makeNotifications = (
     return {
       notify: (kind, keys) =>
         channel.pipe(
-          Effect.map((name) => void client.publish(name, JSON.stringify({ kind, keys })).catch(() => {})),
+          Effect.map((name) => {
+            if (isUp()) client.publish(name, JSON.stringify({ kind, keys })).catch(() => {})
+          }),
           Effect.ignore
         ),
       // The channel's name comes from the database; while that is unavailable there is nothing to watch either.
+      // While Redis is away nobody waits until messages arrive.
       listening: subscribed.pipe(
-        Effect.flatMap(({ listening }) => listening),
+        Effect.flatMap(({ listening }) =>
+          isUp() ? listening : Effect.asVoid(Effect.forkIn(listening, scope))
+        ),
         Effect.ignore
       )
     }

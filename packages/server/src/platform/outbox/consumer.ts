@@ -1,123 +1,118 @@
-import { askRedis, type RedisClient, type RedisUnavailable } from "@holdfast/locks"
-import { Effect } from "effect"
-import { randomUUID } from "node:crypto"
-import { hostname } from "node:os"
-import { KeyNamespace } from "../db/key-namespace.ts"
+import { type LockFree, type RedisClient, RedisStore } from "@holdfast/locks"
+import { Clock, Effect, Metric } from "effect"
+import { type Transactions, tx, type Tx } from "../db/transaction.ts"
+import { asLeader, type LeaderLease } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
-import { type OutboxEvent, streamKey } from "./outbox.ts"
-
-export interface Consumer<R> {
-  /** Every group receives every event, and shares the events among its processes. */
-  readonly group: string
-  readonly topics: ReadonlyArray<string>
-  /** Handles a batch, idempotently: an event may arrive several times. A batch that fails is delivered again. */
-  readonly handle: (events: ReadonlyArray<OutboxEvent>) => Effect.Effect<void, Error, R>
-}
+import { announcedAfter } from "./announcements.ts"
+import { type Consumer, handleRows } from "./handling.ts"
+import { consumerJob, positionOf } from "./positions.ts"
+import { dueAgain, setAside, takeBack } from "./set-aside.ts"
 
 /** Events that one run takes. */
 const BATCH = 200
 
-/** Entries unconfirmed for this long are taken over: the process that had them is gone. */
-const ABANDONED_AFTER_MS = 15_000
+/** How often a consumer looks into the outbox unasked: an event whose announcement is lost waits for that. */
+const LOOK_EVERY_MS = 5_000
+const LOOK_EVERY_WITHOUT_REDIS_MS = 1_000
 
-/** Names a server in its group. Two servers of one process differ, or each would take the other's pending entries. */
-const consumerNameOf = (client: RedisClient): string => {
-  const known = consumerNames.get(client)
-  if (known !== undefined) return known
-  const name = `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`
-  consumerNames.set(client, name)
-  return name
-}
-const consumerNames = new WeakMap<RedisClient, string>()
+const unknownNumbers = Metric.counter("holdfast_outbox_unknown_numbers_total", {
+  description: "Announcements in Redis that name no event of the database; they are dropped",
+  incremental: true
+})
 
-/** A job that feeds a consumer. It confirms entries after they were handled, never before. */
-export const consumerOf = <R>(consumer: Consumer<R>) =>
-  ({
-    name: `events for ${consumer.group}`,
-    intervalMs: 150,
-    run: Effect.gen(function* () {
-      const { prefix } = yield* KeyNamespace
-      const key = streamKey(yield* prefix)
-      const entries = yield* takeEntries(key, consumer.group)
-      if (entries.length === 0) return 0
-      const wanted = entries.flatMap(({ event }) =>
-        event !== undefined && consumer.topics.includes(event.topic) ? [event] : []
-      )
-      if (wanted.length > 0) yield* consumer.handle(wanted)
-      const ids = entries.map(({ streamId }) => streamId)
-      yield* askRedis((client) => client.xack(key, consumer.group, ...ids))
-      return entries.length
-    })
-  }) satisfies Job<unknown>
-
-/** `event` is missing where the entry was trimmed while it was pending, or is none of the relay's. */
-interface StreamEntry {
-  readonly streamId: string
-  readonly event: OutboxEvent | undefined
+/** What one server has seen of the announcements. */
+interface Seen {
+  last: string
+  lookedAtMs: number
+  /** Whether there may be events that the last look has left. */
+  isBehind: boolean
 }
 
 /**
- * Takes this process's unfinished entries first, then those abandoned by others, then new ones. A group starts at the
- * oldest entry: it is created again after a loss of Redis and must not skip any.
+ * A job that feeds a consumer from the outbox. Redis says when to look; what there is to handle, and how far the consumer
+ * is, the database says. One process at a time leads the group.
  */
-const takeEntries = (key: string, group: string) =>
-  askRedis(async (client): Promise<ReadonlyArray<StreamEntry>> => {
-    const own = await readGroup(client, key, group, "0")
-    if (own.length > 0) return own
-    const abandoned = (await client.xautoclaim(
-      key,
-      group,
-      consumerNameOf(client),
-      ABANDONED_AFTER_MS,
-      "0",
-      "COUNT",
-      BATCH
-    )) as [string, ReadonlyArray<RawEntry | null>]
-    if (abandoned[1].length > 0) return entriesOf(abandoned[1])
-    return readGroup(client, key, group, ">")
-  }).pipe(
-    Effect.catch((error) =>
-      repliedWith(error, "NOGROUP") ? Effect.as(createGroup(key, group), []) : Effect.fail(error)
-    )
-  )
-
-/** Succeeds as well when another process has just created the group. */
-const createGroup = (key: string, group: string) =>
-  askRedis((client) => client.xgroup("CREATE", key, group, "0", "MKSTREAM")).pipe(
-    Effect.catch((error) => (repliedWith(error, "BUSYGROUP") ? Effect.void : Effect.fail(error)))
-  )
-
-const repliedWith = (error: RedisUnavailable, code: "NOGROUP" | "BUSYGROUP"): boolean =>
-  error.cause instanceof Error && error.cause.message.startsWith(code)
-
-type RawEntry = [id: string, fields: ReadonlyArray<string> | null]
-
-const readGroup = async (client: RedisClient, key: string, group: string, from: "0" | ">") => {
-  const reply = (await client.xreadgroup(
-    "GROUP",
-    group,
-    consumerNameOf(client),
-    "COUNT",
-    BATCH,
-    "STREAMS",
-    key,
-    from
-  )) as ReadonlyArray<[string, ReadonlyArray<RawEntry>]> | null
-  return entriesOf(reply?.[0]?.[1] ?? [])
+export const consumerOf = <R>(consumer: Consumer<R>) => {
+  const seenBy = new WeakMap<RedisClient, Seen>()
+  const name = consumerJob(consumer.group)
+  return {
+    name,
+    intervalMs: 150,
+    run: Effect.gen(function* () {
+      const { client } = yield* RedisStore
+      const seen = seenBy.get(client) ?? { last: "", lookedAtMs: 0, isBehind: true }
+      seenBy.set(client, seen)
+      const numbers = yield* listen(seen)
+      if (!seen.isBehind) return 0
+      const count = yield* asLeader(name, 0, (lease) => {
+        const handled = handleNext(consumer, lease, numbers)
+        return handled as typeof handled & LockFree<R | Tx, Transactions>
+      })
+      seen.isBehind = count > 0
+      seen.lookedAtMs = yield* Clock.currentTimeMillis
+      return count
+    })
+  } satisfies Job<unknown>
 }
 
-const entriesOf = (raw: ReadonlyArray<RawEntry | null>): ReadonlyArray<StreamEntry> =>
-  raw.flatMap((entry) =>
-    entry === null ? [] : [{ streamId: entry[0], event: entry[1] === null ? undefined : eventOf(entry[1]) }]
+/** Notes whether it is time to look into the outbox. Returns the numbers that were announced meanwhile. */
+const listen = Effect.fnUntraced(function* (seen: Seen) {
+  const heard = yield* announcedAfter(seen.last).pipe(
+    Effect.catchTag("RedisUnavailable", () => Effect.succeed(undefined))
+  )
+  const lookEveryMs = heard === undefined ? LOOK_EVERY_WITHOUT_REDIS_MS : LOOK_EVERY_MS
+  const sinceMs = (yield* Clock.currentTimeMillis) - seen.lookedAtMs
+  // Any other last entry is news, older ones too: Redis may have lost its stream, or somebody has made a new one.
+  const isNews = heard !== undefined && heard.last !== seen.last
+  if (heard !== undefined) seen.last = heard.last
+  seen.isBehind ||= isNews || sinceMs >= lookEveryMs || sinceMs < 0
+  return heard?.numbers ?? []
+})
+
+const handleNext = <R>(consumer: Consumer<R>, lease: LeaderLease, numbers: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const { group } = consumer
+    const rows = yield* eventsAfter(positionOf(lease.state))
+    yield* dropUnknown(group, numbers, new Set(rows.map(({ id }) => String(id))))
+    const again = yield* dueAgain(group)
+    const failedAgain = yield* handleRows(consumer, again)
+    const failed = yield* handleRows(consumer, rows)
+    yield* setAside(group, [...failedAgain, ...failed])
+    const stillAside = new Set(failedAgain.map(({ eventId }) => eventId))
+    const handled = again.map(({ id }) => id).filter((id) => !stillAside.has(id))
+    yield* takeBack(group, handled)
+    const last = rows.at(-1)
+    if (last !== undefined) yield* lease.remember(String(last.sequence))
+    return rows.length + again.length
+  })
+
+const eventsAfter = (position: number) =>
+  tx.rows((q) =>
+    q
+      .selectFrom("outbox")
+      .select(["id", "topic", "payload", "sequence"])
+      .where("sequence", ">", position)
+      .orderBy("sequence")
+      .limit(BATCH)
   )
 
-/** Decodes an entry's fields; `undefined` when the relay has not written them. */
-export const eventOf = (fields: ReadonlyArray<string>): OutboxEvent | undefined => {
-  const byName = new Map<string, string>()
-  for (let at = 0; at + 1 < fields.length; at += 2) byName.set(fields[at]!, fields[at + 1]!)
-  const eventId = Number(byName.get("event"))
-  const topic = byName.get("topic")
-  const payload = byName.get("payload")
-  if (!Number.isSafeInteger(eventId) || topic === undefined || payload === undefined) return undefined
-  return { eventId, topic, payload: JSON.parse(payload) as OutboxEvent["payload"] }
-}
+/** Numbers beyond those just read are looked up; what the database does not have is counted and forgotten. */
+const dropUnknown = Effect.fnUntraced(function* (
+  consumer: string,
+  numbers: ReadonlyArray<string>,
+  read: ReadonlySet<string>
+) {
+  const others = numbers.filter((number) => !read.has(number))
+  const ids = others.filter((number) => /^[1-9][0-9]{0,14}$/.test(number)).map(Number)
+  const found =
+    ids.length === 0 ? [] : yield* tx.rows((q) => q.selectFrom("outbox").select("id").where("id", "in", ids))
+  const known = new Set(found.map(({ id }) => String(id)))
+  const unknown = others.filter((number) => !known.has(number))
+  if (unknown.length === 0) return
+  yield* Metric.update(Metric.withAttributes(unknownNumbers, { consumer }), unknown.length)
+  yield* Effect.logWarning("Redis announced events that the database does not have", {
+    consumer,
+    count: unknown.length,
+    first: unknown[0]
+  })
+})

@@ -24,6 +24,3 @@ export const insertEvents = (events: ReadonlyArray<NewEvent>) =>
           .insertInto("outbox")
           .values(events.map(({ payload, topic }) => ({ topic, payload: JSON.stringify(payload) })))
       )
-
-/** The Redis stream of all events of a key namespace. */
-export const streamKey = (prefix: string): string => `${prefix}events`

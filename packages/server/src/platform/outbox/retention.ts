@@ -1,72 +1,24 @@
-import { askRedis, type RedisClient } from "@holdfast/locks"
 import { Effect } from "effect"
 import { sql } from "kysely"
 import { PlatformConfig } from "../config.ts"
-import { KeyNamespace } from "../db/key-namespace.ts"
 import { tx } from "../db/transaction.ts"
 import { asLeader } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
-import { streamKey } from "./outbox.ts"
-
-/** A group whose consumers were all idle for this long is out of use and holds no entries back. */
-const GROUP_IS_GONE_AFTER_MS = 86_400_000
+import { CONSUMER_TURNS } from "./positions.ts"
 
 /** Rows that one run deletes. */
 const BATCH = 20_000
 
-/** Drops the entries that every group has confirmed. */
-export const streamTrimmer = {
-  name: "stream trimmer",
-  intervalMs: 5_000,
-  run: asLeader("stream trimmer", 5_000, () =>
-    Effect.gen(function* () {
-      const { prefix } = yield* KeyNamespace
-      const key = streamKey(yield* prefix)
-      const trimmed = yield* askRedis((client) => trimStream(client, key))
-      yield* Effect.logDebug("trimmed the stream", { trimmed })
-      return 0
-    })
-  )
-} satisfies Job<unknown>
+/**
+ * A consumer that has finished no run for this long while the trimmer ran is out of use and holds no events back. A
+ * deployment that was down as a whole has retired nobody.
+ */
+const RETIRED_AFTER_DAYS = 1
 
-/** Returns how many entries were dropped. Exported for tests. */
-export const trimStream = async (client: RedisClient, key: string): Promise<number> => {
-  if ((await client.exists(key)) === 0) return 0
-  const needed: Array<string> = []
-  for (const group of await infoOf(client.xinfo("GROUPS", key))) {
-    const name = String(group["name"])
-    if (await isGone(client, key, name)) continue
-    const [pendingCount, oldestPending] = (await client.xpending(key, name)) as [number, string | null]
-    needed.push(
-      pendingCount > 0 && oldestPending !== null ? oldestPending : String(group["last-delivered-id"])
-    )
-  }
-  const oldestNeeded = needed.toSorted(byStreamId)[0]
-  return oldestNeeded === undefined ? 0 : await client.xtrim(key, "MINID", "=", oldestNeeded)
-}
-
-const isGone = async (client: RedisClient, key: string, group: string): Promise<boolean> => {
-  const consumers = await infoOf(client.xinfo("CONSUMERS", key, group))
-  return (
-    consumers.length > 0 && consumers.every((consumer) => Number(consumer["idle"]) > GROUP_IS_GONE_AFTER_MS)
-  )
-}
-
-/** Redis replies with flat lists of names and values. */
-const infoOf = async (reply: Promise<unknown>): Promise<ReadonlyArray<Record<string, unknown>>> =>
-  ((await reply) as ReadonlyArray<ReadonlyArray<unknown>>).map((flat) =>
-    Object.fromEntries(
-      flat.flatMap((name, at) => (at % 2 === 0 ? [[String(name), flat[at + 1]] as const] : []))
-    )
-  )
-
-const byStreamId = (a: string, b: string): number => {
-  const [aMs = 0, aSeq = 0] = a.split("-").map(Number)
-  const [bMs = 0, bSeq = 0] = b.split("-").map(Number)
-  return aMs - bMs || aSeq - bSeq
-}
-
-/** Deletes published events after the retention, and stores the time up to which events may be gone for the audit. */
+/**
+ * Deletes events after the retention, once every consumer has handled them and none has set them aside, and stores the
+ * time up to which events may be gone for the audit. The last event that was handled stays: the next one follows it.
+ */
 export const outboxTrimmer = {
   name: "outbox trimmer",
   intervalMs: 30_000,
@@ -74,12 +26,29 @@ export const outboxTrimmer = {
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
       const before = sql<Date>`utc_timestamp(3) - interval ${retentionMs * 1_000} microsecond`
-      const count = yield* tx.affected((q) =>
-        q.deleteFrom("outbox").where("published_at", "<", before).orderBy("id").limit(BATCH)
+      // Chosen by a plain SELECT: a DELETE would lock what its conditions read, and keep consumers from moving on.
+      const handled = yield* tx.rows((q) =>
+        q
+          .selectFrom("outbox")
+          .select("id")
+          .where("published_at", "<", before)
+          .where("sequence", "<", oldestPosition)
+          .where("id", "not in", q.selectFrom("set_aside_events").select("event_id"))
+          .orderBy("published_at")
+          .limit(BATCH)
       )
-      if (count > 0)
-        yield* tx.affected((q) => q.updateTable("installation").set({ outbox_trimmed_before: before }))
+      if (handled.length === 0) return 0
+      const ids = handled.map(({ id }) => id)
+      yield* tx.affected((q) => q.deleteFrom("outbox").where("id", "in", ids))
+      yield* tx.affected((q) => q.updateTable("installation").set({ outbox_trimmed_before: before }))
       return 0
     })
   )
 } satisfies Job<unknown>
+
+/** NULL, so that nothing is deleted, as long as no consumer has begun. */
+const oldestPosition = sql<number>`(
+  select min(cast(coalesce(c.state, '0') as signed)) from worker_turns c
+  where ${CONSUMER_TURNS} and coalesce(c.last_round_at, utc_timestamp(3)) >= coalesce(
+    (select t.last_round_at - interval ${RETIRED_AFTER_DAYS} day from worker_turns t where t.worker = 'outbox trimmer'),
+    '1970-01-01'))`

@@ -19,9 +19,11 @@ import {
   type TRPCSubscriptionProcedure
 } from "@trpc/server"
 import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema, Stream } from "effect"
+import { Subscriber } from "../live/live-queries.ts"
 import type { Call, Caller, Handler, Handlers, SubscriptionEvent } from "./handler.ts"
 import { type RpcContext, trpc } from "./trpc.ts"
-import { classOf, Declared, invalidInputOf, type WireError } from "./errors.ts"
+import { classOf, Declared, type WireError } from "./errors.ts"
+import { makeDecode } from "./input.ts"
 
 /** The tRPC procedure of a contract's procedure. */
 export type Implemented<P extends Procedure> = P["kind"] extends "subscription"
@@ -89,13 +91,13 @@ export const makeImplement =
 
 /** Makes the call that a handler gets. Fails with the errors of access and input. */
 const makeCallOf = <P extends Procedure>(procedure: P) => {
-  const decode = Schema.decodeUnknownEffect(procedure.input, { errors: "all" })
+  const decode = makeDecode(procedure)
   return Effect.fnUntraced(function* (
     input: unknown,
     ctx: RpcContext
   ): Effect.fn.Return<Call<P>, InvalidInput | Unauthenticated | Forbidden> {
     const caller = yield* authorise(procedure.access, ctx)
-    const decoded = yield* decode(input ?? {}).pipe(Effect.mapError(invalidInputOf))
+    const decoded = yield* decode(input ?? {})
     const request = {
       requestId: ctx.requestId,
       idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
@@ -153,6 +155,7 @@ const makeSubscribe = <P extends Procedure, R>(
           Effect.map((encoded) => tracked(id, encoded))
         )
       ),
+      Stream.provideService(Subscriber, subscriberOf(ctx)),
       Stream.interruptWhen(abortOf([signal, ctx.closing])),
       Stream.tapCause((cause) =>
         logUnexpected(procedure, cause).pipe(
@@ -224,6 +227,10 @@ interface ResolverOptions {
   readonly path: string
   readonly signal: AbortSignal | undefined
 }
+
+/** Who may have a number of subscriptions: a user wherever they are, or an address without a user. */
+const subscriberOf = ({ address, caller }: RpcContext): string =>
+  Result.isSuccess(caller) ? `user ${caller.success.userId}` : `address ${address}`
 
 /** Completes when one of the signals is aborted. */
 const abortOf = (signals: ReadonlyArray<AbortSignal | undefined>): Effect.Effect<void> => {

@@ -36,19 +36,39 @@ export const classOf = (
   error: unknown
 ): DomainErrorClass | undefined => errors.find((errorClass) => error instanceof errorClass)
 
-/** Every problem of an input with the path of its field, `lines[0].quantity` for instance. */
+/** An answer names no more problems than a caller can mend at once, and repeats no more of an input than identifies it. */
+const MAXIMUM_ISSUES = 100
+const MAXIMUM_LETTERS = 200
+
+/** A text of the caller's, or the beginning of a long one. */
+export const abridged = (text: string): string =>
+  text.length <= MAXIMUM_LETTERS ? text : `${text.slice(0, MAXIMUM_LETTERS).toWellFormed()}...`
+
+/** The first problems of an input with the paths of their fields, `lines[0].quantity` for instance. */
 export const invalidInputOf = (error: Schema.SchemaError): InvalidInput =>
   new InvalidInput({
-    issues: formatIssues(error.issue).issues.map(({ message, path }) => ({
-      path: (path ?? []).reduce<string>(
-        (text, part) => appendPath(text, typeof part === "object" ? part.key : part),
-        ""
-      ),
-      message
-    }))
+    issues: formatIssues(firstOf(error.issue))
+      .issues.slice(0, MAXIMUM_ISSUES)
+      .map(({ message, path }) => ({
+        path: abridged(
+          (path ?? []).reduce<string>(
+            (text, part) => appendPath(text, typeof part === "object" ? part.key : part),
+            ""
+          )
+        ),
+        message: abridged(message)
+      }))
   })
 
 const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** The issue with the first of many parts: making the texts of all of them takes longer than finding them. */
+const firstOf = (issue: SchemaIssue.Issue): SchemaIssue.Issue => {
+  if (issue._tag === "Pointer") return new SchemaIssue.Pointer(issue.path, firstOf(issue.issue))
+  if (issue._tag !== "Composite") return issue
+  const [first, ...others] = issue.issues.slice(0, MAXIMUM_ISSUES).map(firstOf)
+  return new SchemaIssue.Composite(issue.ast, [first!, ...others])
+}
 
 const appendPath = (text: string, part: PropertyKey): string =>
   typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`

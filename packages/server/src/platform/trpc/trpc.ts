@@ -1,6 +1,7 @@
 import type { InvalidInput, Unauthenticated } from "@holdfast/domain"
 import { initTRPC } from "@trpc/server"
 import type { Result } from "effect"
+import { abridged } from "./errors.ts"
 import type { Caller } from "./handler.ts"
 
 /** What the HTTP layer reads from the headers. A bad header is an error only for procedures that need it. */
@@ -8,6 +9,8 @@ export interface RpcContext {
   readonly requestId: string
   readonly caller: Result.Result<Caller, Unauthenticated>
   readonly idempotencyKey: Result.Result<string | undefined, InvalidInput>
+  /** Where the request comes from: the caller of those who are not logged in. */
+  readonly address: string
   /** Aborted when the server stops: subscriptions end, and their clients reconnect to another server. */
   readonly closing: AbortSignal
 }
@@ -28,11 +31,11 @@ export const trpc = initTRPC.context<RpcContext>().create({
   },
   errorFormatter: ({ ctx, error, shape }) => ({
     ...shape,
-    message: error.code === "INTERNAL_SERVER_ERROR" ? "internal error" : shape.message,
+    message: error.code === "INTERNAL_SERVER_ERROR" ? "internal error" : abridged(shape.message),
     data: {
       code: shape.data.code,
       httpStatus: shape.data.httpStatus,
-      ...(shape.data.path === undefined ? {} : { path: shape.data.path }),
+      ...(shape.data.path === undefined ? {} : { path: abridged(shape.data.path) }),
       requestId: ctx?.requestId
     }
   })

@@ -4,7 +4,7 @@ import { type Selectable, sql } from "kysely"
 import { db } from "../../../platform/db/database.ts"
 import { bytesOf, couponIdOf, textOf } from "../../../platform/db/ids.ts"
 import type { DB } from "../../../platform/db/tables.ts"
-import { tx } from "../../../platform/db/transaction.ts"
+import { readAt, tx } from "../../../platform/db/transaction.ts"
 import { termsOf } from "../repository.ts"
 
 const couponOf = (row: Selectable<DB["coupons"]>): Coupon => ({
@@ -38,33 +38,44 @@ export const insertCoupons = (coupons: ReadonlyArray<Coupon>) =>
     )
   )
 
-export const findCoupon = (couponId: CouponId) =>
+const now = sql<Date>`utc_timestamp(3)`
+
+/** A campaign, and the database's time of the read. */
+export const findCouponNow = (couponId: CouponId) =>
   db
-    .first((q) => q.selectFrom("coupons").selectAll().where("id", "=", bytesOf(couponId)))
-    .pipe(Effect.map((row) => (row === undefined ? undefined : couponOf(row))))
+    .first((q) =>
+      q.selectFrom("coupons").selectAll().select(now.as("now")).where("id", "=", bytesOf(couponId))
+    )
+    .pipe(Effect.map((row) => (row === undefined ? undefined : { coupon: couponOf(row), now: row.now })))
+
+export const findCoupon = (couponId: CouponId) =>
+  Effect.map(findCouponNow(couponId), (found) => found?.coupon)
 
 /** Locks campaigns in primary-key order: everything that issues their coupons or changes them waits here. */
 export const lockCoupons = (couponIds: Iterable<CouponId>) =>
   tx
-    .rows((q) =>
+    .timed((q) =>
       q
         .selectFrom("coupons")
         .selectAll()
+        .select(readAt)
         .where("id", "in", [...new Set(couponIds)].map(bytesOf))
         .orderBy("id")
         .forUpdate()
     )
     .pipe(Effect.map((rows) => new Map(rows.map((row) => [couponIdOf(row.id), couponOf(row)] as const))))
 
-/** Campaigns before `before`, newest first; with `endsAfter`, only those that end later. */
-export const listCoupons = (before: CouponId | undefined, limit: number, endsAfter?: Date) =>
+/** Campaigns before `before`, newest first; with `endedWithinMs`, without those that ended longer ago. */
+export const listCoupons = (before: CouponId | undefined, limit: number, endedWithinMs?: number) =>
   db
     .rows((q) =>
       q
         .selectFrom("coupons")
         .selectAll()
         .$if(before !== undefined, (query) => query.where("id", "<", bytesOf(before as CouponId)))
-        .$if(endsAfter !== undefined, (query) => query.where("ends_at", ">", endsAfter as Date))
+        .$if(endedWithinMs !== undefined, (query) =>
+          query.where("ends_at", ">", sql<Date>`${now} - interval ${endedWithinMs! * 1_000} microsecond`)
+        )
         .orderBy("id", "desc")
         .limit(limit)
     )

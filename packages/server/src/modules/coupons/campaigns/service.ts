@@ -6,7 +6,7 @@ import {
   CouponQuantityExceeded,
   MAXIMUM_COUPONS
 } from "@holdfast/domain"
-import { Clock, Effect, Result, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import { command } from "../../../platform/command/command.ts"
 import { newCouponId } from "../../../platform/db/ids.ts"
 import { makePages } from "../../../platform/db/pagination.ts"
@@ -26,17 +26,11 @@ import {
 } from "./repository.ts"
 
 export const createCoupon = command(contract.admin.createCoupon, {
-  prepare: ({ input }) =>
-    Effect.map(Clock.currentTimeMillis, (now): Coupon => ({
-      id: newCouponId(),
-      ...input,
-      issued: 0,
-      paused: false,
-      createdAt: new Date(now)
-    })),
+  prepare: ({ input }) => Effect.sync(() => ({ id: newCouponId(), ...input, issued: 0, paused: false })),
   transaction: {
     lock: () => Effect.void,
-    decide: (_nothing, coupons) => coupons.map((coupon) => Result.succeed({ output: coupon })),
+    decide: (_nothing, coupons, now) =>
+      coupons.map((coupon) => Result.succeed({ output: { ...coupon, createdAt: now } })),
     write: (created) => insertCreated(created.map(({ output }) => output))
   }
 })
@@ -155,12 +149,8 @@ export const couponById = query(
 const pages = makePages(Schema.Struct({ couponId: CouponId }))
 const keyOf = ({ id }: Coupon) => ({ couponId: id })
 
-export const couponPage = query(
-  contract.coupons.page,
-  Effect.fnUntraced(function* ({ input }) {
-    const now = new Date(yield* Clock.currentTimeMillis)
-    return yield* pages(input, (before, limit) => listCoupons(before?.couponId, limit, now), keyOf)
-  })
+export const couponPage = query(contract.coupons.page, ({ input }) =>
+  pages(input, (before, limit) => listCoupons(before?.couponId, limit, 0), keyOf)
 )
 
 export const couponCounts = query(
@@ -185,5 +175,6 @@ const gateCounts = Effect.fnUntraced(function* (couponId: CouponId) {
     .pipe(Effect.catchTag("RedisUnavailable", () => Effect.succeed(undefined)))
   if (state === undefined) return undefined
   const { holders, quantity, reserved } = state
-  return { free: Math.max(0, quantity - holders - reserved), reserved }
+  const free = Math.max(0, quantity - holders - reserved)
+  return Number.isSafeInteger(free) ? { free, reserved } : undefined
 })

@@ -10,12 +10,12 @@ import {
   type UserId
 } from "@holdfast/domain"
 import type { RedisUnavailable } from "@holdfast/locks"
-import { Clock, Context, Effect, Exit, Layer } from "effect"
+import { Context, Effect, Exit, Layer } from "effect"
 import type { Admission } from "../../../platform/command/command.ts"
 import { makeCoalesced } from "../../../platform/db/coalesce.ts"
 import type { Database } from "../../../platform/db/database.ts"
 import { failpoint } from "../../../platform/failpoints.ts"
-import { findCoupon } from "../campaigns/repository.ts"
+import { findCoupon, findCouponNow } from "../campaigns/repository.ts"
 import { holdersAmong, listHolders } from "../repository.ts"
 import { CouponGate, RESERVATION_MS, type Verdict } from "./gate.ts"
 
@@ -65,8 +65,10 @@ export class CouponAdmission extends Context.Service<
   CouponAdmission,
   {
     readonly admit: (couponId: CouponId, userId: UserId) => Effect.Effect<Slot, ServiceUnavailable>
-    /** The campaign as it is when this is called, or later. */
-    readonly current: (couponId: CouponId) => Effect.Effect<Coupon | undefined, ServiceUnavailable>
+    /** The campaign as it is when this is called, or later, and the database's time then. */
+    readonly current: (
+      couponId: CouponId
+    ) => Effect.Effect<{ readonly coupon: Coupon; readonly now: Date } | undefined, ServiceUnavailable>
     /** Makes the gate agree with the database. Safe at any moment. */
     readonly rebuild: (couponId: CouponId) => Effect.Effect<void, RedisUnavailable | ServiceUnavailable>
   }
@@ -75,7 +77,7 @@ export class CouponAdmission extends Context.Service<
     CouponAdmission,
     Effect.gen(function* () {
       const gate = yield* CouponGate
-      const current = yield* makeCoalesced(findCoupon)
+      const current = yield* makeCoalesced(findCouponNow)
       const rebuild = yield* makeCoalesced(rebuildGate)
       return { admit: makeAdmit({ gate, current, rebuild, hasCoupon: yield* holderCheck }), current, rebuild }
     })
@@ -116,19 +118,19 @@ const withoutSlot: Slot = { _tag: "admitted", reserved: false }
 
 const makeAdmit = ({ current, gate, hasCoupon, rebuild }: AdmitParts): CouponAdmission["Service"]["admit"] =>
   Effect.fnUntraced(function* (couponId, userId) {
-    const deadlineMs = (yield* Clock.currentTimeMillis) + WAIT_MS
+    const deadlineMs = performance.now() + WAIT_MS
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       const verdict = yield* orAway(gate.reserve(couponId, userId))
       if (verdict === "reserved") return { _tag: "admitted", reserved: true }
       if (verdict === "known") return withoutSlot
-      const coupon = yield* current(couponId)
-      const now = new Date(yield* Clock.currentTimeMillis)
-      const isOpen = coupon !== undefined && now < coupon.endsAt
-      if (verdict === "missing" && isOpen && now.getTime() < deadlineMs) {
+      const found = yield* current(couponId)
+      const isOpen = found !== undefined && found.now < found.coupon.endsAt
+      if (verdict === "missing" && isOpen && performance.now() < deadlineMs) {
         yield* rebuild(couponId).pipe(Effect.catch(() => Effect.sleep(pauseMs)))
         continue
       }
-      const error = coupon === undefined ? new CouponNotFound({ couponId }) : closedBecause(coupon, now)
+      const error =
+        found === undefined ? new CouponNotFound({ couponId }) : closedBecause(found.coupon, found.now)
       if (error !== undefined) {
         // A gate that does not know the user leaves it to the transaction to find their coupon or earlier answer.
         const isUnknown = verdict === "away" || verdict === "missing"
@@ -136,8 +138,8 @@ const makeAdmit = ({ current, gate, hasCoupon, rebuild }: AdmitParts): CouponAdm
         return isHolder ? withoutSlot : { _tag: "refused", error }
       }
       // Closed for the gate and open for the database: their clocks differ, and the database decides.
-      if (verdict !== "full" || now.getTime() >= deadlineMs) return withoutSlot
-      if (yield* isWrong(gate, couponId, coupon!)) yield* Effect.ignore(rebuild(couponId))
+      if (verdict !== "full" || performance.now() >= deadlineMs) return withoutSlot
+      if (yield* isWrong(gate, couponId, found!.coupon)) yield* Effect.ignore(rebuild(couponId))
       else yield* Effect.sleep(pauseMs * (0.5 + Math.random() / 2))
     }
   })
@@ -164,7 +166,7 @@ const isWrong = (gate: CouponGate["Service"], couponId: CouponId, coupon: Coupon
 const rebuildGate = Effect.fn("rebuildGate")(function* (couponId: CouponId) {
   const gate = yield* CouponGate
   for (let attempt = 0; attempt < BUILD_ATTEMPTS; attempt += 1) {
-    const unconfirmed = new Set<UserId>((yield* gate.members(couponId)).holders)
+    const unconfirmed = new Set((yield* gate.members(couponId)).holders)
     const coupon = yield* findCoupon(couponId)
     if (coupon === undefined) return
     let holders = 0

@@ -1,5 +1,7 @@
-import type { Coupon, CouponId } from "@holdfast/domain"
-import { Clock, Effect } from "effect"
+import { type Coupon, type CouponId, UserId } from "@holdfast/domain"
+import { Clock, Effect, Schema } from "effect"
+import { bytesOf } from "../../../platform/db/ids.ts"
+import { attemptEach } from "../../../platform/jobs/set-aside.ts"
 import { CouponAdmission } from "./admission.ts"
 import { CouponGate, type GateState, RESERVATION_MS } from "./gate.ts"
 import { findCoupon, listCoupons } from "../campaigns/repository.ts"
@@ -10,6 +12,14 @@ const AFTER_END_MS = 20 * RESERVATION_MS
 const CAMPAIGNS_AT_ONCE = 500
 const CONCURRENCY = 8
 
+/** A million holders are read again within this. */
+const WITHIN_MS = 30_000
+
+const JOB = "coupon gates"
+/** The counts do not show a holder who was exchanged for another user. So some holders are looked up now and then. */
+const SAMPLE = 100
+const SAMPLED_EVERY_S = 3
+
 /**
  * Reconciles the gates of all running campaigns. A reservation past its deadline belongs to a process that died or to a
  * request that lost its stores: its slot is freed unless the database has the coupon. A gate that contradicts the
@@ -18,13 +28,17 @@ const CONCURRENCY = 8
  * @returns how many reservations were settled.
  */
 const reconcileGates = Effect.gen(function* () {
-  const endsAfter = new Date((yield* Clock.currentTimeMillis) - AFTER_END_MS)
   let settled = 0
   let before: CouponId | undefined
   do {
-    const coupons: ReadonlyArray<Coupon> = yield* listCoupons(before, CAMPAIGNS_AT_ONCE, endsAfter)
-    const counts = yield* Effect.forEach(coupons, reconcileGate, { concurrency: CONCURRENCY })
-    settled += counts.reduce((sum, count) => sum + count, 0)
+    const coupons: ReadonlyArray<Coupon> = yield* listCoupons(before, CAMPAIGNS_AT_ONCE, AFTER_END_MS)
+    settled += yield* attemptEach(coupons, {
+      job: JOB,
+      keyOf: ({ id }) => bytesOf(id),
+      handle: reconcileGate,
+      concurrency: CONCURRENCY,
+      withinMs: WITHIN_MS
+    })
     before = coupons.length === CAMPAIGNS_AT_ONCE ? coupons.at(-1)?.id : undefined
   } while (before !== undefined)
   return settled
@@ -32,7 +46,8 @@ const reconcileGates = Effect.gen(function* () {
 
 const reconcileGate = Effect.fnUntraced(function* (coupon: Coupon) {
   const gate = yield* CouponGate
-  const state = yield* gate.look(coupon.id)
+  const isSampled = Math.floor((yield* Clock.currentTimeMillis) / 1_000) % SAMPLED_EVERY_S === 0
+  const state = yield* gate.look(coupon.id, isSampled ? SAMPLE : 0)
   if (state === undefined) return 0
   yield* reap(coupon.id, state)
   if (yield* isWrong(coupon, state)) {
@@ -43,12 +58,15 @@ const reconcileGate = Effect.fnUntraced(function* (coupon: Coupon) {
   return state.overdue.length
 })
 
+const isUserId = Schema.is(UserId)
+
 /** The database first: a process may have died after it committed the coupon, and then the slot is used. */
 const reap = Effect.fnUntraced(function* (couponId: CouponId, { overdue }: GateState) {
   if (overdue.length === 0) return
   const gate = yield* CouponGate
-  const holders = yield* holdersAmong(couponId, overdue)
-  const issued = overdue.filter((userId) => holders.has(userId))
+  const users = overdue.filter(isUserId)
+  const holders = yield* holdersAmong(couponId, users)
+  const issued = users.filter((userId) => holders.has(userId))
   if (issued.length > 0) yield* gate.confirm(couponId, issued)
   const lost = overdue.filter((userId) => !holders.has(userId))
   if (lost.length > 0) yield* gate.release(couponId, lost, "overdue")
@@ -59,12 +77,22 @@ const reap = Effect.fnUntraced(function* (couponId: CouponId, { overdue }: GateS
  * holder or an unconfirmed reservation. A holder in the gate was committed before the gate was read, so the other
  * direction needs a second read of the database.
  */
-const isWrong = Effect.fnUntraced(function* (coupon: Coupon, { holders, quantity, reserved }: GateState) {
+const isWrong = Effect.fnUntraced(function* (coupon: Coupon, state: GateState) {
+  const { holders, reserved, someHolders } = state
   if (coupon.issued > holders + reserved) return true
-  if (coupon.issued >= holders && coupon.quantity === quantity) return false
+  if (someHolders.length > 0) {
+    const known = yield* holdersAmong(coupon.id, someHolders.filter(isUserId))
+    if (!someHolders.every((userId) => known.has(userId))) return true
+  }
+  if (coupon.issued >= holders && hasFactsOf(coupon, state)) return false
   const now = yield* findCoupon(coupon.id)
-  return now !== undefined && (now.issued < holders || now.quantity !== quantity)
+  return now !== undefined && (now.issued < holders || !hasFactsOf(now, state))
 })
 
+const hasFactsOf = (coupon: Coupon, { endsAtMs, quantity, startsAtMs }: GateState): boolean =>
+  quantity === coupon.quantity &&
+  startsAtMs === coupon.startsAt.getTime() &&
+  endsAtMs === coupon.endsAt.getTime()
+
 /** With the length of a reservation, the interval stays below the 5 seconds within which a slot is free again. */
-export const gateReconciler = { name: "coupon gates", intervalMs: 500, run: reconcileGates }
+export const gateReconciler = { name: JOB, intervalMs: 500, run: reconcileGates }

@@ -19,10 +19,11 @@ local nowMs = time[1] * 1000 + math.floor(time[2] / 1000)
 const reserve = `${prelude}
 local user, reservationMs = ARGV[1], tonumber(ARGV[2])
 local known = redis.call('HMGET', facts, 'quantity', 'startsAt', 'endsAt')
-if not known[1] then return 'missing' end
+local quantity, startsAt, endsAt = tonumber(known[1] or ''), tonumber(known[2] or ''), tonumber(known[3] or '')
+if not (quantity and startsAt and endsAt) then return 'missing' end
 if redis.call('SISMEMBER', holders, user) == 1 or redis.call('ZSCORE', reserved, user) then return 'known' end
-if nowMs < tonumber(known[2]) or nowMs >= tonumber(known[3]) then return 'closed' end
-if redis.call('SCARD', holders) + redis.call('ZCARD', reserved) >= tonumber(known[1]) then return 'full' end
+if nowMs < startsAt or nowMs >= endsAt then return 'closed' end
+if redis.call('SCARD', holders) + redis.call('ZCARD', reserved) >= quantity then return 'full' end
 redis.call('ZADD', reserved, string.format('%.0f', nowMs + reservationMs), user)
 return 'reserved'
 `
@@ -65,8 +66,9 @@ return 'open'
 `
 
 /**
- * ARGV: the longest time to a deadline in ms, how many overdue users to name.
- * Replies {quantity or '', users with a coupon, reservations, overdue users}.
+ * ARGV: the longest time to a deadline in ms, how many overdue users to name, how many users with a coupon to name.
+ * Replies {users with a coupon, reservations, overdue users, some users with a coupon, quantity, startsAt, endsAt}; a
+ * fact is '' when it is missing.
  */
 const look = `${prelude}
 local past = string.format('%.0f', nowMs)
@@ -75,7 +77,8 @@ local overdue = redis.call('ZRANGE', reserved, '-inf', past, 'BYSCORE', 'LIMIT',
 for _, user in ipairs(redis.call('ZRANGE', reserved, future, '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
   overdue[#overdue + 1] = user
 end
-return {redis.call('HGET', facts, 'quantity') or '', redis.call('SCARD', holders), redis.call('ZCARD', reserved), overdue}
+local known = redis.call('HMGET', facts, 'quantity', 'startsAt', 'endsAt')
+return {redis.call('SCARD', holders), redis.call('ZCARD', reserved), overdue, redis.call('SRANDMEMBER', holders, ARGV[3]), known[1] or '', known[2] or '', known[3] or ''}
 `
 
 /** The scripts of the gate on a client. Each takes the three keys of a campaign, then its arguments. */

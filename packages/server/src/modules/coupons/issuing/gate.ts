@@ -1,6 +1,6 @@
-import { type Coupon, type CouponId, UserId } from "@holdfast/domain"
+import type { Coupon, CouponId, UserId } from "@holdfast/domain"
 import { Context, Effect, Layer } from "effect"
-import { askRedis, RedisStore, type RedisUnavailable } from "@holdfast/locks"
+import { isWrongType, RedisStore, type RedisUnavailable } from "@holdfast/locks"
 import { gateScripts } from "./gate-scripts.ts"
 
 /**
@@ -26,13 +26,20 @@ const LATEST_MS = RESERVATION_MS + 1_000
  */
 export type Verdict = "reserved" | "known" | "closed" | "full" | "missing"
 
-/** What a gate holds at one moment. */
+/**
+ * What a gate holds at one moment. Redis may hold anything: a fact that is no number is `NaN`, and whoever is named need
+ * not be a user.
+ */
 export interface GateState {
   readonly quantity: number
+  readonly startsAtMs: number
+  readonly endsAtMs: number
   readonly holders: number
   readonly reserved: number
   /** Users whose reservation is past its deadline, the oldest first, about 1,000 of them. */
-  readonly overdue: ReadonlyArray<UserId>
+  readonly overdue: ReadonlyArray<string>
+  /** As many of the holders as were asked for, drawn at random. */
+  readonly someHolders: ReadonlyArray<string>
 }
 
 /** The gate of a campaign, in Redis. It knows nothing of the database and decides nothing: see admission.ts. */
@@ -48,7 +55,7 @@ export class CouponGate extends Context.Service<
     /** Frees slots: any, or only those past their deadline. */
     readonly release: (
       couponId: CouponId,
-      userIds: ReadonlyArray<UserId>,
+      userIds: ReadonlyArray<string>,
       which?: "overdue"
     ) => Effect.Effect<void, RedisUnavailable>
     /** Adds users with a coupon, also to a gate that does not exist yet. */
@@ -59,17 +66,20 @@ export class CouponGate extends Context.Service<
     /** Removes users who never had a coupon. */
     readonly removeHolders: (
       couponId: CouponId,
-      userIds: ReadonlyArray<UserId>
+      userIds: ReadonlyArray<string>
     ) => Effect.Effect<void, RedisUnavailable>
     /** Opens the gate if it has at least that many holders. `again`: some were lost on the way. */
     readonly open: (coupon: Coupon, holders: number) => Effect.Effect<"open" | "again", RedisUnavailable>
     /** `undefined`: there is no gate. */
-    readonly look: (couponId: CouponId) => Effect.Effect<GateState | undefined, RedisUnavailable>
+    readonly look: (
+      couponId: CouponId,
+      someHolders?: number
+    ) => Effect.Effect<GateState | undefined, RedisUnavailable>
     /** The users whom the gate takes for holders, and those with a reservation. */
     readonly members: (
       couponId: CouponId
     ) => Effect.Effect<
-      { readonly holders: ReadonlyArray<UserId>; readonly reserved: ReadonlyArray<UserId> },
+      { readonly holders: ReadonlyArray<string>; readonly reserved: ReadonlyArray<string> },
       RedisUnavailable
     >
   }
@@ -89,22 +99,23 @@ const keysOf = (couponId: CouponId) => {
 const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
   const { client } = store
   const scripts = gateScripts(client)
-  const ask = <A>(command: () => Promise<A>) => Effect.provideService(askRedis(command), RedisStore, store)
+  const ask = askOn(store)
   const run = (
     script: keyof typeof scripts,
     couponId: CouponId,
     ...args: ReadonlyArray<string | number>
   ): Effect.Effect<unknown, RedisUnavailable> =>
-    ask(() => scripts[script](keysOf(couponId), ...args)).pipe(
-      Effect.catchIf(isOfWrongType, () =>
-        // Foreign data under the gate's keys is removed; the gate is rebuilt like one that never existed.
-        Effect.as(
-          ask(() => client.unlink(...keysOf(couponId))),
-          "missing"
-        )
-      )
+    ask(couponId, () => scripts[script](keysOf(couponId), ...args))
+  const inPortions = (
+    couponId: CouponId,
+    userIds: ReadonlyArray<string>,
+    command: (holders: string, portion: ReadonlyArray<string>) => Promise<unknown>
+  ) =>
+    Effect.forEach(
+      portionsOf(userIds),
+      (portion) => ask(couponId, () => command(keysOf(couponId)[1], portion)),
+      { discard: true }
     )
-  const setOf = (couponId: CouponId) => keysOf(couponId)[1]
   return {
     reserve: (couponId, userId) =>
       Effect.map(run("reserve", couponId, userId, RESERVATION_MS), (verdict) => verdict as Verdict),
@@ -112,13 +123,9 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
     release: (couponId, userIds, which) =>
       run("release", couponId, which === undefined ? "" : LATEST_MS, ...userIds).pipe(Effect.asVoid),
     addHolders: (couponId, userIds) =>
-      Effect.forEach(portionsOf(userIds), (portion) => ask(() => client.sadd(setOf(couponId), ...portion)), {
-        discard: true
-      }),
+      inPortions(couponId, userIds, (holders, portion) => client.sadd(holders, ...portion)),
     removeHolders: (couponId, userIds) =>
-      Effect.forEach(portionsOf(userIds), (portion) => ask(() => client.srem(setOf(couponId), ...portion)), {
-        discard: true
-      }),
+      inPortions(couponId, userIds, (holders, portion) => client.srem(holders, ...portion)),
     open: (coupon, holders) =>
       run(
         "open",
@@ -129,40 +136,53 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
         coupon.endsAt.getTime() + KEPT_AFTER_END_MS,
         holders
       ).pipe(Effect.map((reply) => (reply === "open" ? "open" : "again"))),
-    look: (couponId) =>
-      Effect.map(run("look", couponId, LATEST_MS, OVERDUE_AT_ONCE), (reply) =>
-        reply === "missing" ? undefined : stateOf(reply as LookReply)
+    look: (couponId, someHolders = 0) =>
+      Effect.map(run("look", couponId, LATEST_MS, OVERDUE_AT_ONCE, someHolders), (reply) =>
+        stateOf(reply as LookReply)
       ),
     members: (couponId) =>
-      ask(async () => {
+      ask(couponId, async () => {
         const [, holders, reserved] = keysOf(couponId)
         return {
-          holders: (await client.smembers(holders)).map((id) => UserId.make(id)),
-          reserved: (await client.zrange(reserved, "0", "-1")).map((id) => UserId.make(id))
+          holders: await client.smembers(holders),
+          reserved: await client.zrange(reserved, "0", "-1")
         }
       })
   }
 }
 
+/** Foreign data under the gate's keys is removed; the gate is rebuilt like one that never existed. */
+const askOn =
+  ({ ask, client }: RedisStore["Service"]) =>
+  <A>(couponId: CouponId, command: () => Promise<A>): Effect.Effect<A, RedisUnavailable> =>
+    Effect.catchIf(ask(command), isWrongType, () =>
+      Effect.andThen(
+        ask(() => client.unlink(...keysOf(couponId))),
+        ask(command)
+      )
+    )
+
 /** Users that one command takes: a longer one would block Redis. */
 const PORTION = 1_000
 
-const portionsOf = (userIds: ReadonlyArray<UserId>): ReadonlyArray<ReadonlyArray<UserId>> =>
+const portionsOf = (userIds: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> =>
   Array.from({ length: Math.ceil(userIds.length / PORTION) }, (_, index) =>
     userIds.slice(index * PORTION, (index + 1) * PORTION)
   )
 
 type LookReply = readonly [
-  quantity: string,
   holders: number,
   reserved: number,
-  overdue: ReadonlyArray<string>
+  overdue: ReadonlyArray<string>,
+  someHolders: ReadonlyArray<string>,
+  quantity: string,
+  startsAt: string,
+  endsAt: string
 ]
 
-const stateOf = ([quantity, holders, reserved, overdue]: LookReply): GateState | undefined =>
-  quantity === ""
-    ? undefined
-    : { quantity: Number(quantity), holders, reserved, overdue: overdue.map((id) => UserId.make(id)) }
-
-const isOfWrongType = ({ cause }: RedisUnavailable): boolean =>
-  cause instanceof Error && /^(ERR .*)?WRONGTYPE/.test(cause.message)
+const stateOf = ([holders, reserved, overdue, someHolders, ...facts]: LookReply): GateState | undefined => {
+  const [quantity, startsAt, endsAt] = facts
+  if (quantity === "") return undefined
+  const [startsAtMs, endsAtMs] = [Number(startsAt), Number(endsAt)]
+  return { quantity: Number(quantity), startsAtMs, endsAtMs, holders, reserved, overdue, someHolders }
+}

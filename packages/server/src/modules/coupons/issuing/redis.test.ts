@@ -1,5 +1,7 @@
 import { contract, CouponId, UserId } from "@holdfast/domain"
 import { eventually, expectExactly, race, type RedisService, startServices } from "@holdfast/testkit"
+import { Locks } from "@holdfast/locks"
+import { Effect } from "effect"
 import { Redis } from "ioredis"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { makeRawClient } from "../../../../test/raw-client.ts"
@@ -150,8 +152,27 @@ describe("a gate that is wrong", () => {
     ["a buyer who is a holder by mistake", (keys, users) => redis.sadd(keys.holders, users[1]!.id)],
     ["holders that Redis dropped for want of memory", (keys) => redis.del(keys.holders)],
     ["a gate of which only the holders are left", (keys) => redis.del(keys.gate)],
+    ["a quantity below zero", (keys) => redis.hset(keys.gate, "quantity", -5)],
+    ["a quantity that is no number", (keys) => redis.hset(keys.gate, "quantity", "many")],
+    ["a quantity that is not a number", (keys) => redis.hset(keys.gate, "quantity", "nan")],
+    ["a quantity without end", (keys) => redis.hset(keys.gate, "quantity", "1e999")],
     ["a time that is over", (keys) => redis.hset(keys.gate, "endsAt", 1)],
-    ["something else under its keys", (keys) => redis.set(keys.holders, "nonsense")],
+    ["a time that never comes", (keys) => redis.hset(keys.gate, "startsAt", 9e15)],
+    ["times that are no numbers", (keys) => redis.hset(keys.gate, "startsAt", "soon", "endsAt", "")],
+    ["no times", (keys) => redis.hdel(keys.gate, "startsAt", "endsAt")],
+    ["something else for its holders", (keys) => redis.set(keys.holders, "nonsense")],
+    ["something else for its reservations", (keys) => redis.set(keys.reserved, "nonsense")],
+    ["something else for its facts", (keys) => redis.set(keys.gate, "nonsense")],
+    [
+      "nothing but something else for its holders",
+      (keys) => redis.del(keys.gate).then(() => redis.set(keys.holders, "nonsense"))
+    ],
+    [
+      "holders who are no users",
+      (keys) => redis.sadd(keys.holders, "", "nobody", "0", "x".repeat(1_000), "null")
+    ],
+    ["reservations of no users, over", (keys) => redis.zadd(keys.reserved, 1, "nobody", "-inf", "")],
+    ["reservations of no users, for ever", (keys) => redis.zadd(keys.reserved, "inf", "nobody", 9e15, "")],
     [
       "reservations that nobody ever confirms",
       (keys) =>
@@ -159,7 +180,9 @@ describe("a gate that is wrong", () => {
     ]
   ])("%s: the other 5 coupons are issued to the first who come", async (_case, spoil) => {
     const { couponId, keys, users } = await started()
+    const facts = await redis.hgetall(keys.gate)
     await spoil(keys, users)
+    expect(await shop.call(contract.admin.couponCounts, {}, shop.admin)).toMatchObject({ ok: true })
     const result = await race(7, (caller) => issue(shop, couponId, users[caller + 1]!))
     expectExactly(result, 5)
     expectExactly(result, 2, "CouponSoldOut")
@@ -167,7 +190,51 @@ describe("a gate that is wrong", () => {
     await runJob(shop.servers[0], gateReconciler)
     await runJob(shop.servers[0], gateReconciler)
     expect(await gateOf(shop, couponId)).toEqual({ free: 0, reserved: 0 })
+    expect(await redis.hgetall(keys.gate)).toEqual(facts)
+    expect(
+      await shop.servers[0].runtime.runPromise(Locks.use(({ isStoreUp }) => Effect.sync(isStoreUp)))
+    ).toBe(true)
     await shop.expectRightBooks()
+  })
+
+  // Guarantees: a lie that no caller comes across is found by the reconciler alone, in one run.
+  test.each<[string, (keys: ReturnType<typeof keysOf>) => Promise<unknown>]>([
+    ["sold out by its quantity", (keys) => redis.hset(keys.gate, "quantity", 1)],
+    ["sold out by its holders", (keys) => redis.sadd(keys.holders, ...[1, 2, 3, 4, 5, 6].map(nobody))],
+    [
+      "sold out by holders who are no users",
+      (keys) => redis.sadd(keys.holders, "a", "b", "c", "d", "e", "f")
+    ],
+    [
+      "sold out by reservations",
+      (keys) => redis.zadd(keys.reserved, 1, "a", 2, "b", "inf", "c", 3, nobody(1), 4, nobody(2))
+    ],
+    ["closed by its times", (keys) => redis.hset(keys.gate, "endsAt", 1)],
+    ["open to everybody", (keys) => redis.hset(keys.gate, "quantity", "nan")],
+    ["of another type", (keys) => redis.set(keys.holders, "nonsense")]
+  ])("the reconciler heals a gate that is %s", async (_case, spoil) => {
+    const { couponId, keys, users } = await started()
+    const facts = await redis.hgetall(keys.gate)
+    await spoil(keys)
+    await runJob(shop.servers[0], gateReconciler)
+    // A gate without facts is built for the next caller.
+    await issue(shop, couponId, users[1]!)
+    expect(await gateOf(shop, couponId)).toEqual({ free: 4, reserved: 0 })
+    expect(await redis.hgetall(keys.gate)).toEqual(facts)
+    expect(new Set(await redis.smembers(keys.holders))).toEqual(new Set([users[0]!.id, users[1]!.id]))
+  })
+
+  test("a winner who was exchanged for somebody else is found within 3 seconds", async () => {
+    const { couponId, keys, users } = await started()
+    await redis.srem(keys.holders, users[0]!.id)
+    await redis.sadd(keys.holders, nobody(1))
+    await eventually(async () => {
+      await runJob(shop.servers[0], gateReconciler)
+      expect(await redis.smembers(keys.holders)).toEqual([users[0]!.id])
+    })
+    expect(await shop.call(contract.coupons.issue, { couponId }, users[0])).toMatchObject({
+      tag: "CouponAlreadyIssued"
+    })
   })
 
   test("a caller who finds the gate full and the database not repairs the gate, without a keeper", async () => {

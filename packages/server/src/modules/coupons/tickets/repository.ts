@@ -7,10 +7,11 @@ import {
   type UserId
 } from "@holdfast/domain"
 import { Effect, Schema } from "effect"
-import type { Selectable } from "kysely"
+import { type Selectable, sql } from "kysely"
 import { db } from "../../../platform/db/database.ts"
 import { bytesOf, couponIdOf, ticketIdOf, userIdOf } from "../../../platform/db/ids.ts"
 import type { DB } from "../../../platform/db/tables.ts"
+import { isDue, isNotSetAside } from "../../../platform/jobs/set-aside.ts"
 import { tx } from "../../../platform/db/transaction.ts"
 
 /** Why a ticket was refused, as its row keeps it. */
@@ -56,20 +57,22 @@ export const insertTickets = (tickets: ReadonlyArray<RequestedTicket>, requested
     )
   )
 
-/** The waiting tickets of these users for these campaigns. */
-export const waitingTicketsOf = (tickets: ReadonlyArray<RequestedTicket>) =>
-  tx.rows((q) =>
-    q
-      .selectFrom("coupon_tickets")
-      .selectAll()
-      .where((eb) =>
-        eb.or(
-          tickets.map(({ couponId, userId }) =>
-            eb.and({ coupon_id: bytesOf(couponId), waiting_user: bytesOf(userId) })
-          )
-        )
-      )
+/** The waiting tickets of these users for these campaigns. The time comes with them, also when there are none. */
+export const waitingTicketsOf = (tickets: ReadonlyArray<RequestedTicket>) => {
+  const isTheirs = sql.join(
+    tickets.map(
+      ({ couponId, userId }) => sql`(coupon_id = ${bytesOf(couponId)} and waiting_user = ${bytesOf(userId)})`
+    ),
+    sql` or `
   )
+  return tx
+    .timed(
+      () => sql<Partial<TicketRow> & { readonly read_at: Date }>`
+        select waiting.*, clock.read_at from (select sysdate(3) as read_at) clock
+        left join (select * from coupon_tickets where ${isTheirs}) waiting on true`
+    )
+    .pipe(Effect.map((rows) => rows.filter((row): row is TicketRow & typeof row => row.id != null)))
+}
 
 /** One of this user's tickets, or `undefined`: another user's ticket is not found. */
 export const findTicket = (userId: UserId, ticketId: TicketId) =>
@@ -99,15 +102,21 @@ export const countWaiting = (couponId: CouponId, limit: number) =>
     )
     .pipe(Effect.map((row) => row?.n ?? 0))
 
-/** Campaigns with waiting tickets. */
-export const campaignsWithWaiting = (limit: number) =>
+/** Campaigns with waiting tickets, without those that the job has set aside. */
+export const campaignsWithWaiting = (job: string, limit: number) =>
   db
     .rows((q) =>
       q
-        .selectFrom("coupon_tickets")
+        .selectFrom(
+          q
+            .selectFrom("coupon_tickets")
+            .select("coupon_id")
+            .distinct()
+            .where("status", "=", "waiting")
+            .as("queue")
+        )
         .select("coupon_id")
-        .distinct()
-        .where("status", "=", "waiting")
+        .where(isDue(job, "queue.coupon_id"))
         .limit(limit)
     )
     .pipe(Effect.map((rows) => rows.map((row) => couponIdOf(row.coupon_id))))
@@ -115,22 +124,34 @@ export const campaignsWithWaiting = (limit: number) =>
 export interface WaitingTicket {
   readonly id: Buffer
   readonly userId: UserId
+  /** Whether it was set aside before. */
+  readonly isRetry: boolean
 }
 
-/** The head of the queue. The campaign is locked, so no other process serves it. */
-export const headOfQueue = (couponId: CouponId, limit: number) =>
+/**
+ * The head of the queue, without the tickets that the job has set aside. The campaign is locked, so no other process
+ * serves it.
+ */
+export const headOfQueue = (job: string, couponId: CouponId, limit: number) =>
   tx
     .rows((q) =>
       q
         .selectFrom("coupon_tickets")
-        .select(["id", "user_id"])
+        .select(["id", "user_id", isNotSetAside(job, "coupon_tickets.id").as("is_first")])
         .where("status", "=", "waiting")
         .where("coupon_id", "=", bytesOf(couponId))
+        .where(isDue(job, "coupon_tickets.id"))
         .orderBy("place")
         .limit(limit)
     )
     .pipe(
-      Effect.map((rows) => rows.map((row): WaitingTicket => ({ id: row.id, userId: userIdOf(row.user_id) })))
+      Effect.map((rows) =>
+        rows.map((row): WaitingTicket => ({
+          id: row.id,
+          userId: userIdOf(row.user_id),
+          isRetry: Number(row.is_first) === 0
+        }))
+      )
     )
 
 export const settleIssued = (tickets: ReadonlyArray<WaitingTicket>, settledAt: Date) =>

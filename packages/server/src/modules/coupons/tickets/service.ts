@@ -9,11 +9,12 @@ import {
   TicketNotFound,
   type UserId
 } from "@holdfast/domain"
-import { Clock, Effect, Result, Stream } from "effect"
+import { Cause, Effect, Result, Stream } from "effect"
 import { type Admission, command } from "../../../platform/command/command.ts"
 import type { Database } from "../../../platform/db/database.ts"
-import { newTicketId, newUserCouponId, textOf, ticketIdOf } from "../../../platform/db/ids.ts"
-import { inTransaction } from "../../../platform/db/transaction.ts"
+import { bytesOf, newTicketId, newUserCouponId, textOf, ticketIdOf } from "../../../platform/db/ids.ts"
+import { databaseTime, inTransaction, type Transactions } from "../../../platform/db/transaction.ts"
+import { attemptEach, forget, setAside } from "../../../platform/jobs/set-aside.ts"
 import { failpoint } from "../../../platform/failpoints.ts"
 import { query, subscription } from "../../../platform/trpc/handler.ts"
 import { type Closed, closedBecause, CouponAdmission } from "../issuing/admission.ts"
@@ -51,6 +52,17 @@ const QUEUE_FULL_RETRY_AFTER_MS = 1_000
 const BATCH = 200
 const CAMPAIGNS_PER_RUN = 100
 
+/** Campaigns that are served at once, and how long one may take. */
+const CONCURRENCY = 4
+const WITHIN_MS = 5_000
+
+/** The least time for which a ticket leaves its line. */
+const PAUSE_S = 1
+
+/** The names under which queues and single tickets are set aside. */
+const QUEUES = "coupon queues"
+const TICKETS = "coupon tickets"
+
 /** Queues for a coupon. One INSERT without a contended lock, so it answers at once however many callers come. */
 export const requestIssue = command(contract.coupons.requestIssue, {
   prepare: ({ caller, input }) =>
@@ -78,11 +90,11 @@ function admitToQueue({
 > {
   return Effect.gen(function* () {
     const { current } = yield* CouponAdmission
-    const coupon = yield* current(couponId)
-    const now = new Date(yield* Clock.currentTimeMillis)
-    const closed = coupon === undefined ? new CouponNotFound({ couponId }) : closedBecause(coupon, now)
+    const found = yield* current(couponId)
+    const closed =
+      found === undefined ? new CouponNotFound({ couponId }) : closedBecause(found.coupon, found.now)
     if (closed !== undefined) {
-      const existing = coupon === undefined ? undefined : yield* findUserCoupon(couponId, userId)
+      const existing = found === undefined ? undefined : yield* findUserCoupon(couponId, userId)
       const error = existing === undefined ? closed : new CouponAlreadyIssued({ coupon: existing })
       return { _tag: "Refused", error }
     }
@@ -156,39 +168,79 @@ export const watchTicket = subscription(contract.coupons.watchTicket, ({ caller,
  * @returns how many tickets were settled
  */
 const serveTickets = Effect.gen(function* () {
-  const couponIds = yield* campaignsWithWaiting(CAMPAIGNS_PER_RUN)
-  const counts = yield* Effect.forEach(couponIds, serveQueue)
-  return counts.reduce((sum, count) => sum + count, 0)
+  const couponIds = yield* campaignsWithWaiting(QUEUES, CAMPAIGNS_PER_RUN)
+  return yield* attemptEach(couponIds, {
+    job: QUEUES,
+    keyOf: bytesOf,
+    handle: (couponId) => serveQueue(couponId, BATCH),
+    concurrency: CONCURRENCY,
+    withinMs: WITHIN_MS
+  })
 })
 
 /** Runs so often that the first ticket of an idle queue hardly waits. */
-export const ticketServer = { name: "coupon tickets", intervalMs: 50, run: serveTickets }
+export const ticketServer = { name: TICKETS, intervalMs: 50, run: serveTickets }
 
-const serveQueue = Effect.fnUntraced(function* (couponId: CouponId) {
+const serveQueue = Effect.fnUntraced(function* (couponId: CouponId, limit: number) {
   const gate = yield* CouponGate
   const live = yield* LiveTickets
-  const { holders, settled } = yield* inTransaction(settleHead(couponId))
+  const { holders, isHeadSetAside, retried, settled } = yield* settleServable(couponId, limit)
   yield* failpoint("tickets: committed")
+  if (retried.length > 0) yield* forget(TICKETS, retried)
   if (holders.length > 0) yield* Effect.ignore(gate.confirm(couponId, holders))
   yield* live.notify(settled)
-  return settled.length
+  // Those behind a ticket that was set aside are served at once.
+  return isHeadSetAside ? 1 : settled.length
 })
 
+interface Served {
+  readonly holders: ReadonlyArray<UserId>
+  readonly settled: ReadonlyArray<TicketId>
+  /** Those of them that had been set aside. */
+  readonly retried: ReadonlyArray<Buffer>
+  readonly isHeadSetAside: boolean
+}
+
+const nothingServed: Served = { holders: [], settled: [], retried: [], isHeadSetAside: false }
+
+/**
+ * A ticket that cannot be settled fails the transaction of all. Halving their number finds what stands before it; alone
+ * at the head, it is set aside.
+ */
+const settleServable = (
+  couponId: CouponId,
+  limit: number
+): Effect.Effect<Served, ServiceUnavailable, Database | Transactions> =>
+  inTransaction(settleHead(couponId, limit)).pipe(
+    Effect.catchDefect((defect) =>
+      limit > 1
+        ? settleServable(couponId, Math.floor(limit / 2))
+        : inTransaction(headOfQueue(TICKETS, couponId, 1)).pipe(
+            Effect.flatMap(([head]) =>
+              head === undefined ? Effect.void : setAside(TICKETS, head.id, Cause.die(defect), PAUSE_S)
+            ),
+            Effect.as({ ...nothingServed, isHeadSetAside: true })
+          )
+    )
+  )
+
 /** The campaign comes first: while its row is locked, no other process serves the queue. */
-const settleHead = Effect.fnUntraced(function* (couponId: CouponId) {
+const settleHead = Effect.fnUntraced(function* (couponId: CouponId, limit: number) {
   const campaigns = yield* lockCoupons([couponId])
-  const tickets = yield* headOfQueue(couponId, BATCH)
-  if (tickets.length === 0) return { holders: [], settled: [] }
+  const tickets = yield* headOfQueue(TICKETS, couponId, limit)
+  if (tickets.length === 0) return nothingServed
   const requests = tickets.map(({ userId }) => ({ id: newUserCouponId(), couponId, userId }))
   const earlier = yield* couponsOfUsers(
     couponId,
     tickets.map(({ userId }) => userId)
   )
-  const now = new Date(yield* Clock.currentTimeMillis)
+  const now = yield* databaseTime
   const outcomes = issueCoupons({ campaigns, earlier: new Map([[couponId, earlier]]) }, requests, now)
   const holders = yield* writeOutcomes(tickets, outcomes, now)
   yield* failpoint("tickets: settled")
-  return { holders, settled: tickets.map(({ id }) => ticketIdOf(id)) }
+  const retried = tickets.flatMap(({ id, isRetry }) => (isRetry ? [id] : []))
+  const settled = tickets.map(({ id }) => ticketIdOf(id))
+  return { ...nothingServed, holders, settled, retried }
 })
 
 /** Writes the coupons, and what became of each ticket. Returns the users who got one. */

@@ -1,8 +1,9 @@
 import { contract } from "@holdfast/domain"
 import { eventually, expectExactly, race } from "@holdfast/testkit"
+import type { RowDataPacket } from "mysql2"
 import { describe, expect, test } from "vitest"
 import { bytesOf } from "../../../platform/db/ids.ts"
-import { drain } from "../../../../test/jobs.ts"
+import { drain, runJob } from "../../../../test/jobs.ts"
 import { Shop, type TestUser } from "../../../../test/shop.ts"
 import { useShop } from "../../../../test/use-shop.ts"
 import { subscribe } from "../../../../test/subscribe.ts"
@@ -56,6 +57,53 @@ describe("tickets", () => {
     expect(results.filter(({ result }) => result.status === "refused")).toHaveLength(500 - issued)
     expect(await issuedOf(shop, couponId)).toBe(100)
   }, 60_000)
+
+  test("a ticket that cannot be settled keeps nobody in its line waiting, and is tried again later", async () => {
+    const users = await manyUsers(shop, 12)
+    const { id: couponId } = await newCoupon(shop, { quantity: 12 })
+    const tickets: Array<{ readonly id: string }> = []
+    for (const user of users) tickets.push(await request(couponId, user))
+    const broken = users[4]!
+    await shop.sql.query(
+      `CREATE TRIGGER broken BEFORE INSERT ON user_coupons FOR EACH ROW
+        IF NEW.user_id = UNHEX('${broken.id.replaceAll("-", "")}') THEN
+          SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'a broken row'; END IF`
+    )
+    const statuses = () =>
+      Promise.all(tickets.map(async ({ id }, index) => (await ticket(id, users[index]!)).result.status))
+    await serve()
+    expect(await statuses()).toEqual(users.map((user) => (user === broken ? "waiting" : "issued")))
+    const [rows] = await shop.sql.query<Array<RowDataPacket>>("SELECT item, reason FROM set_aside")
+    expect(rows).toMatchObject([
+      { item: bytesOf(tickets[4]!.id), reason: expect.stringContaining("a broken row") }
+    ])
+    await shop.sql.query("DROP TRIGGER broken")
+    await shop.sql.query("UPDATE set_aside SET next_attempt_at = UTC_TIMESTAMP(3)")
+    await serve()
+    expect((await statuses())[4]).toBe("issued")
+    expect((await shop.sql.query<Array<RowDataPacket>>("SELECT 1 FROM set_aside"))[0]).toEqual([])
+  })
+
+  test("a campaign whose row another transaction holds does not keep the lines of others waiting", async () => {
+    const [user] = await manyUsers(shop, 1)
+    const [held, free] = [await newCoupon(shop), await newCoupon(shop)]
+    const inLine = [await request(held.id, user!), await request(free.id, user!)]
+    const holder = await shop.sql.getConnection()
+    await holder.query("BEGIN")
+    await holder.query("SELECT * FROM coupons WHERE id = ? FOR UPDATE", [bytesOf(held.id)])
+    try {
+      const serving = runJob(shop.servers[0], ticketServer)
+      await eventually(async () => expect((await ticket(inLine[1]!.id, user!)).result.status).toBe("issued"))
+      expect(await serving).toBe(1)
+    } finally {
+      await holder.query("ROLLBACK")
+      holder.release()
+    }
+    await eventually(async () => {
+      await serve()
+      expect((await ticket(inLine[0]!.id, user!)).result.status).toBe("issued")
+    })
+  })
 
   test("a user has one place in a line, also when asking 20 times at once", async () => {
     const [user] = (await manyUsers(shop, 1)) as [TestUser]

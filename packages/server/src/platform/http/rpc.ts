@@ -1,0 +1,121 @@
+import { type Contract, InvalidInput, pathsOf, type Procedure, REQUEST_BOUNDS } from "@holdfast/domain"
+import type { AnyTRPCRouter } from "@trpc/server"
+import { resolveResponse } from "@trpc/server/http"
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
+import type { RpcContext } from "../trpc/trpc.ts"
+import { Declared } from "../trpc/errors.ts"
+import type { ContextSource } from "./context.ts"
+import { isTooDeep, MAXIMUM_DEPTH } from "./nesting.ts"
+import { refuse, refuseAs, retryAfterSeconds } from "./refusal.ts"
+
+interface RpcOptions {
+  readonly contract: Contract
+  readonly router: AnyTRPCRouter
+  readonly createContext: (source: ContextSource) => Promise<RpcContext>
+}
+
+/**
+ * The procedures under `/trpc`: one route for each, with the limit of its body, and one for batches. What a request may
+ * hold is checked here, before anything parses it.
+ */
+export const addProcedures = async (app: FastifyInstance, options: RpcOptions): Promise<void> => {
+  const procedures = new Map([...pathsOf(options.contract)].map(([procedure, path]) => [path, procedure]))
+  const answer = makeAnswer(options)
+  await app.register(async (rpc) => {
+    rpc.removeAllContentTypeParsers()
+    rpc.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) =>
+      isTooDeep(body as string) ? done(tooDeep()) : done(null, body)
+    )
+    rpc.addHook("onRequest", (request, reply, done) => {
+      const encoding = request.headers["content-encoding"]
+      if (encoding === undefined || encoding.toLowerCase() === "identity") return done()
+      refuseAs(request, reply, "UNSUPPORTED_MEDIA_TYPE", "the body must not be compressed")
+    })
+    rpc.addHook("preValidation", (request, reply, done) => {
+      const isDeep = Object.values(request.query as object)
+        .flat()
+        .some((value) => typeof value === "string" && isTooDeep(value))
+      if (isDeep) refuse(request, reply, tooDeep())
+      else done()
+    })
+    for (const [path, { maximumBytes = REQUEST_BOUNDS.bytes }] of procedures)
+      rpc.route({
+        method: ["GET", "POST"],
+        url: `/trpc/${path}`,
+        bodyLimit: maximumBytes,
+        handler: (request, reply) => answer(request, reply, path)
+      })
+    rpc.route({
+      method: ["GET", "POST"],
+      url: "/trpc/:path",
+      bodyLimit: REQUEST_BOUNDS.bytes,
+      handler: (request, reply) => {
+        const { path } = request.params as { readonly path: string }
+        const fault = faultOfBatch(path, procedures)
+        if (fault === undefined) return answer(request, reply, path)
+        return refuse(request, reply, fault)
+      }
+    })
+    rpc.route({
+      method: ["DELETE", "PATCH", "PUT"],
+      url: "/trpc/:path",
+      bodyLimit: REQUEST_BOUNDS.bytes,
+      onRequest: (request, reply) => {
+        reply.header("allow", "GET, POST")
+        refuseAs(request, reply, "METHOD_NOT_SUPPORTED", "queries are GET requests, everything else is POST")
+      },
+      handler: () => {}
+    })
+  })
+}
+
+const tooDeep = () =>
+  new InvalidInput({ issues: [{ path: "", message: `must be nested at most ${MAXIMUM_DEPTH} deep` }] })
+
+/** Every call of a batch costs as much as a request of its own, and some cost too much to come in numbers. */
+const faultOfBatch = (path: string, procedures: ReadonlyMap<string, Procedure>): InvalidInput | undefined => {
+  const issue = (message: string) => new InvalidInput({ issues: [{ path: "batch", message }] })
+  // tRPC decodes the path once more; no procedure has a name for which that matters.
+  if (path.includes("%")) return issue("must name procedures")
+  const calls = path.split(",")
+  if (calls.length === 1) return undefined
+  if (calls.length > REQUEST_BOUNDS.calls) return issue(`must be at most ${REQUEST_BOUNDS.calls} calls`)
+  const alone = calls.find((call) => procedures.get(call)?.batchable === false)
+  return alone === undefined ? undefined : issue(`must not hold ${alone}, which travels alone`)
+}
+
+/** Hands a request to tRPC. Its host is not looked at: a caller may write anything there. */
+const makeAnswer =
+  ({ createContext, router }: RpcOptions) =>
+  async (req: FastifyRequest, reply: FastifyReply, path: string): Promise<FastifyReply> => {
+    const left = new AbortController()
+    reply.raw.once("close", () => {
+      if (!reply.raw.writableEnded) left.abort()
+    })
+    const response = await resolveResponse({
+      router,
+      path,
+      req: asFetchRequest(req, left.signal),
+      error: null,
+      createContext: ({ info }) => createContext({ req, info }),
+      responseMeta: ({ errors }) => {
+        const waitsMs = errors.flatMap(({ cause }) =>
+          cause instanceof Declared ? (cause.error.retryAfterMs ?? []) : []
+        )
+        return waitsMs.length === 0
+          ? {}
+          : { headers: new Headers({ "retry-after": retryAfterSeconds(Math.max(...waitsMs)) }) }
+      }
+    })
+    return reply.send(response)
+  }
+
+const asFetchRequest = (request: FastifyRequest, signal: AbortSignal): Request => {
+  const at = request.url.indexOf("?")
+  const url = `http://localhost/${at === -1 ? "" : request.url.slice(at)}`
+  const headers = Object.entries(request.headers).flatMap(([name, value]) =>
+    [value ?? []].flat().map((text): [string, string] => [name, text])
+  )
+  const { body, method } = request
+  return new Request(url, { method, headers, signal, ...(typeof body === "string" ? { body } : {}) })
+}

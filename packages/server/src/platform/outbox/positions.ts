@@ -1,0 +1,15 @@
+import { sql } from "kysely"
+
+/**
+ * The position of a consumer is the last sequence that it has handled. The row of its job in `worker_turns` remembers
+ * it: the process that leads the job handles events and moves the position in one transaction.
+ */
+export const consumerJob = (consumer: string): string => `events for ${consumer}`
+
+/** Conditions on `worker_turns`: the rows of consumers, and those whose state is a position. */
+export const CONSUMER_TURNS = sql<boolean>`worker like 'events for %'`
+export const HAS_POSITION = sql<boolean>`state regexp '^[0-9]{1,15}$'`
+
+/** A state that is no position counts as none: everything is handled once more. */
+export const positionOf = (state: string | null): number =>
+  state !== null && /^[0-9]{1,15}$/.test(state) ? Number(state) : 0

@@ -1,0 +1,106 @@
+import { connect, type Socket } from "node:net"
+
+/** An answer to one request: its status, and how long it took from the request's first byte to its own last. */
+export interface Answer {
+  readonly status: number
+  readonly latencyMs: number
+}
+
+/** Connections that are kept open, each with at most one request in flight. */
+export interface Connections {
+  readonly open: () => number
+  /** Sends a request on the next free connection; `undefined` when all are busy. */
+  readonly send: (request: string) => Promise<Answer> | undefined
+  readonly close: () => void
+}
+
+/** How many connections are opened at a time, so that the server's backlog holds them. */
+const OPENED_AT_ONCE = 100
+
+/** Opens connections that speak just enough HTTP to be cheap: the measuring process shares the machine with the server. */
+export const openConnections = async (url: string, count: number): Promise<Connections> => {
+  const { hostname, port } = new URL(url)
+  const free: Array<Connection> = []
+  const all = new Set<Connection>()
+  for (let opened = 0; opened < count; opened += OPENED_AT_ONCE)
+    await Promise.all(
+      Array.from({ length: Math.min(OPENED_AT_ONCE, count - opened) }, async () => {
+        const connection = await Connection.open(Number(port), hostname)
+        all.add(connection)
+        free.push(connection)
+        connection.onFree = () => free.push(connection)
+        connection.onClose = () => all.delete(connection)
+      })
+    )
+  const nextFree = (): Connection | undefined => {
+    // The one that was used last comes last, so that all of them are used.
+    for (;;) {
+      const connection = free.shift()
+      if (connection === undefined || all.has(connection)) return connection
+    }
+  }
+  return {
+    open: () => all.size,
+    send: (request) => nextFree()?.send(request),
+    close: () => all.forEach((connection) => connection.close())
+  }
+}
+
+const STATUS = /^HTTP\/1\.1 (\d{3})/
+const LENGTH = /content-length: (\d+)/i
+
+class Connection {
+  onFree = () => {}
+  onClose = () => {}
+  private readonly socket: Socket
+  private received = ""
+  private sentAtMs = 0
+  private settle: ((answer: Answer) => void) | undefined
+
+  private constructor(socket: Socket) {
+    this.socket = socket
+    socket.on("data", (chunk: Buffer) => this.receive(chunk.toString("latin1")))
+    socket.on("error", () => {})
+    socket.on("close", () => {
+      this.onClose()
+      this.answer(0)
+    })
+  }
+
+  static open(port: number, host: string): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ port, host, noDelay: true })
+      socket.once("error", reject)
+      socket.once("connect", () => resolve(new Connection(socket)))
+    })
+  }
+
+  send(request: string): Promise<Answer> {
+    this.sentAtMs = performance.now()
+    this.received = ""
+    this.socket.write(request)
+    return new Promise((resolve) => (this.settle = resolve))
+  }
+
+  close(): void {
+    this.socket.destroy()
+  }
+
+  private receive(text: string): void {
+    this.received += text
+    const end = this.received.indexOf("\r\n\r\n")
+    if (end === -1) return
+    const length = Number(LENGTH.exec(this.received)?.[1])
+    if (this.received.length < end + 4 + length) return
+    const status = Number(STATUS.exec(this.received)?.[1])
+    this.onFree()
+    this.answer(status)
+  }
+
+  /** Status 0: the connection ended without an answer. */
+  private answer(status: number): void {
+    const { settle } = this
+    this.settle = undefined
+    settle?.({ status, latencyMs: performance.now() - this.sentAtMs })
+  }
+}
