@@ -32,6 +32,27 @@ export const advanceFence = <A>(run: FenceStatement<A>, key: string, token: numb
     [fenceKey(key), token, token]
   )
 
+/** The token that a key of a fenced lock was acquired with. */
+export interface FencingToken {
+  readonly key: string
+  readonly token: number
+}
+
+/**
+ * Advances the fences of several keys in one statement and gives 0, or a token that is greater than the one for its key:
+ * then a later holder was first, and {@link advanceFence} tells which. The rows are locked in the order of their keys.
+ */
+export const advanceFences = <A>(run: FenceStatement<A>, tokens: ReadonlyArray<FencingToken>): A => {
+  const rows = tokens
+    .map(({ key, token }) => [fenceKey(key), token] as const)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return run(
+    `INSERT INTO lock_fences (lock_key, token) VALUES ${rows.map(() => "(?, ?)").join(", ")}
+     ON DUPLICATE KEY UPDATE token = IF(token > VALUES(token), LAST_INSERT_ID(token), VALUES(token))`,
+    rows.flat()
+  )
+}
+
 const DATABASE_MICROSECONDS = "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
 
 /** Mints the next token at the fence, by the rule of Redis, for a holder without one. Gives that token. */

@@ -11,9 +11,23 @@ export { queueBackend } from "./backends/queue/queue-backend.ts"
 export { redlockBackend } from "./backends/redlock.ts"
 export { semaphoreBackend } from "./backends/semaphore.ts"
 export { makeStoreBreaker, type StoreBreaker } from "./breaker.ts"
-export { advanceFence, createFenceTable, type FenceStatement, mintAtFence, pruneFences } from "./fencing.ts"
+export {
+  advanceFence,
+  advanceFences,
+  createFenceTable,
+  type FenceStatement,
+  mintAtFence,
+  pruneFences
+} from "./fencing.ts"
 export { Locks, type LocksOptions, type LockStores, type TakesAll } from "./layer.ts"
-export { type LockHandle, LockOrderViolation } from "./lock-stack.ts"
+export {
+  hasEndedLock,
+  type LockContext,
+  lockContext,
+  type LockHandle,
+  LockOrderViolation,
+  underLocks
+} from "./lock-stack.ts"
 export type { Held, InOrder, LockFree, Rejected, Takes } from "./lock-types.ts"
 export {
   type AcquiredLock,

@@ -53,6 +53,22 @@ export const LockStack = Context.Reference<ReadonlyArray<Entry>>("@holdfast/lock
   defaultValue: () => []
 })
 
+/** What a fiber is in, for a fiber that works in its place; see {@link underLocks}. */
+export type LockContext = ReadonlyArray<Entry>
+
+/** The locks and the transaction that the fiber is in. */
+export const lockContext: Effect.Effect<LockContext> = Effect.map(LockStack, (stack) => stack)
+
+/** Runs the effect under the locks of other fibers, which hold them until it has ended. */
+export const underLocks =
+  (contexts: ReadonlyArray<LockContext>) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.provideService(effect, LockStack, contexts.flat())
+
+/** Whether a lock of the context has ended under its body. */
+export const hasEndedLock = (context: LockContext): boolean =>
+  context.some((entry) => "lock" in entry && entry.lock.failure !== undefined)
+
 const isActive = (entry: Entry): boolean => ("lock" in entry ? entry.lock.active : entry.transaction.active)
 
 const nameOf = (entry: Entry): string => ("lock" in entry ? `lock '${entry.lock.scope}'` : "a transaction")

@@ -4,7 +4,7 @@
  */
 import { FenceStale, LockLost } from "@holdfast/domain/locks"
 import { type Context, Effect, Exit } from "effect"
-import { advanceFence, type FenceStatement, mintAtFence } from "./fencing.ts"
+import { advanceFence, advanceFences, type FenceStatement, mintAtFence } from "./fencing.ts"
 import { type HeldLock, locksOf, LockStack, stackForTransaction } from "./lock-stack.ts"
 import type { LockFree } from "./lock-types.ts"
 
@@ -68,49 +68,57 @@ export const makeInTransaction =
 const passFences = <E>(
   locks: ReadonlyArray<HeldLock>,
   run: FenceStatement<Effect.Effect<number, E>>
-): Effect.Effect<void, E> => {
-  const fenced = locks.filter(({ definition }) => definition.policy.fenced)
-  return Effect.forEach(
-    fenced,
-    (lock) => Effect.forEach(lock.leases, (lease) => passFence(lock, lease, run)),
-    {
-      discard: true
-    }
-  )
+): Effect.Effect<void, E> =>
+  Effect.suspend(() => {
+    const fenced = locks
+      .filter(({ definition }) => definition.policy.fenced)
+      .flatMap((lock) => lock.leases.map(({ key, token }) => ({ lock, key, token })))
+    if (fenced.length === 0) return Effect.void
+    const withoutToken = fenced.filter(({ token }) => token === undefined)
+    const withToken = fenced.filter((lease): lease is FencedLease => lease.token !== undefined)
+    const mint = Effect.forEach(withoutToken, ({ key }) => mintAtFence(run, key), { discard: true })
+    if (withToken.length === 0) return mint
+    return advanceFences(run, withToken).pipe(
+      Effect.flatMap((greater) => (greater === 0 ? Effect.void : endStale(withToken, run))),
+      Effect.andThen(mint)
+    )
+  })
+
+interface FencedLease {
+  readonly lock: HeldLock
+  readonly key: string
+  readonly token: number
 }
 
-const passFence = <E>(
-  lock: HeldLock,
-  { key, token }: { readonly key: string; readonly token: number | undefined },
+/** Finds out which of the locks a later holder has overtaken. */
+const endStale = <E>(
+  leases: ReadonlyArray<FencedLease>,
   run: FenceStatement<Effect.Effect<number, E>>
-): Effect.Effect<void, E> => {
-  if (token === undefined) return Effect.asVoid(mintAtFence(run, key))
-  return Effect.flatMap(advanceFence(run, key, token), (latestToken) =>
-    latestToken > token
-      ? endBody(lock, new FenceStale({ scope: lock.scope, key, token, latestToken }))
-      : Effect.void
-  )
-}
+): Effect.Effect<void, E> =>
+  Effect.forEach(
+    leases,
+    ({ key, lock, token }) =>
+      Effect.map(advanceFence(run, key, token), (latestToken) => {
+        if (latestToken > token)
+          lock.failure ??= new FenceStale({ scope: lock.scope, key, token, latestToken })
+      }),
+    { discard: true }
+  ).pipe(Effect.andThen(Effect.interrupt))
 
 /**
  * Checks the leases by the local clock once more before the commit. A process that was stopped, or whose event loop was
- * busy, may have missed the moment at which its body had to stop.
+ * busy, may have missed the moment at which its body had to stop. The `withLock` of an ended lock then fails with the
+ * failure noted here.
  */
 const assertLeases = (locks: ReadonlyArray<HeldLock>): Effect.Effect<void> =>
   Effect.suspend(() => {
     const now = performance.now()
+    let hasEnded = false
     for (const lock of locks) {
       const ended = lock.leases.find((lease) => lease.endsAtMs() <= now)
-      if (ended !== undefined) {
-        return endBody(lock, new LockLost({ scope: lock.scope, key: ended.key, reason: "lease" }))
-      }
+      if (ended === undefined) continue
+      hasEnded = true
+      lock.failure ??= new LockLost({ scope: lock.scope, key: ended.key, reason: "lease" })
     }
-    return Effect.void
-  })
-
-/** Interrupts the body of a lock. Its `withLock` then fails with the failure noted here. */
-const endBody = (lock: HeldLock, failure: LockLost | FenceStale): Effect.Effect<never> =>
-  Effect.suspend(() => {
-    lock.failure ??= failure
-    return Effect.interrupt
+    return hasEnded ? Effect.interrupt : Effect.void
   })

@@ -39,7 +39,7 @@ import { balance, charge, grant, history } from "./modules/points/service.ts"
 import { topSellers } from "./modules/ranking/service.ts"
 import { deadLetters, retryDelivery } from "./modules/webhooks/service.ts"
 import { Cache } from "./platform/cache/cache.ts"
-import { Bulkheads } from "./platform/command/bulkhead.ts"
+import { Groups } from "./platform/command/groups.ts"
 import { PlatformConfig } from "./platform/config.ts"
 import { Database } from "./platform/db/database.ts"
 import { DatabaseClock } from "./platform/db/database-clock.ts"
@@ -56,7 +56,7 @@ export type App =
   | DatabaseClock
   | KeyNamespace
   | Transactions
-  | Bulkheads
+  | Groups
   | RedisStore
   | Cache
   | Locks
@@ -107,7 +107,7 @@ export const appLayer: Layer.Layer<
 > = Layer.mergeAll(
   Layer.mergeAll(couponsLayer, liveLayer, Cache.layer, Tokens.layer).pipe(Layer.provideMerge(storesLayer)),
   Passwords.layer,
-  Bulkheads.layer
+  Groups.layer
 )
 
 /** A handler for each procedure of the contract. A procedure without one does not compile. */

@@ -104,17 +104,24 @@ export const listNames = (skus: ReadonlyArray<Sku>) =>
 
 /**
  * Locks products in primary-key order, so that two baskets with the same goods cannot deadlock. The index is forced
- * because another plan could visit, and lock, the rows in another order. SKUs without a product are left out.
+ * because another plan could visit, and lock, the rows in another order. SKUs without a product are left out, and with
+ * "skip" the rows that other transactions hold.
  */
-export const lockProductRows = (skus: ReadonlyArray<Sku>) =>
+export const lockProductRows = (skus: ReadonlyArray<Sku>, heldRows: "skip" | "wait") =>
   tx
     .timed(
       () => sql<ProductRow & { readonly read_at: Date }>`
         select ${sql.join(productColumns.map((column) => sql.ref(column)))}, sysdate(3) as read_at
         from products force index (primary)
-        where sku in (${sql.join(skus)}) order by sku for update`
+        where sku in (${sql.join(skus)}) order by sku for update ${sql.raw(heldRows === "skip" ? "skip locked" : "")}`
     )
     .pipe(Effect.map((rows) => new Map(productsOf(rows).map((product) => [product.sku, product]))))
+
+/** Which of the SKUs have a product. Locks nothing. */
+export const existingSkus = (skus: ReadonlyArray<Sku>) =>
+  tx
+    .rows((q) => q.selectFrom("products").select("sku").where("sku", "in", skus))
+    .pipe(Effect.map((rows) => rows.map(({ sku }) => Sku.make(sku))))
 
 /** Adds to stocks, or takes where a quantity is below 0; guarded so that each stays between 0 and `maximum`. */
 export const moveStocks = (quantityOfSku: ReadonlyMap<Sku, number>, maximum: number) => {

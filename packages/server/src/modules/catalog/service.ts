@@ -22,6 +22,7 @@ import { query, subscription } from "../../platform/trpc/handler.ts"
 import { LiveStock } from "./live-stock.ts"
 import {
   countCategories,
+  existingSkus,
   findProducts,
   insertProducts,
   insertStockMovements,
@@ -214,10 +215,19 @@ export const productNames = Effect.fnUntraced(function* (skus: ReadonlyArray<Sku
   return new Map(rows.map(({ name, sku }) => [sku, name] as const))
 })
 
-/** Locks products in primary-key order until the transaction ends. SKUs without a product are left out. */
-export const lockProducts = (skus: Iterable<Sku>) => {
+/**
+ * Locks products in primary-key order until the transaction ends. SKUs without a product are left out, and with "skip"
+ * the products that other transactions hold.
+ */
+export const lockProducts = (skus: Iterable<Sku>, heldRows: "skip" | "wait" = "wait") => {
   const distinct = [...new Set(skus)]
-  return distinct.length === 0 ? Effect.succeed(new Map<Sku, Product>()) : lockProductRows(distinct)
+  return distinct.length === 0 ? Effect.succeed(new Map<Sku, Product>()) : lockProductRows(distinct, heldRows)
+}
+
+/** The products among these SKUs that {@link lockProducts} has skipped, not those that do not exist. */
+export const skippedProducts = (skus: Iterable<Sku>, locked: ReadonlyMap<Sku, Product>) => {
+  const missing = [...new Set(skus)].filter((sku) => !locked.has(sku))
+  return missing.length === 0 ? Effect.succeed<ReadonlyArray<Sku>>([]) : existingSkus(missing)
 }
 
 /** A line of an order with the price of the product at that moment. */

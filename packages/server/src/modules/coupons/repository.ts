@@ -109,24 +109,40 @@ export interface OwnUserCouponId {
   readonly userCouponId: UserCouponId
 }
 
-/**
- * Locks coupons of their users, and reads their terms afterwards: a lock over the join would lock the campaigns, too, and
- * every call that issues their coupons would wait for an order.
- */
-export const lockUserCouponRows = Effect.fnUntraced(function* (coupons: ReadonlyArray<OwnUserCouponId>) {
-  const locked = yield* tx.timed((q) =>
-    q
-      .selectFrom("user_coupons")
-      .select(["id", readAt])
-      .where((eb) =>
-        eb.or(
-          coupons.map(({ userCouponId, userId }) =>
-            eb.and({ id: bytesOf(userCouponId), user_id: bytesOf(userId) })
-          )
+const selectOwnIds = (q: Kysely<DB>, coupons: ReadonlyArray<OwnUserCouponId>) =>
+  q
+    .selectFrom("user_coupons")
+    .select("id")
+    .where((eb) =>
+      eb.or(
+        coupons.map(({ userCouponId, userId }) =>
+          eb.and({ id: bytesOf(userCouponId), user_id: bytesOf(userId) })
         )
       )
+    )
+
+/** Which of these coupons their users have. Locks nothing. */
+export const existingUserCoupons = (coupons: ReadonlyArray<OwnUserCouponId>) =>
+  Effect.map(
+    tx.rows((q) => selectOwnIds(q, coupons)),
+    (rows) => rows.map(({ id }) => userCouponIdOf(id))
+  )
+
+/**
+ * Locks coupons of their users, and reads their terms afterwards: a lock over the join would lock the campaigns, too, and
+ * every call that issues their coupons would wait for an order. With "skip", coupons that other transactions hold are
+ * left out.
+ */
+export const lockUserCouponRows = Effect.fnUntraced(function* (
+  coupons: ReadonlyArray<OwnUserCouponId>,
+  heldRows: "skip" | "wait"
+) {
+  const locked = yield* tx.timed((q) =>
+    selectOwnIds(q, coupons)
+      .select(readAt)
       .orderBy("id")
       .forUpdate()
+      .$if(heldRows === "skip", (query) => query.skipLocked())
   )
   if (locked.length === 0) return new Map<UserCouponId, UserCoupon>()
   const ids = locked.map(({ id }) => id)

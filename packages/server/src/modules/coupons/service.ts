@@ -18,6 +18,7 @@ import { makePages } from "../../platform/db/pagination.ts"
 import { insertEvents } from "../../platform/outbox/outbox.ts"
 import { query } from "../../platform/trpc/handler.ts"
 import {
+  existingUserCoupons,
   insertCouponMovements,
   listUserCoupons,
   lockOrderCoupons,
@@ -40,9 +41,23 @@ export const myCoupons = query(contract.coupons.mine, ({ caller, input }) =>
   )
 )
 
-/** Locks coupons of their users until the transaction ends. Coupons that a user does not have are left out. */
-export const lockUserCoupons = (coupons: ReadonlyArray<OwnUserCouponId>) =>
-  coupons.length === 0 ? Effect.succeed(new Map<UserCouponId, UserCoupon>()) : lockUserCouponRows(coupons)
+/**
+ * Locks coupons of their users until the transaction ends. Coupons that a user does not have are left out, and with
+ * "skip" those that other transactions hold.
+ */
+export const lockUserCoupons = (coupons: ReadonlyArray<OwnUserCouponId>, heldRows: "skip" | "wait") =>
+  coupons.length === 0
+    ? Effect.succeed(new Map<UserCouponId, UserCoupon>())
+    : lockUserCouponRows(coupons, heldRows)
+
+/** The coupons among these that {@link lockUserCoupons} has skipped, not those that a user does not have. */
+export const skippedUserCoupons = (
+  coupons: ReadonlyArray<OwnUserCouponId>,
+  locked: ReadonlyMap<UserCouponId, UserCoupon>
+) => {
+  const missing = coupons.filter(({ userCouponId }) => !locked.has(userCouponId))
+  return missing.length === 0 ? Effect.succeed<ReadonlyArray<UserCouponId>>([]) : existingUserCoupons(missing)
+}
 
 /** A coupon for goods of this price, and what it takes off. Pure; `coupon` is absent when the user does not have it. */
 export const redeem = (

@@ -22,8 +22,14 @@ import { newOrderId } from "../../platform/db/ids.ts"
 import { failpoint } from "../../platform/failpoints.ts"
 import { insertEvents } from "../../platform/outbox/outbox.ts"
 import type { Call } from "../../platform/trpc/handler.ts"
-import { lockProducts, priceLines, productsChanged, reserveUnits } from "../catalog/service.ts"
-import { insertRedemptions, lockUserCoupons, redeem } from "../coupons/service.ts"
+import {
+  lockProducts,
+  priceLines,
+  productsChanged,
+  reserveUnits,
+  skippedProducts
+} from "../catalog/service.ts"
+import { insertRedemptions, lockUserCoupons, redeem, skippedUserCoupons } from "../coupons/service.ts"
 import { insertOrders } from "./repository.ts"
 
 declare module "../../platform/failpoints.ts" {
@@ -37,7 +43,8 @@ declare module "../../platform/failpoints.ts" {
 export const createOrder = command(contract.orders.create, {
   prepare,
   lock: ({ lines, userId }) => OrderCreateLock.of({ userId, lines }),
-  transaction: { lock: lockGoods, decide: placeOrders, write: insertPlacedOrders },
+  group: { queue: () => "orders", weigh: ({ lines }) => lines.length },
+  transaction: { lock: lockGoods, blockedBy: heldGoods, decide: placeOrders, write: insertPlacedOrders },
   afterCommit: (orders) => productsChanged(orders.flatMap(({ items }) => items))
 })
 
@@ -81,16 +88,29 @@ function prepare({ caller, input }: Call<typeof contract.orders.create>) {
 }
 
 /** The products come first: everything that follows sees the stock as it is, not as it was. */
-function lockGoods(orders: ReadonlyArray<RequestedOrder>) {
+function lockGoods(orders: ReadonlyArray<RequestedOrder>, heldRows: "skip" | "wait") {
   return Effect.gen(function* () {
-    const products = yield* lockProducts(orders.flatMap(({ lines }) => lines.map(({ sku }) => sku)))
-    const coupons = yield* lockUserCoupons(
-      orders.flatMap(({ userCouponId, userId }) =>
-        userCouponId === undefined ? [] : [{ userId, userCouponId }]
-      )
+    const skus = orders.flatMap(({ lines }) => lines.map(({ sku }) => sku))
+    const userCoupons = orders.flatMap(({ userCouponId, userId }) =>
+      userCouponId === undefined ? [] : [{ userId, userCouponId }]
     )
-    return { products, coupons }
+    const products = yield* lockProducts(skus, heldRows)
+    const coupons = yield* lockUserCoupons(userCoupons, heldRows)
+    const held = new Set<string>()
+    if (heldRows === "skip") {
+      for (const sku of yield* skippedProducts(skus, products)) held.add(sku)
+      for (const id of yield* skippedUserCoupons(userCoupons, coupons)) held.add(id)
+    }
+    return { products, coupons, held }
   })
+}
+
+/** A product or coupon that another transaction holds. */
+function heldGoods(
+  { held }: { readonly held: ReadonlySet<string> },
+  { lines, userCouponId }: RequestedOrder
+) {
+  return [...lines.map(({ sku }) => sku), userCouponId].find((row) => row !== undefined && held.has(row))
 }
 
 /** What the orders are decided on: everything in it is locked. SKUs and coupons that do not exist are absent. */

@@ -155,27 +155,40 @@ export const findOrderStates = (orderIds: ReadonlyArray<OrderId>) =>
       )
     )
 
-/** Locks orders of their users, in primary-key order. */
-const lockRows = (orders: ReadonlyArray<OwnOrderId>) =>
-  tx.timed((q) =>
-    q
-      .selectFrom("orders")
-      .selectAll()
-      .select(readAt)
-      .where((eb) =>
-        eb.or(orders.map(({ orderId, userId }) => eb.and({ id: bytesOf(orderId), user_id: bytesOf(userId) })))
-      )
-      .orderBy("id")
-      .forUpdate()
-  )
+const selectOwn = (q: Kysely<DB>, orders: ReadonlyArray<OwnOrderId>) =>
+  q
+    .selectFrom("orders")
+    .where((eb) =>
+      eb.or(orders.map(({ orderId, userId }) => eb.and({ id: bytesOf(orderId), user_id: bytesOf(userId) })))
+    )
 
 /** Locks orders of their users, in primary-key order, and reads their items. */
 export const lockOrdersWithItems = (orders: ReadonlyArray<OwnOrderId>) =>
-  Effect.flatMap(lockRows(orders), readItemsInTransaction)
+  tx
+    .timed((q) => selectOwn(q, orders).selectAll().select(readAt).orderBy("id").forUpdate())
+    .pipe(Effect.flatMap(readItemsInTransaction))
 
-/** Locks orders of their users, in primary-key order; the orders come without their items. */
-export const lockOrdersWithoutItems = (orders: ReadonlyArray<OwnOrderId>) =>
-  Effect.map(lockRows(orders), (rows) => rows.map((row) => orderOf(row, [])))
+/**
+ * Locks orders of their users, in primary-key order; the orders come without their items. With "skip", orders that other
+ * transactions hold are left out.
+ */
+export const lockOrdersWithoutItems = (orders: ReadonlyArray<OwnOrderId>, heldRows: "skip" | "wait") =>
+  tx
+    .timed((q) =>
+      selectOwn(q, orders)
+        .selectAll()
+        .select(readAt)
+        .orderBy("id")
+        .forUpdate()
+        .$if(heldRows === "skip", (query) => query.skipLocked())
+    )
+    .pipe(Effect.map((rows) => rows.map((row) => orderOf(row, []))))
+
+/** Which of these orders exist and belong to their users. Locks nothing. */
+export const existingOrders = (orders: ReadonlyArray<OwnOrderId>) =>
+  tx
+    .rows((q) => selectOwn(q, orders).select("id"))
+    .pipe(Effect.map((rows) => rows.map(({ id }) => orderIdOf(id))))
 
 /** Locks an expired PENDING order; `undefined` when it is not one any more, or another transaction holds it. */
 export const lockExpiredOrder = (orderId: OrderId) =>

@@ -1,9 +1,9 @@
-import { contract, isFinal, OrderId, OrderNotFound, type OrderStatus } from "@holdfast/domain"
+import { contract, isFinal, type Order, OrderId, OrderNotFound, type OrderStatus } from "@holdfast/domain"
 import { Effect, Schema, Stream } from "effect"
 import { makePages } from "../../platform/db/pagination.ts"
 import { query, subscription } from "../../platform/trpc/handler.ts"
 import { LiveOrders } from "./live-orders.ts"
-import { findOrder, listOrders, updateStatus } from "./repository.ts"
+import { existingOrders, findOrder, listOrders, type OwnOrderId, updateStatus } from "./repository.ts"
 
 export { findOrder, lockOrdersWithoutItems as lockOrders, type OwnOrderId } from "./repository.ts"
 
@@ -41,6 +41,13 @@ export const watchOrder = subscription(contract.orders.watch, ({ caller, input }
 /** Call after the commit of a step: subscribers are notified. */
 export const ordersChanged = (orderIds: ReadonlyArray<OrderId>) =>
   LiveOrders.use((live) => live.notify(orderIds))
+
+/** The orders among these that {@link lockOrders} has skipped, not those that do not exist or are another user's. */
+export const skippedOrders = (orders: ReadonlyArray<OwnOrderId>, locked: ReadonlyArray<Order>) => {
+  const found = new Set(locked.map(({ id }) => id))
+  const missing = orders.filter(({ orderId }) => !found.has(orderId))
+  return missing.length === 0 ? Effect.succeed<ReadonlyArray<OrderId>>([]) : existingOrders(missing)
+}
 
 /** Takes locked orders one step further. A status that the lock failed to protect is a bug. */
 export const advanceOrders = Effect.fnUntraced(function* (

@@ -18,7 +18,14 @@ import { newPaymentId } from "../../platform/db/ids.ts"
 import { failpoint } from "../../platform/failpoints.ts"
 import { insertEvents } from "../../platform/outbox/outbox.ts"
 import { query } from "../../platform/trpc/handler.ts"
-import { advanceOrders, findOrder, lockOrders, ordersChanged, type OwnOrderId } from "../orders/service.ts"
+import {
+  advanceOrders,
+  findOrder,
+  lockOrders,
+  ordersChanged,
+  type OwnOrderId,
+  skippedOrders
+} from "../orders/service.ts"
 import { balancesChanged, insertDebits, lockBalances } from "../points/service.ts"
 import { findPayment, insertPayments, paymentsOfOrders } from "./repository.ts"
 
@@ -40,7 +47,13 @@ export const processPayment = command(contract.payments.process, {
       orderId: input.orderId
     })),
   lock: ({ orderId }) => PaymentProcessLock.of(orderId),
-  transaction: { lock: lockOrdersToPay, decide: payOrders, write: insertPaid },
+  group: { queue: () => "orders" },
+  transaction: {
+    lock: lockOrdersToPay,
+    blockedBy: ({ held }, { orderId, userId }) => [orderId, userId].find((row) => held.has(row)),
+    decide: payOrders,
+    write: insertPaid
+  },
   afterCommit: (payments, requests) =>
     Effect.andThen(
       ordersChanged(payments.map(({ orderId }) => orderId)),
@@ -53,16 +66,16 @@ interface RequestedPayment extends OwnOrderId {
 }
 
 /** The orders come first: a second payment of an order waits there and finds it paid. */
-function lockOrdersToPay(requests: ReadonlyArray<RequestedPayment>) {
+function lockOrdersToPay(requests: ReadonlyArray<RequestedPayment>, heldRows: "skip" | "wait") {
   return Effect.gen(function* () {
-    const orders = yield* lockOrders(requests)
-    const payable = orders.filter(({ status }) => status === "PENDING")
+    const orders = yield* lockOrders(requests, heldRows)
+    const buyers = orders.filter(({ status }) => status === "PENDING").map(({ userId }) => userId)
     const settled = orders.filter(({ status }) => status !== "PENDING")
-    return {
-      orders: new Map(orders.map((order) => [order.id, order])),
-      payments: yield* paymentsOfOrders(settled.map(({ id }) => id)),
-      balances: yield* lockBalances(payable.map(({ userId }) => userId))
-    }
+    const payments = yield* paymentsOfOrders(settled.map(({ id }) => id))
+    const balances = yield* lockBalances(buyers, heldRows)
+    const held = new Set<string>(buyers.filter((userId) => !balances.has(userId)))
+    if (heldRows === "skip") for (const id of yield* skippedOrders(requests, orders)) held.add(id)
+    return { orders: new Map(orders.map((order) => [order.id, order])), payments, balances, held }
   })
 }
 

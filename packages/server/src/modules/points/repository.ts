@@ -28,8 +28,11 @@ export interface Accounts {
   readonly spent: ReadonlyMap<UserId, number>
 }
 
-/** Locks accounts in primary-key order. Users without an account are left out. */
-export const lockAccounts = (userIds: ReadonlyArray<UserId>) =>
+/**
+ * Locks accounts in primary-key order. Users without an account are left out, and with "skip" the accounts that other
+ * transactions hold.
+ */
+export const lockAccounts = (userIds: ReadonlyArray<UserId>, heldRows: "skip" | "wait") =>
   tx
     .timed((q) =>
       q
@@ -38,6 +41,7 @@ export const lockAccounts = (userIds: ReadonlyArray<UserId>) =>
         .where("user_id", "in", userIds.map(bytesOf))
         .orderBy("user_id")
         .forUpdate()
+        .$if(heldRows === "skip", (query) => query.skipLocked())
     )
     .pipe(
       Effect.map((rows): Accounts => ({

@@ -38,8 +38,12 @@ const MAXIMUM_BALANCE = Number.MAX_SAFE_INTEGER
 export const charge = command(contract.points.charge, {
   prepare: prepareTopUp,
   lock: ({ userId }) => PointsChargeLock.of(userId),
+  group: { queue: () => "accounts" },
   transaction: {
     lock: lockToppedUp,
+    // Every user has an account, so one that is counted and not locked is held by another transaction.
+    blockedBy: ({ balances, counts }, { userId }) =>
+      counts.has(userId) && !balances.has(userId) ? userId : undefined,
     decide: topUp,
     write: (decided) => insertCredits(decided.map(({ movement }) => movement))
   },
@@ -85,10 +89,10 @@ function prepareTopUp({ caller, input: { amount } }: Call<typeof contract.points
 }
 
 /** The accounts come first: top-ups of one account wait here, and each then counts those before it. */
-function lockToppedUp(topUps: ReadonlyArray<RequestedTopUp>) {
+function lockToppedUp(topUps: ReadonlyArray<RequestedTopUp>, heldRows: "skip" | "wait") {
   return Effect.gen(function* () {
     const userIds = [...new Set(topUps.map(({ userId }) => userId))]
-    const accounts = yield* lockDistinct(userIds)
+    const accounts = yield* lockDistinct(userIds, heldRows)
     return { ...accounts, counts: yield* countTopUps(userIds) }
   })
 }
@@ -196,14 +200,17 @@ export const balancesChanged = (userIds: Iterable<UserId>) =>
 /** Opens the accounts of new users: every user has exactly one, which starts empty. */
 export const openAccounts = insertAccounts
 
-/** Locks accounts in primary-key order until the transaction ends. Users without an account are left out. */
-export const lockBalances = (userIds: Iterable<UserId>) =>
-  Effect.map(lockDistinct(userIds), ({ balances }) => balances)
+/**
+ * Locks accounts in primary-key order until the transaction ends. Users without an account are left out, and with "skip"
+ * the accounts that other transactions hold.
+ */
+export const lockBalances = (userIds: Iterable<UserId>, heldRows: "skip" | "wait" = "wait") =>
+  Effect.map(lockDistinct(userIds, heldRows), ({ balances }) => balances)
 
-const lockDistinct = (userIds: Iterable<UserId>) => {
+const lockDistinct = (userIds: Iterable<UserId>, heldRows: "skip" | "wait" = "wait") => {
   const distinct = [...new Set(userIds)]
   const none: Accounts = { balances: new Map(), spent: new Map() }
-  return distinct.length === 0 ? Effect.succeed(none) : lockAccounts(distinct)
+  return distinct.length === 0 ? Effect.succeed(none) : lockAccounts(distinct, heldRows)
 }
 
 /** Adds points to locked accounts. */

@@ -1,27 +1,19 @@
 import { type Procedure, RequestInProgress, ServiceUnavailable } from "@holdfast/domain"
 import { FenceStale, LockLost, type LockTarget, LockTimeout } from "@holdfast/domain/locks"
-import { type LockFailure, type LockFree, withLock } from "@holdfast/locks"
+import { type LockFailure, withLock } from "@holdfast/locks"
 import { Effect, Exit, Result } from "effect"
 import type { Database } from "../db/database.ts"
-import { databaseTime, type Transactions, type Tx } from "../db/transaction.ts"
-import { failpoint } from "../failpoints.ts"
+import type { Transactions } from "../db/transaction.ts"
 import {
   findAnswer,
   type IdempotencyKey,
   idempotencyKeyOf,
-  type Outcome,
-  withIdempotency
+  type Outcome
 } from "../idempotency/idempotency.ts"
 import { type Call, pathOf } from "../trpc/handler.ts"
-import { Bulkheads } from "./bulkhead.ts"
-import type {
-  CommandHandler,
-  CommandSteps,
-  CommandTransaction,
-  Decision,
-  NoTarget,
-  TransactionFailure
-} from "./steps.ts"
+import { type GroupKind, Groups } from "./groups.ts"
+import type { CommandHandler, CommandSteps, Decision, NoTarget } from "./steps.ts"
+import { type CommandCall, groupKindOf } from "./transaction.ts"
 
 export type { Admission } from "./steps.ts"
 
@@ -49,77 +41,59 @@ export const command = <
   steps: CommandSteps<P, Item, Locked, Decided, Target, RPrepare, RAdmit, RSettle, RLock, RWrite, RAfter>
 ) => {
   const path = pathOf(procedure)
-  const { admit, afterCommit, bulkhead, identity, lock, prepare, transaction } = steps
+  const { admit, group, identity, lock, prepare } = steps
+  type C = CommandCall<P, Item>
 
-  type Body = Effect.Effect<Outcome<P>, TransactionFailure, RLock | RWrite | Tx> &
-    LockFree<RLock | RWrite | Tx, Transactions>
-  const transact = (item: Item, key: IdempotencyKey | undefined) =>
-    // `CommandHandler` checks the requirements of both steps.
-    withIdempotency(procedure, key, execute(transaction, item) as Body).pipe(
-      Effect.tap(() => failpoint(`${path}: committed`)),
-      inBulkhead(bulkhead?.(item))
-    )
+  type R = RLock | RWrite | RAfter | Database | Transactions
+  type Answer = Effect.Effect<Outcome<P>, ServiceUnavailable, R | Groups>
 
-  const locked = (item: Item, key: IdempotencyKey | undefined) => {
-    const target = lock?.(item)
-    return target === undefined
-      ? transact(item, key)
-      : transact(item, key).pipe(
-          // The transaction takes no lock of its own, which `LockFree` checks where the steps are written.
-          withLock(target.scope, target.subject) as <E, R>(
-            body: Effect.Effect<Outcome<P>, E, R>
-          ) => Effect.Effect<Outcome<P>, E | LockFailure<"optimistic" | "pessimistic", true>, R>,
-          orStoredAnswer(procedure, key),
-          mapLockErrors
-        )
+  const kind: GroupKind<C, Outcome<P>, ServiceUnavailable, R> = groupKindOf(procedure, path, steps)
+  const refusals = { ...kind, name: `${path}, refused` }
+
+  const inGroup = (call: C): Answer => {
+    const queue = group?.queue(call.item)
+    if (queue !== undefined) return Effect.flatMap(Groups, (groups) => groups.join(kind, queue, call))
+    return Effect.flatMap(kind.transact([call], "wait"), ([ending]) => {
+      const answer = ending as Outcome<P>
+      return Effect.as(kind.afterCommit([{ call, answer }]), answer)
+    })
   }
 
-  const admitted = (item: Item, key: IdempotencyKey | undefined) =>
+  const locked = (call: C) => {
+    const target = lock?.(call.item)
+    if (target === undefined) return inGroup(call)
+    return inGroup(call).pipe(
+      // The transaction takes no lock of its own, which `LockFree` checks where the steps are written.
+      withLock(target.scope, target.subject) as <E>(
+        body: Effect.Effect<Outcome<P>, E, R | Groups>
+      ) => Effect.Effect<Outcome<P>, E | LockFailure<"optimistic" | "pessimistic", true>, R | Groups>,
+      orStoredAnswer(procedure, call.key),
+      mapLockErrors
+    )
+  }
+
+  const refused = (call: C, refusal: Outcome<P>): Answer =>
+    // A refusal without a key has nothing to store, so it needs no transaction.
+    call.key === undefined
+      ? Effect.succeed(refusal)
+      : Effect.flatMap(Groups, (groups) => groups.join(refusals, "", { ...call, refusal }))
+
+  const admitted = (call: C) =>
     admit === undefined
-      ? locked(item, key)
-      : Effect.flatMap(admit(item), (admission) =>
+      ? locked(call)
+      : Effect.flatMap(admit(call.item), (admission) =>
           admission._tag === "Refused"
-            ? refused(procedure, key, Result.fail(admission.error))
-            : Effect.onExit(locked(item, key), (exit) => admission.settle(resultOf(exit)))
+            ? refused(call, Result.fail(admission.error))
+            : Effect.onExit(locked(call), (exit) => admission.settle(resultOf(exit)))
         )
 
-  return Effect.fn(path)(function* (call: Call<P>) {
-    const item = yield* prepare(call)
-    const key = yield* idempotencyKeyOf(procedure, path, call, identity?.(item))
-    const output = yield* Effect.flatMap(admitted(item, key), Effect.fromResult)
-    if (afterCommit !== undefined) yield* afterCommit([output], [item])
-    return output
+  return Effect.fn(path)(function* (request: Call<P>) {
+    const item = yield* prepare(request)
+    const key = yield* idempotencyKeyOf(procedure, path, request, identity?.(item))
+    const { requestId } = request.request
+    return yield* Effect.flatMap(admitted({ item, key, requestId }), Effect.fromResult)
   }) as unknown as CommandHandler<P, Target, RLock | RWrite, RPrepare | RAdmit | RSettle | RAfter>
 }
-
-/** A refusal without a key has nothing to store, so it needs no transaction. */
-const refused = <P extends Procedure>(
-  procedure: P,
-  key: IdempotencyKey | undefined,
-  outcome: Outcome<P>
-): Effect.Effect<Outcome<P>, ServiceUnavailable, Database | Transactions> =>
-  key === undefined ? Effect.succeed(outcome) : withIdempotency(procedure, key, Effect.succeed(outcome))
-
-/** The transaction of one call: a list of one. */
-const execute = <P extends Procedure, Item, Locked, Decided extends Decision<P>, RLock, RWrite>(
-  { decide, lock, write }: CommandTransaction<P, Item, Locked, Decided, RLock, RWrite>,
-  item: Item
-) =>
-  Effect.gen(function* () {
-    const locked = yield* lock([item])
-    const now = yield* databaseTime
-    const outcome = decide(locked, [item], now)[0]!
-    if (Result.isFailure(outcome)) return outcome
-    yield* write([outcome.success], now)
-    return Result.succeed(outcome.success.output) as Outcome<P>
-  })
-
-const inBulkhead =
-  (resource: string | undefined) =>
-  <A, E, R>(transaction: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Bulkheads> =>
-    resource === undefined
-      ? transaction
-      : Effect.flatMap(Bulkheads, ({ within }) => within(resource)(transaction))
 
 /** The holder of the lock may have stored the answer by now. */
 const orStoredAnswer =

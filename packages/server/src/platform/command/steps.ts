@@ -7,7 +7,7 @@ import type { Database } from "../db/database.ts"
 import type { DatabaseUnavailable, WriteConflict } from "../db/sql-errors.ts"
 import type { Transactions, Tx } from "../db/transaction.ts"
 import type { Call } from "../trpc/handler.ts"
-import type { Bulkheads } from "./bulkhead.ts"
+import type { Groups } from "./groups.ts"
 
 /** What a statement of a command's transaction may fail with. The command retries the first and reports the second. */
 export type TransactionFailure = WriteConflict | DatabaseUnavailable
@@ -27,8 +27,16 @@ export interface Decision<P extends Procedure> {
 
 /** The one transaction of a command, in the order in which it happens. */
 export interface CommandTransaction<P extends Procedure, Item, Locked, Decided, RLock, RWrite> {
-  /** Locking reads, in primary-key order, before any other statement. None where a unique key decides alone. */
-  readonly lock: (items: ReadonlyArray<Item>) => Effect.Effect<Locked, TransactionFailure, RLock>
+  /**
+   * Locking reads, in primary-key order, before any other statement. None where a unique key decides alone. With
+   * `blockedBy`, rows that other transactions hold are to be skipped or waited for as `heldRows` says.
+   */
+  readonly lock: (
+    items: ReadonlyArray<Item>,
+    heldRows: "skip" | "wait"
+  ) => Effect.Effect<Locked, TransactionFailure, RLock>
+  /** Names a row that the item needs and `lock` skipped. The call then waits in the queue of that row. */
+  readonly blockedBy?: (locked: Locked, item: Item) => string | undefined
   /** Pure: an outcome for each item, in order of arrival. A refusal changes nothing. `now` is the database's time. */
   readonly decide: (
     locked: Locked,
@@ -64,10 +72,14 @@ export interface CommandSteps<
   readonly admit?: (item: Item) => Effect.Effect<Admission<ErrorOf<P>, RSettle>, ServiceUnavailable, RAdmit>
   /** The lock that is held from before the transaction until after its commit. */
   readonly lock?: (item: Item) => Target
-  /** Names a row that many transactions wait for, so that only a few of them hold a connection at once. */
-  readonly bulkhead?: (item: Item) => string
+  /** Lets calls share transactions: those of one queue run in one, once the last one has committed. */
+  readonly group?: {
+    readonly queue: (item: Item) => string
+    /** How many rows an item reads and writes, roughly. Default 1. */
+    readonly weigh?: (item: Item) => number
+  }
   readonly transaction: CommandTransaction<P, Item, Locked, Decided, RLock, RWrite>
-  /** Runs after the commit and before the answer, also for a repeated answer. Cannot fail the call. */
+  /** Runs after the commit and before the answers, also for repeated answers. Cannot fail the calls. */
   readonly afterCommit?: (
     outputs: ReadonlyArray<OutputOf<P>>,
     items: ReadonlyArray<Item>
@@ -101,6 +113,6 @@ export type CommandHandler<P extends Procedure, Target extends LockTarget, RTran
       ) => Effect.Effect<
         OutputOf<P>,
         ErrorOf<P> | Busy<Target>,
-        Exclude<RTransaction, Tx> | R | TakenBy<Target> | Bulkheads | Database | Transactions | PlatformConfig
+        Exclude<RTransaction, Tx> | R | TakenBy<Target> | Groups | Database | Transactions | PlatformConfig
       >
     : LockFree<RTransaction, Transactions>

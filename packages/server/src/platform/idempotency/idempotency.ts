@@ -4,16 +4,16 @@ import {
   IdempotencyKeyReused,
   type OutputOf,
   type Procedure,
-  ServiceUnavailable
+  type ServiceUnavailable
 } from "@holdfast/domain"
-import type { LockFree } from "@holdfast/locks"
 import { Effect, Redacted, Result, Schema } from "effect"
 import { createHash, createHmac } from "node:crypto"
+import { Blocked, type Ending } from "../command/groups.ts"
 import { PlatformConfig } from "../config.ts"
-import { BUSY_RETRY_AFTER_MS, type Database, db } from "../db/database.ts"
+import { type Database, db } from "../db/database.ts"
 import { bytesOf } from "../db/ids.ts"
 import type { DatabaseUnavailable, WriteConflict } from "../db/sql-errors.ts"
-import { inTransaction, type Transactions, tx, type Tx } from "../db/transaction.ts"
+import { tx, type Tx } from "../db/transaction.ts"
 import { failpoint } from "../failpoints.ts"
 import type { Call } from "../trpc/handler.ts"
 
@@ -38,9 +38,9 @@ export interface IdempotencyKey {
   readonly formerFingerprint: () => Buffer
 }
 
-/** The row of this key exists: an earlier request has committed its answer. */
-class AlreadyAnswered {
-  readonly _tag = "AlreadyAnswered"
+/** The row of a key is taken: another transaction has committed its answer meanwhile. */
+export class AnswerFound {
+  readonly _tag = "AnswerFound"
 }
 
 type StoredAnswer = { readonly success: unknown } | { readonly failure: unknown }
@@ -88,35 +88,83 @@ const canonicalJson = (value: unknown): string =>
   )
 
 /**
- * Runs the body of a mutation in a transaction so that it takes effect at most once per key, and every request with
- * that key gets the same answer.
+ * Runs the body of a mutation, in the open transaction, for the calls that have no answer yet, each key once, and gives
+ * what became of every call. So a mutation takes effect at most once per key, and every request with that key gets the
+ * same answer.
  *
- * The answer's row is the last statement of the transaction. A request that finds the row taken rolls back and repeats
- * the stored answer, so the unique key alone decides under any interleaving, for the price of one INSERT. Refusals
- * that are not retryable are answers, too. See https://brandur.org/idempotency-keys for the idea and
- * docs/adr/0002-the-answer-last.md for the order of the statements.
+ * The answers' rows are the last statement of the transaction. When one is taken, this fails with `AnswerFound`, and the
+ * transaction is to start over and look first. So the unique key alone decides under any interleaving. Refusals that are
+ * not retryable are answers, too.
+ * See https://brandur.org/idempotency-keys for the idea and docs/adr/0002-the-answer-last.md for the order of the
+ * statements.
+ *
+ * @param lookFirst whether to read the stored answers before the body runs
+ * @param body gives an ending for each of the calls it gets, in their order
  */
-export const withIdempotency = <P extends Procedure, R>(
+export const withIdempotency = <P extends Procedure, C extends Keyed, R>(
   procedure: P,
-  key: IdempotencyKey | undefined,
-  body: Effect.Effect<Outcome<P>, WriteConflict | DatabaseUnavailable, R> & LockFree<R, Transactions>
-): Effect.Effect<Outcome<P>, ServiceUnavailable, Exclude<R, Tx> | Database | Transactions> => {
-  if (key === undefined) return inTransaction(body)
-  const bodyThenAnswer = Effect.gen(function* () {
-    const outcome = yield* body
-    const answer = storedAnswerOf(procedure, outcome)
-    if (answer !== undefined) yield* insertAnswer(key, answer)
+  calls: ReadonlyArray<C>,
+  lookFirst: boolean,
+  body: (
+    fresh: ReadonlyArray<C>
+  ) => Effect.Effect<ReadonlyArray<Ending<Outcome<P>>>, WriteConflict | DatabaseUnavailable, R>
+): Effect.Effect<
+  ReadonlyArray<Ending<Outcome<P>>>,
+  WriteConflict | DatabaseUnavailable | AnswerFound,
+  R | Tx
+> =>
+  Effect.gen(function* () {
+    const stored = lookFirst ? yield* storedAnswers(calls) : new Map<string, StoredRow>()
+    const firstOfKey = new Map<string, C>()
+    const fresh = calls.filter((call) => {
+      const name = nameOf(call.key?.row)
+      if (name === undefined) return true
+      if (stored.has(name) || firstOfKey.has(name)) return false
+      firstOfKey.set(name, call)
+      return true
+    })
+    const endings = fresh.length === 0 ? [] : yield* body(fresh)
+    const endingOf = new Map(fresh.map((call, index) => [call, endings[index]!]))
+    yield* insertAnswers(procedure, endingOf)
     yield* failpoint("answer stored")
-    return outcome
+    return calls.map((call) => {
+      const own = endingOf.get(call)
+      if (own !== undefined) return own
+      const name = nameOf(call.key?.row)!
+      const row = stored.get(name)
+      if (row !== undefined) return repeatAnswer(procedure, call.key!, row)
+      const twin = firstOfKey.get(name)!
+      return twin.key!.row.fingerprint.equals(call.key!.row.fingerprint)
+        ? endingOf.get(twin)!
+        : keyReused(call.key!)
+    })
   })
-  // The answer adds a statement to the body, so what was checked of the body holds for both.
-  return inTransaction(bodyThenAnswer as typeof bodyThenAnswer & LockFree<R | Tx, Transactions>).pipe(
-    Effect.catchIf(
-      (error) => error instanceof AlreadyAnswered,
-      () => replayAnswer(procedure, key)
-    )
-  ) as Effect.Effect<Outcome<P>, ServiceUnavailable, Exclude<R, Tx> | Database | Transactions>
+
+interface Keyed {
+  readonly key: IdempotencyKey | undefined
 }
+
+interface StoredRow {
+  readonly fingerprint: Buffer
+  readonly answer: string
+}
+
+/** Distinguishes the keys of one procedure. */
+const nameOf = (key: { readonly user_id: Buffer; readonly idempotency_key: string } | undefined) =>
+  key && `${key.user_id.toString("hex")}:${key.idempotency_key}`
+
+const storedAnswers = Effect.fnUntraced(function* (calls: ReadonlyArray<Keyed>) {
+  const keys = calls.flatMap(({ key }) => (key === undefined ? [] : [key.row]))
+  if (keys.length === 0) return new Map<string, StoredRow>()
+  const rows = yield* tx.rows((q) =>
+    q
+      .selectFrom("idempotency_keys")
+      .select(["user_id", "idempotency_key", "fingerprint", "answer"])
+      .where("procedure_path", "=", keys[0]!.procedure_path)
+      .where((eb) => eb.or(keys.map(({ idempotency_key, user_id }) => eb.and({ user_id, idempotency_key }))))
+  )
+  return new Map(rows.map((row) => [nameOf(row)!, row]))
+})
 
 /** The answer that was stored under this key, or `undefined` when there is none yet. */
 export const findAnswer = <P extends Procedure>(
@@ -134,18 +182,22 @@ export const findAnswer = <P extends Procedure>(
     )
     .pipe(Effect.map((row) => (row === undefined ? undefined : repeatAnswer(procedure, key, row))))
 
-/** A key whose row is taken but not visible yet is answered with `ServiceUnavailable`; the retry finds it. */
-const replayAnswer = Effect.fnUntraced(function* <P extends Procedure>(procedure: P, key: IdempotencyKey) {
-  return (
-    (yield* findAnswer(procedure, key)) ??
-    (yield* new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS }))
-  )
-})
-
-const insertAnswer = (key: IdempotencyKey, answer: StoredAnswer) =>
-  tx
-    .insert((q) => q.insertInto("idempotency_keys").values({ ...key.row, answer: JSON.stringify(answer) }))
-    .pipe(Effect.catchTag("UniqueViolation", () => Effect.fail(new AlreadyAnswered())))
+/** One statement, in the order of the keys: two groups with the same keys cannot block each other. */
+const insertAnswers = <P extends Procedure>(
+  procedure: P,
+  endingOf: ReadonlyMap<Keyed, Ending<Outcome<P>>>
+): Effect.Effect<void, WriteConflict | DatabaseUnavailable | AnswerFound, Tx> => {
+  const rows = [...endingOf].flatMap(([{ key }, ending]) => {
+    if (key === undefined || ending instanceof Blocked) return []
+    const answer = storedAnswerOf(procedure, ending)
+    return answer === undefined ? [] : [{ ...key.row, answer: JSON.stringify(answer) }]
+  })
+  if (rows.length === 0) return Effect.void
+  rows.sort((a, b) => (nameOf(a)! < nameOf(b)! ? -1 : 1))
+  return tx
+    .insert((q) => q.insertInto("idempotency_keys").values(rows))
+    .pipe(Effect.catchTag("UniqueViolation", () => Effect.fail(new AnswerFound())))
+}
 
 /** Retryable refusals are not stored: the same request may succeed a moment later. */
 const storedAnswerOf = <P extends Procedure>(procedure: P, outcome: Outcome<P>): StoredAnswer | undefined => {
@@ -158,18 +210,17 @@ const storedAnswerOf = <P extends Procedure>(procedure: P, outcome: Outcome<P>):
 }
 
 /** The same input gets the stored output, or the stored refusal as an instance of the same error class. */
-const repeatAnswer = <P extends Procedure>(
-  procedure: P,
-  key: IdempotencyKey,
-  row: { readonly fingerprint: Buffer; readonly answer: string }
-): Outcome<P> => {
+const repeatAnswer = <P extends Procedure>(procedure: P, key: IdempotencyKey, row: StoredRow): Outcome<P> => {
   if (!row.fingerprint.equals(key.row.fingerprint) && !row.fingerprint.equals(key.formerFingerprint()))
-    return Result.fail(new IdempotencyKeyReused({ idempotencyKey: key.row.idempotency_key }))
+    return keyReused(key)
   const answer = JSON.parse(row.answer) as StoredAnswer
   return "success" in answer
     ? Result.succeed(Schema.decodeUnknownSync(procedure.output)(answer.success) as OutputOf<P>)
     : Result.fail(decodeRefusal(procedure, answer.failure))
 }
+
+const keyReused = (key: IdempotencyKey) =>
+  Result.fail(new IdempotencyKeyReused({ idempotencyKey: key.row.idempotency_key }))
 
 const decodeRefusal = <P extends Procedure>(procedure: P, encoded: unknown): ErrorOf<P> => {
   const tag = (encoded as { readonly _tag: string })._tag

@@ -22,6 +22,7 @@ import { CouponGate, RESERVATION_MS, type Verdict } from "./gate.ts"
 declare module "../../../platform/failpoints.ts" {
   interface Failpoints {
     "issue: slot reserved": true
+    "issue: confirmed": true
   }
 }
 
@@ -200,7 +201,9 @@ const settleSlot = Effect.fnUntraced(
     if (!reserved && outcome !== "issued") return
     if (outcome === "refused") return yield* gate.release(couponId, [userId])
     const isHolder = outcome === "issued" || (yield* holdersAmong(couponId, [userId])).has(userId)
-    return yield* isHolder ? gate.confirm(couponId, [userId]) : gate.release(couponId, [userId])
+    if (!isHolder) return yield* gate.release(couponId, [userId])
+    yield* gate.confirm(couponId, [userId])
+    return yield* failpoint("issue: confirmed")
   },
   (settled) => Effect.ignore(settled)
 )

@@ -24,7 +24,6 @@ declare module "../../../platform/failpoints.ts" {
     "issue: coupon inserted": true
     "issue: counted": true
     "issue: rows written": true
-    "issue: confirmed": true
   }
 }
 
@@ -41,9 +40,8 @@ export const issueCoupon = command(contract.coupons.issue, {
     })),
   admit: admitToCampaign,
   lock: ({ userId }) => CouponIssueLock.of(userId),
-  bulkhead: ({ couponId }) => couponId,
-  transaction: { lock: lockCampaigns, decide: issueCoupons, write: insertIssued },
-  afterCommit: () => failpoint("issue: confirmed")
+  group: { queue: ({ couponId }) => couponId },
+  transaction: { lock: lockCampaigns, decide: issueCoupons, write: insertIssued }
 })
 
 export interface RequestedCoupon {

@@ -1,0 +1,50 @@
+import type { ServiceUnavailable } from "@holdfast/domain"
+import { lockContext } from "@holdfast/locks"
+import { Context, Deferred, Effect, Layer, Semaphore } from "effect"
+import { type GroupKind, leave, makeMember, Queues } from "./queue.ts"
+
+export { Blocked, type Ending, type GroupKind } from "./queue.ts"
+
+/** Transactions of a process that wait for rows which others hold. The rest of the shop needs the connections. */
+const WAITING_FOR_ROWS = 4
+
+/**
+ * Lets calls share transactions. All calls that wait in a queue when its last transaction has committed form the next
+ * group; a lone call waits for nobody. The transaction runs under the locks of all its callers. See
+ * docs/adr/0013-calls-share-transactions.md.
+ */
+export class Groups extends Context.Service<
+  Groups,
+  {
+    /**
+     * Runs the call in the next transaction of the queue. An interrupted caller leaves the queue at once. While its
+     * transaction runs, it waits for the end, because its locks must outlive the transaction, which is rolled back when
+     * all of its callers have left. A full queue fails with `ServiceUnavailable`.
+     */
+    readonly join: <C, A, E, R>(
+      kind: GroupKind<C, A, E, R>,
+      queue: string,
+      call: C
+    ) => Effect.Effect<A, E | ServiceUnavailable, R>
+  }
+>()("@holdfast/server/Groups") {
+  static readonly layer: Layer.Layer<Groups> = Layer.effect(
+    Groups,
+    Effect.gen(function* () {
+      const queues = new Queues(yield* Effect.scope, yield* Semaphore.make(WAITING_FOR_ROWS))
+      yield* Effect.addFinalizer(() => Effect.sync(() => queues.stop()))
+      return {
+        join: <C, A, E, R>(kind: GroupKind<C, A, E, R>, name: string, call: C) =>
+          Effect.uninterruptibleMask((restore) =>
+            Effect.flatMap(lockContext, (locks) => {
+              const member = makeMember<C, A, E>(call, locks)
+              return Effect.andThen(
+                queues.add(kind, name, [member]),
+                Effect.onInterrupt(restore(Deferred.await(member.answer)), () => leave(member))
+              )
+            })
+          )
+      }
+    })
+  )
+}

@@ -1,0 +1,297 @@
+import { ServiceUnavailable } from "@holdfast/domain"
+import { hasEndedLock, type LockContext, underLocks } from "@holdfast/locks"
+import { Deferred, Effect, Exit, type Fiber, Result, type Scope, type Semaphore } from "effect"
+import { BUSY_RETRY_AFTER_MS } from "../db/database.ts"
+
+/** Calls of one transaction. With more of them its failure would cost more than their company saves. */
+const MAXIMUM_CALLS = 64
+/** Rows of one transaction, which its statements have to carry. A heavier call runs alone. */
+const MAXIMUM_ROWS = 2_000
+/** Calls that wait in one queue; more are refused at once. */
+const MAXIMUM_WAITING = 5_000
+/** When the database keeps a transaction waiting for longer, its callers are asked to try again. */
+const DEADLINE_MS = 10_000
+/** The call needs a row that another transaction holds, and waits for it in the queue of that row. */
+export class Blocked {
+  readonly row: string
+  constructor(row: string) {
+    this.row = row
+  }
+}
+
+/** What a transaction that was committed says of one of its calls. */
+export type Ending<A> = A | Blocked
+
+/** How the calls of one command share transactions. */
+export interface GroupKind<C, A, E, R> {
+  /** Tells the queues of this command from those of others. */
+  readonly name: string
+  /** Whether transactions skip rows that others hold, and end the calls that need them as {@link Blocked}. */
+  readonly skipsHeldRows: boolean
+  /** How many rows a call reads and writes, roughly. */
+  readonly weigh: (call: C) => number
+  /**
+   * Commits one transaction for these calls and gives an ending for each, in their order. A failure is every call's.
+   * After a defect one call may be to blame, so the group is split. Either way nothing was committed.
+   */
+  readonly transact: (
+    calls: ReadonlyArray<C>,
+    heldRows: "skip" | "wait"
+  ) => Effect.Effect<ReadonlyArray<Ending<A>>, E, R>
+  /** Runs after the commit and before the answers, while the next transaction of the queue runs. */
+  readonly afterCommit: (
+    answered: ReadonlyArray<{ readonly call: C; readonly answer: A }>
+  ) => Effect.Effect<void, never, R>
+}
+
+/** A call in a queue, until it is answered. */
+export interface Member<C, A, E> {
+  readonly call: C
+  readonly locks: LockContext
+  readonly answer: Deferred.Deferred<A, E | ServiceUnavailable>
+  /** `left`: interrupted while its transaction ran, for whose end it waits. */
+  state: "waiting" | "running" | "left" | "ended"
+  queue: { readonly left: () => void } | undefined
+}
+
+export const makeMember = <C, A, E>(call: C, locks: LockContext): Member<C, A, E> => ({
+  call,
+  locks,
+  answer: Deferred.makeUnsafe(),
+  state: "waiting",
+  queue: undefined
+})
+
+const end = <C, A, E>(member: Member<C, A, E>, exit: Exit.Exit<A, E | ServiceUnavailable>): void => {
+  member.state = "ended"
+  Deferred.doneUnsafe(member.answer, exit)
+}
+
+/** The caller was interrupted. */
+export const leave = <C, A, E>(member: Member<C, A, E>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (member.state === "running") member.state = "left"
+    if (member.state === "waiting") end(member, Exit.interrupt())
+    member.queue?.left()
+    return Effect.exit(Deferred.await(member.answer))
+  })
+
+const busy = () => new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS })
+
+/** Whoever was interrupted, or has lost a lock, is answered by that. */
+const isGone = <C, A, E>({ locks, state }: Member<C, A, E>): boolean =>
+  state === "left" || hasEndedLock(locks)
+
+/** The open queues of a process. A queue closes when nobody waits in it any more. */
+export class Queues {
+  private readonly open = new Map<string, Queue<never, never, never, never>>()
+  private readonly scope: Scope.Scope
+  private readonly permitsForRows: Semaphore.Semaphore
+  constructor(scope: Scope.Scope, permitsForRows: Semaphore.Semaphore) {
+    this.scope = scope
+    this.permitsForRows = permitsForRows
+  }
+
+  /** Adds calls to a queue; with `row`, to the queue of those that wait for this row. */
+  add<C, A, E, R>(
+    kind: GroupKind<C, A, E, R>,
+    name: string,
+    members: ReadonlyArray<Member<C, A, E>>,
+    row?: string
+  ): Effect.Effect<void, never, R> {
+    const key = `${kind.name}\n${name}\n${row}`
+    const known = this.open.get(key) as Queue<C, A, E, R> | undefined
+    if (known !== undefined) return known.add(members)
+    const queue: Queue<C, A, E, R> = new Queue(kind, row === undefined ? undefined : this.permitsForRows, {
+      scope: this.scope,
+      close: () => this.open.delete(key),
+      block: (blocked, blockingRow) => this.add(kind, name, blocked, blockingRow)
+    })
+    this.open.set(key, queue as never)
+    return Effect.andThen(queue.add(members), queue.next)
+  }
+
+  /** Nobody may wait for an answer that does not come. */
+  stop(): void {
+    for (const queue of this.open.values()) queue.stop()
+  }
+}
+
+/** What a queue needs of the others. */
+interface Surroundings<C, A, E, R> {
+  readonly scope: Scope.Scope
+  readonly close: () => void
+  readonly block: (members: ReadonlyArray<Member<C, A, E>>, row: string) => Effect.Effect<void, never, R>
+}
+
+interface Committed<C, A, E> {
+  readonly member: Member<C, A, E>
+  readonly ending: Ending<A>
+}
+
+/** Calls in order of arrival, and the one transaction at a time that runs for the first of them. */
+class Queue<C, A, E, R> {
+  private waiting: Array<Member<C, A, E>> = []
+  private running: ReadonlyArray<Member<C, A, E>> = []
+  private fiber: Fiber.Fiber<void> | undefined
+  private readonly kind: GroupKind<C, A, E, R>
+  private readonly permits: Semaphore.Semaphore | undefined
+  private readonly surroundings: Surroundings<C, A, E, R>
+  constructor(
+    kind: GroupKind<C, A, E, R>,
+    permits: Semaphore.Semaphore | undefined,
+    surroundings: Surroundings<C, A, E, R>
+  ) {
+    this.kind = kind
+    this.permits = permits
+    this.surroundings = surroundings
+  }
+
+  add(members: ReadonlyArray<Member<C, A, E>>): Effect.Effect<void> {
+    return Effect.sync(() => {
+      for (const member of members) {
+        if (member.state === "left") end(member, Exit.interrupt())
+        else if (this.waiting.length >= MAXIMUM_WAITING) end(member, Exit.fail(busy()))
+        else this.waiting.push(Object.assign(member, { state: "waiting" as const, queue: this }))
+      }
+    })
+  }
+
+  left(): void {
+    this.waiting = this.waiting.filter(({ state }) => state === "waiting")
+    if (this.running.length > 0 && this.running.every(({ state }) => state !== "running"))
+      this.fiber?.interruptUnsafe()
+  }
+
+  stop(): void {
+    for (const member of [...this.running, ...this.waiting])
+      if (member.state !== "ended") end(member, Exit.interrupt())
+  }
+
+  /** Runs the next group in a fiber of its own, which belongs to none of the callers. */
+  readonly next: Effect.Effect<void, never, R> = Effect.suspend(() => {
+    const group = Effect.andThen(
+      ofThisTurn,
+      Effect.suspend(() => {
+        this.running = this.take()
+        if (this.running.length > 0) return this.runGroup(this.running)
+        this.surroundings.close()
+        return Effect.void
+      })
+    )
+    return Effect.map(Effect.forkIn(Effect.interruptible(group), this.surroundings.scope), (fiber) => {
+      this.fiber = fiber
+    })
+  })
+
+  private take(): ReadonlyArray<Member<C, A, E>> {
+    let rows = 0
+    const tooMany = this.waiting.findIndex(
+      ({ call }, index) => index === MAXIMUM_CALLS || (rows += this.kind.weigh(call)) > MAXIMUM_ROWS
+    )
+    const members = this.waiting.splice(0, tooMany === -1 ? this.waiting.length : Math.max(tooMany, 1))
+    for (const member of members) member.state = "running"
+    return members
+  }
+
+  private runGroup(members: ReadonlyArray<Member<C, A, E>>): Effect.Effect<void, never, R> {
+    const { block, close } = this.surroundings
+    const transacted = this.transact(members)
+    return (this.permits === undefined ? transacted : this.permits.withPermits(1)(transacted)).pipe(
+      Effect.onExit(() => {
+        this.running = []
+        if (this.waiting.length > 0) return this.next
+        close()
+        return Effect.void
+      }),
+      Effect.flatMap((committed) => answerAll(this.kind, committed, block)),
+      Effect.ensuring(
+        Effect.sync(() => {
+          for (const member of members)
+            if (member.queue === this && member.state !== "ended") end(member, Exit.interrupt())
+        })
+      )
+    )
+  }
+
+  /** Without those who are gone, or in halves until the one to blame is alone: 2 log2(n) transactions at most. */
+  private transact(
+    members: ReadonlyArray<Member<C, A, E>>
+  ): Effect.Effect<ReadonlyArray<Committed<C, A, E>>, never, R> {
+    return Effect.suspend(() => {
+      for (const member of members) if (isGone(member)) end(member, Exit.interrupt())
+      const present = members.filter(({ state }) => state === "running")
+      if (present.length === 0) return Effect.succeed([])
+      const heldRows = this.kind.skipsHeldRows && this.permits === undefined ? "skip" : "wait"
+      return this.kind
+        .transact(
+          present.map(({ call }) => call),
+          heldRows
+        )
+        .pipe(
+          underLocks(present.map(({ locks }) => locks)),
+          Effect.timeoutOrElse({
+            duration: DEADLINE_MS,
+            orElse: () => Effect.fail(busy())
+          }),
+          Effect.exit,
+          Effect.flatMap((exit) =>
+            Exit.isSuccess(exit)
+              ? Effect.succeed(present.map((member, index) => ({ member, ending: exit.value[index]! })))
+              : this.afterFailure(present, exit)
+          )
+        )
+    })
+  }
+
+  private afterFailure(
+    members: ReadonlyArray<Member<C, A, E>>,
+    exit: Exit.Failure<unknown, E | ServiceUnavailable>
+  ): Effect.Effect<ReadonlyArray<Committed<C, A, E>>, never, R> {
+    if (members.some(isGone)) return this.transact(members)
+    const isEveryones = Result.isSuccess(Exit.findError(exit))
+    if (isEveryones || members.length === 1) {
+      for (const member of members) end(member, Exit.failCause(exit.cause))
+      return Effect.succeed([])
+    }
+    const half = Math.ceil(members.length / 2)
+    return Effect.zipWith(
+      this.transact(members.slice(0, half)),
+      this.transact(members.slice(half)),
+      (first, second) => [...first, ...second]
+    )
+  }
+}
+
+const answerAll = <C, A, E, R>(
+  kind: GroupKind<C, A, E, R>,
+  committed: ReadonlyArray<Committed<C, A, E>>,
+  block: Surroundings<C, A, E, R>["block"]
+): Effect.Effect<void, never, R> =>
+  Effect.suspend(() => {
+    const blocked = committed.flatMap(({ ending, member }) =>
+      ending instanceof Blocked ? [{ member, row: ending.row }] : []
+    )
+    const answered = committed.flatMap(({ ending, member }) =>
+      ending instanceof Blocked ? [] : [{ member, call: member.call, answer: ending }]
+    )
+    const moveBlocked = Effect.forEach(
+      Map.groupBy(blocked, ({ row }) => row),
+      ([row, those]) =>
+        block(
+          those.map(({ member }) => member),
+          row
+        ),
+      { discard: true }
+    )
+    const answer = Effect.sync(() => {
+      for (const { answer, member } of answered) end(member, Exit.succeed(answer))
+    })
+    return Effect.andThen(moveBlocked, Effect.andThen(kind.afterCommit(answered), answer))
+  })
+
+/** Requests that have arrived already come along; nobody waits for more. */
+const ofThisTurn: Effect.Effect<void> = Effect.callback((resume) => {
+  const turn = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(turn))
+})

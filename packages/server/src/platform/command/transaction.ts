@@ -1,0 +1,135 @@
+import { type Procedure, ServiceUnavailable } from "@holdfast/domain"
+import type { LockFree } from "@holdfast/locks"
+import { Effect, Result } from "effect"
+import { BUSY_RETRY_AFTER_MS, type Database } from "../db/database.ts"
+import { databaseTime, inTransaction, type Transactions, type Tx } from "../db/transaction.ts"
+import { failpoint } from "../failpoints.ts"
+import {
+  AnswerFound,
+  type IdempotencyKey,
+  type Outcome,
+  withIdempotency
+} from "../idempotency/idempotency.ts"
+import { Blocked, type Ending, type GroupKind } from "./groups.ts"
+import type { CommandSteps, CommandTransaction, Decision, TransactionFailure } from "./steps.ts"
+
+/** A call on its way into a transaction. */
+export interface CommandCall<P extends Procedure, Item> {
+  readonly item: Item
+  readonly key: IdempotencyKey | undefined
+  readonly requestId: string
+  /** The admission has refused the call: the transaction only stores this answer. */
+  readonly refusal?: Outcome<P>
+}
+
+/** How often a transaction starts over because a key has got its answer meanwhile. */
+const LOOKS = 3
+
+const isAnswerFound = (error: unknown): error is AnswerFound => error instanceof AnswerFound
+
+/** How the calls of a command share transactions: what the steps say, and what surrounds them. */
+export const groupKindOf = <
+  P extends Procedure,
+  Item,
+  Locked,
+  Decided extends Decision<P>,
+  RLock,
+  RWrite,
+  RAfter
+>(
+  procedure: P,
+  path: string,
+  {
+    afterCommit,
+    group,
+    transaction
+  }: Pick<
+    CommandSteps<P, Item, Locked, Decided, never, never, never, never, RLock, RWrite, RAfter>,
+    "afterCommit" | "group" | "transaction"
+  >
+): GroupKind<
+  CommandCall<P, Item>,
+  Outcome<P>,
+  ServiceUnavailable,
+  RLock | RWrite | RAfter | Database | Transactions
+> => ({
+  name: path,
+  skipsHeldRows: transaction.blockedBy !== undefined,
+  weigh: ({ item }) => group?.weigh?.(item) ?? 1,
+  transact: (calls, heldRows) => {
+    let attempts = 0
+    const body = Effect.suspend(() => execute(procedure, transaction, calls, heldRows, attempts++ > 0))
+    return inTransaction(body as Body<P, RLock | RWrite | Tx>).pipe(
+      Effect.retry({ while: isAnswerFound, times: LOOKS }),
+      Effect.catchIf(isAnswerFound, () =>
+        Effect.fail(new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS }))
+      ),
+      Effect.tap(() => failpoint(`${path}: committed`)),
+      Effect.annotateLogs({ procedure: path, requestIds: calls.map(({ requestId }) => requestId) })
+    )
+  },
+  afterCommit: (answered) => {
+    const accepted = answered.flatMap(({ answer, call }) =>
+      Result.isSuccess(answer) ? [{ item: call.item, output: answer.success }] : []
+    )
+    if (afterCommit === undefined || accepted.length === 0) return Effect.void
+    return afterCommit(
+      accepted.map(({ output }) => output),
+      accepted.map(({ item }) => item)
+    )
+  }
+})
+
+/** `CommandHandler` checks the requirements of the steps. */
+type Body<P extends Procedure, R> = Effect.Effect<
+  ReadonlyArray<Ending<Outcome<P>>>,
+  TransactionFailure | AnswerFound,
+  R
+> &
+  LockFree<R, Transactions>
+
+/**
+ * The transaction of a group. The rows are locked before the stored answers are read: an answer that was committed while
+ * this waited for a row is visible then. A lone call looks for its answer only after the key's row has been found taken.
+ */
+const execute = <P extends Procedure, Item, Locked, Decided extends Decision<P>, RLock, RWrite>(
+  procedure: P,
+  { blockedBy, decide, lock, write }: CommandTransaction<P, Item, Locked, Decided, RLock, RWrite>,
+  calls: ReadonlyArray<CommandCall<P, Item>>,
+  heldRows: "skip" | "wait",
+  isRetry: boolean
+) =>
+  Effect.gen(function* () {
+    const items = calls.flatMap(({ item, refusal }) => (refusal === undefined ? [item] : []))
+    const locked = items.length === 0 ? undefined : yield* lock(items, heldRows)
+    /** How a call ends without a decision: refused by the admission, or blocked by a held row. */
+    const undecided = ({ item, refusal }: CommandCall<P, Item>): Ending<Outcome<P>> | undefined => {
+      const row = heldRows === "skip" && refusal === undefined ? blockedBy?.(locked!, item) : undefined
+      return row === undefined ? refusal : new Blocked(row)
+    }
+    return yield* withIdempotency(procedure, calls, isRetry || calls.length > 1, (fresh) =>
+      Effect.gen(function* () {
+        const endingOf = new Map(fresh.map((call) => [call, undecided(call)]))
+        const deciding = fresh.filter((call) => endingOf.get(call) === undefined)
+        if (deciding.length > 0) {
+          const now = yield* databaseTime
+          const decisions = decide(
+            locked!,
+            deciding.map(({ item }) => item),
+            now
+          )
+          const accepted = decisions.flatMap((decision) =>
+            Result.isSuccess(decision) ? [decision.success] : []
+          )
+          if (accepted.length > 0) yield* write(accepted, now)
+          deciding.forEach((call, index) =>
+            endingOf.set(
+              call,
+              Result.map(decisions[index]!, ({ output }) => output)
+            )
+          )
+        }
+        return fresh.map((call) => endingOf.get(call)!)
+      })
+    )
+  })
