@@ -43,26 +43,16 @@ export const command = <
   const path = pathOf(procedure)
   const { admit, group, identity, lock, prepare } = steps
   type C = CommandCall<P, Item>
-
   type R = RLock | RWrite | RAfter | Database | Transactions
-  type Answer = Effect.Effect<Outcome<P>, ServiceUnavailable, R | Groups>
 
-  const kind: GroupKind<C, Outcome<P>, ServiceUnavailable, R> = groupKindOf(procedure, path, steps)
+  const kind: CallKind<P, Item, R> = groupKindOf(procedure, path, steps)
   const refusals = { ...kind, name: `${path}, refused` }
-
-  const inGroup = (call: C): Answer => {
-    const queue = group?.queue(call.item)
-    if (queue !== undefined) return Effect.flatMap(Groups, (groups) => groups.join(kind, queue, call))
-    return Effect.flatMap(kind.transact([call], "wait"), ([ending]) => {
-      const answer = ending as Outcome<P>
-      return Effect.as(kind.afterCommit([{ call, answer }]), answer)
-    })
-  }
 
   const locked = (call: C) => {
     const target = lock?.(call.item)
-    if (target === undefined) return inGroup(call)
-    return inGroup(call).pipe(
+    const transacted = inQueue(kind, group?.queue(call.item), call)
+    if (target === undefined) return transacted
+    return transacted.pipe(
       // The transaction takes no lock of its own, which `LockFree` checks where the steps are written.
       withLock(target.scope, target.subject) as <E>(
         body: Effect.Effect<Outcome<P>, E, R | Groups>
@@ -72,11 +62,9 @@ export const command = <
     )
   }
 
-  const refused = (call: C, refusal: Outcome<P>): Answer =>
-    // A refusal without a key has nothing to store, so it needs no transaction.
-    call.key === undefined
-      ? Effect.succeed(refusal)
-      : Effect.flatMap(Groups, (groups) => groups.join(refusals, "", { ...call, refusal }))
+  // A refusal without a key has nothing to store, so it needs no transaction.
+  const refused = (call: C, refusal: Outcome<P>) =>
+    call.key === undefined ? Effect.succeed(refusal) : inQueue(refusals, "", { ...call, refusal })
 
   const admitted = (call: C) =>
     admit === undefined
@@ -94,6 +82,26 @@ export const command = <
     return yield* Effect.flatMap(admitted({ item, key, requestId }), Effect.fromResult)
   }) as unknown as CommandHandler<P, Target, RLock | RWrite, RPrepare | RAdmit | RSettle | RAfter>
 }
+
+type CallKind<P extends Procedure, Item, R> = GroupKind<
+  CommandCall<P, Item>,
+  Outcome<P>,
+  ServiceUnavailable,
+  R
+>
+
+/** Runs the call in a transaction: together with others of its queue, or by itself when it has none. */
+const inQueue = <P extends Procedure, Item, R>(
+  kind: CallKind<P, Item, R>,
+  queue: string | undefined,
+  call: CommandCall<P, Item>
+): Effect.Effect<Outcome<P>, ServiceUnavailable, R | Groups> =>
+  queue === undefined
+    ? Effect.flatMap(kind.transact([call], "wait"), ([ending]) => {
+        const answer = ending as Outcome<P>
+        return Effect.as(kind.afterCommit([{ call, answer }]), answer)
+      })
+    : Effect.flatMap(Groups, (groups) => groups.join(kind, queue, call))
 
 /** The holder of the lock may have stored the answer by now. */
 const orStoredAnswer =
