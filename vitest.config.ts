@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
@@ -24,8 +25,19 @@ const alias = readdirSync(fromRoot("packages")).flatMap((directory) => {
   )
 })
 
-/** The soak freezes, kills and flushes servers for two hundred rounds, each of which takes seconds with containers. */
-const notOnContainers = process.env["HOLDFAST_SOURCE"] === "docker" ? ["**/src/soak.test.ts"] : []
+/**
+ * The soak freezes, kills and flushes servers for two hundred rounds, and the others start a test runner with services of
+ * its own for every test: minutes with containers, of which `docker.test.ts` and `everywhere.test.ts` see all they can do.
+ */
+const notOnContainers =
+  process.env["HOLDFAST_SOURCE"] === "docker"
+    ? [
+        "**/src/soak.test.ts",
+        "**/test/node-test/**",
+        "**/test/fixtures/**",
+        "**/test/services/fixtures.test.ts"
+      ]
+    : []
 
 /** One project a package: `--project testkit` runs one of them, and reports name the package of a test. */
 const project = (name: string, root: string, globalSetup: ReadonlyArray<string> = []) => ({
@@ -49,7 +61,8 @@ export default defineConfig({
     pool: "forks",
     // A shared machine may starve a test of its processor; a test that fails twice in a row has a fault.
     retry: process.env["CI"] === "true" ? 1 : 0,
-    maxWorkers: 2,
+    // Tests wait for servers more than they compute: with a worker more than processors, none of those is idle.
+    maxWorkers: Math.min(availableParallelism() + 1, 4),
     execArgv: ["--conditions=holdfast-source"],
     projects: [
       project("domain", "packages/domain"),
