@@ -112,11 +112,8 @@ export const searchForm = (text: string): string =>
     .replaceAll("ς", "σ")
     .normalize("NFKC")
 
-/** The distinct words of a search, in the form in which they are compared. */
-export const searchWords = (text: string): ReadonlyArray<string> => [
-  ...new Set(
-    searchForm(text)
-      .split(/\s+/u)
-      .filter((word) => word !== "")
-  )
-]
+/** The words of a search, in the form in which they are compared. */
+export const searchWords = (text: string): ReadonlyArray<string> =>
+  searchForm(text)
+    .split(/\s+/u)
+    .filter((word) => word !== "")
