@@ -228,5 +228,6 @@ test("a request that an overloaded server sheds is sent again, whether it holds 
   const client = clientOf(server)
   const products = await Promise.all([1, 2, 3].map(() => client.products.bySku({ sku: "TEA" })))
   expect(products.map(({ sku }) => sku)).toEqual(["TEA", "TEA", "TEA"])
-  expect(server.requests).toHaveLength(3)
+  // Jitter decides which calls of a batch that was shed travel together the next time.
+  expect(shed).toBe(2)
 })
