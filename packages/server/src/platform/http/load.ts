@@ -2,7 +2,7 @@
 const SAMPLE_MS = 10
 
 /** This many calls are always admitted: they are too few to explain a delay. */
-const LEAST_IN_FLIGHT = 16
+const LEAST_IN_FLIGHT = 32
 
 /** The calls that a single late turn may bring along; one that stays late admits fewer. */
 const BURST_IN_FLIGHT = 256
