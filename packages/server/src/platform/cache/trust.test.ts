@@ -110,7 +110,11 @@ describe("a Redis that answers reads and refuses writes", () => {
   }
 
   // Guarantees: after the answer to a write, no process shows a state that is older than it.
-  test.each(Object.entries(faults))(
+  // The folder of a snapshot is out of reach inside of a container.
+  const possible = Object.entries(faults).filter(
+    ([name]) => name !== "MISCONF" || process.env["HOLDFAST_SOURCE"] !== "docker"
+  )
+  test.each(possible)(
     "%s: no reader sees an older state than an answered write",
     async (_name, fault) => {
       await untilCached()
