@@ -26,15 +26,19 @@ const alias = readdirSync(fromRoot("packages")).flatMap((directory) => {
 })
 
 /**
- * The soak freezes, kills and flushes servers for two hundred rounds, and the others start a test runner with services of
- * its own for every test: minutes with containers, of which `docker.test.ts` and `everywhere.test.ts` see all they can do.
+ * What is the same with every kind of store: the process, its HTTP and its subscriptions. The soak and the tests that
+ * start a test runner of their own take minutes with containers, of which `docker.test.ts` and `everywhere.test.ts` see
+ * all they can do.
  */
 const notOnContainers =
   process.env["HOLDFAST_SOURCE"] === "docker"
     ? [
+        "**/src/{cli,config,server-restart,server-cuts}.test.ts",
+        "**/src/platform/{http,live,trpc}/**",
+        "**/*{watch,watch-sdk,decide}.test.ts",
+        "**/test/processes/**",
         "**/src/soak.test.ts",
-        "**/test/node-test/**",
-        "**/test/fixtures/**",
+        "**/test/{node-test,fixtures}/**",
         "**/test/services/fixtures.test.ts"
       ]
     : []
