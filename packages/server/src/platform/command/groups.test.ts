@@ -131,6 +131,20 @@ describe("calls that share transactions", () => {
     expect(await exitOf(next)).toEqual(Exit.succeed("next"))
   })
 
+  // Guarantees: a call is answered while its client still waits, also when it waited for another transaction before.
+  test("calls that wait for too long are asked to try again", { timeout: 30_000 }, async () => {
+    const { interrupted, join, started } = makeCommand()
+    const startedAtMs = performance.now()
+    const first = join("first")
+    await started(1)
+    const second = join("second")
+    const busy = Exit.fail(new ServiceUnavailable({ retryAfterMs: 250 }))
+    expect(await exitOf(first)).toEqual(busy)
+    expect(await exitOf(second)).toEqual(busy)
+    expect(performance.now() - startedAtMs).toBeLessThan(10_000)
+    expect(interrupted()).toBe(2)
+  })
+
   test("a failure is every call's", async () => {
     const { join } = makeCommand({ transact: () => Effect.fail("away") })
     const fibers = numbered(5).map((call) => join(call))

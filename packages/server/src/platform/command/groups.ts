@@ -1,7 +1,8 @@
 import type { ServiceUnavailable } from "@holdfast/domain"
 import { lockContext } from "@holdfast/locks"
 import { Context, Deferred, Effect, Layer, Semaphore } from "effect"
-import { type GroupKind, leave, makeMember, Queues } from "./queue.ts"
+import { leave, makeMember } from "./member.ts"
+import { type GroupKind, Queues } from "./queue.ts"
 
 export { Blocked, type Ending, type GroupKind } from "./queue.ts"
 

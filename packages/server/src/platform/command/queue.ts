@@ -1,7 +1,7 @@
-import { ServiceUnavailable } from "@holdfast/domain"
-import { hasEndedLock, type LockContext, underLocks } from "@holdfast/locks"
-import { Deferred, Effect, Exit, type Fiber, Result, type Scope, type Semaphore } from "effect"
-import { BUSY_RETRY_AFTER_MS } from "../db/database.ts"
+import type { ServiceUnavailable } from "@holdfast/domain"
+import { underLocks } from "@holdfast/locks"
+import { Effect, Exit, type Fiber, Result, type Scope, type Semaphore } from "effect"
+import { busy, end, isGone, leftMs, type Member } from "./member.ts"
 
 /** Calls of one transaction. With more of them its failure would cost more than their company saves. */
 const MAXIMUM_CALLS = 64
@@ -9,8 +9,6 @@ const MAXIMUM_CALLS = 64
 const MAXIMUM_ROWS = 2_000
 /** Calls that wait in one queue; more are refused at once. */
 const MAXIMUM_WAITING = 5_000
-/** When the database keeps a transaction waiting for longer, its callers are asked to try again. */
-const DEADLINE_MS = 10_000
 /** The call needs a row that another transaction holds, and waits for it in the queue of that row. */
 export class Blocked {
   readonly row: string
@@ -43,44 +41,6 @@ export interface GroupKind<C, A, E, R> {
     answered: ReadonlyArray<{ readonly call: C; readonly answer: A }>
   ) => Effect.Effect<void, never, R>
 }
-
-/** A call in a queue, until it is answered. */
-export interface Member<C, A, E> {
-  readonly call: C
-  readonly locks: LockContext
-  readonly answer: Deferred.Deferred<A, E | ServiceUnavailable>
-  /** `left`: interrupted while its transaction ran, for whose end it waits. */
-  state: "waiting" | "running" | "left" | "ended"
-  queue: { readonly left: () => void } | undefined
-}
-
-export const makeMember = <C, A, E>(call: C, locks: LockContext): Member<C, A, E> => ({
-  call,
-  locks,
-  answer: Deferred.makeUnsafe(),
-  state: "waiting",
-  queue: undefined
-})
-
-const end = <C, A, E>(member: Member<C, A, E>, exit: Exit.Exit<A, E | ServiceUnavailable>): void => {
-  member.state = "ended"
-  Deferred.doneUnsafe(member.answer, exit)
-}
-
-/** The caller was interrupted. */
-export const leave = <C, A, E>(member: Member<C, A, E>): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    if (member.state === "running") member.state = "left"
-    if (member.state === "waiting") end(member, Exit.interrupt())
-    member.queue?.left()
-    return Effect.exit(Deferred.await(member.answer))
-  })
-
-const busy = () => new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS })
-
-/** Whoever was interrupted, or has lost a lock, is answered by that. */
-const isGone = <C, A, E>({ locks, state }: Member<C, A, E>): boolean =>
-  state === "left" || hasEndedLock(locks)
 
 /** The open queues of a process. A queue closes when nobody waits in it any more. */
 export class Queues {
@@ -231,7 +191,7 @@ class Queue<C, A, E, R> {
         .pipe(
           underLocks(present.map(({ locks }) => locks)),
           Effect.timeoutOrElse({
-            duration: DEADLINE_MS,
+            duration: leftMs(present),
             orElse: () => Effect.fail(busy())
           }),
           Effect.exit,
