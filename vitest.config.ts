@@ -35,6 +35,8 @@ const notOnContainers =
     ? [
         "**/src/{cli,config,server-restart,server-cuts}.test.ts",
         "**/src/platform/{http,live,trpc}/**",
+        // Its servers have certificates and sockets of their own, so they are always processes.
+        "**/src/platform/db/addresses.test.ts",
         "**/*{watch,watch-sdk,decide}.test.ts",
         "**/test/processes/**",
         "**/src/soak.test.ts",
