@@ -2,23 +2,20 @@ import { contract } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
 import { Effect } from "effect"
 import { Locks } from "@holdfast/locks"
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { expect, test } from "vitest"
 import { type ServerBehindProxy, serverBehindProxy } from "../test/behind-proxy.ts"
-import { Shop, type TestUser } from "../test/shop.ts"
+import type { Shop, TestUser } from "../test/shop.ts"
+import { useShop } from "../test/use-shop.ts"
 
 /** What the service promises: whole again within this time after the network. */
 const WHOLE_WITHIN_MS = 5_000
 
 let shop: Shop
 let user: TestUser
-beforeAll(async () => {
-  shop = await Shop.open()
+useShop({}, async (opened) => {
+  shop = opened
   user = await shop.newUser()
   await shop.newProduct("tea", 100_000)
-})
-afterAll(async () => {
-  await shop.expectRightBooks()
-  await shop.stop()
 })
 
 const cached = { cache: { freshMs: 5_000, staleMs: 30_000 } }

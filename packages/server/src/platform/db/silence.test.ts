@@ -3,9 +3,10 @@ import { eventually } from "@holdfast/testkit"
 import { Effect, Fiber } from "effect"
 import { sql } from "kysely"
 import type { RowDataPacket } from "mysql2"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { type ServerBehindProxy, serverBehindProxy } from "../../../test/behind-proxy.ts"
-import { Shop, type TestUser } from "../../../test/shop.ts"
+import type { Shop, TestUser } from "../../../test/shop.ts"
+import { useShop } from "../../../test/use-shop.ts"
 import { db } from "./database.ts"
 import { inTransaction, tx } from "./transaction.ts"
 
@@ -17,14 +18,10 @@ const ANSWERED_WITHIN_MS = 10_000
 
 let shop: Shop
 let user: TestUser
-beforeAll(async () => {
-  shop = await Shop.open()
+useShop({}, async (opened) => {
+  shop = opened
   user = await shop.newUser()
   await shop.newProduct("tea", 100_000)
-})
-afterAll(async () => {
-  await shop.expectRightBooks()
-  await shop.stop()
 })
 
 const read = ({ call }: ServerBehindProxy) => call(contract.products.bySku, { sku: "tea" })
