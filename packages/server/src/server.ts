@@ -11,7 +11,7 @@ import { userExists } from "./modules/auth/service.ts"
 import { Tokens } from "./modules/auth/tokens.ts"
 import { startJobs } from "./jobs.ts"
 import { makeHttpServer } from "./platform/http/server.ts"
-import { makeRouter } from "./platform/trpc/adapter.ts"
+import { makeRpc } from "./platform/trpc/adapter.ts"
 import { FailpointListener } from "./platform/failpoints.ts"
 import { askRedis } from "@holdfast/locks"
 import type { RunningJobs } from "./platform/jobs/runner.ts"
@@ -72,11 +72,12 @@ export const startServer = async (
         Effect.andThen(DatabaseClock.use(({ measure }) => measure))
       )
     )
+    const tokens = await runtime.runPromise(Tokens)
     const app = await makeHttpServer(runtime, {
       settings: settings.http,
       contract,
-      router: makeRouter(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId) }),
-      authenticate: (token) => Tokens.use((tokens) => tokens.verify("access", token))
+      ...makeRpc(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId) }),
+      authenticate: (token) => tokens.verify("access", token)
     })
     await listen(app, settings)
     const address = app.server.address()

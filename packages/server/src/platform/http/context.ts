@@ -1,42 +1,37 @@
 import { InvalidInput, Unauthenticated } from "@holdfast/domain"
 import type { FastifyRequest } from "fastify"
-import { Effect, type ManagedRuntime, Result } from "effect"
+import { Effect, Result } from "effect"
 import { isIPv6 } from "node:net"
 import type { Caller } from "../trpc/handler.ts"
 import type { RpcContext } from "../trpc/trpc.ts"
 
 /** Verifies an access token. Fails with `Unauthenticated` when it is not valid. */
-export type Authenticate<R> = (token: string) => Effect.Effect<Caller, Unauthenticated, R>
+export type Authenticate = (token: string) => Effect.Effect<Caller, Unauthenticated>
+
+const BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i
 
 /** Printable ASCII: fits the column of the keys and is safe in a log line. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
-/** The part of tRPC's options that is used here. A client that cannot set headers sends `connectionParams`. */
+/** What is read of a request. A client that cannot set headers sends `authorization` as a connection parameter. */
 export interface ContextSource {
-  readonly req: FastifyRequest
-  readonly info: { readonly connectionParams: Readonly<Record<string, string | undefined>> | null }
+  readonly request: FastifyRequest
+  readonly connectionParams?: Readonly<Record<string, string | undefined>> | null
 }
 
 /**
- * Makes tRPC's context from the headers. A bad token is an error only for procedures that need one. A browser's event
- * source cannot set headers, so a subscription may send `authorization` as a connection parameter.
+ * Makes the context of a request's calls from its headers. A bad token is an error only for procedures that need one. A
+ * browser's event source cannot set headers, so a subscription may send `authorization` as a connection parameter.
  */
 export const makeContext =
-  <R>(
-    runtime: ManagedRuntime.ManagedRuntime<R, never>,
-    authenticate: Authenticate<R>,
-    closing: AbortSignal
-  ) =>
-  async ({ info, req }: ContextSource): Promise<RpcContext> => {
-    const authorization = req.headers.authorization ?? info.connectionParams?.["authorization"]
-    return {
-      requestId: req.id,
-      idempotencyKey: idempotencyKeyOf(req.headers["idempotency-key"]),
-      caller: await runtime.runPromise(Effect.result(callerOf(authorization, authenticate))),
-      address: networkOf(req.ip),
-      closing
-    }
-  }
+  (authenticate: Authenticate, closing: AbortSignal) =>
+  ({ connectionParams, request }: ContextSource): RpcContext => ({
+    requestId: request.id,
+    idempotencyKey: idempotencyKeyOf(request.headers["idempotency-key"]),
+    caller: callerOf(request.headers.authorization ?? connectionParams?.["authorization"], authenticate),
+    address: networkOf(request.ip),
+    closing
+  })
 
 /** Who has one IPv6 address has a network of 2^64 of them, so the network is the caller. */
 export const networkOf = (address: string): string => {
@@ -49,11 +44,17 @@ export const networkOf = (address: string): string => {
   return [...groups, ...zeros, ...rest].slice(0, 4).join(":")
 }
 
-const callerOf = <R>(header: string | undefined, authenticate: Authenticate<R>) => {
-  if (header === undefined) return Effect.fail(new Unauthenticated({ reason: "missing" }))
-  const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(header)?.[1]
-  return token === undefined ? Effect.fail(new Unauthenticated({ reason: "malformed" })) : authenticate(token)
-}
+const callerOf = (
+  header: string | undefined,
+  authenticate: Authenticate
+): Effect.Effect<Caller, Unauthenticated> =>
+  Effect.suspend(() => {
+    if (header === undefined) return Effect.fail(new Unauthenticated({ reason: "missing" }))
+    const token = BEARER.exec(header)?.[1]
+    return token === undefined
+      ? Effect.fail(new Unauthenticated({ reason: "malformed" }))
+      : authenticate(token)
+  })
 
 const idempotencyKeyOf = (
   header: string | ReadonlyArray<string> | undefined

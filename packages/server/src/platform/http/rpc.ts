@@ -2,8 +2,9 @@ import { type Contract, InvalidInput, pathsOf, type Procedure, REQUEST_BOUNDS } 
 import type { AnyTRPCRouter } from "@trpc/server"
 import { resolveResponse } from "@trpc/server/http"
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
-import type { RpcContext } from "../trpc/trpc.ts"
+import type { DirectCall } from "../trpc/direct.ts"
 import { Declared } from "../trpc/errors.ts"
+import type { RpcContext } from "../trpc/trpc.ts"
 import type { ContextSource } from "./context.ts"
 import { isTooDeep, MAXIMUM_DEPTH } from "./nesting.ts"
 import { refuse, refuseAs, retryAfterSeconds } from "./refusal.ts"
@@ -11,7 +12,9 @@ import { refuse, refuseAs, retryAfterSeconds } from "./refusal.ts"
 interface RpcOptions {
   readonly contract: Contract
   readonly router: AnyTRPCRouter
-  readonly createContext: (source: ContextSource) => Promise<RpcContext>
+  /** How single calls are answered, by the paths of their procedures. */
+  readonly directCalls: ReadonlyMap<string, DirectCall>
+  readonly createContext: (source: ContextSource) => RpcContext
 }
 
 /**
@@ -19,8 +22,9 @@ interface RpcOptions {
  * hold is checked here, before anything parses it.
  */
 export const addProcedures = async (app: FastifyInstance, options: RpcOptions): Promise<void> => {
+  const { createContext, directCalls } = options
   const procedures = new Map([...pathsOf(options.contract)].map(([procedure, path]) => [path, procedure]))
-  const answer = makeAnswer(options)
+  const answer = makeAdapter(options)
   await app.register(async (rpc) => {
     rpc.removeAllContentTypeParsers()
     rpc.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) =>
@@ -43,7 +47,13 @@ export const addProcedures = async (app: FastifyInstance, options: RpcOptions): 
         method: ["GET", "POST"],
         url: `/trpc/${path}`,
         bodyLimit: maximumBytes,
-        handler: (request, reply) => answer(request, reply, path)
+        handler: (request, reply) => {
+          const call = directCalls.get(path)
+          const input = call === undefined ? NOT_DIRECT : directInputOf(request, call)
+          return call === undefined || input === NOT_DIRECT
+            ? answer(request, reply, path)
+            : answerDirectly(call, input, createContext({ request }), reply)
+        }
       })
     rpc.route({
       method: ["GET", "POST"],
@@ -84,8 +94,43 @@ const faultOfBatch = (path: string, procedures: ReadonlyMap<string, Procedure>):
   return alone === undefined ? undefined : issue(`must not hold ${alone}, which travels alone`)
 }
 
+const NOT_DIRECT = Symbol("not a single JSON call")
+
+/**
+ * The input of a plain single call, as JSON has it. Everything else is tRPC's: batches, streams, connection parameters,
+ * and what is malformed.
+ */
+const directInputOf = ({ body, headers, method, query }: FastifyRequest, call: DirectCall): unknown => {
+  if (method !== call.method || headers["trpc-accept"] !== undefined) return NOT_DIRECT
+  for (const name in query as object) if (name !== "input") return NOT_DIRECT
+  const text = method === "GET" ? (query as { readonly input?: unknown }).input : body
+  if (text === undefined && method === "GET") return undefined
+  try {
+    return typeof text === "string" ? JSON.parse(text) : NOT_DIRECT
+  } catch {
+    return NOT_DIRECT
+  }
+}
+
+const answerDirectly = async (
+  call: DirectCall,
+  input: unknown,
+  ctx: RpcContext,
+  reply: FastifyReply
+): Promise<FastifyReply> => {
+  const { exit, interrupt } = call.answer(input, ctx)
+  reply.raw.once("close", interrupt)
+  const { body, retryAfterMs, status } = call.respond(await exit, ctx)
+  reply.raw.off("close", interrupt)
+  if (retryAfterMs !== undefined) reply.header("retry-after", retryAfterSeconds(retryAfterMs))
+  return reply.code(status).header("content-type", "application/json").header("vary", VARY).send(body)
+}
+
+/** tRPC's adapter says so of all its answers. */
+const VARY = "trpc-accept, accept"
+
 /** Hands a request to tRPC. Its host is not looked at: a caller may write anything there. */
-const makeAnswer =
+const makeAdapter =
   ({ createContext, router }: RpcOptions) =>
   async (req: FastifyRequest, reply: FastifyReply, path: string): Promise<FastifyReply> => {
     const left = new AbortController()
@@ -97,7 +142,8 @@ const makeAnswer =
       path,
       req: asFetchRequest(req, left.signal),
       error: null,
-      createContext: ({ info }) => createContext({ req, info }),
+      createContext: async ({ info: { connectionParams } }) =>
+        createContext({ request: req, connectionParams }),
       responseMeta: ({ errors }) => {
         const waitsMs = errors.flatMap(({ cause }) =>
           cause instanceof Declared ? (cause.error.retryAfterMs ?? []) : []

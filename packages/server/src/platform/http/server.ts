@@ -16,6 +16,7 @@ import { addApiReference, openApiOf } from "./openapi.ts"
 import { refuse, refuseAs } from "./refusal.ts"
 import { requestIdOf } from "./request-id.ts"
 import { addProcedures } from "./rpc.ts"
+import type { DirectCall } from "../trpc/direct.ts"
 
 /** A batch names all its procedures in the path; a longer one names none that exist. */
 const MAXIMUM_PATH_LENGTH = 1_000
@@ -25,18 +26,20 @@ const LOGGED_PATH_LENGTH = 200
 
 type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | DatabaseClock | RedisStore, never>
 
-export interface Application<R> {
+export interface Application {
   readonly settings: HttpSettings
   /** The procedures, for the API reference. */
   readonly contract: Contract
   readonly router: AnyTRPCRouter
-  readonly authenticate: Authenticate<R>
+  /** How single calls are answered, by the paths of their procedures. */
+  readonly directCalls: ReadonlyMap<string, DirectCall>
+  readonly authenticate: Authenticate
 }
 
 /** Fastify with the tRPC procedures under `/trpc`, the health checks and the API reference. It does not listen yet. */
 export const makeHttpServer = async <R>(
   runtime: Runtime<R>,
-  { authenticate, contract, router, settings }: Application<R>
+  { authenticate, contract, directCalls, router, settings }: Application
 ): Promise<FastifyInstance> => {
   const passQueue = Database.use(({ connected }) => connected(Effect.void))
   const load = measureLoad(settings, () => runtime.runPromise(passQueue))
@@ -60,7 +63,8 @@ export const makeHttpServer = async <R>(
   await addProcedures(app, {
     contract,
     router,
-    createContext: makeContext(runtime, authenticate, closing.signal)
+    directCalls,
+    createContext: makeContext(authenticate, closing.signal)
   })
   return app
 }
@@ -121,8 +125,9 @@ const addRefusals = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
 }
 
 const addRequestIds = (app: FastifyInstance): void => {
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onRequest", (request, reply, done) => {
     reply.header("x-request-id", request.id)
+    done()
   })
 }
 

@@ -1,14 +1,10 @@
-import {
-  type Access,
-  type Contract,
-  type DomainError,
-  type ErrorOf,
-  Forbidden,
-  type InputOf,
-  type InvalidInput,
-  type OutputOf,
-  type Procedure,
-  ServiceUnavailable,
+import type {
+  Contract,
+  DomainError,
+  ErrorOf,
+  InputOf,
+  OutputOf,
+  Procedure,
   Unauthenticated
 } from "@holdfast/domain"
 import {
@@ -20,10 +16,25 @@ import {
 } from "@trpc/server"
 import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema, Stream } from "effect"
 import { Subscriber } from "../live/live-queries.ts"
-import type { Call, Caller, Handler, Handlers, SubscriptionEvent } from "./handler.ts"
+import {
+  type Answer,
+  type AnswerHandler,
+  type Callers,
+  isUnexpected,
+  makeAnswer,
+  makeCallOf
+} from "./answer.ts"
+import { type DirectCall, makeDirectCall } from "./direct.ts"
+import { classOf, Declared, declaredDataOf, type WireError } from "./errors.ts"
+import {
+  type Call,
+  type Caller,
+  type Handler,
+  type Handlers,
+  pathOf,
+  type SubscriptionEvent
+} from "./handler.ts"
 import { type RpcContext, trpc } from "./trpc.ts"
-import { classOf, Declared, type WireError } from "./errors.ts"
-import { makeDecode } from "./input.ts"
 
 /** The tRPC procedure of a contract's procedure. */
 export type Implemented<P extends Procedure> = P["kind"] extends "subscription"
@@ -43,101 +54,66 @@ interface Definition<P extends Procedure> {
   readonly errorShape: WireError<P>
 }
 
-/** A request that takes longer is interrupted, rolled back and answered with `ServiceUnavailable`. */
-const REQUEST_DEADLINE_MS = 30_000
-const LATE_RETRY_AFTER_MS = 1_000
-
 /**
- * The only place where Effect and tRPC meet. Decodes the input, checks the access, runs the handler as a fiber that
- * the request's abort signal interrupts, encodes the output. Declared failures travel as data; everything else is
- * masked as an internal error and logged with the request's id. A subscription's failure travels in its stream, because
- * a browser's event source cannot read the body of an error response.
+ * Implements procedures. Declared failures travel as data; everything else is masked as an internal error. A
+ * subscription's failure travels in its stream, because a browser's event source cannot read the body of an error
+ * response.
+ *
+ * @param directCalls receives how single calls of the procedures are answered, by path
  */
 export const makeImplement =
-  <R>(runtime: ManagedRuntime.ManagedRuntime<R, never>, callers: Callers<NoInfer<R>>) =>
+  <R>(
+    runtime: ManagedRuntime.ManagedRuntime<R, never>,
+    callers: Callers<NoInfer<R>>,
+    directCalls: Map<string, DirectCall>
+  ) =>
   <P extends Procedure>(procedure: P, handler: Handler<P, R>): Implemented<P> => {
-    const builder = trpc.procedure
-      .errors(({ ctx, error, shape }) => {
-        if (!(error.cause instanceof Declared)) return undefined
-        const declared = error.cause.error
-        const errorClass = classOf(procedure.errors, declared)
-        if (errorClass === undefined) return undefined
-        const { retryable, retryAfterMs } = declared
-        const { code, httpStatus, path } = shape.data
-        return {
-          ...shape,
-          data: {
-            code,
-            httpStatus,
-            ...(path === undefined ? {} : { path }),
-            requestId: ctx?.requestId,
-            retryable,
-            ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-            domain: Schema.encodeUnknownSync(errorClass)(declared)
-          }
+    if (procedure.kind === "subscription") {
+      const subscribe = makeSubscribe(runtime, procedure, handler as StreamHandler<P, R>)
+      return builderOf(procedure).subscription(subscribe) as unknown as Implemented<P>
+    }
+    const path = pathOf(procedure)
+    const answer = makeAnswer(runtime, callers, procedure, path, handler as AnswerHandler<P, R>)
+    directCalls.set(path, makeDirectCall(procedure, path, answer))
+    return implementAnswer(procedure, answer)
+  }
+
+/** The tRPC procedure of everything but a subscription: one answer. */
+const implementAnswer = <P extends Procedure>(procedure: P, answer: Answer): Implemented<P> => {
+  const resolve = async ({ ctx, input, signal }: ResolverOptions) => {
+    const { exit, interrupt } = answer(input, ctx)
+    signal?.addEventListener("abort", interrupt, { once: true })
+    const ended = await exit
+    signal?.removeEventListener("abort", interrupt)
+    if (Exit.isSuccess(ended)) return ended.value
+    throw toTrpcError(procedure, ended.cause)
+  }
+  const builder = builderOf(procedure)
+  return (procedure.kind === "query"
+    ? builder.query(resolve)
+    : builder.mutation(resolve)) as unknown as Implemented<P>
+}
+
+const builderOf = (procedure: Procedure) =>
+  trpc.procedure
+    .errors(({ ctx, error, shape }) => {
+      if (!(error.cause instanceof Declared)) return undefined
+      const declared = error.cause.error
+      const errorClass = classOf(procedure.errors, declared)
+      if (errorClass === undefined) return undefined
+      const { code, httpStatus, path } = shape.data
+      return {
+        ...shape,
+        data: {
+          code,
+          httpStatus,
+          ...(path === undefined ? {} : { path }),
+          requestId: ctx?.requestId,
+          ...declaredDataOf(errorClass, declared)
         }
-      })
-      .input((raw: unknown) => raw)
-    const resolve = makeResolve(runtime, callers, procedure, handler as AnswerHandler<P, R>)
-    const builtAs = {
-      query: () => builder.query(resolve),
-      mutation: () => builder.mutation(resolve),
-      action: () => builder.mutation(resolve),
-      subscription: () =>
-        builder.subscription(makeSubscribe(runtime, procedure, handler as StreamHandler<P, R>))
-    }
-    return builtAs[procedure.kind]() as unknown as Implemented<P>
-  }
-
-/** Makes the call that a handler gets. Fails with the errors of access and input. */
-const makeCallOf = <P extends Procedure>(procedure: P) => {
-  const decode = makeDecode(procedure)
-  return Effect.fnUntraced(function* (
-    input: unknown,
-    ctx: RpcContext
-  ): Effect.fn.Return<Call<P>, InvalidInput | Unauthenticated | Forbidden> {
-    const caller = yield* authorise(procedure.access, ctx)
-    const decoded = yield* decode(input ?? {})
-    const request = {
-      requestId: ctx.requestId,
-      idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
-      lastEventId: lastEventIdOf(input)
-    }
-    return { input: decoded, caller: caller as never, request }
-  })
-}
-
-/** The resolver of everything but a subscription: one answer. */
-const makeResolve = <P extends Procedure, R>(
-  runtime: ManagedRuntime.ManagedRuntime<R, never>,
-  callers: Callers<R>,
-  procedure: P,
-  handler: AnswerHandler<P, R>
-) => {
-  const callOf = makeCallOf(procedure)
-  const encode = Schema.encodeEffect(procedure.output)
-  const late = Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`).pipe(
-    Effect.andThen(Effect.fail(new ServiceUnavailable({ retryAfterMs: LATE_RETRY_AFTER_MS })))
-  )
-  const answer = (input: unknown, ctx: RpcContext) =>
-    Effect.gen(function* () {
-      const call = yield* callOf(input, ctx)
-      const output = yield* handler(call).pipe(
-        Effect.catchCause((cause) => deletedOr(callers, call.caller, cause))
-      )
-      return yield* encode(output).pipe(Effect.orDie)
-    }).pipe(Effect.timeoutOrElse({ duration: REQUEST_DEADLINE_MS, orElse: () => late }))
-
-  return async ({ ctx, input, path, signal }: ResolverOptions) => {
-    const traced = answer(input, ctx).pipe(
-      Effect.tapCause((cause) => logUnexpected(procedure, cause)),
-      Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
-    )
-    const exit = await runtime.runPromiseExit(traced, { signal })
-    if (Exit.isSuccess(exit)) return exit.value
-    throw toTrpcError(procedure, exit.cause)
-  }
-}
+      }
+    })
+    .input((raw: unknown) => raw)
 
 /** The resolver of a subscription: a stream of answers, each under its id. */
 const makeSubscribe = <P extends Procedure, R>(
@@ -148,6 +124,7 @@ const makeSubscribe = <P extends Procedure, R>(
   const callOf = makeCallOf(procedure)
   const encode = Schema.encodeEffect(procedure.output)
   return async function* ({ ctx, input, path, signal }: ResolverOptions) {
+    const caller = await runtime.runPromise(Effect.result(ctx.caller))
     const answers = Stream.unwrap(Effect.map(callOf(input, ctx), handler)).pipe(
       Stream.mapEffect(({ data, id }) =>
         encode(data).pipe(
@@ -155,12 +132,15 @@ const makeSubscribe = <P extends Procedure, R>(
           Effect.map((encoded) => tracked(id, encoded))
         )
       ),
-      Stream.provideService(Subscriber, subscriberOf(ctx)),
+      Stream.provideService(Subscriber, subscriberOf(ctx.address, caller)),
       Stream.interruptWhen(abortOf([signal, ctx.closing])),
       Stream.tapCause((cause) =>
-        logUnexpected(procedure, cause).pipe(
-          Effect.annotateLogs({ requestId: ctx.requestId, procedure: path })
-        )
+        isUnexpected(procedure, cause)
+          ? Effect.annotateLogs(Effect.logError("the procedure died", cause), {
+              requestId: ctx.requestId,
+              procedure: path
+            })
+          : Effect.void
       ),
       Stream.catchCause((cause) => Stream.die(toTrpcError(procedure, cause)))
     )
@@ -176,14 +156,22 @@ type Routers<C extends Contract> = {
 /** The tRPC router of a contract. */
 export type RouterOf<C extends Contract> = ReturnType<typeof trpc.router<Routers<C>>>
 
+/** What answers the calls of a contract. */
+interface Rpc<C extends Contract> {
+  readonly router: RouterOf<C>
+  /** How single calls are answered, by the paths of their procedures. */
+  readonly directCalls: ReadonlyMap<string, DirectCall>
+}
+
 /** Makes the router of a contract from its handlers. */
-export const makeRouter = <C extends Contract, R>(
+export const makeRpc = <C extends Contract, R>(
   contract: C,
   handlers: Handlers<C, R>,
   runtime: ManagedRuntime.ManagedRuntime<R, never>,
   callers: Callers<NoInfer<R>>
-): RouterOf<C> => {
-  const implement = makeImplement(runtime, callers)
+): Rpc<C> => {
+  const directCalls = new Map<string, DirectCall>()
+  const implement = makeImplement(runtime, callers, directCalls)
   const routers = Object.fromEntries(
     Object.entries(contract).map(([group, procedures]) => [
       group,
@@ -195,28 +183,9 @@ export const makeRouter = <C extends Contract, R>(
       )
     ])
   )
-  return trpc.router(routers as Routers<C>)
+  return { router: trpc.router(routers as Routers<C>), directCalls }
 }
 
-/** Looks up the callers that tokens name. */
-export interface Callers<R> {
-  /** Whether the caller still exists: a user may have been deleted since the token was issued. */
-  readonly exists: (caller: Caller) => Effect.Effect<boolean, ServiceUnavailable, R>
-}
-
-/** Foreign keys refuse the rows of a deleted user. That is no defect but an outdated token. */
-const deletedOr = <E, R>(
-  callers: Callers<R>,
-  caller: Caller | undefined,
-  cause: Cause.Cause<E>
-): Effect.Effect<never, E | Unauthenticated | ServiceUnavailable, R> =>
-  Effect.gen(function* () {
-    const isDeleted = caller !== undefined && Cause.hasDies(cause) && !(yield* callers.exists(caller))
-    if (isDeleted) return yield* new Unauthenticated({ reason: "invalid" })
-    return yield* Effect.failCause(cause)
-  })
-
-type AnswerHandler<P extends Procedure, R> = (call: Call<P>) => Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
 type StreamHandler<P extends Procedure, R> = (
   call: Call<P>
 ) => Stream.Stream<SubscriptionEvent<OutputOf<P>>, ErrorOf<P>, R>
@@ -229,7 +198,7 @@ interface ResolverOptions {
 }
 
 /** Who may have a number of subscriptions: a user wherever they are, or an address without a user. */
-const subscriberOf = ({ address, caller }: RpcContext): string =>
+const subscriberOf = (address: string, caller: Result.Result<Caller, Unauthenticated>): string =>
   Result.isSuccess(caller) ? `user ${caller.success.userId}` : `address ${address}`
 
 /** Completes when one of the signals is aborted. */
@@ -241,31 +210,6 @@ const abortOf = (signals: ReadonlyArray<AbortSignal | undefined>): Effect.Effect
     any.addEventListener("abort", abort, { once: true })
     return Effect.sync(() => any.removeEventListener("abort", abort))
   })
-}
-
-const authorise = Effect.fnUntraced(function* (access: Access, { caller }: RpcContext) {
-  if (access === "public") return undefined
-  const known = yield* Effect.fromResult(caller)
-  if (access === "admin" && known.role !== "admin") return yield* new Forbidden({ requiredRole: "admin" })
-  return known
-})
-
-/** Only mutations have a key, so a bad header fails no other procedure. */
-const idempotencyKeyOf = (procedure: Procedure, ctx: RpcContext) =>
-  procedure.kind === "mutation" ? Effect.fromResult(ctx.idempotencyKey) : Effect.succeed(undefined)
-
-/** Declared failures are answers, and interruptions are the caller's choice; neither is logged. */
-const logUnexpected = (procedure: Procedure, cause: Cause.Cause<unknown>) => {
-  const failure = Cause.findError(cause)
-  if (Result.isSuccess(failure) && classOf(procedure.errors, failure.success) !== undefined)
-    return Effect.void
-  return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("the procedure died", cause)
-}
-
-/** tRPC passes a subscriber's `last-event-id` in the input. */
-const lastEventIdOf = (input: unknown): string | undefined => {
-  const id = (input as { readonly lastEventId?: unknown } | undefined | null)?.lastEventId
-  return typeof id === "string" ? id : undefined
 }
 
 const toTrpcError = (procedure: Procedure, cause: Cause.Cause<unknown>): TRPCError => {

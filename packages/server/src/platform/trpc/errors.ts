@@ -36,6 +36,13 @@ export const classOf = (
   error: unknown
 ): DomainErrorClass | undefined => errors.find((errorClass) => error instanceof errorClass)
 
+/** What the response says of a declared error, beside its code, the path and the request. */
+export const declaredDataOf = (errorClass: DomainErrorClass, error: DomainError) => ({
+  retryable: error.retryable,
+  ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+  domain: Schema.encodeUnknownSync(errorClass)(error) as unknown
+})
+
 /** An answer names no more problems than a caller can mend at once, and repeats no more of an input than identifies it. */
 const MAXIMUM_ISSUES = 100
 const MAXIMUM_LETTERS = 200

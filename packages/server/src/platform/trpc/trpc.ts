@@ -1,13 +1,14 @@
 import type { InvalidInput, Unauthenticated } from "@holdfast/domain"
 import { initTRPC } from "@trpc/server"
-import type { Result } from "effect"
+import type { Effect, Result } from "effect"
 import { abridged } from "./errors.ts"
 import type { Caller } from "./handler.ts"
 
 /** What the HTTP layer reads from the headers. A bad header is an error only for procedures that need it. */
 export interface RpcContext {
   readonly requestId: string
-  readonly caller: Result.Result<Caller, Unauthenticated>
+  /** Verifies the access token, where a procedure needs one. */
+  readonly caller: Effect.Effect<Caller, Unauthenticated>
   readonly idempotencyKey: Result.Result<string | undefined, InvalidInput>
   /** Where the request comes from: the caller of those who are not logged in. */
   readonly address: string

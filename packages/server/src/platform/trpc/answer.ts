@@ -1,0 +1,157 @@
+import {
+  type Access,
+  type ErrorOf,
+  Forbidden,
+  type InvalidInput,
+  type OutputOf,
+  type Procedure,
+  ServiceUnavailable,
+  Unauthenticated
+} from "@holdfast/domain"
+import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema } from "effect"
+import { classOf } from "./errors.ts"
+import type { Call, Caller } from "./handler.ts"
+import { makeDecode } from "./input.ts"
+import type { RpcContext } from "./trpc.ts"
+
+/** A call that is being answered. */
+export interface Answering {
+  /** The encoded output, or why there is none. */
+  readonly exit: Promise<Exit.Exit<unknown, unknown>>
+  /** Rolls the call back: its caller is gone. */
+  readonly interrupt: () => void
+}
+
+/** Answers one call of a procedure. `input` is what the caller sent, as JSON has it. */
+export type Answer = (input: unknown, ctx: RpcContext) => Answering
+
+/** Implements a procedure with one answer. */
+export type AnswerHandler<P extends Procedure, R> = (
+  call: Call<P>
+) => Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
+
+/** Looks up the callers that tokens name. */
+export interface Callers<R> {
+  /** Whether the caller still exists: a user may have been deleted since the token was issued. */
+  readonly exists: (caller: Caller) => Effect.Effect<boolean, ServiceUnavailable, R>
+}
+
+/** A request that takes longer is interrupted, rolled back and answered with `ServiceUnavailable`. */
+const REQUEST_DEADLINE_MS = 30_000
+const LATE_RETRY_AFTER_MS = 1_000
+
+/**
+ * Decodes the input, checks the access, runs the handler as a fiber, encodes the output. Failures that the contract does
+ * not declare are logged with the request's id.
+ */
+export const makeAnswer = <P extends Procedure, R>(
+  runtime: ManagedRuntime.ManagedRuntime<R, never>,
+  callers: Callers<R>,
+  procedure: P,
+  path: string,
+  handler: AnswerHandler<P, R>
+): Answer => {
+  const callOf = makeCallOf(procedure)
+  const encode = Schema.encodeEffect(procedure.output)
+  const answer = Effect.fnUntraced(function* (input: unknown, ctx: RpcContext) {
+    const call = yield* callOf(input, ctx)
+    const output = yield* Effect.catchCause(handler(call), (cause) => deletedOr(callers, call.caller, cause))
+    return yield* Effect.orDie(encode(output))
+  })
+  return (input, ctx) => {
+    const annotations = { requestId: ctx.requestId, procedure: path }
+    const log = (line: Effect.Effect<void>) => void runtime.runFork(Effect.annotateLogs(line, annotations))
+    return runWithin(
+      runtime,
+      Effect.annotateLogs(answer(input, ctx), annotations),
+      REQUEST_DEADLINE_MS,
+      (exit, isLate) => {
+        if (Exit.isSuccess(exit)) return exit
+        if (isLate && Cause.hasInterruptsOnly(exit.cause)) {
+          log(Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`))
+          return Exit.fail(new ServiceUnavailable({ retryAfterMs: LATE_RETRY_AFTER_MS }))
+        }
+        if (isUnexpected(procedure, exit.cause)) log(Effect.logError("the procedure died", exit.cause))
+        return exit
+      }
+    )
+  }
+}
+
+/** Runs an effect, and interrupts it after a while. One timer costs less than the fibers of `Effect.timeout`. */
+const runWithin = <A, E, R>(
+  runtime: ManagedRuntime.ManagedRuntime<R, never>,
+  effect: Effect.Effect<A, E, R>,
+  deadlineMs: number,
+  settle: (exit: Exit.Exit<A, E>, isLate: boolean) => Exit.Exit<unknown, unknown>
+): Answering => {
+  let isLate = false
+  const fiber = runtime.runFork(effect)
+  const timer = setTimeout(() => {
+    isLate = true
+    fiber.interruptUnsafe()
+  }, deadlineMs)
+  return {
+    interrupt: () => fiber.interruptUnsafe(),
+    exit: new Promise((resolve) =>
+      fiber.addObserver((exit) => {
+        clearTimeout(timer)
+        resolve(settle(exit, isLate))
+      })
+    )
+  }
+}
+
+/** Makes the call that a handler gets. Fails with the errors of access and input. */
+export const makeCallOf = <P extends Procedure>(procedure: P) => {
+  const decode = makeDecode(procedure)
+  return Effect.fnUntraced(function* (
+    input: unknown,
+    ctx: RpcContext
+  ): Effect.fn.Return<Call<P>, InvalidInput | Unauthenticated | Forbidden> {
+    const caller = yield* authorise(procedure.access, ctx)
+    const decoded = yield* decode(input ?? {})
+    const request = {
+      requestId: ctx.requestId,
+      idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
+      lastEventId: lastEventIdOf(input)
+    }
+    return { input: decoded, caller: caller as never, request }
+  })
+}
+
+const authorise = Effect.fnUntraced(function* (access: Access, { caller }: RpcContext) {
+  if (access === "public") return undefined
+  const known = yield* caller
+  if (access === "admin" && known.role !== "admin") return yield* new Forbidden({ requiredRole: "admin" })
+  return known
+})
+
+/** Only mutations have a key, so a bad header fails no other procedure. */
+const idempotencyKeyOf = (procedure: Procedure, ctx: RpcContext) =>
+  procedure.kind === "mutation" ? Effect.fromResult(ctx.idempotencyKey) : Effect.succeed(undefined)
+
+/** tRPC passes a subscriber's `last-event-id` in the input. */
+const lastEventIdOf = (input: unknown): string | undefined => {
+  const id = (input as { readonly lastEventId?: unknown } | undefined | null)?.lastEventId
+  return typeof id === "string" ? id : undefined
+}
+
+/** Foreign keys refuse the rows of a deleted user. That is no defect but an outdated token. */
+const deletedOr = <E, R>(
+  callers: Callers<R>,
+  caller: Caller | undefined,
+  cause: Cause.Cause<E>
+): Effect.Effect<never, E | Unauthenticated | ServiceUnavailable, R> =>
+  Effect.gen(function* () {
+    const isDeleted = caller !== undefined && Cause.hasDies(cause) && !(yield* callers.exists(caller))
+    if (isDeleted) return yield* new Unauthenticated({ reason: "invalid" })
+    return yield* Effect.failCause(cause)
+  })
+
+/** Declared failures are answers, and interruptions are the caller's choice. */
+export const isUnexpected = (procedure: Procedure, cause: Cause.Cause<unknown>): boolean => {
+  const failure = Cause.findError(cause)
+  if (Result.isSuccess(failure)) return classOf(procedure.errors, failure.success) === undefined
+  return !Cause.hasInterruptsOnly(cause)
+}
