@@ -78,13 +78,13 @@ export const makeClient = (connection: RedisConnection, timings: RedisTimings = 
   if ("url" in connection) {
     const options = redisOptionsOf(connection.url)
     const retries = "sentinels" in options ? { sentinelRetryStrategy: reconnectDelayMs } : {}
-    return new Redis({ ...common, ...retries, ...options, enableOfflineQueue: false })
+    return new Redis({ ...common, ...ONE_NODE, ...retries, ...options })
   }
   if ("sentinels" in connection) {
     const { database, name, password, sentinelPassword, sentinels, username } = connection
     return new Redis({
       ...common,
-      enableOfflineQueue: false,
+      ...ONE_NODE,
       sentinels: [...sentinels],
       name,
       sentinelRetryStrategy: reconnectDelayMs,
@@ -119,6 +119,12 @@ const commonOptions = (timings: RedisTimings) =>
     retryStrategy: reconnectDelayMs
   }) satisfies CommonRedisOptions
 
+/**
+ * The commands of one turn of the event loop travel together, which halves what they cost both sides. Not in a cluster:
+ * one command of several that has to be redirected fails there.
+ */
+const ONE_NODE = { enableOfflineQueue: false, enableAutoPipelining: true }
+
 /** Succeeds after `timeoutMs` at the latest: a program starts without its Redis, and the client keeps trying. */
 const untilReady = (client: RedisClient, timeoutMs: number): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
@@ -138,6 +144,7 @@ export const subscriberOf = (client: RedisClient): RedisClient =>
     : listenForErrors(
         client.duplicate({
           enableOfflineQueue: true,
+          enableAutoPipelining: false,
           maxRetriesPerRequest: null,
           commandTimeout: undefined,
           socketTimeout: client.options.socketTimeout ?? DEFAULT_COMMAND_TIMEOUT_MS
@@ -167,12 +174,15 @@ export class RedisStore extends Context.Service<
     Layer.effect(RedisStore, makeStore(client))
 }
 
-const makeStore = (client: RedisClient): Effect.Effect<RedisStore["Service"], never, Scope.Scope> =>
-  Effect.map(makeBreaker(ping(client, PING_WITHIN_MS)), ({ ask, isUp }) => ({
+const makeStore = (client: RedisClient): Effect.Effect<RedisStore["Service"], never, Scope.Scope> => {
+  // The client counts from when it sends a command, which may have waited for those before it.
+  const options = client instanceof Cluster ? client.options.redisOptions : client.options
+  return Effect.map(makeBreaker(ping(client, PING_WITHIN_MS)), ({ ask, isUp }) => ({
     client,
     isUp,
-    ask: (call, withinMs) => ask(() => call(client), withinMs)
+    ask: (call, withinMs = options?.commandTimeout) => ask(() => call(client), withinMs)
   }))
+}
 
 export const ping = (client: RedisClient, withinMs: number): Effect.Effect<string, RedisUnavailable> =>
   answerWithin(
