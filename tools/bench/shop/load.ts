@@ -7,8 +7,8 @@ import type { Shop } from "./shops.ts"
 export interface Turn {
   /** The text of the nth request; `undefined` when there is nothing more to ask. */
   readonly request: (n: number) => string | undefined
-  /** The status that answers the question; any other one is a failure. */
-  readonly expects: number
+  /** The statuses that answer the question; any other one is a failure. */
+  readonly expects: ReadonlyArray<number>
   readonly onAnswer?: (n: number, answer: Answer) => void
 }
 
@@ -37,7 +37,7 @@ export const closedLoop = async (
       const text = request(n)
       const answer = text === undefined ? undefined : await connections.send(text)
       if (answer === undefined) return
-      if (answer.status === expects) latenciesMs.push(answer.latencyMs)
+      if (expects.includes(answer.status)) latenciesMs.push(answer.latencyMs)
       else failures[answer.status] = (failures[answer.status] ?? 0) + 1
       onAnswer?.(n, answer)
     }

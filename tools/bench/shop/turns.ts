@@ -1,5 +1,5 @@
 import { openConnections } from "../connections.ts"
-import { categoryOf, colourOf, PRODUCTS, skuOf } from "./goods.ts"
+import { colourOf, PRODUCTS, skuOf } from "./goods.ts"
 import { closedLoop, type Turn } from "./load.ts"
 import type { Person } from "./people.ts"
 import { dataOf, mutationText, queryText } from "./requests.ts"
@@ -57,7 +57,7 @@ export const issued = async (shop: Shop): Promise<Turn> => {
       const couponId = couponOf(n)
       return couponId === undefined ? undefined : issueText(couponId, personOf(shop, n))
     },
-    expects: 200
+    expects: [200]
   }
 }
 
@@ -66,7 +66,7 @@ export const soldOut = async (shop: Shop): Promise<Turn> => {
   const couponId = await openCampaign(shop, 1)
   await ask(shop, issueText(couponId, shop.people[0]!))
   const others = shop.people.slice(1)
-  return { request: (n) => issueText(couponId, others[n % others.length]!), expects: 409 }
+  return { request: (n) => issueText(couponId, others[n % others.length]!), expects: [409] }
 }
 
 const HOLDERS = 256
@@ -74,17 +74,17 @@ const HOLDERS = 256
 /** People who have a coupon ask for it again. */
 export const alreadyHas = async (shop: Shop): Promise<Turn> => {
   const couponId = await openCampaign(shop, ENOUGH)
-  await answerAll(shop, HOLDERS, { request: (n) => issueText(couponId, personOf(shop, n)), expects: 200 })
-  return { request: (n) => issueText(couponId, personOf(shop, n % HOLDERS)), expects: 409 }
+  await answerAll(shop, HOLDERS, { request: (n) => issueText(couponId, personOf(shop, n)), expects: [200] })
+  return { request: (n) => issueText(couponId, personOf(shop, n % HOLDERS)), expects: [409] }
 }
 
 const BUYERS = 1_000
 const buyerOf = (shop: Shop, n: number): Person => personOf(shop, n % BUYERS)
 
 /** Orders of the products that `sku` names. The orders are kept for the payments. */
-const ordersOf = (shop: Shop, sku: (n: number) => string): Turn => ({
+export const ordersOf = (shop: Shop, sku: (n: number) => string): Turn => ({
   request: (n) => mutationText("orders.create", { lines: [{ sku: sku(n), quantity: 1 }] }, buyerOf(shop, n)),
-  expects: 200,
+  expects: [200],
   onAnswer: (n, { body, status }) => {
     if (status !== 200) return
     shop.unpaid.push({ orderId: dataOf<{ readonly id: string }>(body).id, buyer: buyerOf(shop, n) })
@@ -100,15 +100,16 @@ const MOST_PAYMENTS = 1_500
 
 /** Pays orders, which it creates first unless there are enough. */
 export const payment = async (shop: Shop, seconds: number): Promise<Turn> => {
-  const missing = Math.ceil(MOST_PAYMENTS * seconds) - shop.unpaid.length
+  const needed = Math.ceil(MOST_PAYMENTS * seconds)
+  const missing = needed - shop.unpaid.length
   if (missing > 0) await answerAll(shop, missing, await order(shop))
-  const orders = shop.unpaid.splice(0)
+  const orders = shop.unpaid.splice(0, needed)
   return {
     request: (n) => {
       const next = orders[n]
       return next && mutationText("payments.process", { orderId: next.orderId }, next.buyer)
     },
-    expects: 200
+    expects: [200]
   }
 }
 
@@ -116,7 +117,7 @@ const reads =
   (request: (shop: Shop, n: number) => string) =>
   async (shop: Shop): Promise<Turn> => ({
     request: (n) => request(shop, n),
-    expects: 200
+    expects: [200]
   })
 
 export const page = reads(() => queryText("products.page", {}))
@@ -125,17 +126,16 @@ export const search = reads((_shop, n) => queryText("products.search", { text: c
 export const categories = reads(() => queryText("products.categories", {}))
 export const topSellers = reads(() => queryText("products.topSellers", {}))
 export const balance = reads((shop, n) => queryText("points.balance", {}, buyerOf(shop, n)))
-export const categoryPageText = (n: number) => queryText("products.page", { category: categoryOf(n) })
 
 export const campaign = async (shop: Shop): Promise<Turn> => {
   const couponId = await openCampaign(shop, ENOUGH)
-  return { request: () => queryText("coupons.byId", { couponId }), expects: 200 }
+  return { request: () => queryText("coupons.byId", { couponId }), expects: [200] }
 }
 
 /** A call that does nothing: it is authenticated, parsed and refused before anything is asked of a store. */
 export const noop = async (shop: Shop): Promise<Turn> => ({
   request: (n) => issueText("none", personOf(shop, n)),
-  expects: 400
+  expects: [400]
 })
 
 const CALLERS = 64
