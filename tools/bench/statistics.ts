@@ -27,3 +27,13 @@ export const invertedPairsPercent = (order: ReadonlyArray<number>): number => {
   const pairs = (order.length * (order.length - 1)) / 2
   return (inverted / pairs) * 100
 }
+
+/** The slope of the least-squares line; 0 for fewer than two points. */
+export const slopeOf = (points: ReadonlyArray<{ readonly x: number; readonly y: number }>): number => {
+  const mean = (values: ReadonlyArray<number>) =>
+    values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
+  const meanX = mean(points.map(({ x }) => x))
+  const meanY = mean(points.map(({ y }) => y))
+  const spread = points.reduce((sum, { x }) => sum + (x - meanX) ** 2, 0)
+  return spread === 0 ? 0 : points.reduce((sum, { x, y }) => sum + (x - meanX) * (y - meanY), 0) / spread
+}

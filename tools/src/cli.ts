@@ -141,6 +141,25 @@ export const wholeNumber = (
     Flag.withDefault(defaultTo)
   )
 
+/** A flag for a number above 0, such as 0.5. Its help ends with the bound and the default. */
+export const positiveNumber = (
+  name: string,
+  description: string,
+  { defaultTo, maximum }: { readonly maximum: number; readonly defaultTo: number }
+): Flag.Flag<number> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("N"),
+    Flag.withDescription(`${description}, at most ${maximum} (default ${defaultTo})`),
+    Flag.filterMap(
+      (text) => {
+        const value = /^\d{1,16}(?:\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN
+        return value > 0 && value <= maximum ? Option.some(value) : Option.none()
+      },
+      () => `a number above 0, at most ${maximum}`
+    ),
+    Flag.withDefault(defaultTo)
+  )
+
 /** A flag that is off unless it is given. */
 export const toggle = (name: string, description: string): Flag.Flag<boolean> =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withoutNegation, Flag.withDefault(false))

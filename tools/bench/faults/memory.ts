@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
+import { slopeOf } from "../statistics.ts"
 import { serverNames, type Stage } from "./stage.ts"
 
 /** The resident memory of a server's process at one moment. */
@@ -73,13 +74,3 @@ export const memoryTrends = (samples: ReadonlyArray<MemorySample>): ReadonlyArra
       megabytesPerMinute: slopeOf(points)
     }
   })
-
-/** The slope of the least-squares line; 0 for fewer than two points. */
-const slopeOf = (points: ReadonlyArray<{ readonly x: number; readonly y: number }>): number => {
-  const mean = (values: ReadonlyArray<number>) =>
-    values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
-  const meanX = mean(points.map(({ x }) => x))
-  const meanY = mean(points.map(({ y }) => y))
-  const spread = points.reduce((sum, { x }) => sum + (x - meanX) ** 2, 0)
-  return spread === 0 ? 0 : points.reduce((sum, { x, y }) => sum + (x - meanX) * (y - meanY), 0) / spread
-}

@@ -2,13 +2,13 @@
 import { createClient } from "@holdfast/client-sdk"
 import { ensureAdmin, startServer } from "@holdfast/server"
 import { databaseFactory, startServices } from "@holdfast/testkit"
-import { readFileSync } from "node:fs"
 import { setTimeout } from "node:timers/promises"
 import { startServerProcess } from "../../src/shop/server-process.ts"
 import { serverSettings } from "../../src/shop/settings.ts"
 import { forEachOf } from "../../src/workers.ts"
+import { type Answer, type Connections, openConnections } from "../connections.ts"
+import { residentMb } from "../processes.ts"
 import { percentile } from "../statistics.ts"
-import { type Answer, type Connections, openConnections } from "./connections.ts"
 
 interface OverloadBenchOptions {
   readonly connections: number
@@ -194,16 +194,6 @@ const watchHealth = (url: string) => {
       await watching
       return { answered: latenciesMs.length, failed, highestMs: round(Math.max(...latenciesMs)) }
     }
-  }
-}
-
-/** The memory of a process as Linux counts it; `NaN` elsewhere. */
-const residentMb = (pid: number | undefined): number => {
-  try {
-    const kb = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
-    return Math.round(Number(kb) / 1_024)
-  } catch {
-    return Number.NaN
   }
 }
 

@@ -1,6 +1,6 @@
 import { type Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { json, program, wholeNumber } from "../cli.ts"
+import { json, positiveNumber, program, wholeNumber } from "../cli.ts"
 import type { Reporting } from "../progress.ts"
 
 /** What the module of a measurement exports. Its result is a tree of figures; it throws when something is wrong. */
@@ -93,6 +93,35 @@ const overload = Command.make(
   measure("bench", () => import("../../bench/overload/index.ts"))
 ).pipe(Command.withDescription("What a server answers, and how soon, when far too much is asked of it"))
 
+const shop = Command.make(
+  "shop",
+  {
+    rounds: wholeNumber("rounds", "rounds of each measurement", { maximum: 100, defaultTo: 3 }),
+    seconds: positiveNumber("seconds", "length of one measurement of one shop", {
+      maximum: 600,
+      defaultTo: 4
+    }),
+    memoryMinutes: positiveNumber("memory-minutes", "how long the memory is watched under load", {
+      maximum: 600,
+      defaultTo: 1
+    }),
+    only: optionalText("only", "NAMES", "measures only these, separated by commas").pipe(
+      Flag.map((names) => names?.split(",") ?? [])
+    ),
+    peers: Flag.Boolean("peers").pipe(
+      Flag.withDescription("--no-peers leaves out the floor and the naive shop"),
+      Flag.withDefault(true)
+    ),
+    json
+  },
+  program(
+    "bench",
+    1,
+    () => import("../../bench/shop/index.ts"),
+    ({ message, stack }) => stack ?? message
+  )
+).pipe(Command.withDescription("The shop, the least program that writes the same rows, and a naive shop"))
+
 const testkit = Command.make(
   "testkit",
   {
@@ -124,6 +153,6 @@ export const bench = Command.make("bench").pipe(
   Command.withDescription(
     "Runs a benchmark and prints its figures. A benchmark's --help describes its flags"
   ),
-  Command.withSubcommands([locks, lockPeers, sdk, cache, overload, testkit, explore, load]),
+  Command.withSubcommands([shop, locks, lockPeers, sdk, cache, overload, testkit, explore, load]),
   Command.withExamples([{ command: "npm run bench -- locks --json" }])
 )

@@ -2,7 +2,10 @@ import { connect, type Socket } from "node:net"
 
 /** An answer to one request: its status, and how long it took from the request's first byte to its own last. */
 export interface Answer {
+  /** 0 when the connection ended without an answer. */
   readonly status: number
+  /** Read as Latin-1, which keeps ASCII as it is. */
+  readonly body: string
   readonly latencyMs: number
 }
 
@@ -49,6 +52,21 @@ export const openConnections = async (url: string, count: number): Promise<Conne
 const STATUS = /^HTTP\/1\.1 (\d{3})/
 const LENGTH = /content-length: (\d+)/i
 
+/** Ends an answer whose length the server did not say (RFC 9112, section 7.1). */
+const LAST_CHUNK = "0\r\n\r\n"
+
+/** The content of chunks, each of which begins with its length. */
+const joined = (chunks: string): string => {
+  let content = ""
+  for (let at = 0; ;) {
+    const start = chunks.indexOf("\r\n", at) + 2
+    const length = Number.parseInt(chunks.slice(at, start), 16)
+    if (!(length > 0)) return content
+    content += chunks.slice(start, start + length)
+    at = start + length + 2
+  }
+}
+
 class Connection {
   onFree = () => {}
   onClose = () => {}
@@ -63,7 +81,7 @@ class Connection {
     socket.on("error", () => {})
     socket.on("close", () => {
       this.onClose()
-      this.answer(0)
+      this.answer(0, "")
     })
   }
 
@@ -90,17 +108,17 @@ class Connection {
     this.received += text
     const end = this.received.indexOf("\r\n\r\n")
     if (end === -1) return
-    const length = Number(LENGTH.exec(this.received)?.[1])
-    if (this.received.length < end + 4 + length) return
+    const length = LENGTH.exec(this.received)?.[1]
+    const body = this.received.slice(end + 4)
+    if (length === undefined ? !body.endsWith(LAST_CHUNK) : body.length < Number(length)) return
     const status = Number(STATUS.exec(this.received)?.[1])
     this.onFree()
-    this.answer(status)
+    this.answer(status, length === undefined ? joined(body) : body)
   }
 
-  /** Status 0: the connection ended without an answer. */
-  private answer(status: number): void {
+  private answer(status: number, body: string): void {
     const { settle } = this
     this.settle = undefined
-    settle?.({ status, latencyMs: performance.now() - this.sentAtMs })
+    settle?.({ status, body, latencyMs: performance.now() - this.sentAtMs })
   }
 }

@@ -1,0 +1,113 @@
+import { median } from "../statistics.ts"
+import { type Figures, measure, rounded, type Turn } from "./load.ts"
+import type { Shop, ShopName } from "./shops.ts"
+import * as turns from "./turns.ts"
+
+/** Reads are answered so often that they need less time. */
+const READ = 0.375
+
+/** What is measured of every shop, for which share of the time. */
+const SCENARIOS = {
+  issued: { turn: turns.issued, share: 1 },
+  soldOut: { turn: turns.soldOut, share: 1 },
+  alreadyHas: { turn: turns.alreadyHas, share: 1 },
+  order: { turn: turns.order, share: 1 },
+  hotRow: { turn: turns.hotRow, share: 1 },
+  payment: { turn: turns.payment, share: 1 },
+  page: { turn: turns.page, share: READ },
+  product: { turn: turns.product, share: READ },
+  search: { turn: turns.search, share: READ },
+  categories: { turn: turns.categories, share: READ },
+  campaign: { turn: turns.campaign, share: READ },
+  topSellers: { turn: turns.topSellers, share: READ },
+  balance: { turn: turns.balance, share: READ },
+  noop: { turn: turns.noop, share: READ }
+} satisfies Readonly<
+  Record<string, { readonly turn: (shop: Shop, seconds: number) => Promise<Turn>; readonly share: number }>
+>
+
+export type ScenarioName = keyof typeof SCENARIOS
+export const scenarioNames = Object.keys(SCENARIOS) as ReadonlyArray<ScenarioName>
+
+/** Only Holdfast has a call that does nothing. The naive shop shows an order of magnitude, so one round is enough. */
+const takesPart = (shop: Shop, name: ScenarioName, round: number) =>
+  shop.name === "holdfast" || (name !== "noop" && (shop.name === "floor" || round === 0))
+
+/** The figures of Holdfast, and beside them those of the others. */
+export interface Compared extends Figures {
+  /** Holdfast's processor time for each request, divided by the floor's. */
+  readonly ratioToFloor: number | null
+  readonly floor?: Figures
+  readonly naive?: Figures
+}
+
+interface Rounds {
+  readonly rounds: number
+  readonly seconds: number
+  readonly onProgress: (line: string) => void
+}
+
+const CALLERS = 64
+const WARM_UP = 0.25
+
+/** Measures the shops in turn, in another order each round. The figures are the medians of the rounds. */
+export const compare = async (
+  shops: ReadonlyArray<Shop>,
+  name: ScenarioName,
+  { onProgress, rounds, seconds }: Rounds
+): Promise<Compared> => {
+  const { share, turn } = SCENARIOS[name]
+  const measured = new Map<ShopName, Array<Figures>>()
+  for (const shop of shops.filter((one) => takesPart(one, name, 0)))
+    await once(shop, turn, seconds * share * WARM_UP)
+  for (let round = 0; round < rounds; round += 1)
+    for (const shop of rotated(shops, round)) {
+      if (!takesPart(shop, name, round)) continue
+      const figures = await once(shop, turn, seconds * share)
+      onProgress(
+        `${name}, round ${round + 1}, ${shop.name}: ${figures.cpuUs} us, ${figures.perSecond}/s, p50 ${figures.p50Ms} ms, p99 ${figures.p99Ms} ms${figures.failures === 0 ? "" : `, ${figures.failures} FAILED`}`
+      )
+      measured.set(shop.name, [...(measured.get(shop.name) ?? []), figures])
+    }
+  return comparedOf(new Map([...measured].map(([shop, figures]) => [shop, medians(figures)])))
+}
+
+const once = async (
+  shop: Shop,
+  turn: (shop: Shop, seconds: number) => Promise<Turn>,
+  seconds: number
+): Promise<Figures> => measure(shop, await turn(shop, seconds), CALLERS, seconds)
+
+/** Begins with another item each round. */
+export const rotated = <A>(items: ReadonlyArray<A>, round: number): ReadonlyArray<A> => {
+  const first = round % items.length
+  return [...items.slice(first), ...items.slice(0, first)]
+}
+
+const medians = (figures: ReadonlyArray<Figures>): Figures => {
+  const middle = (of: (one: Figures) => number) => rounded(median(figures.map(of)))
+  const isKnown = figures.every(({ cpuUs }) => cpuUs !== null)
+  return {
+    cpuUs: isKnown ? middle(({ cpuUs }) => cpuUs ?? 0) : null,
+    perSecond: middle(({ perSecond }) => perSecond),
+    p50Ms: middle(({ p50Ms }) => p50Ms),
+    p99Ms: middle(({ p99Ms }) => p99Ms),
+    failures: figures.reduce((sum, one) => sum + one.failures, 0)
+  }
+}
+
+const comparedOf = (figures: ReadonlyMap<ShopName, Figures>): Compared => {
+  const floor = figures.get("floor")
+  const naive = figures.get("naive")
+  const holdfast = figures.get("holdfast")!
+  return {
+    ...holdfast,
+    ratioToFloor: ratioOf(holdfast.cpuUs, floor?.cpuUs),
+    ...(floor === undefined ? {} : { floor }),
+    ...(naive === undefined ? {} : { naive })
+  }
+}
+
+/** `null` when one of the two is not known. */
+export const ratioOf = (a: number | null | undefined, b: number | null | undefined): number | null =>
+  a == null || b == null || b === 0 ? null : rounded(a / b)

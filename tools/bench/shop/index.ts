@@ -1,0 +1,105 @@
+/** `npm run bench -- shop`: Holdfast, the least program that writes the same rows, and a naive shop, in turns. */
+import { startServices } from "@holdfast/testkit"
+import { alone } from "./alone.ts"
+import { faultsInBooks } from "./books.ts"
+import { burst, sameUser } from "./burst.ts"
+import { compare, type Compared, ratioOf, type ScenarioName, scenarioNames } from "./comparison.ts"
+import { headOfLine } from "./head-of-line.ts"
+import { idle, idleWithCampaigns } from "./idle.ts"
+import { memory } from "./memory.ts"
+import { openShops, type Shop } from "./shops.ts"
+import type { Stage } from "./stage.ts"
+import { stampede } from "./stampede.ts"
+import { resultText } from "./text.ts"
+import { twoProcesses } from "./two-processes.ts"
+
+export interface ShopBenchOptions {
+  readonly rounds: number
+  /** How long one measurement of one shop takes. */
+  readonly seconds: number
+  /** What to measure; everything when it is empty. */
+  readonly only: ReadonlyArray<string>
+  readonly memoryMinutes: number
+  readonly peers: boolean
+  readonly json: boolean
+}
+
+const CUSTOMERS = 20_000
+const FEWEST_CUSTOMERS = 2_000
+
+/** Runs the benchmark and prints its figures. The exit code is 1 when Holdfast's books are wrong. */
+export const run = async ({ json, ...options }: ShopBenchOptions): Promise<number> => {
+  const result = await bench({ ...options, onProgress: (line) => console.error(line) })
+  console.log(json ? JSON.stringify(result) : resultText(result))
+  return result["booksRight"] === true ? 0 : 1
+}
+
+type Bench = Omit<ShopBenchOptions, "json"> & { readonly onProgress: (line: string) => void }
+
+/** What is not compared under the same load. `idle` comes first, when there are no campaigns yet. */
+const OTHERS = { sameUser, alone, headOfLine, burst, stampede, twoProcesses, memory }
+type OtherName = keyof typeof OTHERS
+const otherNames = Object.keys(OTHERS) as ReadonlyArray<OtherName>
+const known: ReadonlyArray<string> = [
+  ...scenarioNames,
+  ...otherNames.filter((name) => name !== "sameUser"),
+  "idle"
+]
+
+/** What a figure is divided by has to be measured, too. */
+const NEEDS: Readonly<Record<string, string>> = { soldOut: "noop", hotRow: "order", alreadyHas: "sameUser" }
+
+const wantedOf = (only: ReadonlyArray<string>): ReadonlySet<string> => {
+  const unknown = only.filter((name) => !known.includes(name))
+  if (unknown.length > 0)
+    throw new Error(`nothing is called ${unknown.join(", ")}; known: ${known.join(", ")}`)
+  const names = only.length === 0 ? known : only
+  return new Set(names.flatMap((name) => [name, NEEDS[name] ?? name]))
+}
+
+const bench = async (options: Bench): Promise<Readonly<Record<string, unknown>>> => {
+  const wanted = wantedOf(options.only)
+  await using services = await startServices({ onProgress: options.onProgress })
+  const names = options.peers ? (["holdfast", "floor", "naive"] as const) : (["holdfast"] as const)
+  const customers = Math.round(Math.min(CUSTOMERS, Math.max(FEWEST_CUSTOMERS, options.seconds * 10_000)))
+  const shops = await openShops(services, names, customers)
+  try {
+    const stage: Stage = { ...options, services, shops, holdfast: shops[0]! }
+    return { ...(await measureAll(stage, wanted)), ...(await booksOf(shops)) }
+  } finally {
+    await Promise.all(shops.map((shop) => shop.stop()))
+  }
+}
+
+const measureAll = async (stage: Stage, wanted: ReadonlySet<string>) => {
+  const quiet = wanted.has("idle") ? await idle(stage) : undefined
+  const compared: Partial<Record<ScenarioName, Compared>> = {}
+  for (const name of scenarioNames)
+    if (wanted.has(name)) compared[name] = await compare(stage.shops, name, stage)
+  const others: Partial<Record<OtherName, object>> = {}
+  for (const name of otherNames) if (wanted.has(name)) others[name] = await OTHERS[name](stage)
+  return {
+    ...relatedOf(compared, others),
+    ...(quiet === undefined ? {} : { idle: { ...quiet, withCampaigns: await idleWithCampaigns(stage) } })
+  }
+}
+
+/** Adds what follows from two measurements. */
+const relatedOf = (
+  { alreadyHas, hotRow, soldOut, ...compared }: Partial<Record<ScenarioName, Compared>>,
+  { sameUser, ...others }: Partial<Record<OtherName, object>>
+) => ({
+  ...(soldOut && {
+    soldOut: { ...soldOut, ratioToNoop: ratioOf(soldOut.cpuUs, compared.noop?.cpuUs) }
+  }),
+  ...(alreadyHas && { alreadyHas: { ...alreadyHas, sameUser } }),
+  ...compared,
+  ...(hotRow && { hotRow: { ratio: ratioOf(hotRow.perSecond, compared.order?.perSecond), ...hotRow } }),
+  ...others
+})
+
+const booksOf = async (shops: ReadonlyArray<Shop>) => {
+  const faults: Record<string, ReadonlyArray<string>> = {}
+  for (const shop of shops) faults[shop.name] = await faultsInBooks(shop)
+  return { booksRight: faults["holdfast"]?.length === 0, faultsInBooks: faults }
+}
