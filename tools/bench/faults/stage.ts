@@ -158,7 +158,10 @@ const ANSWER_WITHIN_MS = 20_000
 const sqlAs =
   (uri: string): Stage["sql"] =>
   async (...statements) => {
-    const connection = await createConnection({ uri, connectTimeout: ANSWER_WITHIN_MS })
+    // While its connections are all taken, the database refuses administrators, too.
+    const connection = await eventually(() => createConnection({ uri, connectTimeout: ANSWER_WITHIN_MS }), {
+      deadlineMs: ANSWER_WITHIN_MS
+    })
     connection.on("error", () => {})
     try {
       let rows: ReadonlyArray<Record<string, unknown>> = []
