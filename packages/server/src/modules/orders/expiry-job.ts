@@ -25,7 +25,7 @@ const WITHIN_MS = 1_000
  */
 export const orderExpiry = {
   name: JOB,
-  intervalMs: 500,
+  intervalMs: 2_000,
   run: Effect.gen(function* () {
     const overdue = yield* listExpired(JOB, BATCH)
     const again = (yield* dueAgain(JOB, BATCH_AGAIN)).map(orderIdOf)

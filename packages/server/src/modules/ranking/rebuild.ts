@@ -68,7 +68,7 @@ return redis.call('DEL', KEYS[1])`
  */
 export const rankingReconciler = {
   name: JOB,
-  intervalMs: 1_000,
+  intervalMs: 10_000,
   run: Effect.gen(function* () {
     const { prefix } = yield* KeyNamespace
     const { nowMs } = yield* DatabaseClock

@@ -8,7 +8,7 @@ import type { App } from "../../app.ts"
 import { Shop } from "../../../test/shop.ts"
 import { db } from "./database.ts"
 import { UniqueViolation } from "./sql-errors.ts"
-import { inTransaction, tx } from "./transaction.ts"
+import { inTransaction, onCommit, tx } from "./transaction.ts"
 
 describe("transactions", () => {
   let shop: Shop
@@ -36,6 +36,26 @@ describe("transactions", () => {
     await run(inTransaction(increment(1)))
     await runExit(inTransaction(Effect.andThen(increment(2), Effect.fail("no"))))
     expect(await counters()).toEqual([1, 0])
+  })
+
+  test("what waits for the commit happens after it, and not at all after a rollback", async () => {
+    const done: Array<string> = []
+    const note = (what: string) =>
+      Effect.andThen(
+        increment(1),
+        onCommit(() => void done.push(what))
+      )
+    await run(
+      inTransaction(
+        Effect.andThen(
+          note("first"),
+          Effect.map(note("second"), () => done.push("body"))
+        )
+      )
+    )
+    expect(done).toEqual(["body", "first", "second"])
+    await runExit(inTransaction(Effect.andThen(note("never"), Effect.fail("no"))))
+    expect(done).toHaveLength(3)
   })
 
   test("a defect rolls back as well", async () => {

@@ -77,11 +77,15 @@ export const inTransaction = <A, E, R>(
 
 const attempt = makeInTransaction(Tx, Transactions)
 
+/** What is to be done once an open transaction has committed. */
+const afterCommit = new WeakMap<ControlledTransaction<DB>, Array<() => void>>()
+
 /** After a failed COMMIT the ROLLBACK returns the connection to the pool, which closes it. */
 const commit = (tx: ControlledTransaction<DB>): Effect.Effect<void, WriteConflict | DatabaseUnavailable> =>
   statement(() => tx.commit().execute()).pipe(
     Effect.tapError(() => rollback(tx)),
-    Effect.catchTag("UniqueViolation", Effect.die)
+    Effect.catchTag("UniqueViolation", Effect.die),
+    Effect.andThen(Effect.sync(() => afterCommit.get(tx)?.forEach((act) => act())))
   )
 
 /** Interrupted while it waits for a connection, it rolls back as soon as the connection arrives. */
@@ -156,6 +160,14 @@ export const databaseTime: Effect.Effect<Date, WriteConflict | DatabaseUnavailab
       : Effect.succeed(known)
   }
 )
+
+/** Does something once the open transaction has committed, and never if it is rolled back. */
+export const onCommit = (act: () => void): Effect.Effect<void, never, Tx> =>
+  Effect.map(Tx, (open) => {
+    const acts = afterCommit.get(open)
+    if (acts === undefined) afterCommit.set(open, [act])
+    else acts.push(act)
+  })
 
 /** Statements of the open transaction. They fail with `WriteConflict` and `DatabaseUnavailable` only. */
 export const tx = {

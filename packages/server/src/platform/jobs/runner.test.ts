@@ -1,6 +1,7 @@
 import { eventually } from "@holdfast/testkit"
 import { Effect } from "effect"
 import { describe, expect, test } from "vitest"
+import { JobNotices, jobNoticesLayer } from "./notices.ts"
 import { type Job, runJobs } from "./runner.ts"
 
 const run = <A, E>(effect: Effect.Effect<A, E>) => Effect.runPromise(effect)
@@ -39,6 +40,38 @@ describe("jobs", () => {
       run: Effect.sync(() => (left > 0 ? left-- : 0))
     }
     await running([busy], () => eventually(() => expect(left).toBe(0)))
+  })
+
+  test("a notice begins the next run of a job that would wait, also one that comes during a run", async () => {
+    let runs = 0
+    const idle: Job<never> = {
+      name: "idle",
+      intervalMs: 1,
+      notice: { topic: "work", idleMs: 60_000 },
+      run: Effect.flatMap(JobNotices, (notices) =>
+        Effect.sync(() => {
+          if (++runs < 3) notices.give("work")
+          notices.give("other work")
+          return 0
+        })
+      )
+    }
+    const { stop } = await run(Effect.provide(runJobs([idle]), jobNoticesLayer))
+    await eventually(() => expect(runs).toBe(3))
+    await run(stop(1_000))
+    expect(runs).toBe(3)
+  })
+
+  test("a run that handled less than a batch is followed by a pause", async () => {
+    let runs = 0
+    const trickle: Job<never> = {
+      name: "trickle",
+      intervalMs: 60_000,
+      batch: 10,
+      run: Effect.sync(() => (++runs < 3 ? 10 : 9))
+    }
+    await running([trickle], () => eventually(() => expect(runs).toBe(3)))
+    expect(runs).toBe(3)
   })
 
   test("a run past its deadline is interrupted, and the next one begins", async () => {

@@ -1,4 +1,5 @@
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Metric } from "effect"
+import { type Bell, JobNotices } from "./notices.ts"
 
 /**
  * Background work, done in runs. Every process runs all jobs; row locks in the database, or a leader lease (see
@@ -6,10 +7,14 @@ import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Metric } from "e
  */
 export interface Job<R> {
   readonly name: string
-  /** The pause after a run that found nothing to do. */
+  /** The pause after a run that left nothing to do. */
   readonly intervalMs: number
-  /** Returns how many items it handled. The next run follows at once as long as that is more than 0. */
+  /** What else begins the next run, and how long the pause is without it. */
+  readonly notice?: { readonly topic: string; readonly idleMs: number }
+  /** Returns how many items it handled. The next run follows at once when that is a whole batch. */
   readonly run: Effect.Effect<number, Error, R>
+  /** The items of a run that has left others. Default: 1. */
+  readonly batch?: number
   /** A run that takes longer is interrupted. Default: a minute. */
   readonly deadlineMs?: number
 }
@@ -61,16 +66,27 @@ export const runJobs = <R>(jobs: ReadonlyArray<Job<R>>): Effect.Effect<RunningJo
 
 const repeat = <R>(job: Job<R>, stopping: Deferred.Deferred<void>): Effect.Effect<void, never, R> =>
   Effect.gen(function* () {
+    const notices = yield* JobNotices
+    const bell = job.notice && notices.makeBell(job.notice.topic)
     let failures = 0
     while (!(yield* Deferred.isDone(stopping))) {
       const exit = yield* measuredRun(job)
       failures = Exit.isSuccess(exit) ? 0 : failures + 1
       if (Exit.isFailure(exit)) yield* report(exit.cause, failures)
-      if (Exit.isSuccess(exit) && exit.value > 0) continue
-      const pauseMs = jittered(pauseAfter(job.intervalMs, failures))
-      yield* Effect.raceFirst(Effect.sleep(pauseMs), Deferred.await(stopping))
+      if (Exit.isSuccess(exit) && exit.value >= (job.batch ?? 1)) continue
+      const pause = Effect.sleep(jittered(pauseAfter(job.intervalMs, failures)))
+      yield* Effect.raceFirst(
+        failures === 0 ? Effect.andThen(pause, untilNoticed(job, bell)) : pause,
+        Deferred.await(stopping)
+      )
     }
   }).pipe(Effect.annotateLogs({ job: job.name }))
+
+/** The rest of the pause, which a notice ends. */
+const untilNoticed = <R>({ intervalMs, notice }: Job<R>, bell: Bell | undefined): Effect.Effect<void> =>
+  notice === undefined || bell === undefined
+    ? Effect.void
+    : Effect.raceFirst(bell.rung, Effect.sleep(jittered(notice.idleMs - intervalMs)))
 
 const measuredRun = <R>(job: Job<R>) =>
   Effect.gen(function* () {

@@ -1,11 +1,14 @@
 import { type LockFree, type RedisClient, RedisStore } from "@holdfast/locks"
 import { Clock, Effect, Metric } from "effect"
+import { sql } from "kysely"
+import { db } from "../db/database.ts"
 import { type Transactions, tx, type Tx } from "../db/transaction.ts"
 import { asLeader, type LeaderLease } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
 import { announcedAfter } from "./announcements.ts"
 import { type Consumer, handleRows } from "./handling.ts"
-import { consumerJob, positionOf } from "./positions.ts"
+import { consumerJob, HAS_POSITION, positionOf } from "./positions.ts"
+import { PUBLISHED } from "./outbox.ts"
 import { dueAgain, setAside, takeBack } from "./set-aside.ts"
 
 /** Events that one run takes. */
@@ -14,6 +17,9 @@ const BATCH = 200
 /** How often a consumer looks into the outbox unasked: an event whose announcement is lost waits for that. */
 const LOOK_EVERY_MS = 5_000
 const LOOK_EVERY_WITHOUT_REDIS_MS = 1_000
+
+/** How often it takes its lease all the same, which shows that the consumer is in use. */
+const LEASE_EVERY_MS = 60_000
 
 const unknownNumbers = Metric.counter("holdfast_outbox_unknown_numbers_total", {
   description: "Announcements in Redis that name no event of the database; they are dropped",
@@ -24,8 +30,11 @@ const unknownNumbers = Metric.counter("holdfast_outbox_unknown_numbers_total", {
 interface Seen {
   last: string
   lookedAtMs: number
+  leasedAtMs: number
   /** Whether there may be events that the last look has left. */
   isBehind: boolean
+  /** Whether Redis did not answer the last time: it may have missed announcements. */
+  wasAway: boolean
 }
 
 /**
@@ -38,12 +47,31 @@ export const consumerOf = <R>(consumer: Consumer<R>) => {
   return {
     name,
     intervalMs: 150,
+    notice: { topic: PUBLISHED, idleMs: 5_000 },
+    batch: BATCH,
     run: Effect.gen(function* () {
       const { client } = yield* RedisStore
-      const seen = seenBy.get(client) ?? { last: "", lookedAtMs: 0, isBehind: true }
+      const seen = seenBy.get(client) ?? {
+        last: "",
+        lookedAtMs: 0,
+        leasedAtMs: 0,
+        isBehind: true,
+        wasAway: false
+      }
       seenBy.set(client, seen)
       const numbers = yield* listen(seen)
       if (!seen.isBehind) return 0
+      const nowMs = yield* Clock.currentTimeMillis
+      if (
+        numbers.length === 0 &&
+        nowMs - seen.leasedAtMs < LEASE_EVERY_MS &&
+        !(yield* hasWork(name, consumer))
+      ) {
+        seen.isBehind = false
+        seen.lookedAtMs = nowMs
+        return 0
+      }
+      seen.leasedAtMs = nowMs
       const count = yield* asLeader(name, 0, (lease) => {
         const handled = handleNext(consumer, lease, numbers)
         return handled as typeof handled & LockFree<R | Tx, Transactions>
@@ -55,6 +83,17 @@ export const consumerOf = <R>(consumer: Consumer<R>) => {
   } satisfies Job<unknown>
 }
 
+/** Whether there are events that the consumer has not handled. Most looks of an idle shop find none. */
+const hasWork = (name: string, { group }: Pick<Consumer<never>, "group">) =>
+  Effect.map(
+    db.first(
+      () => sql`select 1 from dual where exists (select 1 from set_aside_events where consumer = ${group})
+        or exists (select 1 from outbox where sequence > coalesce((select cast(state as signed)
+          from worker_turns where worker = ${name} and ${HAS_POSITION}), 0))`
+    ),
+    (row) => row !== undefined
+  )
+
 /** Notes whether it is time to look into the outbox. Returns the numbers that were announced meanwhile. */
 const listen = Effect.fnUntraced(function* (seen: Seen) {
   const heard = yield* announcedAfter(seen.last).pipe(
@@ -63,7 +102,8 @@ const listen = Effect.fnUntraced(function* (seen: Seen) {
   const lookEveryMs = heard === undefined ? LOOK_EVERY_WITHOUT_REDIS_MS : LOOK_EVERY_MS
   const sinceMs = (yield* Clock.currentTimeMillis) - seen.lookedAtMs
   // Any other last entry is news, older ones too: Redis may have lost its stream, or somebody has made a new one.
-  const isNews = heard !== undefined && heard.last !== seen.last
+  const isNews = heard !== undefined && (heard.last !== seen.last || seen.wasAway)
+  seen.wasAway = heard === undefined
   if (heard !== undefined) seen.last = heard.last
   seen.isBehind ||= isNews || sinceMs >= lookEveryMs || sinceMs < 0
   return heard?.numbers ?? []

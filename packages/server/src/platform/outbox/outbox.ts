@@ -1,5 +1,10 @@
 import { Effect } from "effect"
 import { tx } from "../db/transaction.ts"
+import { noticeOnCommit } from "../jobs/notices.ts"
+
+/** The topics of the notices that events are to be published, and have been. */
+export const UNPUBLISHED = "unpublished events"
+export const PUBLISHED = "published events"
 
 /** An event to publish. Its payload travels as JSON. */
 export interface NewEvent {
@@ -19,8 +24,10 @@ export interface OutboxEvent {
 export const insertEvents = (events: ReadonlyArray<NewEvent>) =>
   events.length === 0
     ? Effect.succeed(0)
-    : tx.affected((q) =>
-        q
-          .insertInto("outbox")
-          .values(events.map(({ payload, topic }) => ({ topic, payload: JSON.stringify(payload) })))
-      )
+    : tx
+        .affected((q) =>
+          q
+            .insertInto("outbox")
+            .values(events.map(({ payload, topic }) => ({ topic, payload: JSON.stringify(payload) })))
+        )
+        .pipe(Effect.tap(noticeOnCommit(UNPUBLISHED)))

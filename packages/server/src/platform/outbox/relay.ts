@@ -1,9 +1,13 @@
 import { Effect } from "effect"
-import { sql } from "kysely"
+import { type Kysely, sql } from "kysely"
+import { db } from "../db/database.ts"
+import type { DB } from "../db/tables.ts"
 import { tx } from "../db/transaction.ts"
 import { failpoint } from "../failpoints.ts"
 import { asLeader } from "../jobs/leader.ts"
+import { JobNotices } from "../jobs/notices.ts"
 import type { Job } from "../jobs/runner.ts"
+import { PUBLISHED, UNPUBLISHED } from "./outbox.ts"
 import { announce } from "./announcements.ts"
 import { CONSUMER_TURNS, HAS_POSITION } from "./positions.ts"
 
@@ -18,30 +22,37 @@ const BATCH = 500
 export const outboxRelay = {
   name: "outbox relay",
   intervalMs: 200,
-  run: Effect.suspend(() => {
+  notice: { topic: UNPUBLISHED, idleMs: 1_000 },
+  batch: BATCH,
+  run: Effect.gen(function* () {
+    // Without a transaction: most runs of an idle shop find nothing.
+    if ((yield* db.first((q) => unpublishedOf(q, 1))) === undefined) return 0
+    const { give } = yield* JobNotices
     let numbers: ReadonlyArray<number> = []
     const publishNext = Effect.gen(function* () {
       numbers = (yield* unpublished).map(({ id }) => id)
       if (numbers.length > 0) yield* publish(numbers)
       return numbers.length
     })
-    return asLeader("outbox relay", 0, () => publishNext).pipe(
+    return yield* asLeader("outbox relay", 0, () => publishNext).pipe(
       Effect.tap((count) => {
         if (count === 0) return Effect.void
         return failpoint("relay: events published").pipe(
           Effect.andThen(announce(numbers)),
           Effect.catchTag("RedisUnavailable", ({ message }) =>
             Effect.logDebug("published events were not announced", { count, message })
-          )
+          ),
+          Effect.andThen(Effect.sync(() => give(PUBLISHED)))
         )
       })
     )
   })
 } satisfies Job<unknown>
 
-const unpublished = tx.rows((q) =>
-  q.selectFrom("outbox").select("id").where("published_at", "is", null).orderBy("id").limit(BATCH)
-)
+const unpublishedOf = (q: Kysely<DB>, limit: number) =>
+  q.selectFrom("outbox").select("id").where("published_at", "is", null).orderBy("id").limit(limit)
+
+const unpublished = tx.rows((q) => unpublishedOf(q, BATCH))
 
 const publish = Effect.fnUntraced(function* (ids: ReadonlyArray<number>) {
   const last = yield* lastSequence

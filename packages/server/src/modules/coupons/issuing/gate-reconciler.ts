@@ -20,28 +20,66 @@ const JOB = "coupon gates"
 const SAMPLE = 100
 const SAMPLED_EVERY_S = 3
 
+/** A campaign whose coupons another process issued this recently counts as in use. */
+const IN_USE_MS = 10_000
+
 /**
- * Reconciles the gates of all running campaigns. A reservation past its deadline belongs to a process that died or to a
+ * Whose turn it is: the campaigns that are in use here or elsewhere, and one of the others. A reservation of a process
+ * that died is thus found by whichever process is asked for the same coupon; while nobody asks, its slot is of no use to
+ * anybody. The first run looks at all.
+ */
+const makeRota = () => {
+  const seen = new Map<CouponId, { readonly issued: number; readonly changedAtMs: number }>()
+  let turn = 0
+  const note = ({ id, issued }: Coupon) => {
+    if (seen.get(id)?.issued !== issued) seen.set(id, { issued, changedAtMs: performance.now() })
+    return performance.now() - seen.get(id)!.changedAtMs < IN_USE_MS
+  }
+  return (coupons: ReadonlyArray<Coupon>, asked: ReadonlySet<CouponId>): ReadonlyArray<Coupon> => {
+    const inUse = new Set(coupons.filter((coupon) => note(coupon) || asked.has(coupon.id)))
+    const others = coupons.filter((coupon) => !inUse.has(coupon))
+    const running = new Set(coupons.map(({ id }) => id))
+    for (const id of seen.keys()) if (!running.has(id)) seen.delete(id)
+    turn += 1
+    return others.length === 0 ? [...inUse] : [...inUse, others[turn % others.length]!]
+  }
+}
+
+/**
+ * Reconciles the gates of running campaigns. A reservation past its deadline belongs to a process that died or to a
  * request that lost its stores: its slot is freed unless the database has the coupon. A gate that contradicts the
  * database is rebuilt. Any number of processes may run this at once.
  *
  * @returns how many reservations were settled.
  */
 const reconcileGates = Effect.gen(function* () {
-  let settled = 0
-  let before: CouponId | undefined
-  do {
-    const coupons: ReadonlyArray<Coupon> = yield* listCoupons(before, CAMPAIGNS_AT_ONCE, AFTER_END_MS)
-    settled += yield* attemptEach(coupons, {
-      job: JOB,
-      keyOf: ({ id }) => bytesOf(id),
-      handle: reconcileGate,
-      concurrency: CONCURRENCY,
-      withinMs: WITHIN_MS
-    })
-    before = coupons.length === CAMPAIGNS_AT_ONCE ? coupons.at(-1)?.id : undefined
-  } while (before !== undefined)
-  return settled
+  const { inUse } = yield* CouponGate
+  const due = rotaOf(yield* CouponGate)(yield* runningCampaigns, inUse())
+  return yield* attemptEach(due, {
+    job: JOB,
+    keyOf: ({ id }) => bytesOf(id),
+    handle: reconcileGate,
+    concurrency: CONCURRENCY,
+    withinMs: WITHIN_MS
+  })
+})
+
+/** Each server has its own turns. */
+const rotas = new WeakMap<object, ReturnType<typeof makeRota>>()
+const rotaOf = (server: object) => {
+  const rota = rotas.get(server) ?? makeRota()
+  rotas.set(server, rota)
+  return rota
+}
+
+const runningCampaigns = Effect.gen(function* () {
+  const running: Array<Coupon> = []
+  for (let before: CouponId | undefined; ;) {
+    const page: ReadonlyArray<Coupon> = yield* listCoupons(before, CAMPAIGNS_AT_ONCE, AFTER_END_MS)
+    running.push(...page)
+    if (page.length < CAMPAIGNS_AT_ONCE) return running
+    before = page.at(-1)!.id
+  }
 })
 
 const reconcileGate = Effect.fnUntraced(function* (coupon: Coupon) {
@@ -95,4 +133,4 @@ const hasFactsOf = (coupon: Coupon, { endsAtMs, quantity, startsAtMs }: GateStat
   endsAtMs === coupon.endsAt.getTime()
 
 /** With the length of a reservation, the interval stays below the 5 seconds within which a slot is free again. */
-export const gateReconciler = { name: JOB, intervalMs: 500, run: reconcileGates }
+export const gateReconciler = { name: JOB, intervalMs: 2_000, run: reconcileGates }

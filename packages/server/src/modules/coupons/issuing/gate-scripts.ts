@@ -70,15 +70,23 @@ return 'open'
  * Replies {users with a coupon, reservations, overdue users, some users with a coupon, quantity, startsAt, endsAt}; a
  * fact is '' when it is missing.
  */
-const look = `${prelude}
-local past = string.format('%.0f', nowMs)
-local future = '(' .. string.format('%.0f', nowMs + ARGV[1])
-local overdue = redis.call('ZRANGE', reserved, '-inf', past, 'BYSCORE', 'LIMIT', 0, ARGV[2])
-for _, user in ipairs(redis.call('ZRANGE', reserved, future, '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
-  overdue[#overdue + 1] = user
+const look = `
+local facts, holders, reserved = KEYS[1], KEYS[2], KEYS[3]
+local overdue, some = {}, {}
+local reservations = redis.call('ZCARD', reserved)
+if reservations > 0 then
+  local time = redis.call('TIME')
+  local nowMs = time[1] * 1000 + math.floor(time[2] / 1000)
+  local past = string.format('%.0f', nowMs)
+  local future = '(' .. string.format('%.0f', nowMs + ARGV[1])
+  overdue = redis.call('ZRANGE', reserved, '-inf', past, 'BYSCORE', 'LIMIT', 0, ARGV[2])
+  for _, user in ipairs(redis.call('ZRANGE', reserved, future, '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[2])) do
+    overdue[#overdue + 1] = user
+  end
 end
+if ARGV[3] ~= '0' then some = redis.call('SRANDMEMBER', holders, ARGV[3]) end
 local known = redis.call('HMGET', facts, 'quantity', 'startsAt', 'endsAt')
-return {redis.call('SCARD', holders), redis.call('ZCARD', reserved), overdue, redis.call('SRANDMEMBER', holders, ARGV[3]), known[1] or '', known[2] or '', known[3] or ''}
+return {redis.call('SCARD', holders), reservations, overdue, some, known[1] or '', known[2] or '', known[3] or ''}
 `
 
 /** The scripts of the gate on a client. Each takes the three keys of a campaign, then its arguments. */

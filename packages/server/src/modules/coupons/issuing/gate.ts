@@ -47,6 +47,8 @@ export class CouponGate extends Context.Service<
   CouponGate,
   {
     readonly reserve: (couponId: CouponId, userId: UserId) => Effect.Effect<Verdict, RedisUnavailable>
+    /** The campaigns that this process was asked about within the last 10 seconds, about 1,000 of them at most. */
+    readonly inUse: () => ReadonlySet<CouponId>
     /** Turns reservations into coupons: these users' coupons are committed. */
     readonly confirm: (
       couponId: CouponId,
@@ -116,9 +118,14 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
       (portion) => ask(couponId, () => command(keysOf(couponId)[1], portion)),
       { discard: true }
     )
+  const uses = trackUses()
   return {
     reserve: (couponId, userId) =>
-      Effect.map(run("reserve", couponId, userId, RESERVATION_MS), (verdict) => verdict as Verdict),
+      Effect.suspend(() => {
+        uses.note(couponId)
+        return Effect.map(run("reserve", couponId, userId, RESERVATION_MS), (verdict) => verdict as Verdict)
+      }),
+    inUse: uses.recent,
     confirm: (couponId, userIds) => run("confirm", couponId, ORPHAN_MS, ...userIds).pipe(Effect.asVoid),
     release: (couponId, userIds, which) =>
       run("release", couponId, which === undefined ? "" : LATEST_MS, ...userIds).pipe(Effect.asVoid),
@@ -148,6 +155,24 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
           reserved: await client.zrange(reserved, "0", "-1")
         }
       })
+  }
+}
+
+/** How long a campaign counts as in use, and of how many that is known. */
+const IN_USE_MS = 10_000
+const MAXIMUM_IN_USE = 1_000
+
+const trackUses = () => {
+  const usedAtMs = new Map<CouponId, number>()
+  return {
+    note: (couponId: CouponId) => {
+      if (usedAtMs.size < MAXIMUM_IN_USE || usedAtMs.has(couponId)) usedAtMs.set(couponId, performance.now())
+    },
+    recent: () => {
+      const sinceMs = performance.now() - IN_USE_MS
+      for (const [couponId, atMs] of usedAtMs) if (atMs < sinceMs) usedAtMs.delete(couponId)
+      return new Set(usedAtMs.keys())
+    }
   }
 }
 

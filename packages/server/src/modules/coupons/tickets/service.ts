@@ -14,6 +14,7 @@ import { type Admission, command } from "../../../platform/command/command.ts"
 import type { Database } from "../../../platform/db/database.ts"
 import { bytesOf, newTicketId, newUserCouponId, textOf, ticketIdOf } from "../../../platform/db/ids.ts"
 import { databaseTime, inTransaction, type Transactions } from "../../../platform/db/transaction.ts"
+import { noticeOnCommit } from "../../../platform/jobs/notices.ts"
 import { attemptEach, forget, setAside } from "../../../platform/jobs/set-aside.ts"
 import { failpoint } from "../../../platform/failpoints.ts"
 import { query, subscription } from "../../../platform/trpc/handler.ts"
@@ -138,7 +139,9 @@ export function issueTickets(
 
 const insertNew = (decided: ReadonlyArray<DecidedTicket>, now: Date) => {
   const requests = decided.flatMap(({ request }) => (request === undefined ? [] : [request]))
-  return requests.length === 0 ? Effect.void : insertTickets(requests, now)
+  return requests.length === 0
+    ? Effect.void
+    : Effect.andThen(insertTickets(requests, now), noticeOnCommit(TICKETS))
 }
 
 export const ticket = query(contract.coupons.ticket, ({ caller, input }) =>
@@ -178,8 +181,13 @@ const serveTickets = Effect.gen(function* () {
   })
 })
 
-/** Runs so often that the first ticket of an idle queue hardly waits. */
-export const ticketServer = { name: TICKETS, intervalMs: 50, run: serveTickets }
+/** A new ticket gives notice, so the first one of an idle queue hardly waits. */
+export const ticketServer = {
+  name: TICKETS,
+  intervalMs: 50,
+  notice: { topic: TICKETS, idleMs: 1_000 },
+  run: serveTickets
+}
 
 const serveQueue = Effect.fnUntraced(function* (couponId: CouponId, limit: number) {
   const gate = yield* CouponGate
