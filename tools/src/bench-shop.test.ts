@@ -3,6 +3,7 @@ import { runCommand } from "./testing/command.ts"
 
 const figures = {
   cpuUs: expect.any(Number),
+  cpuUsOf: { server: expect.any(Number), sql: expect.any(Number), redis: expect.any(Number) },
   perSecond: expect.any(Number),
   p50Ms: expect.any(Number),
   p99Ms: expect.any(Number),

@@ -86,9 +86,16 @@ export const rotated = <A>(items: ReadonlyArray<A>, round: number): ReadonlyArra
 
 const medians = (figures: ReadonlyArray<Figures>): Figures => {
   const middle = (of: (one: Figures) => number) => rounded(median(figures.map(of)))
-  const isKnown = figures.every(({ cpuUs }) => cpuUs !== null)
+  /** `null` when it is unknown in any round. */
+  const middleOfKnown = (of: (one: Figures) => number | null) =>
+    figures.some((one) => of(one) === null) ? null : middle((one) => of(one) ?? Number.NaN)
   return {
-    cpuUs: isKnown ? middle(({ cpuUs }) => cpuUs ?? 0) : null,
+    cpuUs: middleOfKnown(({ cpuUs }) => cpuUs),
+    cpuUsOf: {
+      server: middleOfKnown(({ cpuUsOf }) => cpuUsOf.server),
+      sql: middleOfKnown(({ cpuUsOf }) => cpuUsOf.sql),
+      redis: middleOfKnown(({ cpuUsOf }) => cpuUsOf.redis)
+    },
     perSecond: middle(({ perSecond }) => perSecond),
     p50Ms: middle(({ p50Ms }) => p50Ms),
     p99Ms: middle(({ p99Ms }) => p99Ms),

@@ -20,7 +20,7 @@ export const resultText = (result: Readonly<Record<string, unknown>>): string =>
 const SHOPS = ["holdfast", "floor", "naive"] as const
 /** What the table shows of a comparison. */
 const SHOWN: ReadonlySet<string> = new Set<string>(
-  ["cpuUs", "perSecond", "p50Ms", "p99Ms", "failures", "ratioToFloor"].concat(SHOPS)
+  ["cpuUs", "cpuUsOf", "perSecond", "p50Ms", "p99Ms", "failures", "ratioToFloor"].concat(SHOPS)
 )
 
 const isCompared = (figures: unknown): figures is Compared =>
@@ -28,7 +28,19 @@ const isCompared = (figures: unknown): figures is Compared =>
 
 const comparison = (compared: ReadonlyArray<readonly [string, Compared]>): string =>
   textTable([
-    ["", "shop", "cpu us", "a second", "p50 ms", "p99 ms", "failures", "cpu to floor"],
+    [
+      "",
+      "shop",
+      "cpu us",
+      "server",
+      "sql",
+      "redis",
+      "a second",
+      "p50 ms",
+      "p99 ms",
+      "failures",
+      "cpu to floor"
+    ],
     ...compared.flatMap(([name, figures]) =>
       SHOPS.flatMap((shop) => {
         const one = shop === "holdfast" ? figures : figures[shop]
@@ -39,8 +51,8 @@ const comparison = (compared: ReadonlyArray<readonly [string, Compared]>): strin
     )
   ])
 
-const cellsOf = ({ cpuUs, failures, p50Ms, p99Ms, perSecond }: Figures) => [
-  cpuUs ?? "unknown",
+const cellsOf = ({ cpuUs, cpuUsOf, failures, p50Ms, p99Ms, perSecond }: Figures) => [
+  ...[cpuUs, cpuUsOf.server, cpuUsOf.sql, cpuUsOf.redis].map((us) => us ?? "unknown"),
   perSecond,
   p50Ms,
   p99Ms,
