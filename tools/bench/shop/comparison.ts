@@ -3,14 +3,15 @@ import { type Figures, measure, rounded, type Turn } from "./load.ts"
 import type { Shop, ShopName } from "./shops.ts"
 import * as turns from "./turns.ts"
 
-/** Reads are answered so often that they need less time. */
+/** What is answered often needs less time to be measured. */
 const READ = 0.375
+const REFUSAL = 0.5
 
 /** What is measured of every shop, for which share of the time. */
 const SCENARIOS = {
   issued: { turn: turns.issued, share: 1 },
-  soldOut: { turn: turns.soldOut, share: 1 },
-  alreadyHas: { turn: turns.alreadyHas, share: 1 },
+  soldOut: { turn: turns.soldOut, share: REFUSAL },
+  alreadyHas: { turn: turns.alreadyHas, share: REFUSAL },
   order: { turn: turns.order, share: 1 },
   hotRow: { turn: turns.hotRow, share: 1 },
   payment: { turn: turns.payment, share: 1 },
@@ -21,7 +22,7 @@ const SCENARIOS = {
   campaign: { turn: turns.campaign, share: READ },
   topSellers: { turn: turns.topSellers, share: READ },
   balance: { turn: turns.balance, share: READ },
-  noop: { turn: turns.noop, share: READ }
+  noop: { turn: turns.noop, share: REFUSAL }
 } satisfies Readonly<
   Record<string, { readonly turn: (shop: Shop, seconds: number) => Promise<Turn>; readonly share: number }>
 >

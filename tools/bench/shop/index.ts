@@ -86,17 +86,18 @@ const measureAll = async (stage: Stage, wanted: ReadonlySet<string>) => {
 
 /** Adds what follows from two measurements. */
 const relatedOf = (
-  { alreadyHas, hotRow, soldOut, ...compared }: Partial<Record<ScenarioName, Compared>>,
+  compared: Partial<Record<ScenarioName, Compared>>,
   { sameUser, ...others }: Partial<Record<OtherName, object>>
-) => ({
-  ...(soldOut && {
-    soldOut: { ...soldOut, ratioToNoop: ratioOf(soldOut.cpuUs, compared.noop?.cpuUs) }
-  }),
-  ...(alreadyHas && { alreadyHas: { ...alreadyHas, sameUser } }),
-  ...compared,
-  ...(hotRow && { hotRow: { ratio: ratioOf(hotRow.perSecond, compared.order?.perSecond), ...hotRow } }),
-  ...others
-})
+) => {
+  const { alreadyHas, hotRow, noop, order, soldOut } = compared
+  return {
+    ...compared,
+    ...(soldOut && { soldOut: { ...soldOut, ratioToNoop: ratioOf(soldOut.cpuUs, noop?.cpuUs) } }),
+    ...(alreadyHas && { alreadyHas: { ...alreadyHas, sameUser } }),
+    ...(hotRow && { hotRow: { ...hotRow, ratio: ratioOf(hotRow.perSecond, order?.perSecond) } }),
+    ...others
+  }
+}
 
 const booksOf = async (shops: ReadonlyArray<Shop>) => {
   const faults: Record<string, ReadonlyArray<string>> = {}
