@@ -73,9 +73,8 @@ const bench = async (options: Bench): Promise<Readonly<Record<string, unknown>>>
 
 const measureAll = async (stage: Stage, wanted: ReadonlySet<string>) => {
   const quiet = wanted.has("idle") ? await idle(stage) : undefined
-  const compared: Partial<Record<ScenarioName, Compared>> = {}
-  for (const name of scenarioNames)
-    if (wanted.has(name)) compared[name] = await compare(stage.shops, name, stage)
+  const names = scenarioNames.filter((name) => wanted.has(name))
+  const compared = await compare(stage.shops, names, stage)
   const others: Partial<Record<OtherName, object>> = {}
   for (const name of otherNames) if (wanted.has(name)) others[name] = await OTHERS[name](stage)
   return {
