@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os"
 import { median, percentile } from "../statistics.ts"
+import { textTable } from "../text-table.ts"
 import { MEMORY_WATCH_MINUTES } from "./deadlines.ts"
 import { type Finding, findingText } from "./findings.ts"
 import type { CallOutcome } from "./load.ts"
@@ -90,20 +91,6 @@ export const summariseCalls = (calls: ReadonlyArray<Call>): ReadonlyArray<CallSu
 
 const seconds = (ms: number | null) => (ms === null ? "never" : `${(ms / 1_000).toFixed(1)} s`)
 
-/** Rows as text in aligned columns. */
-const table = (rows: ReadonlyArray<ReadonlyArray<string | number>>): string => {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)))
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) =>
-          column === 0 ? String(cell).padEnd(widths[column]!) : String(cell).padStart(widths[column]!)
-        )
-        .join("  ")
-    )
-    .join("\n")
-}
-
 export const reportText = (report: SoakReport): string => {
   const faults = report.faults.map((row) => [
     row.fault,
@@ -129,9 +116,9 @@ export const reportText = (report: SoakReport): string => {
     minutes < MEMORY_WATCH_MINUTES ? "too short" : `${megabytesPerMinute.toFixed(2)} MB/min`
   ])
   return [
-    table([["fault", "times", "median recovery", "worst", "failed checks"], ...faults]),
-    table([["calls", "ok", "unavailable", "defect", "wrong", "median", "p99", "worst"], ...calls]),
-    table([["memory", "watched", "peak", "slope"], ...memory]),
+    textTable([["fault", "times", "median recovery", "worst", "failed checks"], ...faults]),
+    textTable([["calls", "ok", "unavailable", "defect", "wrong", "median", "p99", "worst"], ...calls]),
+    textTable([["memory", "watched", "peak", "slope"], ...memory]),
     `The load generator was late by ${Math.round(report.ownDelayMs.p99)} ms (p99), at worst ${Math.round(report.ownDelayMs.worst)} ms; it left out ${report.leftOut} calls. Load average ${report.loadAverage.toFixed(1)} on ${availableParallelism()} processors.`,
     report.findings.map((finding) => `FAILED ${findingText(finding, report.seed)}`).join("\n"),
     report.ok

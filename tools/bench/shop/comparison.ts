@@ -3,14 +3,15 @@ import { type Figures, measure, rounded, type Turn } from "./load.ts"
 import type { Shop, ShopName } from "./shops.ts"
 import * as turns from "./turns.ts"
 
-/** Reads are answered so often that they need less time. */
+/** What is answered often needs less time to be measured. */
 const READ = 0.375
+const REFUSAL = 0.5
 
 /** What is measured of every shop, for which share of the time. */
 const SCENARIOS = {
   issued: { turn: turns.issued, share: 1 },
-  soldOut: { turn: turns.soldOut, share: 1 },
-  alreadyHas: { turn: turns.alreadyHas, share: 1 },
+  soldOut: { turn: turns.soldOut, share: REFUSAL },
+  alreadyHas: { turn: turns.alreadyHas, share: REFUSAL },
   order: { turn: turns.order, share: 1 },
   hotRow: { turn: turns.hotRow, share: 1 },
   payment: { turn: turns.payment, share: 1 },
@@ -21,7 +22,7 @@ const SCENARIOS = {
   campaign: { turn: turns.campaign, share: READ },
   topSellers: { turn: turns.topSellers, share: READ },
   balance: { turn: turns.balance, share: READ },
-  noop: { turn: turns.noop, share: READ }
+  noop: { turn: turns.noop, share: REFUSAL }
 } satisfies Readonly<
   Record<string, { readonly turn: (shop: Shop, seconds: number) => Promise<Turn>; readonly share: number }>
 >
@@ -50,33 +51,36 @@ interface Rounds {
 const CALLERS = 64
 const WARM_UP = 0.25
 
-/** Measures the shops in turn, in another order each round. The figures are the medians of the rounds. */
+/**
+ * Measures the scenarios one after the other and in each the shops in turn, in another order each round. The figures are
+ * the medians of the rounds. A first pass warms everything up, so that no scenario pays for the others.
+ */
 export const compare = async (
   shops: ReadonlyArray<Shop>,
-  name: ScenarioName,
+  names: ReadonlyArray<ScenarioName>,
   { onProgress, rounds, seconds }: Rounds
-): Promise<Compared> => {
-  const { share, turn } = SCENARIOS[name]
-  const measured = new Map<ShopName, Array<Figures>>()
-  for (const shop of shops.filter((one) => takesPart(one, name, 0)))
-    await once(shop, turn, seconds * share * WARM_UP)
+): Promise<Partial<Record<ScenarioName, Compared>>> => {
+  const measured = new Map(names.map((name) => [name, new Map<ShopName, Array<Figures>>()]))
+  for (const name of names)
+    for (const shop of shops) if (takesPart(shop, name, 0)) await once(shop, name, seconds * WARM_UP)
   for (let round = 0; round < rounds; round += 1)
-    for (const shop of rotated(shops, round)) {
-      if (!takesPart(shop, name, round)) continue
-      const figures = await once(shop, turn, seconds * share)
-      onProgress(
-        `${name}, round ${round + 1}, ${shop.name}: ${figures.cpuUs} us, ${figures.perSecond}/s, p50 ${figures.p50Ms} ms, p99 ${figures.p99Ms} ms${figures.failures === 0 ? "" : `, ${figures.failures} FAILED`}`
-      )
-      measured.set(shop.name, [...(measured.get(shop.name) ?? []), figures])
-    }
-  return comparedOf(new Map([...measured].map(([shop, figures]) => [shop, medians(figures)])))
+    for (const [name, ofShops] of measured)
+      for (const shop of rotated(shops, round)) {
+        if (!takesPart(shop, name, round)) continue
+        const figures = await once(shop, name, seconds)
+        onProgress(`${name}, round ${round + 1}, ${shop.name}: ${figuresText(figures)}`)
+        ofShops.set(shop.name, [...(ofShops.get(shop.name) ?? []), figures])
+      }
+  return Object.fromEntries([...measured].map(([name, ofShops]) => [name, comparedOf(ofShops)]))
 }
 
-const once = async (
-  shop: Shop,
-  turn: (shop: Shop, seconds: number) => Promise<Turn>,
-  seconds: number
-): Promise<Figures> => measure(shop, await turn(shop, seconds), CALLERS, seconds)
+const figuresText = ({ cpuUs, failures, p50Ms, p99Ms, perSecond }: Figures): string =>
+  `${cpuUs} us, ${perSecond}/s, p50 ${p50Ms} ms, p99 ${p99Ms} ms${failures === 0 ? "" : `, ${failures} FAILED`}`
+
+const once = async (shop: Shop, name: ScenarioName, seconds: number): Promise<Figures> => {
+  const { share, turn } = SCENARIOS[name]
+  return measure(shop, await turn(shop, seconds * share), CALLERS, seconds * share)
+}
 
 /** Begins with another item each round. */
 export const rotated = <A>(items: ReadonlyArray<A>, round: number): ReadonlyArray<A> => {
@@ -86,9 +90,16 @@ export const rotated = <A>(items: ReadonlyArray<A>, round: number): ReadonlyArra
 
 const medians = (figures: ReadonlyArray<Figures>): Figures => {
   const middle = (of: (one: Figures) => number) => rounded(median(figures.map(of)))
-  const isKnown = figures.every(({ cpuUs }) => cpuUs !== null)
+  /** `null` when it is unknown in any round. */
+  const middleOfKnown = (of: (one: Figures) => number | null) =>
+    figures.some((one) => of(one) === null) ? null : middle((one) => of(one) ?? Number.NaN)
   return {
-    cpuUs: isKnown ? middle(({ cpuUs }) => cpuUs ?? 0) : null,
+    cpuUs: middleOfKnown(({ cpuUs }) => cpuUs),
+    cpuUsOf: {
+      server: middleOfKnown(({ cpuUsOf }) => cpuUsOf.server),
+      sql: middleOfKnown(({ cpuUsOf }) => cpuUsOf.sql),
+      redis: middleOfKnown(({ cpuUsOf }) => cpuUsOf.redis)
+    },
     perSecond: middle(({ perSecond }) => perSecond),
     p50Ms: middle(({ p50Ms }) => p50Ms),
     p99Ms: middle(({ p99Ms }) => p99Ms),
@@ -96,15 +107,15 @@ const medians = (figures: ReadonlyArray<Figures>): Figures => {
   }
 }
 
-const comparedOf = (figures: ReadonlyMap<ShopName, Figures>): Compared => {
-  const floor = figures.get("floor")
-  const naive = figures.get("naive")
-  const holdfast = figures.get("holdfast")!
+const comparedOf = (rounds: ReadonlyMap<ShopName, ReadonlyArray<Figures>>): Compared => {
+  const { floor, holdfast, naive } = Object.fromEntries(
+    [...rounds].map(([name, figures]) => [name, medians(figures)])
+  ) as Partial<Record<ShopName, Figures>>
   return {
-    ...holdfast,
-    ratioToFloor: ratioOf(holdfast.cpuUs, floor?.cpuUs),
-    ...(floor === undefined ? {} : { floor }),
-    ...(naive === undefined ? {} : { naive })
+    ...holdfast!,
+    ratioToFloor: ratioOf(holdfast?.cpuUs, floor?.cpuUs),
+    ...(floor && { floor }),
+    ...(naive && { naive })
   }
 }
 

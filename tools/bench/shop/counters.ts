@@ -3,14 +3,13 @@ import { createConnection, type RowDataPacket } from "mysql2/promise"
 import type { Services } from "@holdfast/testkit"
 
 /** How many statements and commands the stores have answered. */
-export interface Counts {
-  readonly selects: number
+interface Counts {
   readonly statements: number
   /** Those inside of scripts count, too. */
   readonly commands: number
 }
 
-export interface Counters extends AsyncDisposable {
+interface Counters extends AsyncDisposable {
   /** What was asked of the stores since the last call. What this call asks is not counted. */
   readonly sinceLast: () => Promise<Counts>
 }
@@ -19,14 +18,10 @@ export const openCounters = async ({ redis, sql }: Services): Promise<Counters> 
   const connection = await createConnection({ uri: sql.url() })
   const client = new Redis(redis.url())
   const count = async (): Promise<Counts> => {
-    const [rows] = await connection.query<Array<RowDataPacket>>(
-      "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_select', 'Questions')"
-    )
-    const status = new Map(rows.map((row) => [String(row["Variable_name"]), Number(row["Value"])]))
+    const [rows] = await connection.query<Array<RowDataPacket>>("SHOW GLOBAL STATUS LIKE 'Questions'")
     const processed = /total_commands_processed:(\d+)/.exec(await client.info("stats"))?.[1]
     return {
-      selects: status.get("Com_select") ?? Number.NaN,
-      statements: status.get("Questions") ?? Number.NaN,
+      statements: Number(rows[0]?.["Value"]),
       commands: Number(processed)
     }
   }
@@ -35,7 +30,6 @@ export const openCounters = async ({ redis, sql }: Services): Promise<Counters> 
     sinceLast: async () => {
       const now = await count()
       const counts = {
-        selects: now.selects - last.selects,
         statements: now.statements - last.statements - 1,
         commands: now.commands - last.commands - 1
       }

@@ -1,6 +1,6 @@
 /** The products of the benchmark's shops; the first is the one that everybody wants. */
 export const PRODUCTS = 200
-export const CATEGORIES = 10
+const CATEGORIES = 10
 export const INITIAL_STOCK = 1_000_000_000
 export const INITIAL_BALANCE = 1_000_000_000_000
 
@@ -14,7 +14,7 @@ export interface Product {
 }
 
 export const skuOf = (n: number): string => `SKU-${n % PRODUCTS}`
-export const categoryOf = (n: number): string => `shelf-${n % CATEGORIES}`
+const categoryOf = (n: number): string => `shelf-${n % CATEGORIES}`
 /** A word that a fifth of the products have in their names. */
 export const colourOf = (n: number): string => COLOURS[n % COLOURS.length]!
 

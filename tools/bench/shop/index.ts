@@ -73,9 +73,8 @@ const bench = async (options: Bench): Promise<Readonly<Record<string, unknown>>>
 
 const measureAll = async (stage: Stage, wanted: ReadonlySet<string>) => {
   const quiet = wanted.has("idle") ? await idle(stage) : undefined
-  const compared: Partial<Record<ScenarioName, Compared>> = {}
-  for (const name of scenarioNames)
-    if (wanted.has(name)) compared[name] = await compare(stage.shops, name, stage)
+  const names = scenarioNames.filter((name) => wanted.has(name))
+  const compared = await compare(stage.shops, names, stage)
   const others: Partial<Record<OtherName, object>> = {}
   for (const name of otherNames) if (wanted.has(name)) others[name] = await OTHERS[name](stage)
   return {
@@ -86,17 +85,18 @@ const measureAll = async (stage: Stage, wanted: ReadonlySet<string>) => {
 
 /** Adds what follows from two measurements. */
 const relatedOf = (
-  { alreadyHas, hotRow, soldOut, ...compared }: Partial<Record<ScenarioName, Compared>>,
+  compared: Partial<Record<ScenarioName, Compared>>,
   { sameUser, ...others }: Partial<Record<OtherName, object>>
-) => ({
-  ...(soldOut && {
-    soldOut: { ...soldOut, ratioToNoop: ratioOf(soldOut.cpuUs, compared.noop?.cpuUs) }
-  }),
-  ...(alreadyHas && { alreadyHas: { ...alreadyHas, sameUser } }),
-  ...compared,
-  ...(hotRow && { hotRow: { ratio: ratioOf(hotRow.perSecond, compared.order?.perSecond), ...hotRow } }),
-  ...others
-})
+) => {
+  const { alreadyHas, hotRow, noop, order, soldOut } = compared
+  return {
+    ...compared,
+    ...(soldOut && { soldOut: { ...soldOut, ratioToNoop: ratioOf(soldOut.cpuUs, noop?.cpuUs) } }),
+    ...(alreadyHas && { alreadyHas: { ...alreadyHas, sameUser } }),
+    ...(hotRow && { hotRow: { ...hotRow, ratio: ratioOf(hotRow.perSecond, order?.perSecond) } }),
+    ...others
+  }
+}
 
 const booksOf = async (shops: ReadonlyArray<Shop>) => {
   const faults: Record<string, ReadonlyArray<string>> = {}

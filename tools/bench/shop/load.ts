@@ -1,7 +1,7 @@
 import { type Answer, type Connections, openConnections } from "../connections.ts"
 import { processorTimeUs } from "../processes.ts"
 import { percentile } from "../statistics.ts"
-import type { Shop } from "./shops.ts"
+import { type Part, parts, type Shop } from "./shops.ts"
 
 /** What is asked of a shop. */
 export interface Turn {
@@ -46,10 +46,14 @@ export const closedLoop = async (
   return { elapsedMs: performance.now() - startedAtMs, latenciesMs, failures }
 }
 
+/** Microseconds of processor time; `null` where it is unknown. */
+type CpuUs = number | null
+
 /** The figures of one kind of request. */
 export interface Figures {
-  /** Processor time of the server and of both stores for each request, in microseconds; `null` where it is unknown. */
-  readonly cpuUs: number | null
+  /** Processor time of the server and of both stores for each request. */
+  readonly cpuUs: CpuUs
+  readonly cpuUsOf: Readonly<Record<Part, CpuUs>>
   readonly perSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -60,18 +64,31 @@ export interface Figures {
 export const measure = async (shop: Shop, turn: Turn, callers: number, seconds: number): Promise<Figures> => {
   const connections = await openConnections(shop.url, callers)
   try {
-    const beforeUs = processorTimeUs(shop.pids())
+    const before = usedBy(shop)
     const answers = await closedLoop(connections, callers, seconds * 1_000, turn)
-    return figuresOf(answers, processorTimeUs(shop.pids()) - beforeUs)
+    const after = usedBy(shop)
+    return figuresOf(answers, (part) => after[part] - before[part])
   } finally {
     connections.close()
   }
 }
 
-const figuresOf = ({ elapsedMs, failures, latenciesMs }: Answers, usedUs: number): Figures => {
-  const cpuUs = usedUs / latenciesMs.length
+const usedBy = (shop: Shop): Readonly<Record<Part, number>> => {
+  const { redis, server, sql } = shop.pids()
+  return { server: processorTimeUs(server), sql: processorTimeUs(sql), redis: processorTimeUs(redis) }
+}
+
+const figuresOf = (
+  { elapsedMs, failures, latenciesMs }: Answers,
+  usedUs: (part: Part) => number
+): Figures => {
+  const each = (us: number): CpuUs => {
+    const cpuUs = us / latenciesMs.length
+    return Number.isFinite(cpuUs) ? Math.round(cpuUs) : null
+  }
   return {
-    cpuUs: Number.isFinite(cpuUs) ? Math.round(cpuUs) : null,
+    cpuUs: each(parts.reduce((sum, part) => sum + usedUs(part), 0)),
+    cpuUsOf: { server: each(usedUs("server")), sql: each(usedUs("sql")), redis: each(usedUs("redis")) },
     perSecond: Math.round((latenciesMs.length / elapsedMs) * 1_000),
     p50Ms: rounded(percentile(latenciesMs, 0.5)),
     p99Ms: rounded(percentile(latenciesMs, 0.99)),

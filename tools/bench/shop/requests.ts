@@ -18,5 +18,8 @@ const authorization = (caller: Person | undefined): string =>
   caller === undefined ? "" : `authorization: Bearer ${caller.token}\r\n`
 
 /** The data of a tRPC answer. */
-export const dataOf = <Data>(body: string): Data =>
-  (JSON.parse(body) as { readonly result: { readonly data: Data } }).result.data
+const dataOf = (body: string): unknown =>
+  (JSON.parse(body) as { readonly result: { readonly data: unknown } }).result.data
+
+/** The id in the data of an answer. */
+export const idOf = (body: string): string => (dataOf(body) as { readonly id: string }).id

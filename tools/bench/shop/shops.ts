@@ -10,6 +10,10 @@ import { seedHoldfast, seedNaive } from "./seed.ts"
 
 export type ShopName = "holdfast" | "floor" | "naive"
 
+/** Who works for a request. */
+export const parts = ["server", "sql", "redis"] as const
+export type Part = (typeof parts)[number]
+
 /** One contestant: a server process on a database and a Redis database of its own. */
 export interface Shop {
   readonly name: ShopName
@@ -18,8 +22,8 @@ export interface Shop {
   readonly redisUrl: string
   readonly people: ReadonlyArray<Person>
   readonly admin: Person
-  /** The server's process and those of the stores. */
-  readonly pids: () => ReadonlyArray<number>
+  /** The processes whose work counts. */
+  readonly pids: () => Readonly<Record<Part, ReadonlyArray<number>>>
   readonly serverPid: () => number | undefined
   /** Orders that nobody has paid, with their buyers. */
   readonly unpaid: Array<{ readonly orderId: string; readonly buyer: Person }>
@@ -93,7 +97,8 @@ const openShop = async (
     await seedHoldfast(stores.mysqlUrl, people, admin)
   }
   const server = await startShop(name, stores)
-  const storePids = [...processesOf(services.sql), ...processesOf(services.redis)]
+  const sql = processesOf(services.sql)
+  const redis = processesOf(services.redis)
   return {
     name,
     url: server.url,
@@ -101,7 +106,7 @@ const openShop = async (
     people,
     admin,
     serverPid: server.pid,
-    pids: () => [server.pid() ?? Number.NaN, ...storePids],
+    pids: () => ({ server: [server.pid() ?? Number.NaN], sql, redis }),
     unpaid: [],
     stop: async () => {
       await server.stop()

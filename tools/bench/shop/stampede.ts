@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import { type Connections, openConnections } from "../connections.ts"
-import { median } from "../statistics.ts"
-import { type Counters, openCounters } from "./counters.ts"
+import { openQueryLog, type QueryLog } from "./query-log.ts"
 import { mutationText, queryText } from "./requests.ts"
 import type { Shop } from "./shops.ts"
 import type { Stage } from "./stage.ts"
@@ -11,11 +10,52 @@ import { withSecondProcess } from "./two-processes.ts"
 
 const READERS_OF_PROCESS = 250
 const TIMES = 3
-const IDLE_MS = 3_000
 const SETTLED_AFTER_MS = 1_000
 
+/** Many readers of two processes ask at once for what is not in the cache. Counted are the database's selects. */
+export const stampede = ({ holdfast, onProgress, services }: Stage) =>
+  withSecondProcess(holdfast, async (second) => {
+    await using log = await openQueryLog(services)
+    const urls = [holdfast.url, second.url]
+    const crowds = await Promise.all(urls.map((url) => openConnections(url, READERS_OF_PROCESS)))
+    const found: Record<string, number> = {}
+    let otherSelects = 0
+    for (const [kind, prepare] of Object.entries(KINDS)) {
+      const counts: Array<number> = []
+      for (let time = 0; time < TIMES; time += 1) {
+        const { naming, others } = await selectsOf(crowds, log, await prepare(holdfast))
+        counts.push(naming)
+        otherSelects = Math.max(otherSelects, others)
+      }
+      found[kind] = Math.max(...counts)
+      onProgress(`stampede, ${kind}: ${counts.join(", ")} selects`)
+    }
+    crowds.forEach((connections) => connections.close())
+    return { queries: Math.max(...Object.values(found)), ...found, otherSelects }
+  })
+
+/** What is read, and the word that only its selects hold. */
+interface Reading {
+  readonly text: string
+  readonly word: string
+}
+
+const KINDS: Readonly<Record<string, (shop: Shop) => Promise<Reading>>> = {
+  product: async (shop) => productOf(await newProduct(shop)),
+  productInvalidated: async (shop) => invalidated(shop, productOf(await newProduct(shop))),
+  page: async (shop) => pageOf(await newProduct(shop)),
+  pageInvalidated: async (shop) => invalidated(shop, pageOf(await newProduct(shop))),
+  unknownSku: async () => productOf(`UNKNOWN-${randomBytes(6).toString("hex")}`)
+}
+
+const productOf = (sku: string): Reading => ({ text: queryText("products.bySku", { sku }), word: sku })
+const pageOf = (category: string): Reading => ({
+  text: queryText("products.page", { category }),
+  word: category
+})
+
 /** Creates a product in a category of its own, which nobody has read yet. */
-const newProduct = async (shop: Shop) => {
+const newProduct = async (shop: Shop): Promise<string> => {
   const sku = `STAMPEDE-${randomBytes(6).toString("hex")}`
   const newOne = { sku, name: sku, category: sku, priceMinor: 100, initialStock: 100 }
   await ask(shop, mutationText("admin.createProduct", newOne, shop.admin))
@@ -23,69 +63,21 @@ const newProduct = async (shop: Shop) => {
   return sku
 }
 
-/** Changes a product that is in the cache. */
-const invalidate = (shop: Shop, sku: string, text: string) => async () => {
-  await ask(shop, text)
+/** Reads it into the cache, then changes it. */
+const invalidated = async (shop: Shop, reading: Reading): Promise<Reading> => {
+  await ask(shop, reading.text)
   await sleep(SETTLED_AFTER_MS)
-  await ask(shop, mutationText("admin.adjustStock", { sku, delta: 1, reason: "bench" }, shop.admin))
+  const change = { sku: reading.word, delta: 1, reason: "bench" }
+  await ask(shop, mutationText("admin.adjustStock", change, shop.admin))
+  return reading
 }
 
-const productText = (sku: string) => queryText("products.bySku", { sku })
-const pageText = (category: string) => queryText("products.page", { category })
-
-/** Many readers of two processes ask at once for what is not in the cache. The figures are selects of the database. */
-export const stampede = ({ holdfast, onProgress, services }: Stage) =>
-  withSecondProcess(holdfast, async (second) => {
-    await using counters = await openCounters(services)
-    const crowds = await Promise.all(
-      [holdfast, second].map(({ url }) => openConnections(url, READERS_OF_PROCESS))
-    )
-    await sleep(SETTLED_AFTER_MS)
-    await counters.sinceLast()
-    await sleep(IDLE_MS)
-    const idlePerMs = (await counters.sinceLast()).selects / IDLE_MS
-    const queriesOf = async (text: string, prepare = async () => {}) => {
-      await prepare()
-      return selectsOf(crowds, counters, text, idlePerMs)
-    }
-    const kinds = {
-      product: async () => queriesOf(productText(await newProduct(holdfast))),
-      productInvalidated: async () => {
-        const sku = await newProduct(holdfast)
-        return queriesOf(productText(sku), invalidate(holdfast, sku, productText(sku)))
-      },
-      page: async () => queriesOf(pageText(await newProduct(holdfast))),
-      pageInvalidated: async () => {
-        const sku = await newProduct(holdfast)
-        return queriesOf(pageText(sku), invalidate(holdfast, sku, pageText(sku)))
-      },
-      unknownSku: () => queriesOf(productText(`UNKNOWN-${randomBytes(6).toString("hex")}`))
-    }
-    const found: Record<string, number> = {}
-    for (const [kind, measureOne] of Object.entries(kinds)) {
-      const counts: Array<number> = []
-      for (let time = 0; time < TIMES; time += 1) counts.push(await measureOne())
-      found[kind] = Math.round(median(counts))
-      onProgress(`stampede, ${kind}: ${counts.map(Math.round).join(", ")} selects`)
-    }
-    crowds.forEach((connections) => connections.close())
-    return { queries: Math.max(...Object.values(found)), ...found }
-  })
-
-/** Every connection asks once, all at the same time. What the processes do anyhow is subtracted. */
-const selectsOf = async (
-  crowds: ReadonlyArray<Connections>,
-  counters: Counters,
-  text: string,
-  idlePerMs: number
-): Promise<number> => {
-  await counters.sinceLast()
-  const startedAtMs = performance.now()
+/** Every connection asks once, all at the same time. */
+const selectsOf = async (crowds: ReadonlyArray<Connections>, log: QueryLog, { text, word }: Reading) => {
+  await log.clear()
   const asking = crowds.flatMap((connections) =>
-    Array.from({ length: READERS_OF_PROCESS }, () => connections.send(text))
+    Array.from({ length: READERS_OF_PROCESS }, async () => connections.send(text))
   )
   await Promise.all(asking)
-  const elapsedMs = performance.now() - startedAtMs
-  const { selects } = await counters.sinceLast()
-  return Math.max(0, selects - idlePerMs * elapsedMs)
+  return log.selects(word)
 }

@@ -2,16 +2,16 @@ import { openConnections } from "../connections.ts"
 import { colourOf, PRODUCTS, skuOf } from "./goods.ts"
 import { closedLoop, type Turn } from "./load.ts"
 import type { Person } from "./people.ts"
-import { dataOf, mutationText, queryText } from "./requests.ts"
+import { idOf, mutationText, queryText } from "./requests.ts"
 import type { Shop } from "./shops.ts"
 
-/** Sends one request after the other and gives the last answer's data. */
-export const ask = async <Data>(shop: Shop, text: string): Promise<Data> => {
+/** Sends one request and gives the body of its answer. */
+export const ask = async (shop: Shop, text: string): Promise<string> => {
   const connections = await openConnections(shop.url, 1)
   try {
     const answer = await connections.send(text)!
     if (answer.status !== 200) throw new Error(`${shop.name} answered ${answer.status}: ${answer.body}`)
-    return dataOf<Data>(answer.body)
+    return answer.body
   } finally {
     connections.close()
   }
@@ -31,11 +31,7 @@ export const openCampaign = async (shop: Shop, quantity: number): Promise<string
     endsAt: new Date(Date.now() + DAY_MS).toISOString(),
     validDays: 7
   }
-  const { id } = await ask<{ readonly id: string }>(
-    shop,
-    mutationText("admin.createCoupon", campaign, shop.admin)
-  )
-  return id
+  return idOf(await ask(shop, mutationText("admin.createCoupon", campaign, shop.admin)))
 }
 
 export const issueText = (couponId: string, person: Person): string =>
@@ -87,7 +83,7 @@ export const ordersOf = (shop: Shop, sku: (n: number) => string): Turn => ({
   expects: [200],
   onAnswer: (n, { body, status }) => {
     if (status !== 200) return
-    shop.unpaid.push({ orderId: dataOf<{ readonly id: string }>(body).id, buyer: buyerOf(shop, n) })
+    shop.unpaid.push({ orderId: idOf(body), buyer: buyerOf(shop, n) })
   }
 })
 
