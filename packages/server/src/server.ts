@@ -96,9 +96,10 @@ const refuseOldRedis = askRedis((client) => client.info("server")).pipe(
   Effect.catchTag("RedisUnavailable", () => Effect.void)
 )
 
-const listen = async (app: FastifyInstance, { host, port }: ServerSettings): Promise<void> => {
+const listen = async (app: FastifyInstance, { host, http, port }: ServerSettings): Promise<void> => {
   try {
-    await app.listen({ host, port })
+    // The system forgets connections that come while its backlog is full, and their clients try again after a second.
+    await app.listen({ host, port, backlog: http.maximumConnections })
   } catch (error) {
     await app.close()
     throw new ListenFailed({ host, port, reason: listenReason(error) })

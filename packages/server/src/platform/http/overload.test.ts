@@ -101,6 +101,19 @@ describe("a process with as much work as it may have", () => {
     await servesThose(waiting)
   })
 
+  // Guarantees: who waits for an answer before asking again is not shed, however slow the machine is.
+  test("serves 256 callers who each wait for their answers", async () => {
+    await using shop = await openShop({ maximumInFlight: 1_000, maximumDelayMs: 10 })
+    const sku = await shop.newProduct("STEADY", 1)
+    const statuses = new Set<number>()
+    const caller = async () => {
+      for (let nth = 0; nth < 5; nth += 1)
+        statuses.add((await shop.call(contract.products.bySku, { sku })).status)
+    }
+    await Promise.all(Array.from({ length: 256 }, caller))
+    expect([...statuses]).toEqual([200])
+  })
+
   test("does not count those who left, nor bodies that have not arrived", async () => {
     await using shop = await openShop({ maximumInFlight: 2 })
     const { url } = shop.servers[0]
