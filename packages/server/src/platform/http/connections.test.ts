@@ -51,7 +51,7 @@ test.runIf(process.platform === "linux" && backlogOfSystem() >= 1_000)(
     const { hostname, port } = new URL(shop.servers[0].url)
     const sockets = Array.from({ length: 1_000 }, () => connect(Number(port), hostname).on("error", () => {}))
     // They have been opened by now, and the server, which shares this thread, has accepted none.
-    await Promise.resolve()
+    await new Promise((resolve) => process.nextTick(resolve))
     const establishing = readFileSync("/proc/net/tcp", "utf8")
       .split("\n")
       .filter((line) => line.includes(`:${Number(port).toString(16).toUpperCase().padStart(4, "0")} 02 `))

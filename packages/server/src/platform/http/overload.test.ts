@@ -1,6 +1,6 @@
 import { contract } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
-import { setImmediate } from "node:timers/promises"
+import { setImmediate, setTimeout } from "node:timers/promises"
 import { describe, expect, test } from "vitest"
 import { head, openSocket, sendRaw, statusOf, statusOfGet } from "../../../test/raw-socket.ts"
 import { testHttpSettings } from "../../../test/settings.ts"
@@ -110,7 +110,12 @@ describe("a process with as much work as it may have", () => {
       for (let nth = 0; nth < 5; nth += 1)
         statuses.add((await shop.call(contract.products.bySku, { sku })).status)
     }
-    await Promise.all(Array.from({ length: 256 }, caller))
+    await using lock = await lockProducts(shop)
+    const callers = Array.from({ length: 256 }, caller)
+    await waitingQueries(shop, 16)
+    await setTimeout(500)
+    await lock.release()
+    await Promise.all(callers)
     expect([...statuses]).toEqual([200])
   })
 
