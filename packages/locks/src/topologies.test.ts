@@ -1,9 +1,12 @@
 import { eventually, race } from "@holdfast/testkit"
-import { Effect } from "effect"
+import { Effect, ManagedRuntime } from "effect"
+import type { Cluster } from "ioredis"
 import { afterEach, describe, expect, test } from "vitest"
 import { Locks } from "./layer.ts"
 import { countedSection, member, type Member, once, turn } from "../test/members.ts"
 import { startCluster, startSentinel } from "../test/servers.ts"
+import { RedisStore } from "./redis/client.ts"
+import { makeSubscription } from "./redis/pubsub.ts"
 import { assertHeld, withLock } from "./with-lock.ts"
 
 const members: Array<Member> = []
@@ -51,6 +54,43 @@ describe("a Redis Cluster", () => {
     await gone.close()
     expect(await waitsLonger).toBe("kept")
     await Promise.all([first, leaving])
+  })
+
+  // Guarantees: the connection that hears a cluster's messages sends nothing, and is replaced when it has gone silent.
+  test("hears again after the connection for its subscriptions has gone silent", async () => {
+    await using cluster = await startCluster(3)
+    const connection = { nodes: cluster.ports.map((port) => ({ host: "127.0.0.1", port })) }
+    const runtime = ManagedRuntime.make(RedisStore.layer(connection, { connectTimeoutMs: 5_000 }))
+    const heard: Array<string> = []
+    let timesBack = 0
+    const listener = {
+      onMessage: (message: string) => void heard.push(message),
+      onHearingAgain: () => void (timesBack += 1)
+    }
+    const stop = new AbortController()
+    try {
+      const client = await runtime.runPromise(RedisStore.use((store) => Effect.succeed(store.client)))
+      const listen = Effect.flatMap(makeSubscription(client, "news", listener), ({ listening }) =>
+        Effect.andThen(listening, Effect.never)
+      )
+      Effect.runPromise(Effect.scoped(listen), { signal: stop.signal }).catch(() => {})
+      const hears = (message: string) =>
+        eventually(
+          async () => {
+            await cluster.clients[0]!.publish("news", message)
+            expect(heard).toContain(message)
+          },
+          { deadlineMs: 8_000, everyMs: 50 }
+        )
+      await hears("before")
+      const hidden = (client as Cluster)["subscriber"].getInstance()!
+      hidden.stream.pause()
+      await hears("after")
+      await eventually(() => expect(timesBack).toBe(1))
+    } finally {
+      stop.abort()
+      await runtime.dispose()
+    }
   })
 })
 

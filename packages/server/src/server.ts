@@ -3,6 +3,7 @@ import { Data, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import type { FastifyInstance } from "fastify"
 import { ServerConfig, type ServerSettings } from "./config.ts"
 import { redisVersionOf, requireSupported } from "./platform/db/supported-stores.ts"
+import { requireRedisDatabase } from "./platform/db/redis-database.ts"
 import { migrations } from "./migrations/index.ts"
 import { DatabaseClock } from "./platform/db/database-clock.ts"
 import { migrate } from "./platform/db/migrate.ts"
@@ -51,7 +52,8 @@ export interface StartOptions {
 
 /**
  * Migrates the database, serves, and runs the background jobs. Port 0 takes a free port.
- * Rejects with `StoreTooOld`, `DatabaseIsNewer`, `MigrationFailed` or {@link ListenFailed}, and then leaves nothing open.
+ * Rejects with `StoreTooOld`, `NoSuchRedisDatabase`, `DatabaseIsNewer`, `MigrationFailed` or {@link ListenFailed}, and then
+ * leaves nothing open.
  */
 export const startServer = async (
   settings: ServerSettings,
@@ -68,6 +70,7 @@ export const startServer = async (
   try {
     await runtime.runPromise(
       refuseOldRedis.pipe(
+        Effect.andThen(requireRedisDatabase),
         Effect.andThen(migrate(migrations)),
         Effect.andThen(DatabaseClock.use(({ measure }) => measure))
       )
@@ -97,9 +100,10 @@ const refuseOldRedis = askRedis((client) => client.info("server")).pipe(
   Effect.catchTag("RedisUnavailable", () => Effect.void)
 )
 
-const listen = async (app: FastifyInstance, { host, port }: ServerSettings): Promise<void> => {
+const listen = async (app: FastifyInstance, { host, http, port }: ServerSettings): Promise<void> => {
   try {
-    await app.listen({ host, port })
+    // The system forgets connections that come while its backlog is full, and their clients try again after a second.
+    await app.listen({ host, port, backlog: http.maximumConnections })
   } catch (error) {
     await app.close()
     throw new ListenFailed({ host, port, reason: listenReason(error) })

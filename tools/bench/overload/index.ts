@@ -2,13 +2,15 @@
 import { createClient } from "@holdfast/client-sdk"
 import { ensureAdmin, startServer } from "@holdfast/server"
 import { databaseFactory, startServices } from "@holdfast/testkit"
+import { fork } from "node:child_process"
 import { setTimeout } from "node:timers/promises"
-import { startServerProcess } from "../../src/shop/server-process.ts"
+import { type ServerProcess, startServerProcess } from "../../src/shop/server-process.ts"
 import { serverSettings } from "../../src/shop/settings.ts"
 import { forEachOf } from "../../src/workers.ts"
-import { type Answer, type Connections, openConnections } from "../connections.ts"
 import { residentMb } from "../processes.ts"
 import { percentile } from "../statistics.ts"
+import type { Phase, PhaseFigures } from "./generator.ts"
+import { PRODUCTS } from "./requests.ts"
 
 interface OverloadBenchOptions {
   readonly connections: number
@@ -17,7 +19,6 @@ interface OverloadBenchOptions {
   readonly onProgress?: (line: string) => void
 }
 
-const PRODUCTS = 50
 const ADMIN = { email: "admin@bench.test", password: "a password" }
 const IDLE_RATE = 50
 const CALLERS = 16
@@ -38,39 +39,61 @@ export const run = async ({ connections, onProgress = () => {}, times, turnMs }:
   }
   const token = await seed(environment)
   const server = await startServerProcess({ environment })
-  const host = `host: ${new URL(server.url).host}`
-  const kinds = { reads: readOf(host), orders: orderOf(host, token) }
+  const generator = startGenerator()
   const figures: Record<string, unknown> = {}
   try {
-    for (const [kind, request] of Object.entries(kinds)) {
+    for (const kind of ["reads", "orders"] as const) {
+      const phase = { url: server.url, token, kind, connections: CALLERS, turnMs }
       onProgress(`${kind}: idle`)
-      const few = await openConnections(server.url, CALLERS)
-      await closedLoop(few, turnMs / 4, request)
-      const idle = await openLoop(few, IDLE_RATE, turnMs, request)
+      await generator.run({ ...phase, turnMs: turnMs / 4, perSecond: undefined })
+      const idle = await generator.run({ ...phase, perSecond: IDLE_RATE })
       onProgress(`${kind}: the rate that it sustains`)
-      const sustained = await closedLoop(few, turnMs, request)
-      few.close()
-      onProgress(`${kind}: ${connections} connections, ${times} x ${sustained} requests a second`)
-      const many = await openConnections(server.url, connections)
-      const health = watchHealth(server.url)
-      const memoryMb = [residentMb(server.pid())]
-      const sampling = setInterval(() => memoryMb.push(residentMb(server.pid())), 250)
-      const overload = await openLoop(many, times * sustained, turnMs, request)
-      clearInterval(sampling)
-      figures[kind] = {
-        idle: summaryOf(idle, turnMs),
-        sustainedPerSecond: sustained,
-        overload: { ...summaryOf(overload, turnMs), openConnections: many.open() },
-        livez: await health.stop(),
-        residentMb: { first: memoryMb[0], highest: Math.max(...memoryMb), last: memoryMb.at(-1) }
-      }
-      many.close()
+      const sustained = (await generator.run({ ...phase, perSecond: undefined })).all.accepted
+      onProgress(`${kind}: ${connections} connections, ${times} x ${sustained.perSecond} requests a second`)
+      const watch = watchServer(server)
+      const overload = await generator.run({ ...phase, connections, perSecond: times * sustained.perSecond })
+      figures[kind] = { idle: idle.all, sustained, overload, ...(await watch.stop()) }
       await setTimeout(1_000)
     }
     return { connections, times, turnMs, heapMb: HEAP_MB, ...figures }
   } finally {
+    generator.stop()
     await server.stop()
     await database.drop()
+  }
+}
+
+/** Starts the process that makes the load. */
+const startGenerator = () => {
+  const child = fork(new URL("./generator.ts", import.meta.url))
+  return {
+    run: (phase: Phase): Promise<PhaseFigures> =>
+      new Promise((resolve, reject) => {
+        const fail = () => reject(new Error("the process that makes the load has ended"))
+        child.once("exit", fail)
+        child.once("message", (figures) => {
+          child.off("exit", fail)
+          resolve(figures as PhaseFigures)
+        })
+        child.send(phase)
+      }),
+    stop: () => void child.kill()
+  }
+}
+
+/** Looks at the server's memory and health until it is stopped. */
+const watchServer = (server: ServerProcess) => {
+  const health = watchHealth(server.url)
+  const memoryMb = [residentMb(server.pid())]
+  const sampling = setInterval(() => memoryMb.push(residentMb(server.pid())), 250)
+  return {
+    stop: async () => {
+      clearInterval(sampling)
+      return {
+        livez: await health.stop(),
+        residentMb: { first: memoryMb[0], highest: Math.max(...memoryMb), last: memoryMb.at(-1) }
+      }
+    }
   }
 }
 
@@ -95,82 +118,6 @@ const seed = async (environment: Readonly<Record<string, string>>): Promise<stri
   }
 }
 
-type MakeRequest = (n: number) => string
-
-const readOf =
-  (host: string): MakeRequest =>
-  (n) =>
-    `GET /trpc/products.bySku?input=${encodeURIComponent(JSON.stringify({ sku: `sku-${n % PRODUCTS}` }))} HTTP/1.1\r\n${host}\r\n\r\n`
-
-const orderOf =
-  (host: string, token: string): MakeRequest =>
-  (n) => {
-    const body = JSON.stringify({ lines: [{ sku: `sku-${n % PRODUCTS}`, quantity: 1 + (n % 1_000) }] })
-    const headers = [
-      host,
-      `authorization: Bearer ${token}`,
-      "content-type: application/json",
-      `content-length: ${body.length}`
-    ]
-    return `POST /trpc/orders.create HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n${body}`
-  }
-
-/** Requests a second that callers get answered who each wait for an answer before they ask again. */
-const closedLoop = async (
-  connections: Connections,
-  turnMs: number,
-  request: MakeRequest
-): Promise<number> => {
-  const startedAtMs = performance.now()
-  let answered = 0
-  let n = 0
-  await Promise.all(
-    Array.from({ length: CALLERS }, async () => {
-      while (performance.now() - startedAtMs < turnMs) {
-        const answer = await connections.send(request(n++))
-        if (answer?.status === 200) answered += 1
-      }
-    })
-  )
-  return Math.round((answered / (performance.now() - startedAtMs)) * 1_000)
-}
-
-/** The answers to requests that are sent at a rate, however long the answers take. */
-const openLoop = async (
-  connections: Connections,
-  perSecond: number,
-  turnMs: number,
-  request: MakeRequest
-): Promise<ReadonlyArray<Answer>> => {
-  const sent: Array<Promise<Answer>> = []
-  const startedAtMs = performance.now()
-  for (let n = 0; ;) {
-    const elapsedMs = performance.now() - startedAtMs
-    if (elapsedMs >= turnMs) break
-    for (const due = (elapsedMs / 1_000) * perSecond; n < due; n += 1) {
-      const answer = connections.send(request(n))
-      if (answer !== undefined) sent.push(answer)
-    }
-    await setTimeout(1)
-  }
-  return await Promise.all(sent)
-}
-
-const summaryOf = (answers: ReadonlyArray<Answer>, turnMs: number) => {
-  const accepted = answers.filter(({ status }) => status === 200)
-  const shed = answers.filter(({ status }) => status === 503)
-  const latencies = (of: ReadonlyArray<Answer>) => {
-    const values = of.map(({ latencyMs }) => latencyMs)
-    return { p50Ms: round(percentile(values, 0.5)), p99Ms: round(percentile(values, 0.99)) }
-  }
-  return {
-    offeredPerSecond: Math.round((answers.length / turnMs) * 1_000),
-    accepted: { perSecond: Math.round((accepted.length / turnMs) * 1_000), ...latencies(accepted) },
-    shed: { perSecond: Math.round((shed.length / turnMs) * 1_000), ...latencies(shed) },
-    otherAnswers: answers.length - accepted.length - shed.length
-  }
-}
-
 /** Asks for the process's health ten times a second, on a new connection each time. */
 const watchHealth = (url: string) => {
   const latenciesMs: Array<number> = []
@@ -192,7 +139,8 @@ const watchHealth = (url: string) => {
     stop: async () => {
       end.abort()
       await watching
-      return { answered: latenciesMs.length, failed, highestMs: round(Math.max(...latenciesMs)) }
+      const p50Ms = round(percentile(latenciesMs, 0.5))
+      return { answered: latenciesMs.length, failed, p50Ms, highestMs: round(Math.max(...latenciesMs)) }
     }
   }
 }

@@ -134,6 +134,10 @@ const untilReady = (client: RedisClient, timeoutMs: number): Effect.Effect<void>
     return Effect.sync(() => void client.off("ready", settle))
   }).pipe(Effect.timeoutOption(timeoutMs), Effect.asVoid)
 
+/** How long after a command a silent connection of this cluster is closed. */
+export const silentAfterMs = (cluster: Cluster): number =>
+  cluster.options.redisOptions?.socketTimeout ?? DEFAULT_COMMAND_TIMEOUT_MS
+
 /**
  * A separate connection for a subscription, which reconnects and subscribes again by itself. The client of a cluster
  * keeps such a connection inside, so there it is the client.

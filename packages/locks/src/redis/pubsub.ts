@@ -1,5 +1,7 @@
 import { Effect, type Scope } from "effect"
-import { type RedisClient, subscriberOf } from "./client.ts"
+import { Cluster } from "ioredis"
+import { type RedisClient, silentAfterMs, subscriberOf } from "./client.ts"
+import { watchClusterSubscriber } from "./cluster-subscriber.ts"
 
 /** What a process does with the messages of a channel. */
 export interface ChannelListener {
@@ -38,7 +40,7 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
   let isListening = false
   let hasMissed = false
   let subscribing: Promise<void> | undefined
-  let pinging: NodeJS.Timeout | undefined
+  let stopWatching = () => {}
 
   const open = (): RedisClient => {
     const opened = subscriberOf(client)
@@ -47,13 +49,19 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
     })
     opened.on("close", () => void (hasMissed = isListening))
     opened.on("ready", catchUp)
-    if (opened !== client) {
-      client.on("ready", catchUp)
-      // A ping without an answer makes ioredis close the connection, see `socketTimeout`.
-      pinging = setInterval(() => {
-        if (opened.status === "ready") opened.ping().catch(() => {})
-      }, PING_EVERY_MS).unref()
+    if (opened instanceof Cluster) {
+      stopWatching = watchClusterSubscriber(opened, silentAfterMs(opened), () => {
+        hasMissed = isListening
+        catchUp()
+      })
+      return opened
     }
+    client.on("ready", catchUp)
+    // A ping without an answer makes ioredis close the connection, see `socketTimeout`.
+    const pinging = setInterval(() => {
+      if (opened.status === "ready") opened.ping().catch(() => {})
+    }, PING_EVERY_MS).unref()
+    stopWatching = () => clearInterval(pinging)
     return opened
   }
   /**
@@ -83,7 +91,7 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
     }),
     close: () => {
       if (subscriber === undefined) return
-      clearInterval(pinging)
+      stopWatching()
       client.off("ready", catchUp)
       if (subscriber === client) void client.unsubscribe(channel).catch(() => {})
       else subscriber.disconnect()

@@ -197,7 +197,7 @@ export const platformVariables = {
   http: Config.all({
     maximumConnections: whole("HOLDFAST_MAX_CONNECTIONS", 5_000, 1, 1_000_000),
     maximumInFlight: whole("HOLDFAST_MAX_IN_FLIGHT", 1_000, 1, 1_000_000),
-    maximumDelayMs: milliseconds("HOLDFAST_MAX_EVENT_LOOP_DELAY", "50 millis"),
+    maximumDelayMs: milliseconds("HOLDFAST_MAX_EVENT_LOOP_DELAY", "10 millis"),
     receiveMs: milliseconds("HOLDFAST_RECEIVE_WAIT", "15 seconds"),
     stillMs: milliseconds("HOLDFAST_STILL_WAIT", "45 seconds"),
     trustedProxies: Config.String("HOLDFAST_TRUSTED_PROXIES").pipe(Config.withDefault(undefined))

@@ -97,6 +97,36 @@ describe("calls that share transactions", () => {
     await Effect.runPromise(Fiber.interruptAll(fibers))
   })
 
+  test("calls that would wait for longer than they may are refused at once", async () => {
+    const { join, started, transactions } = makeCommand()
+    join("first")
+    await started(1)
+    join("second")
+    await Effect.runPromise(Effect.sleep(500))
+    transactions[0]!.go()
+    await started(2)
+    // A transaction takes a quarter of a second at least, and 2,500 calls take 39 transactions.
+    const fibers = Array.from({ length: 2_500 }, (_, index) => join(`${index}`))
+    expect(await exitOf(fibers.at(-1)!)).toEqual(Exit.fail(new ServiceUnavailable({ retryAfterMs: 250 })))
+    expect(fibers[0]!.pollUnsafe()).toBeUndefined()
+    await Effect.runPromise(Fiber.interruptAll(fibers))
+  })
+
+  test("say how long the first of them has been waiting, unless it waits for a row", async () => {
+    const waitMs = () => runtime.runSync(Groups.use((groups) => Effect.sync(groups.waitMs)))
+    const { join, started, transactions } = makeCommand()
+    const first = join("first")
+    await started(1)
+    expect(waitMs()).toBe(0)
+    const second = join("second")
+    await eventually(() => expect(waitMs()).toBeGreaterThan(50))
+    transactions[0]!.go()
+    await started(2)
+    expect(waitMs()).toBe(0)
+    transactions[1]!.go()
+    await Promise.all([exitOf(first), exitOf(second)])
+  })
+
   // Guarantees: who waits can leave; who runs waits for the end, because its lock must outlive the transaction.
   test("an interrupted call leaves the queue, or waits for the end of its transaction", async () => {
     const { interrupted, join, started, transactions } = makeCommand()

@@ -27,6 +27,8 @@ export class Groups extends Context.Service<
       queue: string,
       call: C
     ) => Effect.Effect<A, E | ServiceUnavailable, R>
+    /** How long the first call of all queues has been waiting; those that wait for a row which others hold do not count. */
+    readonly waitMs: () => number
   }
 >()("@holdfast/server/Groups") {
   static readonly layer: Layer.Layer<Groups> = Layer.effect(
@@ -35,6 +37,7 @@ export class Groups extends Context.Service<
       const queues = new Queues(yield* Effect.scope, yield* Semaphore.make(WAITING_FOR_ROWS))
       yield* Effect.addFinalizer(() => Effect.sync(() => queues.stop()))
       return {
+        waitMs: () => queues.waitMs(),
         join: <C, A, E, R>(kind: GroupKind<C, A, E, R>, name: string, call: C) =>
           Effect.uninterruptibleMask((restore) =>
             Effect.flatMap(lockContext, (locks) => {

@@ -4,9 +4,10 @@ import { Deferred, Effect, Exit } from "effect"
 import { BUSY_RETRY_AFTER_MS } from "../db/database.ts"
 
 /** Calls that the database keeps waiting for longer are asked to try again. A client gives an attempt up after 10 s. */
-const DEADLINE_MS = 8_000
+export const DEADLINE_MS = 8_000
 /** What a transaction gets at least, also when its oldest call has waited for that long already. */
 const LEAST_DEADLINE_MS = 1_000
+
 /** A call in a queue, until it is answered. */
 export interface Member<C, A, E> {
   readonly call: C
@@ -46,11 +47,9 @@ export const leave = <C, A, E>(member: Member<C, A, E>): Effect.Effect<void> =>
 /** The answer to a call that is asked to try again. */
 export const busy = () => new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS })
 
-/** How long the transaction of these calls may take. */
-export const leftMs = <C, A, E>(members: ReadonlyArray<Member<C, A, E>>): number => {
-  const joinedAtMs = Math.min(...members.map((member) => member.joinedAtMs))
-  return Math.max(joinedAtMs + DEADLINE_MS - performance.now(), LEAST_DEADLINE_MS)
-}
+/** How long a transaction may take whose first call is this one. */
+export const leftMs = <C, A, E>({ joinedAtMs }: Member<C, A, E>): number =>
+  Math.max(joinedAtMs + DEADLINE_MS - performance.now(), LEAST_DEADLINE_MS)
 
 /** Whoever was interrupted, or has lost a lock, is answered by that. */
 export const isGone = <C, A, E>({ locks, state }: Member<C, A, E>): boolean =>

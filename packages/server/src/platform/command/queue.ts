@@ -1,14 +1,15 @@
 import type { ServiceUnavailable } from "@holdfast/domain"
 import { underLocks } from "@holdfast/locks"
 import { Effect, Exit, type Fiber, Result, type Scope, type Semaphore } from "effect"
-import { busy, end, isGone, leftMs, type Member } from "./member.ts"
+import { busy, DEADLINE_MS, end, isGone, leftMs, type Member } from "./member.ts"
 
 /** Calls of one transaction. With more of them its failure would cost more than their company saves. */
 const MAXIMUM_CALLS = 64
 /** Rows of one transaction, which its statements have to carry. A heavier call runs alone. */
 const MAXIMUM_ROWS = 2_000
-/** Calls that wait in one queue; more are refused at once. */
+/** Calls that wait in one queue; more are refused at once, and earlier those that would wait for too long. */
 const MAXIMUM_WAITING = 5_000
+
 /** The call needs a row that another transaction holds, and waits for it in the queue of that row. */
 export class Blocked {
   readonly row: string
@@ -71,6 +72,13 @@ export class Queues {
     return Effect.andThen(queue.add(members), queue.next)
   }
 
+  /** How long the first of those has been waiting who wait for no row. */
+  waitMs(): number {
+    let longestMs = 0
+    for (const queue of this.open.values()) longestMs = Math.max(longestMs, queue.waitMs())
+    return longestMs
+  }
+
   /** Nobody may wait for an answer that does not come. */
   stop(): void {
     for (const queue of this.open.values()) queue.stop()
@@ -94,6 +102,9 @@ class Queue<C, A, E, R> {
   private waiting: Array<Member<C, A, E>> = []
   private running: ReadonlyArray<Member<C, A, E>> = []
   private fiber: Fiber.Fiber<void> | undefined
+  private startedAtMs = 0
+  /** How long a transaction takes: the mean of the last one and of what was known before it. */
+  private transactionMs = 0
   private readonly kind: GroupKind<C, A, E, R>
   private readonly permits: Semaphore.Semaphore | undefined
   private readonly surroundings: Surroundings<C, A, E, R>
@@ -111,16 +122,30 @@ class Queue<C, A, E, R> {
     return Effect.sync(() => {
       for (const member of members) {
         if (member.state === "left") end(member, Exit.interrupt())
-        else if (this.waiting.length >= MAXIMUM_WAITING) end(member, Exit.fail(busy()))
+        else if (this.isFull()) end(member, Exit.fail(busy()))
         else this.waiting.push(Object.assign(member, { state: "waiting" as const, queue: this }))
       }
     })
+  }
+
+  /** Whether another call would wait for longer than it may: for the transaction that runs, and for full ones before its own. */
+  private isFull(): boolean {
+    const runsForMs = this.running.length === 0 ? 0 : performance.now() - this.startedAtMs
+    const waitMs =
+      Math.max(runsForMs, this.transactionMs) +
+      Math.floor(this.waiting.length / MAXIMUM_CALLS) * this.transactionMs
+    return this.waiting.length >= MAXIMUM_WAITING || waitMs > DEADLINE_MS
   }
 
   left(): void {
     this.waiting = this.waiting.filter(({ state }) => state === "waiting")
     if (this.running.length > 0 && this.running.every(({ state }) => state !== "running"))
       this.fiber?.interruptUnsafe()
+  }
+
+  waitMs(): number {
+    const first = this.permits === undefined ? this.waiting[0] : undefined
+    return first === undefined ? 0 : performance.now() - first.joinedAtMs
   }
 
   stop(): void {
@@ -157,8 +182,10 @@ class Queue<C, A, E, R> {
   private runGroup(members: ReadonlyArray<Member<C, A, E>>): Effect.Effect<void, never, R> {
     const { block, close } = this.surroundings
     const transacted = this.transact(members)
+    this.startedAtMs = performance.now()
     return (this.permits === undefined ? transacted : this.permits.withPermits(1)(transacted)).pipe(
       Effect.onExit(() => {
+        this.transactionMs = (this.transactionMs + performance.now() - this.startedAtMs) / 2
         this.running = []
         if (this.waiting.length > 0) return this.next
         close()
@@ -191,7 +218,7 @@ class Queue<C, A, E, R> {
         .pipe(
           underLocks(present.map(({ locks }) => locks)),
           Effect.timeoutOrElse({
-            duration: leftMs(present),
+            duration: leftMs(present[0]!),
             orElse: () => Effect.fail(busy())
           }),
           Effect.exit,

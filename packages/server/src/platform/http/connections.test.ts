@@ -1,4 +1,6 @@
 import { eventually } from "@holdfast/testkit"
+import { readFileSync } from "node:fs"
+import { connect } from "node:net"
 import { describe, expect, test } from "vitest"
 import { head, openSocket, type RawSocket, sendRaw, statusOf, statusOfGet } from "../../../test/raw-socket.ts"
 import { testHttpSettings } from "../../../test/settings.ts"
@@ -7,6 +9,11 @@ import type { HttpSettings } from "../config.ts"
 
 const openShop = (http: Partial<HttpSettings>) =>
   Shop.open({ settings: { http: { ...testHttpSettings, ...http } } })
+
+/** The most connections that Linux keeps for a server that has not accepted them. */
+function backlogOfSystem(): number {
+  return Number(readFileSync("/proc/sys/net/core/somaxconn", "utf8"))
+}
 
 const memoryMb = () => {
   const { external, heapUsed } = process.memoryUsage()
@@ -35,6 +42,23 @@ describe("a client that is slow", () => {
     await eventually(async () => expect(await statusOfGet(url, "/openapi.json")).toBe(200))
   })
 })
+
+// Guarantees: 1,000 clients that come back at once do not wait for a second to be let in.
+test.runIf(process.platform === "linux" && backlogOfSystem() >= 1_000)(
+  "connections that come all at once are all let in",
+  async () => {
+    await using shop = await openShop({})
+    const { hostname, port } = new URL(shop.servers[0].url)
+    const sockets = Array.from({ length: 1_000 }, () => connect(Number(port), hostname).on("error", () => {}))
+    // They have been opened by now, and the server, which shares this thread, has accepted none.
+    await new Promise((resolve) => process.nextTick(resolve))
+    const establishing = readFileSync("/proc/net/tcp", "utf8")
+      .split("\n")
+      .filter((line) => line.includes(`:${Number(port).toString(16).toUpperCase().padStart(4, "0")} 02 `))
+    for (const socket of sockets) socket.destroy()
+    expect(establishing).toEqual([])
+  }
+)
 
 describe("pipelined requests", () => {
   test("are answered in their order as long as the client reads", async () => {

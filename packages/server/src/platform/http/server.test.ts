@@ -94,6 +94,16 @@ describe("the HTTP server", () => {
     blocker.close()
   })
 
+  test("a Redis database that does not exist is a clear error", async () => {
+    const redisUrl = new URL(inject("redisUrl"))
+    redisUrl.pathname = "/9999"
+    const mysqlUrl = new URL(inject("mysqlUrl"))
+    mysqlUrl.pathname = `/${shop.database}`
+    await expect(
+      startServer(testSettings(mysqlUrl.href, redisUrl.href), { logLevel: "None" })
+    ).rejects.toThrow("HOLDFAST_REDIS_URL names database 9999, which this Redis does not have")
+  })
+
   test("a stopping server answers the order in flight and refuses later requests", async () => {
     await using own = await Shop.open()
     const server = own.servers[0]

@@ -6,6 +6,7 @@ import { Effect, type ManagedRuntime } from "effect"
 import Fastify, { type FastifyInstance } from "fastify"
 import { readFileSync } from "node:fs"
 import type { RequestListener, Server } from "node:http"
+import { Groups } from "../command/groups.ts"
 import type { HttpSettings } from "../config.ts"
 import { Database } from "../db/database.ts"
 import { DatabaseClock } from "../db/database-clock.ts"
@@ -24,7 +25,7 @@ const MAXIMUM_PATH_LENGTH = 1_000
 /** The beginning of a path that a log line has room for. */
 const LOGGED_PATH_LENGTH = 200
 
-type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | DatabaseClock | RedisStore, never>
+type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | DatabaseClock | Groups | RedisStore, never>
 
 export interface Application {
   readonly settings: HttpSettings
@@ -41,8 +42,12 @@ export const makeHttpServer = async <R>(
   runtime: Runtime<R>,
   { authenticate, contract, directCalls, router, settings }: Application
 ): Promise<FastifyInstance> => {
-  const passQueue = Database.use(({ connected }) => connected(Effect.void))
-  const load = measureLoad(settings, () => runtime.runPromise(passQueue))
+  const passDatabase = Database.use(({ connected }) => connected(Effect.void))
+  const { waitMs } = await runtime.runPromise(Groups)
+  const load = measureLoad(settings, {
+    passDatabase: () => runtime.runPromise(passDatabase),
+    groupMs: waitMs
+  })
   const shed = makeShedReport(runtime)
   const app = makeFastify(settings, (application) =>
     makeIntake(application, { settings, load, onShed: shed.count })
