@@ -45,10 +45,11 @@ export const measureLoad = (
   let wasLate = false
   let sampledAtMs = performance.now()
   let queuedAtMs: number | undefined
+  let sampling: NodeJS.Timeout | undefined
   const isLate = () => {
     const nowMs = performance.now()
     const waitsMs = Math.max(nowMs - sampledAtMs - SAMPLE_MS, nowMs - (queuedAtMs ?? nowMs), groupMs())
-    return waitsMs > maximumDelayMs
+    return sampling !== undefined && waitsMs > maximumDelayMs
   }
   const queue = () => {
     if (queuedAtMs !== undefined || inFlight === 0) return
@@ -64,18 +65,28 @@ export const measureLoad = (
       bound = Math.min(maximumInFlight, bound + (hasShed ? 1 / 4 : Math.max(1, bound / 32)))
     wasLate = isLateNow
     hasShed = false
-    queue()
+    if (inFlight === 0 && bound === maximumInFlight) rest()
+    else queue()
   }
-  const timer = setInterval(sample, SAMPLE_MS).unref()
+  /** An idle process measures nothing. */
+  const rest = () => {
+    clearInterval(sampling)
+    sampling = undefined
+  }
   return {
-    begin: (calls) => void (inFlight += calls),
+    begin: (calls) => {
+      inFlight += calls
+      if (sampling !== undefined) return
+      sampledAtMs = performance.now()
+      sampling = setInterval(sample, SAMPLE_MS).unref()
+    },
     end: (calls) => void (inFlight -= calls),
     isExceeded: () => {
       if (inFlight < bound && (inFlight < BURST_IN_FLIGHT || !(wasLate || isLate()))) return false
       hasShed = true
       return true
     },
-    stop: () => clearInterval(timer)
+    stop: rest
   }
 }
 

@@ -26,22 +26,24 @@ const IN_USE_MS = 10_000
 /**
  * Whose turn it is: the campaigns that are in use here or elsewhere, and one of the others. A reservation of a process
  * that died is thus found by whichever process is asked for the same coupon; while nobody asks, its slot is of no use to
- * anybody. The first run looks at all.
+ * anybody. A campaign is due once when it is first seen. The first run looks at all.
  */
 const makeRota = () => {
   const seen = new Map<CouponId, { readonly issued: number; readonly changedAtMs: number }>()
   let turn = 0
-  const note = ({ id, issued }: Coupon) => {
-    if (seen.get(id)?.issued !== issued) seen.set(id, { issued, changedAtMs: performance.now() })
-    return performance.now() - seen.get(id)!.changedAtMs < IN_USE_MS
+  const isDue = ({ id, issued }: Coupon) => {
+    const last = seen.get(id)
+    const changedAtMs = last === undefined ? -IN_USE_MS : performance.now()
+    if (last?.issued !== issued) seen.set(id, { issued, changedAtMs })
+    return last === undefined || performance.now() - seen.get(id)!.changedAtMs < IN_USE_MS
   }
   return (coupons: ReadonlyArray<Coupon>, asked: ReadonlySet<CouponId>): ReadonlyArray<Coupon> => {
-    const inUse = new Set(coupons.filter((coupon) => note(coupon) || asked.has(coupon.id)))
-    const others = coupons.filter((coupon) => !inUse.has(coupon))
+    const due = coupons.filter((coupon) => isDue(coupon) || asked.has(coupon.id))
     const running = new Set(coupons.map(({ id }) => id))
     for (const id of seen.keys()) if (!running.has(id)) seen.delete(id)
+    const others = coupons.filter((coupon) => !due.includes(coupon))
     turn += 1
-    return others.length === 0 ? [...inUse] : [...inUse, others[turn % others.length]!]
+    return others.length === 0 ? due : [...due, others[turn % others.length]!]
   }
 }
 
