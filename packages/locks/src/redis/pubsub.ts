@@ -49,19 +49,11 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
     })
     opened.on("close", () => void (hasMissed = isListening))
     opened.on("ready", catchUp)
-    if (opened instanceof Cluster) {
-      stopWatching = watchClusterSubscriber(opened, silentAfterMs(opened), () => {
-        hasMissed = isListening
-        catchUp()
-      })
-      return opened
-    }
-    client.on("ready", catchUp)
-    // A ping without an answer makes ioredis close the connection, see `socketTimeout`.
-    const pinging = setInterval(() => {
-      if (opened.status === "ready") opened.ping().catch(() => {})
-    }, PING_EVERY_MS).unref()
-    stopWatching = () => clearInterval(pinging)
+    if (opened !== client) client.on("ready", catchUp)
+    stopWatching = watchFor(opened, () => {
+      hasMissed = isListening
+      catchUp()
+    })
     return opened
   }
   /**
@@ -97,4 +89,15 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
       else subscriber.disconnect()
     }
   }
+}
+
+/** Replaces the subscriber's connection when it has gone silent. A cluster's client does not say so by itself. */
+const watchFor = (subscriber: RedisClient, onReplaced: () => void): (() => void) => {
+  if (subscriber instanceof Cluster)
+    return watchClusterSubscriber(subscriber, silentAfterMs(subscriber), onReplaced)
+  // A ping without an answer makes ioredis close the connection, see `socketTimeout`.
+  const pinging = setInterval(() => {
+    if (subscriber.status === "ready") subscriber.ping().catch(() => {})
+  }, PING_EVERY_MS).unref()
+  return () => clearInterval(pinging)
 }

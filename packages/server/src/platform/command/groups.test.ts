@@ -112,7 +112,7 @@ describe("calls that share transactions", () => {
     await Effect.runPromise(Fiber.interruptAll(fibers))
   })
 
-  test("say how long the first of them has been waiting, unless it waits for a row", async () => {
+  test("say how long the first of them has been waiting", async () => {
     const waitMs = () => runtime.runSync(Groups.use((groups) => Effect.sync(groups.waitMs)))
     const { join, started, transactions } = makeCommand()
     const first = join("first")
