@@ -49,11 +49,11 @@ export class Cache extends Context.Service<
       load: Loader<A, E, R>
     ) => Effect.Effect<ReadonlyMap<string, A>, E, R>
     /**
-     * Call it before a query to keep, after it, values whose names the query itself finds. They are kept unless the tag
-     * `changes` was invalidated meanwhile, which must come before their own tags in every invalidation of them.
+     * To be run before a query whose values tell their names themselves. What it gives keeps them after the query, unless
+     * anything was invalidated meanwhile.
      */
-    readonly keeping: (changes: string) => Effect.Effect<Keep>
-    /** Invalidates every entry of the tags, in their order. Call it after the commit and before the answer. */
+    readonly keeping: Effect.Effect<Keep>
+    /** Invalidates every entry of the tags. Call it after the commit and before the answer. */
     readonly invalidate: (tags: ReadonlyArray<string>) => Effect.Effect<void>
   }
 >()("@holdfast/server/Cache") {
@@ -69,7 +69,7 @@ export class Cache extends Context.Service<
     )
 }
 
-/** Invalidates every entry of the tags, in their order; see {@link Cache}. */
+/** Invalidates every entry of the tags; see {@link Cache}. */
 export const invalidate = (tags: ReadonlyArray<string>): Effect.Effect<void, never, Cache> =>
   Cache.use((cache) => cache.invalidate(tags))
 
@@ -78,20 +78,19 @@ const keepNothing: Keep = () => Effect.void
 const noCache: Cache["Service"] = {
   getMany: (_, keys, load) =>
     keys.length === 0 ? Effect.succeed(new Map()) : load(keys.map(({ name }) => name)),
-  keeping: () => Effect.succeed(keepNothing),
+  keeping: Effect.succeed(keepNothing),
   invalidate: () => Effect.void
 }
 
 const makeCache = (entries: Entries, trust: Trust): Effect.Effect<Cache["Service"], never, Scope.Scope> =>
   Effect.map(makeGetMany(entries, trust), (getMany) => ({
     getMany,
-    keeping: (changes) =>
-      Effect.gen(function* () {
-        const generation = yield* trust.readable
-        if (generation === undefined) return keepNothing
-        const keys = yield* entries.keysOf(generation)
-        return keeper(entries, keys, changes, yield* entries.versions(keys, [changes]))
-      }).pipe(Effect.orElseSucceed(() => keepNothing)),
+    keeping: Effect.gen(function* () {
+      const generation = yield* trust.readable
+      if (generation === undefined) return keepNothing
+      const keys = yield* entries.keysOf(generation)
+      return keeper(entries, keys, yield* entries.lastChange(keys))
+    }).pipe(Effect.orElseSucceed(() => keepNothing)),
     invalidate: (tags) =>
       Effect.suspend(() => {
         if (tags.length === 0 || trust.isSuspended()) return Effect.void
@@ -105,18 +104,16 @@ const makeCache = (entries: Entries, trust: Trust): Effect.Effect<Cache["Service
       })
   }))
 
-/** The versions are read before it is asked whether anything has changed: a later change invalidates them. */
+/** The versions are read before the question whether anything has changed: a later change ends them. */
 const keeper =
-  (entries: Entries, keys: Keys, changes: string, before: ReadonlyMap<string, string>): Keep =>
+  (entries: Entries, keys: Keys, before: string): Keep =>
   (schema, values) =>
     Effect.gen(function* () {
-      if (values.size === 0) return
       const versions = yield* entries.versions(
         keys,
         [...values.keys()].map(({ tag }) => tag)
       )
-      const after = yield* entries.versions(keys, [changes])
-      if (after.get(changes) !== before.get(changes)) return
+      if (values.size === 0 || (yield* entries.lastChange(keys)) !== before) return
       const loaded = [...values].map(([key, value]) => ({
         load: { key, versions: { own: versions.get(key.tag)!, absent: undefined } },
         value

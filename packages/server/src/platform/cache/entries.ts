@@ -1,5 +1,6 @@
 import { RedisStore } from "@holdfast/locks"
 import { Clock, Effect, type Redacted, Schema } from "effect"
+import { createHash } from "node:crypto"
 import type { PlatformSettings } from "../config.ts"
 import { KeyNamespace } from "../db/key-namespace.ts"
 import { type Entry, type EntryTexts, makeEntryTexts, type ValueSchema } from "./entry.ts"
@@ -15,6 +16,10 @@ export interface CacheKey {
   /** The tag of the fact that there is no such value. Whoever creates the value invalidates both tags. */
   readonly absentTag?: string
 }
+
+/** One of the places that names without end share. */
+export const slotOf = (name: string, places: number): number =>
+  createHash("sha1").update(name).digest().readUInt32BE() % places
 
 /** The versions that a key's tags had at some time; `undefined` for one that had none. */
 interface Versions {
@@ -43,6 +48,9 @@ export interface Lookup<A> {
 
 /** How long one process may keep the others waiting for a load. */
 export const FLIGHT_MS = 1_000
+
+/** The tag that every invalidation invalidates before its own. */
+const ANY = "any"
 
 type Times = NonNullable<PlatformSettings["cache"]>
 
@@ -108,6 +116,9 @@ const readers = (ask: Ask, texts: EntryTexts) => {
         ensured(tags.map(keys.version)),
         (versions) => new Map(tags.map((tag) => [tag, versions.get(keys.version(tag))!]))
       ),
+    /** Differs from what it was before when a tag has been invalidated since. */
+    lastChange: (keys: Keys) =>
+      Effect.map(ensured([keys.version(ANY)]), (versions) => versions.get(keys.version(ANY))!),
     /**
      * Takes the flights that no other process has, and reads what is cached by now: who ends a flight has written its
      * entry before.
@@ -203,8 +214,8 @@ const writers = (ask: Ask, texts: EntryTexts, { freshMs, staleMs }: Times) => {
       }),
     endFlights: (keys: Keys, pending: ReadonlyArray<Pending>) =>
       ask((client) => client.del(pending.map(keys.flight))),
-    /** Gives tags new versions, one after the other. */
+    /** Gives tags new versions, and first the tag of all. */
     invalidate: (keys: Keys, tags: ReadonlyArray<string>) =>
-      ask((client) => renewVersions(client, tags.map(keys.version)))
+      ask((client) => renewVersions(client, [ANY, ...tags].map(keys.version)))
   }
 }

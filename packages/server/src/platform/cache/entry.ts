@@ -1,6 +1,7 @@
 import { Option, type Redacted, Schema } from "effect"
 import { LRUCache } from "lru-cache"
 import { makeSeal } from "./seal.ts"
+import { share } from "./shared.ts"
 
 /** How values of one kind are written to Redis, as JSON. Text that it does not decode is no entry. */
 export type ValueSchema<A> = Schema.Codec<A, unknown>
@@ -39,7 +40,11 @@ export const makeEntryTexts = (secret: Redacted.Redacted) => {
     sizeCalculation: ({ text }, key) => text.length + key.length
   })
   const keep = <A>(key: string, text: string, schema: ValueSchema<A>, entry: Entry<A>) =>
-    known.set(key, { text, schema: schema as ValueSchema<never>, entry })
+    known.set(key, {
+      text,
+      schema: schema as ValueSchema<never>,
+      entry: { ...entry, value: share(entry.value) }
+    })
 
   const parse = <A>(schema: ValueSchema<A>, key: string, text: string): Entry<A> | undefined => {
     const json = text.length > LONGEST_ENTRY ? undefined : seal.open(key, text)

@@ -19,6 +19,7 @@ import {
   type TRPCSubscriptionProcedure
 } from "@trpc/server"
 import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema, Stream } from "effect"
+import { encodingOnce } from "../cache/shared.ts"
 import { Subscriber } from "../live/live-queries.ts"
 import type { Call, Caller, Handler, Handlers, SubscriptionEvent } from "./handler.ts"
 import { type RpcContext, trpc } from "./trpc.ts"
@@ -115,7 +116,7 @@ const makeResolve = <P extends Procedure, R>(
   handler: AnswerHandler<P, R>
 ) => {
   const callOf = makeCallOf(procedure)
-  const encode = Schema.encodeEffect(procedure.output)
+  const encode = encodingOnce(Schema.encodeEffect(procedure.output))
   const late = Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`).pipe(
     Effect.andThen(Effect.fail(new ServiceUnavailable({ retryAfterMs: LATE_RETRY_AFTER_MS })))
   )
