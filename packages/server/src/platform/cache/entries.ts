@@ -3,7 +3,7 @@ import { Clock, Effect, type Redacted, Schema } from "effect"
 import { createHash } from "node:crypto"
 import type { PlatformSettings } from "../config.ts"
 import { KeyNamespace } from "../db/key-namespace.ts"
-import { type Entry, type EntryTexts, makeEntryTexts, type ValueSchema } from "./entry.ts"
+import { type EntryTexts, makeEntryTexts, type ValueSchema } from "./entry.ts"
 import { askedByTurn } from "./turn.ts"
 import { ensureVersions, inPipeline, renewVersions, versionIn } from "./versions.ts"
 
@@ -78,7 +78,7 @@ type Ask = RedisStore["Service"]["ask"]
 /** The keys of one generation: the version of a tag, an entry, a flight (a load in progress). */
 const keysOf = (at: string) => ({
   version: (tag: string) => `${at}v:${tag}`,
-  entry: ({ name, slot = name }: CacheKey) => `${at}e:${slot}`,
+  entry: (place: string) => `${at}e:${place}`,
   flight: ({ key: { name }, versions: { own } }: Pending) => `${at}l:${name}@${own}`,
   /** The one place for all that is absent, so that asking for what does not exist fills nothing. */
   absent: `${at}e:absent`
@@ -86,26 +86,33 @@ const keysOf = (at: string) => ({
 
 export type Keys = ReturnType<typeof keysOf>
 
-const entryKeysOf = (keys: Keys, key: CacheKey) =>
-  key.absentTag === undefined ? [keys.entry(key)] : [keys.entry(key), keys.absent]
+/** Where the state of one key is. */
+const placesOf = (keys: Keys, { absentTag, name, slot = name, tag }: CacheKey) => ({
+  version: keys.version(tag),
+  entry: keys.entry(slot),
+  absent: absentTag === undefined ? undefined : { version: keys.version(absentTag), entry: keys.absent }
+})
+
+type Places = ReturnType<typeof placesOf>
 
 const readers = (ask: Ask, texts: EntryTexts) => {
   const read = askedByTurn((keys) => ask((client) => client.mget([...keys])))
   const ensured = askedByTurn((keys) => ask((client) => ensureVersions(client, keys)))
   return {
     lookUp: <A>(schema: ValueSchema<A>, keys: Keys, wanted: ReadonlyArray<CacheKey>) => {
-      const names = wanted.flatMap((key) => [
-        keys.version(key.tag),
-        ...(key.absentTag === undefined ? [] : [keys.version(key.absentTag)]),
-        ...entryKeysOf(keys, key)
-      ])
+      const places = wanted.map((key) => placesOf(keys, key))
+      const names = places.flatMap(({ absent, entry, version }) =>
+        absent === undefined ? [version, entry] : [version, entry, absent.version, absent.entry]
+      )
       return Effect.flatMap(read(names), (found) =>
         Effect.map(Clock.currentTimeMillis, (nowMs) =>
-          wanted.map((key): Lookup<A> => {
-            const versionOf = (tag: string | undefined) =>
-              tag === undefined ? undefined : versionIn(found.get(keys.version(tag)))
-            const versions = { own: versionOf(key.tag), absent: versionOf(key.absentTag) }
-            return { versions, found: validEntry(texts, schema, keys, key, versions, found, nowMs) }
+          wanted.map((key, at): Lookup<A> => {
+            const { absent, version } = places[at]!
+            const versions = {
+              own: versionIn(found.get(version)),
+              absent: absent === undefined ? undefined : versionIn(found.get(absent.version))
+            }
+            return { versions, found: validEntry(texts, schema, key, places[at]!, versions, found, nowMs) }
           })
         )
       )
@@ -125,17 +132,17 @@ const readers = (ask: Ask, texts: EntryTexts) => {
      */
     takeFlights: <A>(schema: ValueSchema<A>, keys: Keys, pending: ReadonlyArray<Pending>) =>
       ask(async (client) => {
-        const places = [...new Set(pending.flatMap(({ key }) => entryKeysOf(keys, key)))]
+        const places = pending.map(({ key }) => placesOf(keys, key))
+        const entries = [...places.map(({ entry }) => entry), keys.absent]
         const replies = await inPipeline(client, [
           ...pending.map((load) => ["set", keys.flight(load), "1", "PX", FLIGHT_MS, "NX"] as const),
-          ["mget", ...places]
+          ["mget", ...entries]
         ])
-        const found = new Map(
-          places.map((place, at) => [place, (replies.at(-1) as ReadonlyArray<string | null>)[at]!])
-        )
+        const known = replies.at(-1) as ReadonlyArray<string | null>
+        const found = new Map(entries.map((entry, at) => [entry, known[at]!]))
         const nowMs = Date.now()
-        return pending.map((load, at) => {
-          const entry = validEntry(texts, schema, keys, load.key, load.versions, found, nowMs)
+        return pending.map(({ key, versions }, at) => {
+          const entry = validEntry(texts, schema, key, places[at]!, versions, found, nowMs)
           return { isTaken: replies[at] === "OK", found: entry?.isFresh === true ? entry : undefined }
         })
       })
@@ -146,24 +153,20 @@ const readers = (ask: Ask, texts: EntryTexts) => {
 const validEntry = <A>(
   texts: EntryTexts,
   schema: ValueSchema<A>,
-  keys: Keys,
-  key: CacheKey,
+  { name, slot }: CacheKey,
+  { absent, entry }: Places,
   versions: Versions,
   found: ReadonlyMap<string, string | null>,
   nowMs: number
 ): Found<A> | undefined => {
-  const textAt = (place: string) => found.get(place) ?? null
-  const isOf = (entry: Entry<unknown> | undefined, version: string | undefined, name: string | undefined) =>
-    entry !== undefined && entry.version === version && entry.name === name && nowMs < entry.validUntilMs
-  const place = keys.entry(key)
-  const own = texts.read(schema, place, textAt(place))
-  if (isOf(own, versions.own, key.slot === undefined ? undefined : key.name))
-    return { isFresh: nowMs < own!.freshUntilMs, value: own!.value }
-  if (key.absentTag === undefined) return undefined
-  const none = texts.read(Schema.Null, keys.absent, textAt(keys.absent))
-  return isOf(none, versions.absent, key.name) && nowMs < none!.freshUntilMs
-    ? { isFresh: true, value: undefined }
-    : undefined
+  const own = texts.read(schema, entry, found.get(entry))
+  if (own !== undefined && own.version === versions.own && nowMs < own.validUntilMs)
+    if (slot === undefined || own.name === name)
+      return { isFresh: nowMs < own.freshUntilMs, value: own.value }
+  if (absent === undefined) return undefined
+  const none = texts.read(Schema.Null, absent.entry, found.get(absent.entry))
+  const isAbsent = none?.name === name && none.version === versions.absent && nowMs < none.freshUntilMs
+  return isAbsent ? { isFresh: true, value: undefined } : undefined
 }
 
 /** A load that has ended. */
@@ -186,9 +189,7 @@ const writers = (ask: Ask, texts: EntryTexts, { freshMs, staleMs }: Times) => {
   const writeLoaded = <A>(schema: ValueSchema<A>, keys: Keys, { load, value }: Loaded<A>) => {
     const { key, versions } = load
     if (value !== undefined)
-      return [
-        written(schema, keys.entry(key), versions.own, value, key.slot === undefined ? undefined : key.name)
-      ]
+      return [written(schema, keys.entry(key.slot ?? key.name), versions.own, value, key.slot && key.name)]
     return versions.absent === undefined
       ? []
       : [written(Schema.Null, keys.absent, versions.absent, null, key.name)]

@@ -59,8 +59,8 @@ export const makeEntryTexts = (secret: Redacted.Redacted) => {
 
   return {
     /** `undefined` for text that the cache has not written there, or that does not decode. */
-    read: <A>(schema: ValueSchema<A>, key: string, text: string | null): Entry<A> | undefined => {
-      if (text === null) return undefined
+    read: <A>(schema: ValueSchema<A>, key: string, text: string | null | undefined): Entry<A> | undefined => {
+      if (text == null) return undefined
       const last = known.get(key)
       return last !== undefined && last.schema === schema && last.text === text
         ? (last.entry as Entry<A>)
