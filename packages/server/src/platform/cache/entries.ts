@@ -61,11 +61,13 @@ export const makeEntries = (times: Times, secret: Redacted.Redacted) =>
     const { prefix } = yield* KeyNamespace
     const texts = makeEntryTexts(secret)
     const start = Effect.map(prefix, (name) => `${name}cache:2:`)
+    let keys = keysOf("")
+    const lastKeys = (at: string) => (keys.at === at ? keys : (keys = keysOf(at)))
     return {
       /** Writes something. */
       probe: Effect.flatMap(start, (at) => ask((client) => client.set(`${at}probe`, "1", "PX", FLIGHT_MS))),
       /** The names of a generation's keys in Redis, which the other operations take. */
-      keysOf: (generation: number) => Effect.map(start, (at) => keysOf(`${at}${generation}:`)),
+      keysOf: (generation: number) => Effect.map(start, (at) => lastKeys(`${at}${generation}:`)),
       ...readers(ask, texts),
       ...writers(ask, texts, times)
     }
@@ -77,6 +79,7 @@ type Ask = RedisStore["Service"]["ask"]
 
 /** The keys of one generation: the version of a tag, an entry, a flight (a load in progress). */
 const keysOf = (at: string) => ({
+  at,
   version: (tag: string) => `${at}v:${tag}`,
   entry: (place: string) => `${at}e:${place}`,
   flight: ({ key: { name }, versions: { own } }: Pending) => `${at}l:${name}@${own}`,
@@ -95,15 +98,36 @@ const placesOf = (keys: Keys, { absentTag, name, slot = name, tag }: CacheKey) =
 
 type Places = ReturnType<typeof placesOf>
 
+/** What to ask Redis for to know the state of keys. */
+interface Question {
+  readonly keys: Keys
+  readonly places: ReadonlyArray<Places>
+  readonly names: ReadonlyArray<string>
+}
+
+const makeQuestion = (keys: Keys, wanted: ReadonlyArray<CacheKey>): Question => {
+  const places = wanted.map((key) => placesOf(keys, key))
+  const names = places.flatMap(({ absent, entry, version }) =>
+    absent === undefined ? [version, entry] : [version, entry, absent.version, absent.entry]
+  )
+  return { keys, places, names: [...new Set(names)] }
+}
+
 const readers = (ask: Ask, texts: EntryTexts) => {
   const read = askedByTurn((keys) => ask((client) => client.mget([...keys])))
+  /** Who reads the same list again asks the same question. */
+  const questions = new WeakMap<ReadonlyArray<CacheKey>, Question>()
+  const questionOf = (keys: Keys, wanted: ReadonlyArray<CacheKey>) => {
+    const last = questions.get(wanted)
+    if (last?.keys === keys) return last
+    const question = makeQuestion(keys, wanted)
+    questions.set(wanted, question)
+    return question
+  }
   const ensured = askedByTurn((keys) => ask((client) => ensureVersions(client, keys)))
   return {
     lookUp: <A>(schema: ValueSchema<A>, keys: Keys, wanted: ReadonlyArray<CacheKey>) => {
-      const places = wanted.map((key) => placesOf(keys, key))
-      const names = places.flatMap(({ absent, entry, version }) =>
-        absent === undefined ? [version, entry] : [version, entry, absent.version, absent.entry]
-      )
+      const { names, places } = questionOf(keys, wanted)
       return Effect.flatMap(read(names), (found) =>
         Effect.map(Clock.currentTimeMillis, (nowMs) =>
           wanted.map((key, at): Lookup<A> => {

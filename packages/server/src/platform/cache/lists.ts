@@ -22,20 +22,21 @@ const listSizeOf = (limit: number): number =>
 export const makeListed = <Id extends string, Item extends object, E, R>(kind: Listed<Id, Item, E, R>) => {
   const Ids = Schema.Array(kind.id)
 
-  /** Things in the order of their ids; ids without a thing are left out. */
-  const byIds = Effect.fnUntraced(function* (ids: ReadonlyArray<Id>) {
+  const byKeys = Effect.fnUntraced(function* (ids: ReadonlyArray<Id>, keys: ReadonlyArray<CacheKey>) {
     const cache = yield* Cache
-    const keys = ids.map(kind.keyOf)
     const load = (names: ReadonlyArray<string>) => {
       const wanted = new Set(names)
       return Effect.map(
-        kind.find(ids.filter((_, at) => wanted.has(keys[at]!.name))),
+        kind.find(keys.flatMap(({ name }, at) => (wanted.has(name) ? [ids[at]!] : []))),
         (items) => new Map(items.map((item) => [kind.keyOf(kind.idOf(item)).name, item]))
       )
     }
     const cached = yield* cache.getMany(kind.item, keys, load)
     return keys.flatMap(({ name }) => cached.get(name) ?? [])
   })
+
+  /** Things in the order of their ids; ids without a thing are left out. */
+  const byIds = (ids: ReadonlyArray<Id>) => byKeys(ids, ids.map(kind.keyOf))
 
   /**
    * The ids of a list. The first `wanted` things that its query finds are cached, too. An empty list is remembered only
@@ -61,6 +62,7 @@ export const makeListed = <Id extends string, Item extends object, E, R>(kind: L
     return cached.get(key.name) ?? []
   })
 
+  const keysOnce = makingOnce<ReadonlyArray<CacheKey>>()
   const pageOnce = makingOnce<Page<Item>>()
 
   /** The first page of a list. */
@@ -73,7 +75,8 @@ export const makeListed = <Id extends string, Item extends object, E, R>(kind: L
     const size = listSizeOf(limit)
     // The thing beyond the page tells that there is a next page.
     const all = yield* ids(keyOf(size), query(size + 1), limit + 1)
-    const items = yield* byIds(all.slice(0, limit + 1))
+    const keys = keysOnce([all], limit, () => all.slice(0, limit + 1).map(kind.keyOf))
+    const items = yield* byKeys(all, keys)
     return pageOnce([all, ...items], limit, () => pageOf(items, limit))
   })
 

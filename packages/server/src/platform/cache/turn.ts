@@ -1,7 +1,7 @@
 import { Effect, Exit } from "effect"
 
 interface Turn<A, E> {
-  readonly keys: Set<string>
+  readonly questions: Set<ReadonlyArray<string>>
   readonly callers: Array<(answer: Effect.Effect<ReadonlyMap<string, A>, E>) => void>
 }
 
@@ -15,7 +15,7 @@ export const askedByTurn = <A, E>(
   let current: Turn<A, E> | undefined
   const end = (turn: Turn<A, E>) => {
     current = undefined
-    const keys = [...turn.keys]
+    const keys = [...new Set([...turn.questions].flat())]
     Effect.runCallback(ask(keys), {
       onExit: (exit) => {
         const answer = Exit.map(exit, (answers) => new Map(keys.map((key, at) => [key, answers[at]!])))
@@ -24,7 +24,7 @@ export const askedByTurn = <A, E>(
     })
   }
   const begin = () => {
-    const turn: Turn<A, E> = { keys: new Set(), callers: [] }
+    const turn: Turn<A, E> = { questions: new Set(), callers: [] }
     // Immediates run once every request that has arrived by now has been read from its socket.
     setImmediate(end, turn)
     return turn
@@ -32,7 +32,7 @@ export const askedByTurn = <A, E>(
   return (keys) =>
     Effect.callback((resume) => {
       current ??= begin()
-      for (const key of keys) current.keys.add(key)
+      current.questions.add(keys)
       current.callers.push(resume)
     })
 }
