@@ -16,6 +16,8 @@ const SUSPENDED_MS = 2_000
  * ended it is longer, so no reader uses the next generation yet.
  */
 const INVALIDATED_IN_MS = 1_000
+/** How often a process that is too busy to hear an answer in time asks again before it does without the cache. */
+const MORE_QUESTIONS = 2
 /** A suspension with less time left than this is renewed instead of relied on. */
 const MARGIN_MS = 500
 const DATABASE_WITHIN_MS = 2_000
@@ -47,6 +49,8 @@ interface Seen {
 const NOTHING: Seen = { atMs: Number.NEGATIVE_INFINITY, generation: 0, isUsable: false }
 
 const ageMs = ({ atMs }: Seen): number => performance.now() - atMs
+
+const isLate = (answer: Seen): boolean => answer.isUsable && ageMs(answer) >= TRUSTED_MS
 
 /** @param probe writes to Redis */
 export const makeTrust = (
@@ -80,13 +84,14 @@ export const makeTrust = (
     })
     /** An answer that took too long is of no use: a process that suspends does not wait for its readers. */
     const readableIn = (answer: Seen) =>
-      answer.isUsable && !isOwed() && ageMs(answer) < TRUSTED_MS ? answer.generation : undefined
+      answer.isUsable && !isOwed() && !isLate(answer) ? answer.generation : undefined
 
     return {
       readable: Effect.suspend(() => {
         if (ageMs(seen) < ASK_AGAIN_MS) return Effect.succeed(readableIn(seen))
         if (ageMs(seen) < TRUSTED_MS) return Effect.map(askInBackground, () => readableIn(seen))
         return ask("trust").pipe(
+          Effect.repeat({ while: isLate, times: MORE_QUESTIONS }),
           Effect.map(readableIn),
           Effect.catch(() => Effect.succeed(undefined))
         )
