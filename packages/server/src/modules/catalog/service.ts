@@ -162,7 +162,7 @@ export const productPage = query(contract.products.page, ({ input }) =>
 const SEARCHES = 1_000
 
 export const searchProducts = query(contract.products.search, ({ input }) => {
-  const words = [...new Set(searchWords(input.text))].sort()
+  const words = [...new Set(searchWords(input.text))].toSorted()
   return pageOf({ category: input.category, words }, input, (size) => {
     const name = `search:${JSON.stringify([words, input.category, size])}`
     return { name, tag: CATALOGUE_TAG, slot: `search:${slotOf(name, SEARCHES)}` }

@@ -34,7 +34,7 @@ export interface Pending {
 }
 
 /** What is cached of a key. */
-export interface Found<A> {
+interface Found<A> {
   readonly isFresh: boolean
   /** `undefined`: there is no such value. */
   readonly value: A | undefined
@@ -194,7 +194,7 @@ const validEntry = <A>(
 }
 
 /** A load that has ended. */
-export interface Loaded<A> {
+interface Loaded<A> {
   readonly load: Pending
   /** `undefined`: there is no such value. */
   readonly value: A | undefined

@@ -14,71 +14,59 @@ const POLL_MS = 10
 /** A load that others wait for. One that failed ends with `undefined`. */
 type Flight = Deferred.Deferred<{ readonly value: unknown } | undefined>
 
+type Load = <A, E, R>(
+  schema: ValueSchema<A>,
+  keys: Keys,
+  pending: ReadonlyArray<Pending>,
+  loader: Loader<A, E, R>
+) => Effect.Effect<Values<A>, E, R>
+
 /**
  * Loads each name once, over all processes: those who ask for the same name and version later wait for the first. A load
  * goes on when its caller leaves.
  */
-export const makeFlights = (
-  entries: Entries
-): Effect.Effect<
-  <A, E, R>(
-    schema: ValueSchema<A>,
-    keys: Keys,
-    pending: ReadonlyArray<Pending>,
-    loader: Loader<A, E, R>
-  ) => Effect.Effect<Values<A>, E, R>,
-  never,
-  Scope.Scope
-> =>
+export const makeFlights = (entries: Entries): Effect.Effect<Load, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     /** By the key of the flight in Redis. Equal flights load values of the same kind. */
     const flights = new Map<string, Flight>()
 
-    const fly = <A, E, R>(
-      schema: ValueSchema<A>,
-      keys: Keys,
-      own: ReadonlyMap<Pending, Flight>,
-      loader: Loader<A, E, R>
-    ) => {
-      const land = (exit: Exit.Exit<Values<A>, E>) => {
-        for (const [load, flight] of own) {
-          flights.delete(keys.flight(load))
-          const value = Exit.isSuccess(exit) ? { value: exit.value.get(load.key.name) } : undefined
-          Deferred.doneUnsafe(flight, Exit.succeed(value))
-        }
-      }
-      return loadOnce(entries, schema, keys, [...own.keys()], loader).pipe(
-        Effect.onExit((exit) => Effect.sync(() => land(exit))),
+    const fly: Load = (schema, keys, pending, loader) => {
+      const own = pending.map((load): [Pending, Flight] => [load, Deferred.makeUnsafe()])
+      const takeOff = Effect.sync(() =>
+        own.forEach(([load, flight]) => flights.set(keys.flight(load), flight))
+      )
+      return Effect.andThen(takeOff, loadOnce(entries, schema, keys, pending, loader)).pipe(
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            for (const [load, flight] of own) {
+              flights.delete(keys.flight(load))
+              const value = Exit.isSuccess(exit) ? { value: exit.value.get(load.key.name) } : undefined
+              Deferred.doneUnsafe(flight, Exit.succeed(value))
+            }
+          })
+        ),
         Effect.forkIn(scope, { startImmediately: true }),
         Effect.flatMap(Fiber.join)
       )
     }
 
-    return Effect.fnUntraced(function* <A, E, R>(
-      schema: ValueSchema<A>,
-      keys: Keys,
-      pending: ReadonlyArray<Pending>,
-      loader: Loader<A, E, R>
-    ) {
-      const own = new Map<Pending, Flight>()
-      const others = new Map<string, Flight>()
-      for (const load of pending) {
+    return Effect.fnUntraced(function* (schema, keys, pending, loader) {
+      const others = pending.flatMap((load) => {
         const flight = flights.get(keys.flight(load))
-        if (flight === undefined) own.set(load, Deferred.makeUnsafe())
-        else others.set(load.key.name, flight)
-      }
-      for (const [load, flight] of own) flights.set(keys.flight(load), flight)
-      const values: Values<A> = own.size === 0 ? new Map() : yield* fly(schema, keys, own, loader)
+        return flight === undefined ? [] : [{ load, flight }]
+      })
+      const own = pending.filter((load) => !flights.has(keys.flight(load)))
+      const values = own.length === 0 ? new Map() : yield* fly(schema, keys, own, loader)
       const failed: Array<string> = []
-      for (const [name, flight] of others) {
+      for (const { flight, load } of others) {
         const landed = yield* Deferred.await(flight)
-        if (landed === undefined) failed.push(name)
-        else values.set(name, landed.value as A | undefined)
+        if (landed === undefined) failed.push(load.key.name)
+        else values.set(load.key.name, landed.value)
       }
       // Only the caller that started a failed flight gets its error; the others load by themselves.
       if (failed.length > 0) for (const [name, value] of yield* loader(failed)) values.set(name, value)
       return values
-    })
+    }) as Load
   })
 
 /** Loads the names that no other process is loading, and waits a limited time for the others before it loads them too. */

@@ -18,11 +18,9 @@ interface Listed<Id extends string, Item extends object, E, R> {
 const listSizeOf = (limit: number): number =>
   limit <= PAGE_SIZE.default ? PAGE_SIZE.default : PAGE_SIZE.maximum
 
-/** Caches things one by one, and lists as the ids of their things: a change of one thing changes no list. */
-export const makeListed = <Id extends string, Item extends object, E, R>(kind: Listed<Id, Item, E, R>) => {
-  const Ids = Schema.Array(kind.id)
-
-  const byKeys = Effect.fnUntraced(function* (ids: ReadonlyArray<Id>, keys: ReadonlyArray<CacheKey>) {
+/** Reads things by ids and by the keys of these. Things are in the order of the keys; those that are not there are left out. */
+const makeByKeys = <Id extends string, Item extends object, E, R>(kind: Listed<Id, Item, E, R>) =>
+  Effect.fnUntraced(function* (ids: ReadonlyArray<Id>, keys: ReadonlyArray<CacheKey>) {
     const cache = yield* Cache
     const load = (names: ReadonlyArray<string>) => {
       const wanted = new Set(names)
@@ -35,14 +33,13 @@ export const makeListed = <Id extends string, Item extends object, E, R>(kind: L
     return keys.flatMap(({ name }) => cached.get(name) ?? [])
   })
 
-  /** Things in the order of their ids; ids without a thing are left out. */
-  const byIds = (ids: ReadonlyArray<Id>) => byKeys(ids, ids.map(kind.keyOf))
-
-  /**
-   * The ids of a list. The first `wanted` things that its query finds are cached, too. An empty list is remembered only
-   * in a place that it shares.
-   */
-  const ids = Effect.fnUntraced(function* <E1, R1>(
+/**
+ * Reads the ids of a list. The first `wanted` things that its query finds are cached, too. An empty list is remembered
+ * only in a place that it shares.
+ */
+const makeIds = <Id extends string, Item extends object, E, R>(kind: Listed<Id, Item, E, R>) => {
+  const Ids = Schema.Array(kind.id)
+  return Effect.fnUntraced(function* <E1, R1>(
     key: CacheKey,
     query: Effect.Effect<ReadonlyArray<Item>, E1, R1>,
     wanted: number
@@ -51,17 +48,20 @@ export const makeListed = <Id extends string, Item extends object, E, R>(kind: L
     const load = Effect.fnUntraced(function* () {
       const keep = yield* cache.keeping
       const items = yield* query
-      yield* keep(
-        kind.item,
-        new Map(items.slice(0, wanted).map((item) => [kind.keyOf(kind.idOf(item)), item]))
-      )
+      const things = items.slice(0, wanted).map((item) => [kind.keyOf(kind.idOf(item)), item] as const)
+      yield* keep(kind.item, new Map(things))
       const isRemembered = items.length > 0 || key.slot !== undefined
       return new Map(isRemembered ? [[key.name, items.map(kind.idOf)]] : [])
     })
     const cached = yield* cache.getMany(Ids, [key], load)
     return cached.get(key.name) ?? []
   })
+}
 
+/** Caches things one by one, and lists as the ids of their things: a change of one thing changes no list. */
+export const makeListed = <Id extends string, Item extends object, E, R>(kind: Listed<Id, Item, E, R>) => {
+  const byKeys = makeByKeys(kind)
+  const ids = makeIds(kind)
   const keysOnce = makingOnce<ReadonlyArray<CacheKey>>()
   const pageOnce = makingOnce<Page<Item>>()
 
@@ -79,6 +79,9 @@ export const makeListed = <Id extends string, Item extends object, E, R>(kind: L
     const items = yield* byKeys(all, keys)
     return pageOnce([all, ...items], limit, () => pageOf(items, limit))
   })
+
+  /** Things in the order of their ids; ids without a thing are left out. */
+  const byIds = (some: ReadonlyArray<Id>) => byKeys(some, some.map(kind.keyOf))
 
   return { byIds, firstPage }
 }

@@ -32,17 +32,15 @@ describe("the cached reads of two servers", () => {
     for (let n = 1; n <= 5; n += 1) {
       const sku = `assam-${n}`
       const before = await onBoth(categories)
-      expect(await onBoth(() => found("assam"))).toEqual(
-        Array(2).fill(before[0]!.length === 0 ? [] : skusTo(n - 1))
-      )
+      expect(await onBoth(() => found("assam"))).toEqual(twice(before[0]!.length === 0 ? [] : skusTo(n - 1)))
       for (let server = 0; server < 2; server += 1)
         expect(await shop.call(contract.products.bySku, { sku })).toMatchObject({ tag: "ProductNotFound" })
       const product = { sku, name: `Assam ${n}`, category: "black", priceMinor: 1, initialStock: n }
       await shop.ok(contract.admin.createProduct, product, shop.admin)
       expect(await onBoth(() => shop.stockOf(sku))).toEqual([n, n])
-      expect(await onBoth(() => found("assam"))).toEqual(Array(2).fill(skusTo(n)))
-      expect(await onBoth(() => found("  Assam aSSaM "))).toEqual(Array(2).fill(skusTo(n)))
-      expect(await onBoth(categories)).toEqual(Array(2).fill([{ category: "black", products: n }]))
+      expect(await onBoth(() => found("assam"))).toEqual(twice(skusTo(n)))
+      expect(await onBoth(() => found("  Assam aSSaM "))).toEqual(twice(skusTo(n)))
+      expect(await onBoth(categories)).toEqual(twice([{ category: "black", products: n }]))
     }
   })
 
@@ -80,7 +78,7 @@ describe("the cached reads of two servers", () => {
     expect(await onBoth(() => campaignOf(id))).toMatchObject([{ paused: false }, { paused: false }])
     expect(await onBoth(campaignIds)).toEqual([[id], [id]])
     const next = await newCoupon(shop)
-    expect(await onBoth(campaignIds)).toEqual(Array(2).fill([next.id, id]))
+    expect(await onBoth(campaignIds)).toEqual(twice([next.id, id]))
   })
 
   // Guarantees: whoever has seen an answer finds its coupon counted, on every server, also during a race.
@@ -88,9 +86,9 @@ describe("the cached reads of two servers", () => {
     const { id } = await newCoupon(shop, { quantity: 100 })
     const users = await manyUsers(shop, 60)
     let answered = 0
-    let isOver = false
+    const sale = { isOver: false }
     const readers = Array.from({ length: 8 }, async () => {
-      while (!isOver) {
+      while (!sale.isOver) {
         const atLeast = answered
         expect(await issuedOf(shop, id)).toBeGreaterThanOrEqual(atLeast)
       }
@@ -99,7 +97,7 @@ describe("the cached reads of two servers", () => {
       await issue(shop, id, users[n]!)
       answered += 1
     })
-    isOver = true
+    sale.isOver = true
     await Promise.all(readers)
     expect(await onBoth(() => issuedOf(shop, id))).toEqual([60, 60])
   })
@@ -126,4 +124,5 @@ describe("the cached reads of two servers", () => {
   })
 })
 
+const twice = <A>(value: A) => [value, value]
 const skusTo = (last: number) => Array.from({ length: last }, (_, n) => `assam-${n + 1}`)

@@ -33,27 +33,28 @@ export const couponById = query(
   })
 )
 
-/** Pages of campaigns, newest first. */
-export const campaignPages = makePages(Schema.Struct({ couponId: CouponId }))
+const pages = makePages(Schema.Struct({ couponId: CouponId }))
+const keyOf = ({ id }: Coupon) => ({ couponId: id })
 
-export const keyOfCampaign = ({ id }: Coupon) => ({ couponId: id })
-
-const listOpen = (before: CouponId | undefined, limit: number) => listCoupons(before, limit, 0)
+/** A page of campaigns, newest first; with `endedWithinMs`, without those that ended longer ago. */
+export const readCampaigns = (
+  input: { readonly cursor?: string; readonly limit?: number },
+  endedWithinMs?: number
+) => pages(input, (before, limit) => listCoupons(before?.couponId, limit, endedWithinMs), keyOf)
 
 /** The first page is cached. Time alone ends a campaign, so a page that names one that has ended is read again. */
 export const couponPage = query(
   contract.coupons.page,
   Effect.fnUntraced(function* ({ input }) {
-    const read = campaignPages(input, (before, limit) => listOpen(before?.couponId, limit), keyOfCampaign)
-    if (input.cursor !== undefined) return yield* read
+    if (input.cursor !== undefined) return yield* readCampaigns(input, 0)
     const page = yield* listed.firstPage({
       limit: input.limit ?? PAGE_SIZE.default,
       keyOf: (size) => ({ name: `campaigns:${size}`, tag: CAMPAIGNS_TAG, absentTag: CAMPAIGNS_TAG }),
-      query: (limit) => listOpen(undefined, limit),
-      pageOf: (coupons, limit) => campaignPages.of(coupons, limit, keyOfCampaign)
+      query: (limit) => listCoupons(undefined, limit, 0),
+      pageOf: (coupons, limit) => pages.of(coupons, limit, keyOf)
     })
     const { nowMs } = yield* DatabaseClock
     const now = yield* nowMs
-    return page.items.every(({ endsAt }) => endsAt.getTime() > now) ? page : yield* read
+    return page.items.every(({ endsAt }) => endsAt.getTime() > now) ? page : yield* readCampaigns(input, 0)
   })
 )

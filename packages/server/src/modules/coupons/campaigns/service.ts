@@ -15,15 +15,8 @@ import { query } from "../../../platform/trpc/handler.ts"
 import { CouponAdmission } from "../issuing/admission.ts"
 import { CouponGate } from "../issuing/gate.ts"
 import { insertCouponMovements } from "../repository.ts"
-import { CAMPAIGNS_TAG, campaignPages, campaignsChanged, campaignTag, keyOfCampaign } from "./cached.ts"
-import {
-  addQuantity,
-  countUses,
-  insertCoupons,
-  listCoupons,
-  lockCoupons,
-  updatePaused
-} from "./repository.ts"
+import { CAMPAIGNS_TAG, campaignsChanged, campaignTag, readCampaigns } from "./cached.ts"
+import { addQuantity, countUses, insertCoupons, lockCoupons, updatePaused } from "./repository.ts"
 
 export const createCoupon = command(contract.admin.createCoupon, {
   prepare: ({ input }) => Effect.sync(() => ({ id: newCouponId(), ...input, issued: 0, paused: false })),
@@ -145,11 +138,7 @@ function writeRaised(raised: ReadonlyArray<RaisedCoupon>) {
 export const couponCounts = query(
   contract.admin.couponCounts,
   Effect.fnUntraced(function* ({ input }) {
-    const page = yield* campaignPages(
-      input,
-      (before, limit) => listCoupons(before?.couponId, limit),
-      keyOfCampaign
-    )
+    const page = yield* readCampaigns(input)
     const uses = yield* countUses(page.items.map(({ id }) => id))
     const gates = yield* Effect.forEach(page.items, ({ id }) => gateCounts(id), { concurrency: 10 })
     const items = page.items.map((coupon, index) => {
