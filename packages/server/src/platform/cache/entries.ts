@@ -47,7 +47,9 @@ export interface Lookup<A> {
 }
 
 /** How long one process may keep the others waiting for a load. */
-export const FLIGHT_MS = 1_000
+export const FLIGHT_MS = 2_000
+
+const PROBE_LIFETIME_MS = 1_000
 
 /** The tag that every invalidation invalidates before its own. */
 const ANY = "any"
@@ -65,7 +67,9 @@ export const makeEntries = (times: Times, secret: Redacted.Redacted) =>
     const lastKeys = (at: string) => (keys.at === at ? keys : (keys = keysOf(at)))
     return {
       /** Writes something. */
-      probe: Effect.flatMap(start, (at) => ask((client) => client.set(`${at}probe`, "1", "PX", FLIGHT_MS))),
+      probe: Effect.flatMap(start, (at) =>
+        ask((client) => client.set(`${at}probe`, "1", "PX", PROBE_LIFETIME_MS))
+      ),
       /** The names of a generation's keys in Redis, which the other operations take. */
       keysOf: (generation: number) => Effect.map(start, (at) => lastKeys(`${at}${generation}:`)),
       ...readers(ask, texts),

@@ -87,6 +87,6 @@ describe("a shop of two processes with servers of its own", () => {
     const before = await roundTrips()
     await read()
     // Two of them may be questions whether the cache may be trusted.
-    expect((await roundTrips()) - before).toBeLessThanOrEqual(10)
+    expect((await roundTrips()) - before).toBeLessThanOrEqual(12)
   })
 })
