@@ -15,10 +15,9 @@ import {
   searchProducts,
   watchStock
 } from "./modules/catalog/service.ts"
+import { couponById, couponPage } from "./modules/coupons/campaigns/cached.ts"
 import {
-  couponById,
   couponCounts,
-  couponPage,
   createCoupon,
   pauseCoupon,
   raiseCouponQuantity,

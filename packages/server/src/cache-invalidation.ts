@@ -3,6 +3,7 @@ import { Cache } from "./platform/cache/cache.ts"
 import { consumerOf } from "./platform/outbox/consumer.ts"
 import type { OutboxEvent } from "./platform/outbox/outbox.ts"
 import { CATALOGUE_TAG, productTag } from "./modules/catalog/service.ts"
+import { CAMPAIGNS_TAG, campaignTag } from "./modules/coupons/campaigns/cached.ts"
 import { balanceTag } from "./modules/points/service.ts"
 
 /** Tags that are invalidated at a time: a backlog of large orders has more than Redis takes within the deadline. */
@@ -11,6 +12,8 @@ const CHUNK = 1_000
 /** The cache tags of what an event has changed. */
 const tagsOf = ({ payload, topic }: OutboxEvent): ReadonlyArray<string> => [
   ...(topic === "product.created" ? [CATALOGUE_TAG] : []),
+  ...(topic === "coupon.created" ? [CAMPAIGNS_TAG] : []),
+  ...(typeof payload["couponId"] === "string" ? [campaignTag(payload["couponId"])] : []),
   ...(Array.isArray(payload["skus"]) ? payload["skus"].map((sku) => productTag(String(sku))) : []),
   ...(typeof payload["userId"] === "string" ? [balanceTag(payload["userId"])] : [])
 ]
@@ -28,7 +31,10 @@ export const cacheInvalidator = consumerOf({
     "order.cancelled",
     "order.paid",
     "order.refunded",
-    "points.credited"
+    "points.credited",
+    "coupon.created",
+    "coupon.changed",
+    "coupon.issued"
   ],
   handle: (events) =>
     Cache.use((cache) =>

@@ -99,9 +99,6 @@ export const countCategories = db.rows((q) =>
     .orderBy("category")
 )
 
-export const listNames = (skus: ReadonlyArray<Sku>) =>
-  db.rows((q) => q.selectFrom("products").select(["sku", "name"]).where("sku", "in", skus))
-
 /**
  * Locks products in primary-key order, so that two baskets with the same goods cannot deadlock. The index is forced
  * because another plan could visit, and lock, the rows in another order. SKUs without a product are left out, and with

@@ -6,6 +6,7 @@ import {
   type OrderId,
   type OrderLine,
   OutOfStock,
+  PAGE_SIZE,
   Product,
   ProductNotFound,
   searchWords,
@@ -15,6 +16,8 @@ import {
 } from "@holdfast/domain"
 import { Effect, Result, Schema, Stream } from "effect"
 import { Cache, invalidate } from "../../platform/cache/cache.ts"
+import { type CacheKey, slotOf } from "../../platform/cache/entries.ts"
+import { makeListed } from "../../platform/cache/lists.ts"
 import { command } from "../../platform/command/command.ts"
 import { makePages } from "../../platform/db/pagination.ts"
 import { insertEvents } from "../../platform/outbox/outbox.ts"
@@ -26,10 +29,10 @@ import {
   findProducts,
   insertProducts,
   insertStockMovements,
-  listNames,
   listProducts,
   lockProductRows,
-  moveStocks
+  moveStocks,
+  type ProductFilter
 } from "./repository.ts"
 
 export const createProduct = command(contract.admin.createProduct, {
@@ -105,68 +108,86 @@ function insertAdjusted(adjusted: ReadonlyArray<AdjustedStock>) {
   })
 }
 
-export const productBySku = query(
-  contract.products.bySku,
-  Effect.fnUntraced(function* ({ input }) {
-    const [product] = yield* cachedProducts([input.sku])
-    return product ?? (yield* new ProductNotFound({ sku: input.sku }))
-  })
-)
-
-export const productPage = query(
-  contract.products.page,
-  Effect.fnUntraced(function* ({ input }) {
-    const page = yield* cachedPage(input)
-    return { ...page, items: yield* cachedProducts(page.items) }
-  })
-)
-
-const CachedPage = Schema.Struct({
-  items: Schema.Array(Sku),
-  nextCursor: Schema.optionalKey(Schema.String)
-})
-
-/**
- * A cached page lists SKUs; products are cached one by one, so a sale invalidates only what it sold. Only the first page
- * of a category with products is cached: callers could fill the cache with any number of others.
- */
-const cachedPage = Effect.fnUntraced(function* (input: DecodedInputOf<typeof contract.products.page>) {
-  const cache = yield* Cache
-  const read = Effect.map(pageBySku({ category: input.category }, input), (page) => ({
-    ...page,
-    items: page.items.map(({ sku }) => sku)
-  }))
-  if (input.cursor !== undefined) return yield* read
-  const name = `page:${JSON.stringify([input.category, input.limit])}`
-  const load = () => Effect.map(read, (page) => new Map(page.items.length === 0 ? [] : [[name, page]]))
-  const cached = yield* cache.getMany(CachedPage, [{ name, tag: CATALOGUE_TAG }], load)
-  return cached.get(name) ?? { items: [] }
-})
-
-/** Products in the order of the SKUs; SKUs without a product are left out. */
-const cachedProducts = Effect.fnUntraced(function* (skus: ReadonlyArray<Sku>) {
-  const cache = yield* Cache
-  const skuOf = new Map(skus.map((sku) => [productTag(sku), sku] as const))
-  const load = (names: ReadonlyArray<string>) =>
-    findProducts(names.map((name) => skuOf.get(name)!)).pipe(
-      Effect.map((products) => new Map(products.map((product) => [productTag(product.sku), product])))
-    )
-  const cached = yield* cache.getMany(
-    Product,
-    [...skuOf.keys()].map((name) => ({ name, tag: name })),
-    load
-  )
-  return skus.flatMap((sku) => {
-    const product = cached.get(productTag(sku))
-    return product === undefined ? [] : [product]
-  })
-})
-
 /** The tag of everything that depends on which products exist. */
 export const CATALOGUE_TAG = "catalogue"
 
 /** The tag of everything that depends on one product. */
 export const productTag = (sku: string): string => `product:${sku}`
+
+/** Products, cached one by one: a sale invalidates what it has sold, and no list. */
+const listed = makeListed({
+  id: Sku,
+  item: Product,
+  idOf: ({ sku }) => sku,
+  keyOf: (sku) => ({ name: productTag(sku), tag: productTag(sku), absentTag: CATALOGUE_TAG }),
+  find: findProducts
+})
+
+export const productBySku = query(
+  contract.products.bySku,
+  Effect.fnUntraced(function* ({ input }) {
+    const [product] = yield* listed.byIds([input.sku])
+    return product ?? (yield* new ProductNotFound({ sku: input.sku }))
+  })
+)
+
+const pages = makePages(Schema.Struct({ sku: Sku }))
+
+const keyOf = ({ sku }: Product) => ({ sku })
+
+/** Only the first page of a list is cached: callers could fill the cache with any number of others. */
+const pageOf = (
+  filter: ProductFilter,
+  input: DecodedInputOf<typeof contract.products.page>,
+  list: (size: number) => CacheKey
+) =>
+  input.cursor === undefined
+    ? listed.firstPage({
+        limit: input.limit ?? PAGE_SIZE.default,
+        keyOf: list,
+        query: (limit) => listProducts(filter, undefined, limit),
+        pageOf: (products, limit) => pages.of(products, limit, keyOf)
+      })
+    : pages(input, (behind, limit) => listProducts(filter, behind?.sku, limit), keyOf)
+
+export const productPage = query(contract.products.page, ({ input }) =>
+  pageOf({ category: input.category }, input, (size) => ({
+    name: `page:${JSON.stringify([input.category, size])}`,
+    tag: CATALOGUE_TAG,
+    absentTag: CATALOGUE_TAG
+  }))
+)
+
+/** How many searches the cache holds at most. */
+const SEARCHES = 1_000
+
+export const searchProducts = query(contract.products.search, ({ input }) => {
+  const words = [...new Set(searchWords(input.text))].toSorted()
+  return pageOf({ category: input.category, words }, input, (size) => {
+    const name = `search:${JSON.stringify([words, input.category, size])}`
+    return { name, tag: CATALOGUE_TAG, slot: `search:${slotOf(name, SEARCHES)}` }
+  })
+})
+
+const Categories = contract.products.categories.output
+
+export const categories = query(
+  contract.products.categories,
+  Effect.fnUntraced(function* () {
+    const cache = yield* Cache
+    const load = () =>
+      Effect.map(countCategories, (rows) => {
+        const counts = rows.map(({ category, products }) => ({ category: category ?? "", products }))
+        return new Map([["categories", counts]])
+      })
+    const cached = yield* cache.getMany(Categories, [{ name: "categories", tag: CATALOGUE_TAG }], load)
+    return cached.get("categories")!
+  })
+)
+
+/** The names of products by SKU; a SKU without a product has none. */
+export const productNames = (skus: ReadonlyArray<Sku>) =>
+  Effect.map(listed.byIds(skus), (products) => new Map(products.map(({ name, sku }) => [sku, name] as const)))
 
 /** Call after the commit of a change: readers get the new state, subscribers are notified. */
 export const productsChanged = (lines: ReadonlyArray<{ readonly sku: Sku }>) => {
@@ -186,34 +207,6 @@ export const watchStock = subscription(contract.products.watchStock, ({ input })
     Stream.map(({ movement, stock }) => ({ id: String(movement), data: { sku: input.sku, stock } }))
   )
 )
-
-export const searchProducts = query(contract.products.search, ({ input }) =>
-  pageBySku({ category: input.category, words: searchWords(input.text) }, input)
-)
-
-const pages = makePages(Schema.Struct({ sku: Sku }))
-
-const pageBySku = (
-  filter: Parameters<typeof listProducts>[0],
-  input: { readonly cursor?: string; readonly limit?: number }
-) =>
-  pages(
-    input,
-    (behind, limit) => listProducts(filter, behind?.sku, limit),
-    ({ sku }) => ({ sku })
-  )
-
-export const categories = query(contract.products.categories, () =>
-  Effect.map(countCategories, (rows) =>
-    rows.map(({ category, products }) => ({ category: category ?? "", products }))
-  )
-)
-
-/** The names of products by SKU; a SKU without a product has none. */
-export const productNames = Effect.fnUntraced(function* (skus: ReadonlyArray<Sku>) {
-  const rows = skus.length === 0 ? [] : yield* listNames(skus)
-  return new Map(rows.map(({ name, sku }) => [sku, name] as const))
-})
 
 /**
  * Locks products in primary-key order until the transaction ends. SKUs without a product are left out, and with "skip"

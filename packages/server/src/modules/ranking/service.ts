@@ -1,6 +1,7 @@
 import { contract, PAGE_SIZE, TOP_SELLER_DAYS, TopSellers } from "@holdfast/domain"
 import { Effect } from "effect"
 import { Cache } from "../../platform/cache/cache.ts"
+import { makingOnce } from "../../platform/cache/shared.ts"
 import { DatabaseClock } from "../../platform/db/database-clock.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { askRedis } from "@holdfast/locks"
@@ -9,17 +10,20 @@ import { productNames } from "../catalog/service.ts"
 import { soldSince } from "./repository.ts"
 import { lastDays, RANKING_TAG, startOf, topOf } from "./ranking-store.ts"
 
+const topOnce = makingOnce<TopSellers>()
+
 export const topSellers = query(
   contract.products.topSellers,
   Effect.fnUntraced(function* ({ input }) {
     const cache = yield* Cache
     const { nowMs } = yield* DatabaseClock
-    const limit = input.limit ?? PAGE_SIZE.default
     const days = lastDays(yield* nowMs, TOP_SELLER_DAYS)
-    const name = `top:${days.at(-1)}:${limit}`
-    const load = () => Effect.map(rank(days, limit), (ranking) => new Map([[name, ranking]]))
+    const name = `top:${days.at(-1)}`
+    const load = () => Effect.map(rank(days, PAGE_SIZE.maximum), (ranking) => new Map([[name, ranking]]))
     const cached = yield* cache.getMany(TopSellers, [{ name, tag: RANKING_TAG }], load)
-    return cached.get(name)!
+    const all = cached.get(name)!
+    const limit = input.limit ?? PAGE_SIZE.default
+    return topOnce([all], limit, () => ({ ...all, products: all.products.slice(0, limit) }))
   })
 )
 

@@ -1,223 +1,250 @@
-import type { ServiceUnavailable } from "@holdfast/domain"
-import { isWrongType, type RedisClient, RedisStore, type RedisUnavailable } from "@holdfast/locks"
-import { Clock, Effect, Option, Redacted, Schema } from "effect"
-import { createHmac, randomUUID, timingSafeEqual } from "node:crypto"
+import { RedisStore } from "@holdfast/locks"
+import { Clock, Effect, type Redacted, Schema } from "effect"
+import { createHash } from "node:crypto"
 import type { PlatformSettings } from "../config.ts"
 import { KeyNamespace } from "../db/key-namespace.ts"
+import { type EntryTexts, makeEntryTexts, type ValueSchema } from "./entry.ts"
+import { askedByTurn } from "./turn.ts"
+import { ensureVersions, inPipeline, renewVersions, versionIn } from "./versions.ts"
 
 export interface CacheKey {
   readonly name: string
   /** Names what the value is made of. A process that changes that invalidates the tag. */
   readonly tag: string
+  /** A place that names share, each replacing the one before it: for names that callers can make without end. */
+  readonly slot?: string
+  /** The tag of the fact that there is no such value. Whoever creates the value invalidates both tags. */
+  readonly absentTag?: string
 }
 
-/** How values of one kind are written to Redis, as JSON. Text that it does not decode is no entry. */
-export type ValueSchema<A> = Schema.Codec<A, unknown>
+/** One of the places that names without end share. */
+export const slotOf = (name: string, places: number): number =>
+  createHash("sha1").update(name).digest().readUInt32BE() % places
 
-interface Entry<A> {
+/** The versions that a key's tags had at some time; `undefined` for one that had none. */
+interface Versions {
+  readonly own: string | undefined
+  readonly absent: string | undefined
+}
+
+/** A key to load, and what versions its tags had before that. What is loaded counts while they have them. */
+export interface Pending {
+  readonly key: CacheKey
+  readonly versions: Versions & { readonly own: string }
+}
+
+/** What is cached of a key. */
+interface Found<A> {
   readonly isFresh: boolean
-  readonly value: A
+  /** `undefined`: there is no such value. */
+  readonly value: A | undefined
 }
 
-/** The state of a key in Redis: its tag's current version, and its entry when that is valid. */
+/** The state of a key in Redis. */
 export interface Lookup<A> {
-  readonly version: string
-  readonly entry: Entry<A> | undefined
+  readonly versions: Versions
+  readonly found: Found<A> | undefined
 }
-
-/** What a load that begins now is valid for: a generation of the cache, and versions of tags by the names of keys. */
-export interface Validity {
-  readonly generation: number
-  readonly versions: ReadonlyMap<string, string>
-}
-
-/** How long a version lives. An entry is invalid once its version has expired. */
-const VERSION_LIFETIME_MS = 600_000
 
 /** How long one process may keep the others waiting for a load. */
-export const FLIGHT_MS = 1_000
+export const FLIGHT_MS = 2_000
 
-/** Longer text in Redis is none of the cache's. */
-const LONGEST_ENTRY = 1_000_000
+const PROBE_LIFETIME_MS = 1_000
 
-/** Makes calls to Redis with the start of all the cache's keys. */
-type Ask = <A>(
-  call: (client: RedisClient, at: string) => Promise<A>
-) => Effect.Effect<A, RedisUnavailable | ServiceUnavailable>
+/** The tag that every invalidation invalidates before its own. */
+const ANY = "any"
 
 type Times = NonNullable<PlatformSettings["cache"]>
 
 /** The cache's state in Redis. Every operation fails when Redis, or the key namespace, is unavailable. */
 export const makeEntries = (times: Times, secret: Redacted.Redacted) =>
   Effect.gen(function* () {
-    const store = yield* RedisStore
+    const { ask } = yield* RedisStore
     const { prefix } = yield* KeyNamespace
-    const seal = makeSeal(secret)
-    const ask: Ask = (call) =>
-      Effect.flatMap(prefix, (name) => store.ask((client) => call(client, `${name}cache:2:`)))
+    const texts = makeEntryTexts(secret)
+    const start = Effect.map(prefix, (name) => `${name}cache:2:`)
+    let keys = keysOf("")
+    const lastKeys = (at: string) => (keys.at === at ? keys : (keys = keysOf(at)))
     return {
       /** Writes something. */
-      probe: ask((client, at) => client.set(`${at}probe`, "1", "PX", FLIGHT_MS)),
-      ...readers(ask, seal),
-      ...writers(ask, seal, times),
-      ...flights(ask)
+      probe: Effect.flatMap(start, (at) =>
+        ask((client) => client.set(`${at}probe`, "1", "PX", PROBE_LIFETIME_MS))
+      ),
+      /** The names of a generation's keys in Redis, which the other operations take. */
+      keysOf: (generation: number) => Effect.map(start, (at) => lastKeys(`${at}${generation}:`)),
+      ...readers(ask, texts),
+      ...writers(ask, texts, times)
     }
   })
 
-const readers = (ask: Ask, seal: Seal) => ({
-  lookUp: <A>(schema: ValueSchema<A>, generation: number, keys: ReadonlyArray<CacheKey>) =>
-    Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
-      ask(async (client, at): Promise<ReadonlyArray<Lookup<A>>> => {
-        const { entry, version } = keysOf(at, generation)
-        const texts = await client.mget(keys.flatMap(({ name, tag }) => [version(tag), entry(name)]))
-        return Promise.all(
-          keys.map(async ({ name, tag }, index) => {
-            const known = texts[index * 2]
-            const current = isVersion(known) ? known : await firstVersion(client, version(tag))
-            const text = texts[index * 2 + 1]
-            return { version: current, entry: readEntry(seal, schema, entry(name), text, current, nowMs) }
-          })
-        )
-      })
-    ),
-  /** The entries of these names, where they are valid. */
-  read: <A>(schema: ValueSchema<A>, { generation, versions }: Validity, names: ReadonlyArray<string>) =>
-    Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
-      ask(async (client, at) => {
-        const { entry } = keysOf(at, generation)
-        const texts = await client.mget(names.map(entry))
-        return names.map((name, index) =>
-          readEntry(seal, schema, entry(name), texts[index], versions.get(name)!, nowMs)
-        )
-      })
-    )
-})
-
-const writers = (ask: Ask, seal: Seal, { freshMs, staleMs }: Times) => ({
-  write: <A>(schema: ValueSchema<A>, validity: Validity, values: ReadonlyMap<string, A>) =>
-    Effect.flatMap(Clock.currentTimeMillis, (nowMs) => {
-      const encoded = [...values].map(([name, value]) => [name, Schema.encodeSync(schema)(value)] as const)
-      return ask((client, at) =>
-        Promise.all(
-          encoded.map(([name, value]) => {
-            const key = keysOf(at, validity.generation).entry(name)
-            // Jitter, to keep entries that were written together from expiring together.
-            const jitter = 0.8 + Math.random() * 0.4
-            const lifetimeMs = Math.round((freshMs + staleMs) * jitter)
-            const written: WrittenEntry = {
-              version: validity.versions.get(name)!,
-              freshUntilMs: nowMs + freshMs * jitter,
-              validUntilMs: nowMs + lifetimeMs,
-              value
-            }
-            return client.set(key, seal.put(key, JSON.stringify(written)), "PX", lifetimeMs)
-          })
-        )
-      )
-    }),
-  invalidate: (generation: number, tags: ReadonlyArray<string>) =>
-    ask((client, at) => {
-      const { version } = keysOf(at, generation)
-      return Promise.all(tags.map((tag) => client.set(version(tag), randomUUID(), "PX", VERSION_LIFETIME_MS)))
-    })
-})
-
-const flights = (ask: Ask) => ({
-  /** Returns the names that this process is to load; other processes are loading the rest. */
-  takeFlights: ({ generation, versions }: Validity) =>
-    ask(async (client, at) => {
-      const { flight } = keysOf(at, generation)
-      const names = [...versions.keys()]
-      const taken = await Promise.all(
-        names.map((name) => client.set(flight(name, versions.get(name)!), "1", "PX", FLIGHT_MS, "NX"))
-      )
-      return names.filter((_, index) => taken[index] === "OK")
-    }),
-  /**
-   * Nothing was found for the `absent` ones among the names: the versions of their own tags go, too, so that asking for
-   * what does not exist leaves nothing behind.
-   */
-  endFlights: (
-    { generation, versions }: Validity,
-    names: ReadonlyArray<string>,
-    absent: ReadonlyArray<string>
-  ) =>
-    ask((client, at) => {
-      const { flight, version } = keysOf(at, generation)
-      return client.del([...names.map((name) => flight(name, versions.get(name)!)), ...absent.map(version)])
-    })
-})
-
 export type Entries = Effect.Success<ReturnType<typeof makeEntries>>
 
+type Ask = RedisStore["Service"]["ask"]
+
 /** The keys of one generation: the version of a tag, an entry, a flight (a load in progress). */
-const keysOf = (at: string, generation: number) => ({
-  version: (tag: string) => `${at}${generation}:v:${tag}`,
-  entry: (name: string) => `${at}${generation}:e:${name}`,
-  flight: (name: string, version: string) => `${at}${generation}:l:${name}@${version}`
+const keysOf = (at: string) => ({
+  at,
+  version: (tag: string) => `${at}v:${tag}`,
+  entry: (place: string) => `${at}e:${place}`,
+  flight: ({ key: { name }, versions: { own } }: Pending) => `${at}l:${name}@${own}`,
+  /** The one place for all that is absent, so that asking for what does not exist fills nothing. */
+  absent: `${at}e:absent`
 })
 
-/** A version is random, so one that Redis evicted is never reused, and the entries of that version stay invalid. */
-const firstVersion = async (client: RedisClient, key: string): Promise<string> => {
-  const version = randomUUID()
-  const known = await client.set(key, version, "PX", VERSION_LIFETIME_MS, "NX", "GET").catch(unlessWrongType)
-  if (known === null) return version
-  if (isVersion(known)) return known
-  await client.set(key, version, "PX", VERSION_LIFETIME_MS)
-  return version
+export type Keys = ReturnType<typeof keysOf>
+
+/** Where the state of one key is. */
+const placesOf = (keys: Keys, { absentTag, name, slot = name, tag }: CacheKey) => ({
+  version: keys.version(tag),
+  entry: keys.entry(slot),
+  absent: absentTag === undefined ? undefined : { version: keys.version(absentTag), entry: keys.absent }
+})
+
+type Places = ReturnType<typeof placesOf>
+
+/** What to ask Redis for to know the state of keys. */
+interface Question {
+  readonly keys: Keys
+  readonly places: ReadonlyArray<Places>
+  readonly names: ReadonlyArray<string>
 }
 
-const unlessWrongType = (error: unknown): undefined => {
-  if (!isWrongType(error)) throw error
+const makeQuestion = (keys: Keys, wanted: ReadonlyArray<CacheKey>): Question => {
+  const places = wanted.map((key) => placesOf(keys, key))
+  const names = places.flatMap(({ absent, entry, version }) =>
+    absent === undefined ? [version, entry] : [version, entry, absent.version, absent.entry]
+  )
+  return { keys, places, names: [...new Set(names)] }
 }
 
-const isVersion = (text: string | null | undefined): text is string =>
-  text?.length === 36 && /^[\da-f-]+$/.test(text)
-
-interface WrittenEntry {
-  /** The tag's version before the value was loaded. The entry is valid while the tag still has it. */
-  readonly version: string
-  readonly freshUntilMs: number
-  readonly validUntilMs: number
-  readonly value: unknown
-}
-
-/** `undefined` for an entry of another version or past its lifetime, and for text that the cache has not written there. */
-const readEntry = <A>(
-  seal: Seal,
-  schema: ValueSchema<A>,
-  key: string,
-  text: string | null | undefined,
-  version: string,
-  nowMs: number
-): Entry<A> | undefined => {
-  const json = text == null || text.length > LONGEST_ENTRY ? undefined : seal.open(key, text)
-  if (json === undefined) return undefined
-  const { freshUntilMs, validUntilMs, value, version: ofEntry } = JSON.parse(json) as WrittenEntry
-  if (ofEntry !== version || nowMs >= validUntilMs) return undefined
-  const decoded = Schema.decodeUnknownOption(schema)(value)
-  return Option.isSome(decoded) ? { isFresh: nowMs < freshUntilMs, value: decoded.value } : undefined
-}
-
-interface Seal {
-  readonly put: (key: string, json: string) => string
-  /** The JSON that `put` sealed for this key, or `undefined` for any other text. */
-  readonly open: (key: string, text: string) => string | undefined
-}
-
-const SEAL_LENGTH = 43
-
-/** Who can write to Redis cannot make an entry, nor show one user the entry of another: an HMAC binds it to its key. */
-const makeSeal = (secret: Redacted.Redacted): Seal => {
-  const sealKey = createHmac("sha256", Redacted.value(secret)).update("entries of the cache").digest()
-  const sealOf = (key: string, json: string): string =>
-    createHmac("sha256", sealKey).update(`${key}\n${json}`).digest("base64url")
+const readers = (ask: Ask, texts: EntryTexts) => {
+  const read = askedByTurn((keys) => ask((client) => client.mget([...keys])))
+  /** Who reads the same list again asks the same question. */
+  const questions = new WeakMap<ReadonlyArray<CacheKey>, Question>()
+  const questionOf = (keys: Keys, wanted: ReadonlyArray<CacheKey>) => {
+    const last = questions.get(wanted)
+    if (last?.keys === keys) return last
+    const question = makeQuestion(keys, wanted)
+    questions.set(wanted, question)
+    return question
+  }
+  const ensured = askedByTurn((keys) => ask((client) => ensureVersions(client, keys)))
   return {
-    put: (key, json) => sealOf(key, json) + json,
-    open: (key, text) => {
-      const json = text.slice(SEAL_LENGTH)
-      const [found, expected] = [Buffer.from(text.slice(0, SEAL_LENGTH)), Buffer.from(sealOf(key, json))]
-      return found.length === expected.length && timingSafeEqual(found, expected) ? json : undefined
-    }
+    lookUp: <A>(schema: ValueSchema<A>, keys: Keys, wanted: ReadonlyArray<CacheKey>) => {
+      const { names, places } = questionOf(keys, wanted)
+      return Effect.flatMap(read(names), (found) =>
+        Effect.map(Clock.currentTimeMillis, (nowMs) =>
+          wanted.map((key, at): Lookup<A> => {
+            const { absent, version } = places[at]!
+            const versions = {
+              own: versionIn(found.get(version)),
+              absent: absent === undefined ? undefined : versionIn(found.get(absent.version))
+            }
+            return { versions, found: validEntry(texts, schema, key, places[at]!, versions, found, nowMs) }
+          })
+        )
+      )
+    },
+    /** The versions of tags by tag. Tags without a version get one. */
+    versions: (keys: Keys, tags: ReadonlyArray<string>) =>
+      Effect.map(
+        ensured(tags.map(keys.version)),
+        (versions) => new Map(tags.map((tag) => [tag, versions.get(keys.version(tag))!]))
+      ),
+    /** Differs from what it was before when a tag has been invalidated since. */
+    lastChange: (keys: Keys) =>
+      Effect.map(ensured([keys.version(ANY)]), (versions) => versions.get(keys.version(ANY))!),
+    /**
+     * Takes the flights that no other process has, and reads what is cached by now: who ends a flight has written its
+     * entry before.
+     */
+    takeFlights: <A>(schema: ValueSchema<A>, keys: Keys, pending: ReadonlyArray<Pending>) =>
+      ask(async (client) => {
+        const places = pending.map(({ key }) => placesOf(keys, key))
+        const entries = [...places.map(({ entry }) => entry), keys.absent]
+        const replies = await inPipeline(client, [
+          ...pending.map((load) => ["set", keys.flight(load), "1", "PX", FLIGHT_MS, "NX"] as const),
+          ["mget", ...entries]
+        ])
+        const known = replies.at(-1) as ReadonlyArray<string | null>
+        const found = new Map(entries.map((entry, at) => [entry, known[at]!]))
+        const nowMs = Date.now()
+        return pending.map(({ key, versions }, at) => {
+          const entry = validEntry(texts, schema, key, places[at]!, versions, found, nowMs)
+          return { isTaken: replies[at] === "OK", found: entry?.isFresh === true ? entry : undefined }
+        })
+      })
+  }
+}
+
+/** The entry among texts that counts now: the key's own, or the one that says that it has no value. */
+const validEntry = <A>(
+  texts: EntryTexts,
+  schema: ValueSchema<A>,
+  { name, slot }: CacheKey,
+  { absent, entry }: Places,
+  versions: Versions,
+  found: ReadonlyMap<string, string | null>,
+  nowMs: number
+): Found<A> | undefined => {
+  const own = texts.read(schema, entry, found.get(entry))
+  if (own !== undefined && own.version === versions.own && nowMs < own.validUntilMs)
+    if (slot === undefined || own.name === name)
+      return { isFresh: nowMs < own.freshUntilMs, value: own.value }
+  if (absent === undefined) return undefined
+  const none = texts.read(Schema.Null, absent.entry, found.get(absent.entry))
+  const isAbsent = none?.name === name && none.version === versions.absent && nowMs < none.freshUntilMs
+  return isAbsent ? { isFresh: true, value: undefined } : undefined
+}
+
+/** A load that has ended. */
+interface Loaded<A> {
+  readonly load: Pending
+  /** `undefined`: there is no such value. */
+  readonly value: A | undefined
+}
+
+const writers = (ask: Ask, texts: EntryTexts, { freshMs, staleMs }: Times) => {
+  const written = <A>(schema: ValueSchema<A>, place: string, version: string, value: A, name?: string) => {
+    const nowMs = Date.now()
+    // Jitter, to keep entries that were written together from expiring together.
+    const jitter = 0.8 + Math.random() * 0.4
+    const lifetimeMs = Math.round((freshMs + staleMs) * jitter)
+    const head = { version, freshUntilMs: nowMs + freshMs * jitter, validUntilMs: nowMs + lifetimeMs }
+    const text = texts.write(schema, place, { ...head, ...(name === undefined ? {} : { name }), value })
+    return ["set", place, text, "PX", lifetimeMs] as const
+  }
+  const writeLoaded = <A>(schema: ValueSchema<A>, keys: Keys, { load, value }: Loaded<A>) => {
+    const { key, versions } = load
+    if (value !== undefined)
+      return [written(schema, keys.entry(key.slot ?? key.name), versions.own, value, key.slot && key.name)]
+    return versions.absent === undefined
+      ? []
+      : [written(Schema.Null, keys.absent, versions.absent, null, key.name)]
+  }
+  return {
+    write: <A>(schema: ValueSchema<A>, keys: Keys, loaded: ReadonlyArray<Loaded<A>>) =>
+      ask((client) =>
+        inPipeline(
+          client,
+          loaded.flatMap((one) => writeLoaded(schema, keys, one))
+        )
+      ),
+    /** Writes what was loaded, then ends the flights. What is absent leaves no version of its own behind. */
+    land: <A>(schema: ValueSchema<A>, keys: Keys, loaded: ReadonlyArray<Loaded<A>>) =>
+      ask((client) => {
+        const absent = loaded.flatMap(({ load: { key }, value }) =>
+          value === undefined && key.tag === key.name ? [keys.version(key.tag)] : []
+        )
+        return inPipeline(client, [
+          ...loaded.flatMap((one) => writeLoaded(schema, keys, one)),
+          ["del", ...loaded.map(({ load }) => keys.flight(load)), ...absent]
+        ])
+      }),
+    endFlights: (keys: Keys, pending: ReadonlyArray<Pending>) =>
+      ask((client) => client.del(pending.map(keys.flight))),
+    /** Gives tags new versions, and first the tag of all. */
+    invalidate: (keys: Keys, tags: ReadonlyArray<string>) =>
+      ask((client) => renewVersions(client, [ANY, ...tags].map(keys.version)))
   }
 }

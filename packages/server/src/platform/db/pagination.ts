@@ -23,11 +23,19 @@ export const makePages = <Key, Encoded>(key: Schema.Codec<Key, Encoded>) => {
           () => new InvalidInput({ issues: [{ path: "cursor", message: "is not a cursor of this list" }] })
         )
 
+  /** A page of up to `limit` rows. The row beyond the page only tells that there is a next page. */
+  const of = <Row>(rows: ReadonlyArray<Row>, limit: number, keyOf: (row: Row) => Key) => {
+    const items = rows.slice(0, limit)
+    const last = items.at(-1)
+    if (rows.length <= limit || last === undefined) return { items }
+    return { items, nextCursor: Buffer.from(encode(keyOf(last))).toString("base64url") }
+  }
+
   /**
    * @param list reads up to `limit` rows behind the key
    * @param keyOf the key of a row
    */
-  return <Row, E, R>(
+  const read = <Row, E, R>(
     input: PageInput,
     list: (behind: Key | undefined, limit: number) => Effect.Effect<ReadonlyArray<Row>, E, R>,
     keyOf: (row: Row) => Key
@@ -35,11 +43,7 @@ export const makePages = <Key, Encoded>(key: Schema.Codec<Key, Encoded>) => {
     Effect.gen(function* () {
       const behind = yield* Effect.fromResult(keyBehind(input.cursor))
       const limit = input.limit ?? PAGE_SIZE.default
-      // The row beyond the page only tells that there is a next page.
-      const rows = yield* list(behind, limit + 1)
-      const items = rows.slice(0, limit)
-      const last = items.at(-1)
-      if (rows.length <= limit || last === undefined) return { items }
-      return { items, nextCursor: Buffer.from(encode(keyOf(last))).toString("base64url") }
+      return of(yield* list(behind, limit + 1), limit, keyOf)
     })
+  return Object.assign(read, { of })
 }

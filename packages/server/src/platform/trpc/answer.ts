@@ -9,6 +9,7 @@ import {
   Unauthenticated
 } from "@holdfast/domain"
 import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema } from "effect"
+import { encodingOnce } from "../cache/shared.ts"
 import { classOf } from "./errors.ts"
 import type { Call, Caller } from "./handler.ts"
 import { makeDecode } from "./input.ts"
@@ -52,7 +53,7 @@ export const makeAnswer = <P extends Procedure, R>(
   handler: AnswerHandler<P, R>
 ): Answer => {
   const callOf = makeCallOf(procedure)
-  const encode = Schema.encodeEffect(procedure.output)
+  const encode = encodingOnce(Schema.encodeEffect(procedure.output))
   const answer = Effect.fnUntraced(function* (input: unknown, ctx: RpcContext) {
     const call = yield* callOf(input, ctx)
     const output = yield* Effect.catchCause(handler(call), (cause) => deletedOr(callers, call.caller, cause))

@@ -1,6 +1,7 @@
 import { type DomainError, HTTP_STATUS, type Procedure } from "@holdfast/domain"
 import { TRPC_ERROR_CODES_BY_KEY, type TRPC_ERROR_CODE_KEY } from "@trpc/server/rpc"
 import { Cause, Exit, Result } from "effect"
+import { jsonOf } from "../cache/shared.ts"
 import type { Answer } from "./answer.ts"
 import { classOf, declaredDataOf } from "./errors.ts"
 import type { RpcContext } from "./trpc.ts"
@@ -24,7 +25,7 @@ export const makeDirectCall = (procedure: Procedure, path: string, answer: Answe
   method: procedure.kind === "query" ? "GET" : "POST",
   answer,
   respond: (exit, { requestId }) => {
-    if (Exit.isSuccess(exit)) return { status: 200, body: JSON.stringify({ result: { data: exit.value } }) }
+    if (Exit.isSuccess(exit)) return { status: 200, body: bodyOf(exit.value) }
     const failure = Cause.findError(exit.cause)
     const errorClass = Result.isSuccess(failure) ? classOf(procedure.errors, failure.success) : undefined
     if (errorClass === undefined || Result.isFailure(failure))
@@ -40,6 +41,10 @@ export const makeDirectCall = (procedure: Procedure, path: string, answer: Answe
     }
   }
 })
+
+/** tRPC leaves `data` out when there is none. */
+const bodyOf = (output: unknown): string =>
+  output === undefined ? '{"result":{}}' : `{"result":{"data":${jsonOf(output)}}}`
 
 const refusal = (
   code: TRPC_ERROR_CODE_KEY,

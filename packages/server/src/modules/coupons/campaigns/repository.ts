@@ -51,6 +51,11 @@ export const findCouponNow = (couponId: CouponId) =>
 export const findCoupon = (couponId: CouponId) =>
   Effect.map(findCouponNow(couponId), (found) => found?.coupon)
 
+export const findCoupons = (couponIds: ReadonlyArray<CouponId>) =>
+  db
+    .rows((q) => q.selectFrom("coupons").selectAll().where("id", "in", couponIds.map(bytesOf)))
+    .pipe(Effect.map((rows) => rows.map(couponOf)))
+
 /** Locks campaigns in primary-key order: everything that issues their coupons or changes them waits here. */
 export const lockCoupons = (couponIds: Iterable<CouponId>) =>
   tx

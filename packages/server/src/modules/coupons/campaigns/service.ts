@@ -1,29 +1,22 @@
 import {
   contract,
   type Coupon,
-  CouponId,
+  type CouponId,
   CouponNotFound,
   CouponQuantityExceeded,
   MAXIMUM_COUPONS
 } from "@holdfast/domain"
-import { Effect, Result, Schema } from "effect"
+import { Effect, Result } from "effect"
+import { invalidate } from "../../../platform/cache/cache.ts"
 import { command } from "../../../platform/command/command.ts"
 import { newCouponId } from "../../../platform/db/ids.ts"
-import { makePages } from "../../../platform/db/pagination.ts"
 import { insertEvents } from "../../../platform/outbox/outbox.ts"
 import { query } from "../../../platform/trpc/handler.ts"
 import { CouponAdmission } from "../issuing/admission.ts"
 import { CouponGate } from "../issuing/gate.ts"
 import { insertCouponMovements } from "../repository.ts"
-import {
-  addQuantity,
-  countUses,
-  findCoupon,
-  insertCoupons,
-  listCoupons,
-  lockCoupons,
-  updatePaused
-} from "./repository.ts"
+import { CAMPAIGNS_TAG, campaignsChanged, campaignTag, readCampaigns } from "./cached.ts"
+import { addQuantity, countUses, insertCoupons, lockCoupons, updatePaused } from "./repository.ts"
 
 export const createCoupon = command(contract.admin.createCoupon, {
   prepare: ({ input }) => Effect.sync(() => ({ id: newCouponId(), ...input, issued: 0, paused: false })),
@@ -32,7 +25,8 @@ export const createCoupon = command(contract.admin.createCoupon, {
     decide: (_nothing, coupons, now) =>
       coupons.map((coupon) => Result.succeed({ output: { ...coupon, createdAt: now } })),
     write: (created) => insertCreated(created.map(({ output }) => output))
-  }
+  },
+  afterCommit: (coupons) => invalidate([CAMPAIGNS_TAG, ...coupons.map(({ id }) => campaignTag(id))])
 })
 
 const insertCreated = Effect.fnUntraced(function* (coupons: ReadonlyArray<Coupon>) {
@@ -50,7 +44,8 @@ export const pauseCoupon = command(contract.admin.pauseCoupon, {
     lock: lockCoupons,
     decide: (coupons, couponIds) => setPaused(coupons, couponIds, true),
     write: (decided) => writePaused(decided, true)
-  }
+  },
+  afterCommit: (coupons) => campaignsChanged(coupons.map(({ id }) => id))
 })
 
 export const resumeCoupon = command(contract.admin.resumeCoupon, {
@@ -59,7 +54,8 @@ export const resumeCoupon = command(contract.admin.resumeCoupon, {
     lock: lockCoupons,
     decide: (coupons, couponIds) => setPaused(coupons, couponIds, false),
     write: (decided) => writePaused(decided, false)
-  }
+  },
+  afterCommit: (coupons) => campaignsChanged(coupons.map(({ id }) => id))
 })
 
 interface Paused {
@@ -97,7 +93,7 @@ export const raiseCouponQuantity = command(contract.admin.raiseCouponQuantity, {
   afterCommit: (coupons) =>
     CouponAdmission.use(({ rebuild }) =>
       Effect.forEach(coupons, ({ id }) => Effect.ignore(rebuild(id)), { discard: true })
-    )
+    ).pipe(Effect.andThen(campaignsChanged(coupons.map(({ id }) => id))))
 })
 
 interface Raise {
@@ -139,24 +135,10 @@ function writeRaised(raised: ReadonlyArray<RaisedCoupon>) {
   })
 }
 
-export const couponById = query(
-  contract.coupons.byId,
-  Effect.fnUntraced(function* ({ input: { couponId } }) {
-    return (yield* findCoupon(couponId)) ?? (yield* new CouponNotFound({ couponId }))
-  })
-)
-
-const pages = makePages(Schema.Struct({ couponId: CouponId }))
-const keyOf = ({ id }: Coupon) => ({ couponId: id })
-
-export const couponPage = query(contract.coupons.page, ({ input }) =>
-  pages(input, (before, limit) => listCoupons(before?.couponId, limit, 0), keyOf)
-)
-
 export const couponCounts = query(
   contract.admin.couponCounts,
   Effect.fnUntraced(function* ({ input }) {
-    const page = yield* pages(input, (before, limit) => listCoupons(before?.couponId, limit), keyOf)
+    const page = yield* readCampaigns(input)
     const uses = yield* countUses(page.items.map(({ id }) => id))
     const gates = yield* Effect.forEach(page.items, ({ id }) => gateCounts(id), { concurrency: 10 })
     const items = page.items.map((coupon, index) => {

@@ -14,6 +14,7 @@ import { command } from "../../../platform/command/command.ts"
 import { newUserCouponId } from "../../../platform/db/ids.ts"
 import { failpoint } from "../../../platform/failpoints.ts"
 import { insertEvents } from "../../../platform/outbox/outbox.ts"
+import { campaignsChanged } from "../campaigns/cached.ts"
 import { addIssued, lockCoupons } from "../campaigns/repository.ts"
 import { couponsOfUsers, insertCouponMovements, insertUserCoupons } from "../repository.ts"
 import { admitToCampaign, type Closed, closedBecause } from "./admission.ts"
@@ -41,7 +42,8 @@ export const issueCoupon = command(contract.coupons.issue, {
   admit: admitToCampaign,
   lock: ({ userId }) => CouponIssueLock.of(userId),
   group: { queue: ({ couponId }) => couponId },
-  transaction: { lock: lockCampaigns, decide: issueCoupons, write: insertIssued }
+  transaction: { lock: lockCampaigns, decide: issueCoupons, write: insertIssued },
+  afterCommit: (coupons) => campaignsChanged(coupons.map(({ couponId }) => couponId))
 })
 
 export interface RequestedCoupon {

@@ -20,6 +20,7 @@ import { failpoint } from "../../../platform/failpoints.ts"
 import { query, subscription } from "../../../platform/trpc/handler.ts"
 import { type Closed, closedBecause, CouponAdmission } from "../issuing/admission.ts"
 import { CouponGate } from "../issuing/gate.ts"
+import { campaignsChanged } from "../campaigns/cached.ts"
 import { lockCoupons } from "../campaigns/repository.ts"
 import { insertIssued, issueCoupons } from "../issuing/issue-coupon.ts"
 import { couponsOfUsers, findUserCoupon } from "../repository.ts"
@@ -194,6 +195,7 @@ const serveQueue = Effect.fnUntraced(function* (couponId: CouponId, limit: numbe
   const live = yield* LiveTickets
   const { holders, isHeadSetAside, retried, settled } = yield* settleServable(couponId, limit)
   yield* failpoint("tickets: committed")
+  if (holders.length > 0) yield* campaignsChanged([couponId])
   if (retried.length > 0) yield* forget(TICKETS, retried)
   if (holders.length > 0) yield* Effect.ignore(gate.confirm(couponId, holders))
   yield* live.notify(settled)
