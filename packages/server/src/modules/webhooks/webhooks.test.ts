@@ -252,7 +252,7 @@ describe("the webhook of paid orders", () => {
     }
     await eventually(handledAgain, { deadlineMs: 15_000 })
     expect(receiver.received).toEqual([])
-  })
+  }, 20_000)
 
   test("only administrators see dead letters", async () => {
     expect(await shop.call(contract.admin.deadLetters, {}, user)).toMatchObject({ tag: "Forbidden" })

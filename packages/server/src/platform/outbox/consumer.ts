@@ -15,7 +15,7 @@ import { dueAgain, setAside, takeBack } from "./set-aside.ts"
 const BATCH = 200
 
 /** How often a consumer looks into the outbox unasked: an event whose announcement is lost waits for that. */
-const LOOK_EVERY_MS = 5_000
+const LOOK_EVERY_MS = 2_500
 const LOOK_EVERY_WITHOUT_REDIS_MS = 1_000
 
 /** How often it takes its lease all the same, which shows that the consumer is in use. */
@@ -47,7 +47,7 @@ export const consumerOf = <R>(consumer: Consumer<R>) => {
   return {
     name,
     intervalMs: 150,
-    notice: { topic: PUBLISHED, idleMs: 5_000 },
+    notice: { topic: PUBLISHED, idleMs: 1_500 },
     batch: BATCH,
     run: Effect.gen(function* () {
       const { client } = yield* RedisStore
