@@ -74,6 +74,13 @@ export const domainError =
     const Tagged = Schema.TaggedError<DomainError>()(tag, fields as Schema.Struct.Fields)
     class Base extends Tagged {
       static readonly code = definition.code
+      constructor(...args: ConstructorParameters<typeof Tagged>) {
+        // An error of the domain is an answer. Its stack would say nothing and cost more than the rest of it.
+        const limit = Error.stackTraceLimit
+        Error.stackTraceLimit = 0
+        super(...args)
+        Error.stackTraceLimit = limit
+      }
       readonly retryable = definition.retryable ?? false
       override get message() {
         return definition.message(this)
