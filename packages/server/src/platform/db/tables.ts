@@ -37,6 +37,8 @@ interface OutboxTable {
   payload: string
   created_at: CreatedAt
   published_at: Date | null
+  /** The transaction that inserted the event; NULL for events of version 0.1. */
+  origin: ColumnType<Buffer | null, Buffer | undefined, never>
   /** The place in the order in which consumers handle events. Given by the relay, without gaps, when it publishes. */
   sequence: number | null
 }

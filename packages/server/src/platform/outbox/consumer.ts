@@ -130,7 +130,7 @@ const eventsAfter = (position: number) =>
   tx.rows((q) =>
     q
       .selectFrom("outbox")
-      .select(["id", "topic", "payload", "sequence"])
+      .select(["id", "topic", "payload", "origin", "sequence"])
       .where("sequence", ">", position)
       .orderBy("sequence")
       .limit(BATCH)

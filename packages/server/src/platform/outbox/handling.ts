@@ -1,6 +1,7 @@
 import { Cause, Effect, Result } from "effect"
 import type { Transactions } from "../db/transaction.ts"
 import type { LockFree } from "@holdfast/locks"
+import { Origins } from "./origins.ts"
 import type { OutboxEvent } from "./outbox.ts"
 import type { Failure } from "./set-aside.ts"
 
@@ -22,18 +23,26 @@ interface EventRow {
   readonly id: number
   readonly topic: string
   readonly payload: string
+  readonly origin?: Buffer | null
 }
 
 /** Has the consumer handle the events of its topics. Returns those it could not handle; fails when a store is away. */
 export const handleRows = <R>(consumer: Consumer<R>, rows: ReadonlyArray<EventRow>) =>
   Effect.gen(function* () {
+    const { committedAtMs } = yield* Origins
     const wanted = rows.filter(({ topic }) => consumer.topics.includes(topic))
     const events: Array<OutboxEvent> = []
     const unreadable: Array<Failure> = []
     for (const row of wanted) {
       const payload = payloadOf(row.payload)
       if (payload === undefined) unreadable.push({ eventId: row.id, reason: "the payload is no JSON object" })
-      else events.push({ eventId: row.id, topic: row.topic, payload })
+      else
+        events.push({
+          eventId: row.id,
+          topic: row.topic,
+          payload,
+          committedAtMs: row.origin ? committedAtMs(row.origin) : undefined
+        })
     }
     return [...unreadable, ...(yield* failuresOf(consumer, events))]
   })
