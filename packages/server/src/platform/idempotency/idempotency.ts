@@ -82,7 +82,7 @@ export const idempotencyKeyOf = Effect.fnUntraced(function* <P extends Procedure
 const encoders = new WeakMap<Schema.Top, (value: unknown) => unknown>()
 
 /** The encoder of a schema, compiled once. */
-const encoderOf = (schema: Procedure["input"] | Procedure["output"]) => {
+const encoderOf = (schema: Procedure["input"]) => {
   const encoder = encoders.get(schema) ?? Schema.encodeUnknownSync(schema)
   encoders.set(schema, encoder)
   return encoder
