@@ -13,3 +13,11 @@ export const HAS_POSITION = sql<boolean>`state regexp '^[0-9]{1,15}$'`
 /** A state that is no position counts as none: everything is handled once more. */
 export const positionOf = (state: string | null): number =>
   state !== null && /^[0-9]{1,15}$/.test(state) ? Number(state) : 0
+
+/** How an event is named among what its consumer has set aside. */
+export const itemOf = (eventId: number): Buffer => Buffer.from(String(eventId))
+export const eventOf = (item: Buffer): number => Number(item.toString())
+
+/** The numbers of all events that a consumer has set aside. */
+export const SET_ASIDE_EVENTS = sql<number>`(
+  select cast(item as unsigned) from set_aside where job like 'events for %')`

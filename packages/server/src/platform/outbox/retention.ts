@@ -4,7 +4,7 @@ import { PlatformConfig } from "../config.ts"
 import { tx } from "../db/transaction.ts"
 import { asLeader } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
-import { CONSUMER_TURNS } from "./positions.ts"
+import { CONSUMER_TURNS, SET_ASIDE_EVENTS } from "./positions.ts"
 
 /** Rows that one run deletes. */
 const BATCH = 20_000
@@ -33,7 +33,7 @@ export const outboxTrimmer = {
           .select("id")
           .where("published_at", "<", before)
           .where("sequence", "<", oldestPosition)
-          .where("id", "not in", q.selectFrom("set_aside_events").select("event_id"))
+          .where("id", "not in", SET_ASIDE_EVENTS)
           .orderBy("published_at")
           .limit(BATCH)
       )
