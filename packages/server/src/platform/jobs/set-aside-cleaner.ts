@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { sql } from "kysely"
 import { db } from "../db/database.ts"
+import { EVENT_JOBS } from "../outbox/positions.ts"
 import type { Job } from "./runner.ts"
 import { aside } from "./set-aside.ts"
 
@@ -26,7 +27,7 @@ export const setAsideCleaner = {
         .selectFrom("set_aside")
         .select(["job", "item"])
         .where("next_attempt_at", "<", sql<Date>`utc_timestamp(3) - interval ${FORGOTTEN_AFTER_S} second`)
-        .where("job", "not like", "events for %")
+        .where("job", "not like", EVENT_JOBS)
         .limit(BATCH)
     )
     for (const [job, ofJob] of Map.groupBy(rows, (row) => row.job))

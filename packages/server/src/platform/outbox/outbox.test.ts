@@ -477,6 +477,27 @@ describe("the outbox", () => {
       expect(paidIn(await trim())).not.toContain(orderId)
     })
 
+    // Guarantees: an event that another transaction holds keeps no other from being deleted.
+    test("events that others hold stay until they are free, and the rest is deleted at once", async () => {
+      const brief = consumer("brief")
+      await drain(shop.servers[0], brief)
+      await Promise.all(Array.from({ length: 3 }, paidOrder))
+      await drain(shop.servers[0], outboxRelay, brief)
+      const [, held, ...others] = await published()
+      const holder = await shop.sql.getConnection()
+      await holder.query("BEGIN")
+      await holder.query("SELECT * FROM outbox WHERE id = ? FOR UPDATE", [held!.eventId])
+      try {
+        const startedAtMs = performance.now()
+        expect(await trim()).toEqual([held, others.at(-1)])
+        expect(performance.now() - startedAtMs).toBeLessThan(2_000)
+      } finally {
+        await holder.query("ROLLBACK")
+        holder.release()
+      }
+      expect(await trim()).toEqual([others.at(-1)])
+    })
+
     test("a consumer that is out of use holds nothing back, and a deployment that was down retires nobody", async () => {
       const [used, unused] = [consumer("used"), consumer("unused")]
       await drain(shop.servers[0], used, unused)
