@@ -3,7 +3,6 @@ import type { Transactions } from "../db/transaction.ts"
 import type { LockFree } from "@holdfast/locks"
 import { Origins } from "./origins.ts"
 import type { OutboxEvent } from "./outbox.ts"
-import type { Failure } from "./set-aside.ts"
 
 export interface Consumer<R> {
   /** Every group receives every event, in the order of their sequence. */
@@ -16,6 +15,12 @@ export interface Consumer<R> {
   readonly handle: (
     events: ReadonlyArray<OutboxEvent>
   ) => Effect.Effect<void, Error, R> & LockFree<R, Transactions>
+}
+
+/** An event that a consumer could not handle. */
+interface Failure {
+  readonly eventId: number
+  readonly cause: Cause.Cause<unknown>
 }
 
 /** A row of the outbox. */
@@ -35,7 +40,8 @@ export const handleRows = <R>(consumer: Consumer<R>, rows: ReadonlyArray<EventRo
     const unreadable: Array<Failure> = []
     for (const row of wanted) {
       const payload = payloadOf(row.payload)
-      if (payload === undefined) unreadable.push({ eventId: row.id, reason: "the payload is no JSON object" })
+      if (payload === undefined)
+        unreadable.push({ eventId: row.id, cause: Cause.fail("the payload is no JSON object") })
       else
         events.push({
           eventId: row.id,
@@ -71,7 +77,7 @@ const failuresOf = <R>(
           if (isOutage(cause)) return Effect.failCause(cause)
           const [event] = events
           return events.length === 1
-            ? Effect.succeed([{ eventId: event!.eventId, reason: reasonOf(cause) }])
+            ? Effect.succeed([{ eventId: event!.eventId, cause }])
             : Effect.map(
                 Effect.forEach(events, (each) => failuresOf(consumer, [each])),
                 (failures) => failures.flat()
@@ -92,9 +98,4 @@ const OUTAGES = new Set(["ServiceUnavailable", "DatabaseUnavailable", "WriteConf
 const isOutageError = (error: Error): boolean => {
   const { _tag, everywhere } = error as { readonly _tag?: string; readonly everywhere?: boolean }
   return _tag === "RedisUnavailable" ? everywhere === true : _tag !== undefined && OUTAGES.has(_tag)
-}
-
-const reasonOf = (cause: Cause.Cause<Error>): string => {
-  const error = Cause.squash(cause)
-  return error instanceof Error ? error.message : String(error)
 }
