@@ -122,6 +122,24 @@ const shop = Command.make(
   )
 ).pipe(Command.withDescription("The shop, the least program that writes the same rows, and a naive shop"))
 
+const strategies = Command.make(
+  "strategies",
+  {
+    rounds: wholeNumber("rounds", "rounds of each strategy", { maximum: 100, defaultTo: 3 }),
+    seconds: positiveNumber("seconds", "how long one strategy sells in a round", {
+      maximum: 600,
+      defaultTo: 3
+    }),
+    callers: wholeNumber("callers", "callers that each want one unit after the other", {
+      minimum: 33,
+      maximum: 1_000,
+      defaultTo: 64
+    }),
+    json
+  },
+  measure("bench", () => import("../../bench/strategies/index.ts"))
+).pipe(Command.withDescription("Ways to keep concurrent sales of one product exact"))
+
 const testkit = Command.make(
   "testkit",
   {
@@ -153,6 +171,6 @@ export const bench = Command.make("bench").pipe(
   Command.withDescription(
     "Runs a benchmark and prints its figures. A benchmark's --help describes its flags"
   ),
-  Command.withSubcommands([shop, locks, lockPeers, sdk, cache, overload, testkit, explore, load]),
+  Command.withSubcommands([shop, locks, lockPeers, sdk, cache, overload, strategies, testkit, explore, load]),
   Command.withExamples([{ command: "npm run bench -- locks --json" }])
 )
