@@ -1,6 +1,6 @@
 import { type Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { json, positiveNumber, program, wholeNumber } from "../cli.ts"
+import { json, positiveNumber, program, toggle, wholeNumber } from "../cli.ts"
 import type { Reporting } from "../progress.ts"
 
 /** What the module of a measurement exports. Its result is a tree of figures; it throws when something is wrong. */
@@ -167,10 +167,36 @@ const load = Command.make(
   measure("bench", () => import("@holdfast/testkit/bench/load"))
 ).pipe(Command.withDescription("What an open loop sees of a stall that a closed loop hides"))
 
+const report = Command.make(
+  "report",
+  {
+    from: optionalText("from", "FILE", "takes the measurements from this file instead of measuring"),
+    quick: toggle("quick", "measures for less than three minutes; the figures are rough")
+  },
+  program(
+    "bench",
+    1,
+    () => import("../../bench/report/index.ts"),
+    ({ message, stack }) => stack ?? message
+  )
+).pipe(Command.withDescription("Measures everything and writes docs/performance.md with its plots"))
+
 export const bench = Command.make("bench").pipe(
   Command.withDescription(
     "Runs a benchmark and prints its figures. A benchmark's --help describes its flags"
   ),
-  Command.withSubcommands([shop, locks, lockPeers, sdk, cache, overload, strategies, testkit, explore, load]),
+  Command.withSubcommands([
+    shop,
+    locks,
+    lockPeers,
+    sdk,
+    cache,
+    overload,
+    strategies,
+    testkit,
+    explore,
+    load,
+    report
+  ]),
   Command.withExamples([{ command: "npm run bench -- locks --json" }])
 )
