@@ -140,6 +140,34 @@ const strategies = Command.make(
   measure("bench", () => import("../../bench/strategies/index.ts"))
 ).pipe(Command.withDescription("Ways to keep concurrent sales of one product exact"))
 
+const effort = (seconds: number) => ({
+  rounds: wholeNumber("rounds", "rounds of each measurement", { maximum: 100, defaultTo: 2 }),
+  seconds: positiveNumber("seconds", "length of one measurement", { maximum: 600, defaultTo: seconds })
+})
+const mostOrders = wholeNumber(
+  "most-orders",
+  "the largest table of orders; a million takes minutes to fill",
+  {
+    minimum: 1_000,
+    maximum: 1_000_000,
+    defaultTo: 100_000
+  }
+)
+
+const growth = Command.make(
+  "growth",
+  { ...effort(2), mostOrders, json },
+  measure("bench", () => import("../../bench/growth/index.ts"))
+).pipe(
+  Command.withDescription("An order's cost with more callers, more products in it and more orders before it")
+)
+
+const guarantees = Command.make(
+  "guarantees",
+  { ...effort(2), json },
+  measure("bench", () => import("../../bench/guarantees/index.ts"))
+).pipe(Command.withDescription("An order's cost without its lock, fence, stored answer, event or ledger"))
+
 const testkit = Command.make(
   "testkit",
   {
@@ -193,6 +221,8 @@ export const bench = Command.make("bench").pipe(
     cache,
     overload,
     strategies,
+    growth,
+    guarantees,
     testkit,
     explore,
     load,
