@@ -40,6 +40,8 @@ const ORDERS = [1_000, 10_000, 100_000, 1_000_000]
 /** Fewer callers for orders of many lines: the floor sends some statements for each line. */
 const callersOf = { lines: 16, orders: 64 }
 const CUSTOMERS = 2_000
+/** Until a process has compiled what it runs. */
+const WARM_UP_SECONDS = 0.8
 const MORE_PRODUCTS = 800
 
 /** Holdfast and the floor in turns. The table of orders grows first, while there are only those that it was filled with. */
@@ -50,7 +52,7 @@ export const run = async (options: GrowthOptions & Reporting): Promise<GrowthRes
     for (const { mysqlUrl } of shops)
       await withDatabase(mysqlUrl, (connection) => insertProducts(connection, moreProducts))
     const point = pointOf(shops, options)
-    for (const shop of shops) await measure(shop, await order(shop), callersOf.orders, options.seconds / 2)
+    for (const shop of shops) await measure(shop, await order(shop), callersOf.orders, WARM_UP_SECONDS)
     const orders = await inOrder(
       ORDERS.filter((at) => at <= options.mostOrders),
       async (at) => {

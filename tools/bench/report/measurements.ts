@@ -1,6 +1,8 @@
 import { startServices } from "@holdfast/testkit"
 import type { Reporting } from "../../src/progress.ts"
 import { run as measureCache } from "../cache.ts"
+import { run as measureGrowth, type GrowthResult } from "../growth/index.ts"
+import { type GuaranteesResult, run as measureGuarantees } from "../guarantees/index.ts"
 import { measureShop, type ShopFigures } from "../shop/index.ts"
 import { run as measureStrategies, type StrategiesResult } from "../strategies/index.ts"
 import { load, type Machine, machineWith } from "./machine.ts"
@@ -14,19 +16,25 @@ interface Effort {
 interface Efforts {
   readonly shop: Effort & { readonly memoryMinutes: number }
   readonly strategies: Effort
+  readonly growth: Effort
+  readonly guarantees: Effort
   readonly cacheTurnMs: number
 }
 
 const FULL: Efforts = {
-  shop: { rounds: 3, seconds: 3, memoryMinutes: 1 },
+  shop: { rounds: 3, seconds: 2.5, memoryMinutes: 1 },
   strategies: { rounds: 3, seconds: 2 },
+  growth: { rounds: 2, seconds: 2 },
+  guarantees: { rounds: 3, seconds: 1.5 },
   cacheTurnMs: 500
 }
 
 /** Enough to see that everything works; the figures are rough. */
 const QUICK: Efforts = {
-  shop: { rounds: 1, seconds: 0.4, memoryMinutes: 0.05 },
+  shop: { rounds: 1, seconds: 0.35, memoryMinutes: 0.05 },
   strategies: { rounds: 1, seconds: 0.4 },
+  growth: { rounds: 1, seconds: 0.2 },
+  guarantees: { rounds: 1, seconds: 0.4 },
   cacheTurnMs: 60
 }
 
@@ -46,7 +54,15 @@ export interface Measurements {
   readonly machine: Machine
   readonly shop: ShopFigures
   readonly strategies: StrategiesResult
+  readonly growth: GrowthResult
+  readonly guarantees: GuaranteesResult
   readonly cache: Awaited<ReturnType<typeof measureCache>>
+}
+
+interface MeasureOptions {
+  readonly isQuick: boolean
+  /** The largest number of orders in the table. */
+  readonly mostOrders: number
 }
 
 const CALLERS = 64
@@ -55,8 +71,9 @@ const MINUTE_MS = 60_000
 /** Measures everything, one thing after the other, each on stores of its own. */
 export const measureAll = async ({
   isQuick,
+  mostOrders,
   onProgress
-}: { readonly isQuick: boolean } & Reporting): Promise<Measurements> => {
+}: MeasureOptions & Reporting): Promise<Measurements> => {
   const efforts = isQuick ? QUICK : FULL
   const startedAtMs = performance.now()
   const before = load()
@@ -64,11 +81,13 @@ export const measureAll = async ({
   const nothingLeftOut = { only: [], peers: true }
   const shop = await measureShop({ ...efforts.shop, ...nothingLeftOut, onProgress })
   const strategies = await measureStrategies({ ...efforts.strategies, callers: CALLERS, onProgress })
+  const growth = await measureGrowth({ ...efforts.growth, mostOrders, onProgress })
+  const guarantees = await measureGuarantees({ ...efforts.guarantees, onProgress })
   const cache = await measureCache({ turnMs: efforts.cacheTurnMs })
   const minutes = Math.round(((performance.now() - startedAtMs) / MINUTE_MS) * 10) / 10
   const on = new Date().toISOString().slice(0, "2026-01-01".length)
   const taken = { on, isQuick, minutes, load: { before, after: load() }, efforts }
-  return { taken, machine, shop, strategies, cache }
+  return { taken, machine, shop, strategies, growth, guarantees, cache }
 }
 
 const machineHere = async (): Promise<Machine> => {

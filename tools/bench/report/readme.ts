@@ -22,7 +22,7 @@ const figuresOf = ({ shop, taken }: Measurements): string => {
     : `a run of ${taken.minutes} minutes`
   return paragraphs(
     `The shop itself: processor time of a request (server, SQL server and Redis together, in µs) beside the floor, the least
-program that writes the same rows, and a naive shop, whose books end up wrong. 64 callers;
+program that writes the same rows, and a naive shop${(shop.faultsInBooks["naive"] ?? []).length === 0 ? "" : ", whose books end up wrong"}. 64 callers;
 ${run}:`,
     table(["", "Holdfast", "floor", "naive", "Holdfast: a second", "p99 ms"], rows),
     burst &&

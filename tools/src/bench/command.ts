@@ -199,7 +199,8 @@ const report = Command.make(
   "report",
   {
     from: optionalText("from", "FILE", "takes the measurements from this file instead of measuring"),
-    quick: toggle("quick", "measures for less than three minutes; the figures are rough")
+    quick: toggle("quick", "measures for less than three minutes; the figures are rough"),
+    mostOrders
   },
   program(
     "bench",
