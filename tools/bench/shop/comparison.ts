@@ -88,7 +88,8 @@ export const rotated = <A>(items: ReadonlyArray<A>, round: number): ReadonlyArra
   return [...items.slice(first), ...items.slice(0, first)]
 }
 
-const medians = (figures: ReadonlyArray<Figures>): Figures => {
+/** The median of each figure; failures are added up. */
+export const medians = (figures: ReadonlyArray<Figures>): Figures => {
   const middle = (of: (one: Figures) => number) => rounded(median(figures.map(of)))
   /** `null` when it is unknown in any round. */
   const middleOfKnown = (of: (one: Figures) => number | null) =>

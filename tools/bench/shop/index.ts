@@ -1,5 +1,6 @@
 /** `npm run bench -- shop`: Holdfast, the least program that writes the same rows, and a naive shop, in turns. */
 import { startServices } from "@holdfast/testkit"
+import type { Reporting } from "../../src/progress.ts"
 import { alone } from "./alone.ts"
 import { faultsInBooks } from "./books.ts"
 import { burst, sameUser } from "./burst.ts"
@@ -29,22 +30,38 @@ const FEWEST_CUSTOMERS = 2_000
 
 /** Runs the benchmark and prints its figures. The exit code is 1 when Holdfast's books are wrong. */
 export const run = async ({ json, ...options }: ShopBenchOptions): Promise<number> => {
-  const result = await bench({ ...options, onProgress: (line) => console.error(line) })
+  const result = await measureShop({ ...options, onProgress: (line) => console.error(line) })
   console.log(json ? JSON.stringify(result) : resultText(result))
-  return result["booksRight"] === true ? 0 : 1
+  return result.booksRight ? 0 : 1
 }
-
-type Bench = Omit<ShopBenchOptions, "json"> & { readonly onProgress: (line: string) => void }
 
 /** What is not compared under the same load. `idle` comes first, when there are no campaigns yet. */
 const OTHERS = { sameUser, alone, headOfLine, burst, stampede, twoProcesses, memory }
 type OtherName = keyof typeof OTHERS
+type OtherFigures = { readonly [Name in OtherName]?: Awaited<ReturnType<(typeof OTHERS)[Name]>> }
 const otherNames = Object.keys(OTHERS) as ReadonlyArray<OtherName>
 const known: ReadonlyArray<string> = [
   ...scenarioNames,
   ...otherNames.filter((name) => name !== "sameUser"),
   "idle"
 ]
+
+/** The figures of a scenario, and what follows from two measurements. */
+interface ScenarioFigures extends Compared {
+  readonly ratioToNoop?: number | null
+  readonly ratio?: number | null
+  readonly sameUser?: OtherFigures["sameUser"]
+}
+
+/** What was measured; names that were left out are absent. */
+export type ShopFigures = Partial<Record<ScenarioName, ScenarioFigures>> &
+  Omit<OtherFigures, "sameUser"> & {
+    readonly idle?: Awaited<ReturnType<typeof idle>> & {
+      readonly withCampaigns: Awaited<ReturnType<typeof idle>>
+    }
+    readonly booksRight: boolean
+    readonly faultsInBooks: Readonly<Record<string, ReadonlyArray<string>>>
+  }
 
 /** What a figure is divided by has to be measured, too. */
 const NEEDS: Readonly<Record<string, string>> = { soldOut: "noop", hotRow: "order", alreadyHas: "sameUser" }
@@ -57,7 +74,10 @@ const wantedOf = (only: ReadonlyArray<string>): ReadonlySet<string> => {
   return new Set(names.flatMap((name) => [name, NEEDS[name] ?? name]))
 }
 
-const bench = async (options: Bench): Promise<Readonly<Record<string, unknown>>> => {
+/** Measures the shops on stores of their own. */
+export const measureShop = async (
+  options: Omit<ShopBenchOptions, "json"> & Reporting
+): Promise<ShopFigures> => {
   const wanted = wantedOf(options.only)
   await using services = await startServices({ onProgress: options.onProgress })
   const names = options.peers ? (["holdfast", "floor", "naive"] as const) : (["holdfast"] as const)
@@ -75,8 +95,9 @@ const measureAll = async (stage: Stage, wanted: ReadonlySet<string>) => {
   const quiet = wanted.has("idle") ? await idle(stage) : undefined
   const names = scenarioNames.filter((name) => wanted.has(name))
   const compared = await compare(stage.shops, names, stage)
-  const others: Partial<Record<OtherName, object>> = {}
-  for (const name of otherNames) if (wanted.has(name)) others[name] = await OTHERS[name](stage)
+  const others: OtherFigures = {}
+  for (const name of otherNames)
+    if (wanted.has(name)) Object.assign(others, { [name]: await OTHERS[name](stage) })
   return {
     ...relatedOf(compared, others),
     ...(quiet === undefined ? {} : { idle: { ...quiet, withCampaigns: await idleWithCampaigns(stage) } })
@@ -86,13 +107,13 @@ const measureAll = async (stage: Stage, wanted: ReadonlySet<string>) => {
 /** Adds what follows from two measurements. */
 const relatedOf = (
   compared: Partial<Record<ScenarioName, Compared>>,
-  { sameUser, ...others }: Partial<Record<OtherName, object>>
+  { sameUser, ...others }: OtherFigures
 ) => {
   const { alreadyHas, hotRow, noop, order, soldOut } = compared
   return {
     ...compared,
     ...(soldOut && { soldOut: { ...soldOut, ratioToNoop: ratioOf(soldOut.cpuUs, noop?.cpuUs) } }),
-    ...(alreadyHas && { alreadyHas: { ...alreadyHas, sameUser } }),
+    ...(alreadyHas && { alreadyHas: { ...alreadyHas, ...(sameUser && { sameUser }) } }),
     ...(hotRow && { hotRow: { ...hotRow, ratio: ratioOf(hotRow.perSecond, order?.perSecond) } }),
     ...others
   }

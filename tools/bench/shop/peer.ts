@@ -18,8 +18,13 @@ const MYSQL = "BENCH_MYSQL_URL"
 const REDIS = "BENCH_REDIS_URL"
 
 /** Starts the program of a peer, which says {@link listening} when it serves. It ends with this process. */
-export const startPeer = async (program: string, { mysqlUrl, redisUrl }: PeerStores): Promise<Peer> => {
-  const child = fork(program, { env: { ...process.env, [MYSQL]: mysqlUrl, [REDIS]: redisUrl } })
+export const startPeer = async (
+  program: string,
+  { mysqlUrl, redisUrl }: PeerStores,
+  environment: Readonly<Record<string, string>> = {}
+): Promise<Peer> => {
+  const env = { ...process.env, ...environment, [MYSQL]: mysqlUrl, [REDIS]: redisUrl }
+  const child = fork(program, { env })
   const port = await new Promise<number>((resolve, reject) => {
     child.once("message", (message) => resolve(message as number))
     child.once("exit", (code) => reject(new Error(`${program} ended with ${code} before it served`)))

@@ -1,6 +1,6 @@
 import { searchForm } from "@holdfast/domain"
 import { type Connection, createConnection } from "mysql2/promise"
-import { INITIAL_BALANCE, INITIAL_STOCK, products } from "./goods.ts"
+import { INITIAL_BALANCE, INITIAL_STOCK, type Product, products } from "./goods.ts"
 import { bytesOf, type Person } from "./people.ts"
 
 const ROWS_AT_ONCE = 1_000
@@ -25,6 +25,30 @@ const insert = async (connection: Connection, into: string, rows: Rows): Promise
     await connection.query(`INSERT INTO ${into} VALUES ?`, [rows.slice(start, start + ROWS_AT_ONCE)])
 }
 
+/** Inserts products of Holdfast with their stock and its ledger. */
+export const insertProducts = async (
+  connection: Connection,
+  products: ReadonlyArray<Product>
+): Promise<void> => {
+  await insert(
+    connection,
+    "products (sku, name, category, price_minor, stock, search_text)",
+    products.map(({ category, name, priceMinor, sku }) => [
+      sku,
+      name,
+      category,
+      priceMinor,
+      INITIAL_STOCK,
+      searchForm(`${sku} ${name}`)
+    ])
+  )
+  await insert(
+    connection,
+    "stock_ledger (sku, delta, kind)",
+    products.map(({ sku }) => [sku, INITIAL_STOCK, "initial"])
+  )
+}
+
 /** Fills Holdfast's tables as its own commands would, in bulk: signing up 20,000 users by calls takes minutes. */
 export const seedHoldfast = (url: string, people: ReadonlyArray<Person>, admin: Person): Promise<void> =>
   withDatabase(url, async (connection) => {
@@ -42,23 +66,7 @@ export const seedHoldfast = (url: string, people: ReadonlyArray<Person>, admin: 
       "point_ledger (user_id, delta, balance_after, kind, reason)",
       everybody.map((id) => [id, INITIAL_BALANCE, INITIAL_BALANCE, "grant", "bench"])
     )
-    await insert(
-      connection,
-      "products (sku, name, category, price_minor, stock, search_text)",
-      products.map(({ category, name, priceMinor, sku }) => [
-        sku,
-        name,
-        category,
-        priceMinor,
-        INITIAL_STOCK,
-        searchForm(`${sku} ${name}`)
-      ])
-    )
-    await insert(
-      connection,
-      "stock_ledger (sku, delta, kind)",
-      products.map(({ sku }) => [sku, INITIAL_STOCK, "initial"])
-    )
+    await insertProducts(connection, products)
   })
 
 /** The tables of a shop that trusts its code: no constraints, no ledgers. */

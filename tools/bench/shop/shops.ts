@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url"
 import { startServerProcess } from "../../src/shop/server-process.ts"
 import { serverSettings } from "../../src/shop/settings.ts"
 import { processesOfContainer } from "../processes.ts"
+import { FLOOR_PARTS, type FloorPart } from "./floor/parts.ts"
 import { startPeer } from "./peer.ts"
 import { newPeople, type Person, SECRET } from "./people.ts"
 import { seedHoldfast, seedNaive } from "./seed.ts"
@@ -65,6 +66,10 @@ const program = (name: "floor" | "naive") =>
       ? new URL("./floor/main.ts", import.meta.url)
       : new URL("./naive/main.ts", import.meta.url)
   )
+
+/** Another floor on the stores of a shop, whose orders have these parts. */
+export const startFloor = (stores: Pick<Shop, "mysqlUrl" | "redisUrl">, has: ReadonlyArray<FloorPart>) =>
+  startPeer(program("floor"), stores, { [FLOOR_PARTS]: has.join(",") })
 
 /** Opens the contestants' shops, each seeded with the same products and people. */
 export const openShops = async (

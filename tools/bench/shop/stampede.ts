@@ -18,9 +18,9 @@ export const stampede = ({ holdfast, onProgress, services }: Stage) =>
     await using log = await openQueryLog(services)
     const urls = [holdfast.url, second.url]
     const crowds = await Promise.all(urls.map((url) => openConnections(url, READERS_OF_PROCESS)))
-    const found: Record<string, number> = {}
+    const found: Partial<Record<Kind, number>> = {}
     let otherSelects = 0
-    for (const [kind, prepare] of Object.entries(KINDS)) {
+    for (const [kind, prepare] of Object.entries(KINDS) as ReadonlyArray<readonly [Kind, Prepare]>) {
       const counts: Array<number> = []
       for (let time = 0; time < TIMES; time += 1) {
         const { naming, others } = await selectsOf(crowds, log, await prepare(holdfast))
@@ -40,13 +40,17 @@ interface Reading {
   readonly word: string
 }
 
-const KINDS: Readonly<Record<string, (shop: Shop) => Promise<Reading>>> = {
-  product: async (shop) => productOf(await newProduct(shop)),
-  productInvalidated: async (shop) => invalidated(shop, productOf(await newProduct(shop))),
-  page: async (shop) => pageOf(await newProduct(shop)),
-  pageInvalidated: async (shop) => invalidated(shop, pageOf(await newProduct(shop))),
+type Prepare = (shop: Shop) => Promise<Reading>
+
+const KINDS = {
+  product: async (shop: Shop) => productOf(await newProduct(shop)),
+  productInvalidated: async (shop: Shop) => invalidated(shop, productOf(await newProduct(shop))),
+  page: async (shop: Shop) => pageOf(await newProduct(shop)),
+  pageInvalidated: async (shop: Shop) => invalidated(shop, pageOf(await newProduct(shop))),
   unknownSku: async () => productOf(`UNKNOWN-${randomBytes(6).toString("hex")}`)
-}
+} satisfies Readonly<Record<string, Prepare>>
+
+type Kind = keyof typeof KINDS
 
 const productOf = (sku: string): Reading => ({ text: queryText("products.bySku", { sku }), word: sku })
 const pageOf = (category: string): Reading => ({

@@ -1,6 +1,6 @@
 import { type Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { json, positiveNumber, program, wholeNumber } from "../cli.ts"
+import { json, positiveNumber, program, toggle, wholeNumber } from "../cli.ts"
 import type { Reporting } from "../progress.ts"
 
 /** What the module of a measurement exports. Its result is a tree of figures; it throws when something is wrong. */
@@ -122,6 +122,52 @@ const shop = Command.make(
   )
 ).pipe(Command.withDescription("The shop, the least program that writes the same rows, and a naive shop"))
 
+const strategies = Command.make(
+  "strategies",
+  {
+    rounds: wholeNumber("rounds", "rounds of each strategy", { maximum: 100, defaultTo: 3 }),
+    seconds: positiveNumber("seconds", "how long one strategy sells in a round", {
+      maximum: 600,
+      defaultTo: 3
+    }),
+    callers: wholeNumber("callers", "callers that each want one unit after the other", {
+      minimum: 33,
+      maximum: 1_000,
+      defaultTo: 64
+    }),
+    json
+  },
+  measure("bench", () => import("../../bench/strategies/index.ts"))
+).pipe(Command.withDescription("Ways to keep concurrent sales of one product exact"))
+
+const effort = (seconds: number) => ({
+  rounds: wholeNumber("rounds", "rounds of each measurement", { maximum: 100, defaultTo: 2 }),
+  seconds: positiveNumber("seconds", "length of one measurement", { maximum: 600, defaultTo: seconds })
+})
+const mostOrders = wholeNumber(
+  "most-orders",
+  "the largest table of orders; a million takes minutes to fill",
+  {
+    minimum: 1_000,
+    maximum: 1_000_000,
+    defaultTo: 100_000
+  }
+)
+
+const growth = Command.make(
+  "growth",
+  { ...effort(2), mostOrders, json },
+  measure("bench", () => import("../../bench/growth/index.ts"))
+).pipe(
+  Command.withDescription("An order's cost with more callers, more products in it and more orders before it")
+)
+
+const guarantees = Command.make(
+  "guarantees",
+  { ...effort(2), json },
+  measure("bench", () => import("../../bench/guarantees/index.ts"))
+).pipe(Command.withDescription("An order's cost without its lock, fence, stored answer, event or ledger"))
+
 const testkit = Command.make(
   "testkit",
   {
@@ -149,10 +195,39 @@ const load = Command.make(
   measure("bench", () => import("@holdfast/testkit/bench/load"))
 ).pipe(Command.withDescription("What an open loop sees of a stall that a closed loop hides"))
 
+const report = Command.make(
+  "report",
+  {
+    from: optionalText("from", "FILE", "takes the measurements from this file instead of measuring"),
+    quick: toggle("quick", "measures for less than three minutes; the figures are rough"),
+    mostOrders
+  },
+  program(
+    "bench",
+    1,
+    () => import("../../bench/report/index.ts"),
+    ({ message, stack }) => stack ?? message
+  )
+).pipe(Command.withDescription("Measures everything and writes docs/performance.md with its plots"))
+
 export const bench = Command.make("bench").pipe(
   Command.withDescription(
     "Runs a benchmark and prints its figures. A benchmark's --help describes its flags"
   ),
-  Command.withSubcommands([shop, locks, lockPeers, sdk, cache, overload, testkit, explore, load]),
+  Command.withSubcommands([
+    shop,
+    locks,
+    lockPeers,
+    sdk,
+    cache,
+    overload,
+    strategies,
+    growth,
+    guarantees,
+    testkit,
+    explore,
+    load,
+    report
+  ]),
   Command.withExamples([{ command: "npm run bench -- locks --json" }])
 )

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto"
 import type { PoolConnection } from "mysql2/promise"
 import { bytesOf } from "../people.ts"
 import { write } from "./database.ts"
+import { has } from "./parts.ts"
 
 /** A mutation that a user calls. */
 export interface Call<Input> {
@@ -12,12 +13,19 @@ export interface Call<Input> {
   readonly input: Input
 }
 
-export const insertEvent = (on: PoolConnection, topic: string, payload: object) =>
-  write(on, "INSERT INTO outbox (topic, payload) VALUES (?, ?)", [topic, JSON.stringify(payload)])
+export const insertEvent = async (on: PoolConnection, topic: string, payload: object): Promise<void> => {
+  if (!has("event")) return
+  await write(on, "INSERT INTO outbox (topic, payload) VALUES (?, ?)", [topic, JSON.stringify(payload)])
+}
 
 /** Stores the answer under the call's key, as Holdfast does. */
-export const insertAnswer = (on: PoolConnection, call: Call<unknown>, answer: object) =>
-  write(
+export const insertAnswer = async (
+  on: PoolConnection,
+  call: Call<unknown>,
+  answer: object
+): Promise<void> => {
+  if (!has("answer")) return
+  await write(
     on,
     `INSERT INTO idempotency_keys (user_id, procedure_path, idempotency_key, fingerprint, answer)
      VALUES (?, ?, ?, ?, ?)`,
@@ -29,3 +37,4 @@ export const insertAnswer = (on: PoolConnection, call: Call<unknown>, answer: ob
       JSON.stringify({ success: answer })
     ]
   )
+}

@@ -1,6 +1,8 @@
 import { bytesOf, newId } from "../people.ts"
 import { type Call, insertAnswer, insertEvent } from "./calls.ts"
 import { Refusal, rows, transaction, write } from "./database.ts"
+import { type PassFence, underLock } from "./locks.ts"
+import { has } from "./parts.ts"
 import { redis } from "./redis.ts"
 
 const DAY_MS = 86_400_000
@@ -10,13 +12,19 @@ interface Line {
   readonly quantity: number
 }
 
+type OrderCall = Call<{ readonly lines: ReadonlyArray<Line> }>
+
+export const createOrder = (call: OrderCall) =>
+  underLock(call.userId, call.input.lines, (passFence) => placeOrder(call, passFence))
+
 /** The rows that callers share are updated last, so that their locks are held briefly. */
-export const createOrder = async (call: Call<{ readonly lines: ReadonlyArray<Line> }>) => {
+const placeOrder = async (call: OrderCall, passFence: PassFence) => {
   const lines = call.input.lines.toSorted((a, b) => (a.sku < b.sku ? -1 : 1))
   const id = newId()
   const createdAt = new Date()
   const expiresAt = new Date(createdAt.getTime() + DAY_MS)
   return transaction(async (on) => {
+    await passFence(on)
     const items: Array<Line & { readonly unitPriceMinor: number }> = []
     for (const line of lines) {
       const [product] = await rows<{ price_minor: number }>(
@@ -41,11 +49,12 @@ export const createOrder = async (call: Call<{ readonly lines: ReadonlyArray<Lin
         "INSERT INTO order_items (order_id, sku, quantity, unit_price_minor) VALUES (?, ?, ?, ?)",
         [bytesOf(id), sku, quantity, unitPriceMinor]
       )
-      await write(
-        on,
-        "INSERT INTO stock_ledger (sku, delta, kind, order_id) VALUES (?, ?, 'reservation', ?)",
-        [sku, -quantity, bytesOf(id)]
-      )
+      if (has("ledger"))
+        await write(
+          on,
+          "INSERT INTO stock_ledger (sku, delta, kind, order_id) VALUES (?, ?, 'reservation', ?)",
+          [sku, -quantity, bytesOf(id)]
+        )
     }
     await insertEvent(on, "order.created", {
       orderId: id,

@@ -1,0 +1,96 @@
+import { startServices } from "@holdfast/testkit"
+import type { Reporting } from "../../src/progress.ts"
+import { run as measureCache } from "../cache.ts"
+import { run as measureGrowth, type GrowthResult } from "../growth/index.ts"
+import { type GuaranteesResult, run as measureGuarantees } from "../guarantees/index.ts"
+import { measureShop, type ShopFigures } from "../shop/index.ts"
+import { run as measureStrategies, type StrategiesResult } from "../strategies/index.ts"
+import { load, type Machine, machineWith } from "./machine.ts"
+
+/** How long and how often something is measured. */
+interface Effort {
+  readonly rounds: number
+  readonly seconds: number
+}
+
+interface Efforts {
+  readonly shop: Effort & { readonly memoryMinutes: number }
+  readonly strategies: Effort
+  readonly growth: Effort
+  readonly guarantees: Effort
+  readonly cacheTurnMs: number
+}
+
+const FULL: Efforts = {
+  shop: { rounds: 3, seconds: 2.5, memoryMinutes: 1 },
+  strategies: { rounds: 3, seconds: 2 },
+  growth: { rounds: 2, seconds: 2 },
+  guarantees: { rounds: 3, seconds: 1.5 },
+  cacheTurnMs: 500
+}
+
+/** Enough to see that everything works; the figures are rough. */
+const QUICK: Efforts = {
+  shop: { rounds: 1, seconds: 0.35, memoryMinutes: 0.05 },
+  strategies: { rounds: 1, seconds: 0.4 },
+  growth: { rounds: 1, seconds: 0.2 },
+  guarantees: { rounds: 1, seconds: 0.4 },
+  cacheTurnMs: 60
+}
+
+/** When and how the figures were taken. */
+export interface Taken {
+  readonly on: string
+  readonly isQuick: boolean
+  readonly minutes: number
+  /** The load average of the last minute, before and after. The measurement itself is a part of the second one. */
+  readonly load: { readonly before: number; readonly after: number }
+  readonly efforts: Efforts
+}
+
+/** Everything that the report tells, as it is saved. */
+export interface Measurements {
+  readonly taken: Taken
+  readonly machine: Machine
+  readonly shop: ShopFigures
+  readonly strategies: StrategiesResult
+  readonly growth: GrowthResult
+  readonly guarantees: GuaranteesResult
+  readonly cache: Awaited<ReturnType<typeof measureCache>>
+}
+
+interface MeasureOptions {
+  readonly isQuick: boolean
+  /** The largest number of orders in the table. */
+  readonly mostOrders: number
+}
+
+const CALLERS = 64
+const MINUTE_MS = 60_000
+
+/** Measures everything, one thing after the other, each on stores of its own. */
+export const measureAll = async ({
+  isQuick,
+  mostOrders,
+  onProgress
+}: MeasureOptions & Reporting): Promise<Measurements> => {
+  const efforts = isQuick ? QUICK : FULL
+  const startedAtMs = performance.now()
+  const before = load()
+  const machine = await machineHere()
+  const nothingLeftOut = { only: [], peers: true }
+  const shop = await measureShop({ ...efforts.shop, ...nothingLeftOut, onProgress })
+  const strategies = await measureStrategies({ ...efforts.strategies, callers: CALLERS, onProgress })
+  const growth = await measureGrowth({ ...efforts.growth, mostOrders, onProgress })
+  const guarantees = await measureGuarantees({ ...efforts.guarantees, onProgress })
+  const cache = await measureCache({ turnMs: efforts.cacheTurnMs })
+  const minutes = Math.round(((performance.now() - startedAtMs) / MINUTE_MS) * 10) / 10
+  const on = new Date().toISOString().slice(0, "2026-01-01".length)
+  const taken = { on, isQuick, minutes, load: { before, after: load() }, efforts }
+  return { taken, machine, shop, strategies, growth, guarantees, cache }
+}
+
+const machineHere = async (): Promise<Machine> => {
+  await using services = await startServices()
+  return machineWith(services)
+}
