@@ -45,6 +45,7 @@ import { DatabaseClock } from "./platform/db/database-clock.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { Transactions } from "./platform/db/transaction.ts"
 import { jobNoticesLayer } from "./platform/jobs/notices.ts"
+import { originsLayer } from "./platform/outbox/origins.ts"
 import { LiveQueries } from "./platform/live/live-queries.ts"
 import type { RouterOf } from "./platform/trpc/adapter.ts"
 import type { Handlers } from "./platform/trpc/handler.ts"
@@ -108,7 +109,7 @@ export const appLayer: Layer.Layer<
   Layer.mergeAll(couponsLayer, liveLayer, Cache.layer, Tokens.layer).pipe(Layer.provideMerge(storesLayer)),
   Passwords.layer,
   Groups.layer
-).pipe(Layer.provideMerge(jobNoticesLayer))
+).pipe(Layer.provideMerge(Layer.mergeAll(jobNoticesLayer, originsLayer)))
 
 /** A handler for each procedure of the contract. A procedure without one does not compile. */
 export const handlers = {

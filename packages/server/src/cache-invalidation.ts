@@ -18,6 +18,14 @@ const tagsOf = ({ payload, topic }: OutboxEvent): ReadonlyArray<string> => [
   ...(typeof payload["userId"] === "string" ? [balanceTag(payload["userId"])] : [])
 ]
 
+/** Without those that this process has invalidated after it committed the event: most of them, as a rule. */
+const tagsLeft = (cache: Cache["Service"], event: OutboxEvent): ReadonlyArray<string> => {
+  const { committedAtMs } = event
+  return committedAtMs === undefined
+    ? tagsOf(event)
+    : tagsOf(event).filter((tag) => !cache.isInvalidatedSince(tag, committedAtMs))
+}
+
 /**
  * Repeats the invalidation that each request does before it answers: for a process that died between its commit and the
  * invalidation, and for one that could not reach Redis.
@@ -39,7 +47,7 @@ export const cacheInvalidator = consumerOf({
   handle: (events) =>
     Cache.use((cache) =>
       Effect.forEach(
-        Chunks.chunksOf(new Set(events.flatMap(tagsOf)), CHUNK),
+        Chunks.chunksOf(new Set(events.flatMap((event) => tagsLeft(cache, event))), CHUNK),
         (tags) => cache.invalidate(tags),
         { discard: true }
       )

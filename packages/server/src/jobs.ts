@@ -5,6 +5,7 @@ import { idempotencyKeyCleaner } from "./platform/idempotency/cleanup.ts"
 import { outboxRelay } from "./platform/outbox/relay.ts"
 import { outboxTrimmer } from "./platform/outbox/retention.ts"
 import { type Job, runJobs } from "./platform/jobs/runner.ts"
+import { setAsideCleaner } from "./platform/jobs/set-aside-cleaner.ts"
 import type { App } from "./app.ts"
 import { cacheInvalidator } from "./cache-invalidation.ts"
 import { gateReconciler } from "./modules/coupons/issuing/gate-reconciler.ts"
@@ -26,6 +27,7 @@ export const jobsOf = (settings: ServerSettings): ReadonlyArray<Job<App>> => [
   ...webhookJobs(settings),
   outboxTrimmer,
   idempotencyKeyCleaner,
+  setAsideCleaner,
   fenceCleaner
 ]
 

@@ -156,7 +156,7 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
     "a paid order that another consumer has set aside, and that was never delivered",
     "deliveries",
     [
-      "INSERT INTO set_aside_events (consumer, event_id, reason, next_attempt_at) SELECT 'ranking', event_id, 'x', UTC_TIMESTAMP(3) FROM webhook_deliveries",
+      "INSERT INTO set_aside (job, item, reason) SELECT 'events for ranking', event_id, 'x' FROM webhook_deliveries",
       "DELETE FROM webhook_deliveries LIMIT 1"
     ]
   ],

@@ -49,6 +49,9 @@ export interface DomainErrorBase<
   readonly code: Code
 }
 
+/** Where the engine is V8 it has a limit. */
+const errors = Error as ErrorConstructor & { stackTraceLimit?: number | undefined }
+
 /**
  * Defines an error of the domain as a tagged schema class:
  * `class SkuTaken extends domainError<SkuTaken>()("SkuTaken", { sku: Schema.String }, { code, message }) {}`.
@@ -74,6 +77,14 @@ export const domainError =
     const Tagged = Schema.TaggedError<DomainError>()(tag, fields as Schema.Struct.Fields)
     class Base extends Tagged {
       static readonly code = definition.code
+      // An error of the domain is an answer. Its stack would say nothing and cost more than the rest of it.
+      // @effect-diagnostics-next-line overriddenSchemaConstructor:off -- the arguments are the schema's own
+      constructor(...args: ConstructorParameters<typeof Tagged>) {
+        const limit = errors.stackTraceLimit
+        errors.stackTraceLimit = 0
+        super(...args)
+        errors.stackTraceLimit = limit
+      }
       readonly retryable = definition.retryable ?? false
       override get message() {
         return definition.message(this)

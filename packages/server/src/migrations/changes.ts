@@ -43,6 +43,8 @@ export const replaceCheck = async (
     await sql.raw(`ALTER TABLE ${table} DROP CONSTRAINT ${old}`).execute(db)
 }
 
+export const hasTable = (db: AnyDatabase, table: string) => exists(db, "columns", { table_name: table })
+
 const exists = async (
   db: AnyDatabase,
   view: "columns" | "statistics" | "table_constraints",

@@ -7,6 +7,8 @@ import { eventOrder } from "./0005-event-order.ts"
 import { setAside } from "./0006-set-aside.ts"
 import { oneMeaning } from "./0007-one-meaning.ts"
 import { cacheTrust } from "./0008-cache-trust.ts"
+import { oneAside } from "./0009-one-aside.ts"
+import { eventOrigins } from "./0010-event-origins.ts"
 
 /** In the order in which they run. The name of a released migration never changes. */
 export const migrations: Migrations = {
@@ -17,5 +19,7 @@ export const migrations: Migrations = {
   "0005_event_order": eventOrder,
   "0006_set_aside": setAside,
   "0007_one_meaning": oneMeaning,
-  "0008_cache_trust": cacheTrust
+  "0008_cache_trust": cacheTrust,
+  "0009_one_aside": oneAside,
+  "0010_event_origins": eventOrigins
 }

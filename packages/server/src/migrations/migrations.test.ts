@@ -58,7 +58,6 @@ describe("migrations", () => {
     await stopAll([await start()])
     const outbox = `${database}.outbox`
     await admin.query(`DELETE FROM ${database}.kysely_migration WHERE name >= '0005'`)
-    await admin.query(`DROP TABLE ${database}.set_aside_events`)
     await admin.query(`ALTER TABLE ${outbox} DROP COLUMN sequence, ADD COLUMN stream_id VARCHAR(48) NULL`)
     await admin.query(
       `INSERT INTO ${outbox} (topic, payload, published_at, stream_id) VALUES ('a', '{}', UTC_TIMESTAMP(3), '1-0'),
@@ -70,6 +69,39 @@ describe("migrations", () => {
     await server.stop()
     const [rows] = await admin.query<Array<RowDataPacket>>(`SELECT topic FROM ${outbox} ORDER BY sequence`)
     expect(rows.map(({ topic }) => topic as string)).toEqual(["a", "c", "b"])
+  })
+
+  test("events that the previous version has set aside are set aside still; a start after a crash moves the rest", async () => {
+    await stopAll([await start()])
+    await admin.query(`DELETE FROM ${database}.kysely_migration WHERE name >= '0009'`)
+    await admin.query(
+      `CREATE TABLE ${database}.set_aside_events (consumer VARCHAR(64), event_id BIGINT, reason VARCHAR(200),
+        attempts INT, next_attempt_at DATETIME(3), created_at DATETIME(3))`
+    )
+    await admin.query(
+      `INSERT INTO ${database}.set_aside_events VALUES ('ranking', 12, 'no', 3, '2026-01-02', '2026-01-01'),
+        ('webhooks', 12, 'moved already', 1, '2026-01-02', '2026-01-01')`
+    )
+    await admin.query(
+      `INSERT INTO ${database}.set_aside (job, item, reason) VALUES ('events for webhooks', '12', 'moved')`
+    )
+    await stopAll([await start()])
+    const [rows] = await admin.query<Array<RowDataPacket>>(
+      `SELECT job, CAST(item AS CHAR) AS item, reason, failures, CAST(first_failed_at AS CHAR) AS first_failed_at,
+        CAST(next_attempt_at AS CHAR) AS next_attempt_at FROM ${database}.set_aside ORDER BY job`
+    )
+    expect(rows).toMatchObject([
+      {
+        job: "events for ranking",
+        item: "12",
+        reason: "no",
+        failures: 3,
+        first_failed_at: "2026-01-01 00:00:00.000",
+        next_attempt_at: "2026-01-02 00:00:00.000"
+      },
+      { job: "events for webhooks", item: "12", reason: "moved", failures: 1 }
+    ])
+    expect(await tables()).not.toContain("set_aside_events")
   })
 
   test("a database of a newer version is refused, and its unknown migrations are named", async () => {

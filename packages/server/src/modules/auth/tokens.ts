@@ -1,7 +1,7 @@
 import { Role, Unauthenticated, UserId } from "@holdfast/domain"
 import { Context, Effect, Layer, Redacted, Result, Schema } from "effect"
 import { decodeJwt, decodeProtectedHeader, SignJWT } from "jose"
-import { createHmac, timingSafeEqual } from "node:crypto"
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto"
 import { ServerConfig } from "../../config.ts"
 import { DatabaseClock } from "../../platform/db/database-clock.ts"
 import type { Caller } from "../../platform/trpc/handler.ts"
@@ -40,7 +40,7 @@ export class Tokens extends Context.Service<
     Tokens,
     Effect.gen(function* () {
       const settings = yield* ServerConfig
-      const key = new TextEncoder().encode(Redacted.value(settings.secret))
+      const key = createSecretKey(Buffer.from(Redacted.value(settings.secret)))
       const { nowMs } = yield* DatabaseClock
       const lifetimeMs = { access: settings.accessTokenMs, refresh: settings.refreshTokenMs }
       const remembered = new Map<string, VerifiedToken>()
@@ -70,7 +70,7 @@ export class Tokens extends Context.Service<
 }
 
 const sign = Effect.fnUntraced(function* (
-  key: Uint8Array,
+  key: KeyObject,
   purpose: Purpose,
   caller: Caller,
   now: number,
@@ -100,7 +100,7 @@ interface VerifiedToken {
  * takes microseconds on this thread, which the thread pool of WebCrypto takes longer to begin with.
  */
 const check = (
-  key: Uint8Array,
+  key: KeyObject,
   purpose: Purpose,
   token: string
 ): Result.Result<VerifiedToken, Unauthenticated> => {
@@ -131,7 +131,7 @@ const parse = (token: string) => {
  * Compares in constant time, so that the answer's delay says nothing about the right signature. The texts are compared,
  * because several texts mean the same bytes.
  */
-const isSigned = (key: Uint8Array, token: string): boolean => {
+const isSigned = (key: KeyObject, token: string): boolean => {
   const end = token.lastIndexOf(".")
   const signature = Buffer.from(token.slice(end + 1))
   const expected = Buffer.from(createHmac("sha256", key).update(token.slice(0, end)).digest("base64url"))

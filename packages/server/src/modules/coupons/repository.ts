@@ -70,17 +70,27 @@ export const insertUserCoupons = (coupons: ReadonlyArray<UserCoupon>) =>
     )
   )
 
+const selectOfUsers = (q: Kysely<DB>, couponId: CouponId, userIds: ReadonlyArray<UserId>) =>
+  selectUserCoupons(q)
+    .where("mine.coupon_id", "=", bytesOf(couponId))
+    .where("mine.user_id", "in", userIds.map(bytesOf))
+
+const byUser = (rows: ReadonlyArray<UserCouponRow>): ReadonlyMap<UserId, UserCoupon> =>
+  new Map(rows.map((row) => [userIdOf(row.user_id), userCouponOf(row)]))
+
 /** The coupons of one campaign that these users have. The campaign is locked, so none is being issued. */
 export const couponsOfUsers = (couponId: CouponId, userIds: ReadonlyArray<UserId>) =>
-  tx
-    .rows((q) =>
-      selectUserCoupons(q)
-        .where("mine.coupon_id", "=", bytesOf(couponId))
-        .where("mine.user_id", "in", userIds.map(bytesOf))
-    )
-    .pipe(
-      Effect.map((rows) => new Map(rows.map((row) => [userIdOf(row.user_id), userCouponOf(row)] as const)))
-    )
+  Effect.map(
+    tx.rows((q) => selectOfUsers(q, couponId, userIds)),
+    byUser
+  )
+
+/** The coupons of one campaign that these users have now, outside of any transaction. */
+export const findCouponsOfUsers = (couponId: CouponId, userIds: ReadonlyArray<UserId>) =>
+  Effect.map(
+    db.rows((q) => selectOfUsers(q, couponId, userIds)),
+    byUser
+  )
 
 export const findUserCoupon = (couponId: CouponId, userId: UserId) =>
   db

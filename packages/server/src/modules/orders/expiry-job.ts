@@ -3,7 +3,7 @@ import type { OrderId } from "@holdfast/domain"
 import { bytesOf, orderIdOf } from "../../platform/db/ids.ts"
 import { databaseTime, inTransaction } from "../../platform/db/transaction.ts"
 import type { Job } from "../../platform/jobs/runner.ts"
-import { attemptEach, dueAgain } from "../../platform/jobs/set-aside.ts"
+import { aside, attemptEach } from "../../platform/jobs/set-aside.ts"
 import { lockWhatOrdersHold, makeUndo, ordersUndone, undoOrders } from "./cancel-order.ts"
 import { listExpired, lockExpiredOrder } from "./repository.ts"
 
@@ -28,7 +28,7 @@ export const orderExpiry = {
   intervalMs: 2_000,
   run: Effect.gen(function* () {
     const overdue = yield* listExpired(JOB, BATCH)
-    const again = (yield* dueAgain(JOB, BATCH_AGAIN)).map(orderIdOf)
+    const again = (yield* aside.dueAgain(JOB, BATCH_AGAIN)).map(orderIdOf)
     return yield* attemptEach([...overdue, ...again], {
       job: JOB,
       keyOf: bytesOf,

@@ -19,8 +19,8 @@ export const deliveryChecks: ReadonlyArray<Check> = [
     problemsSql: `
       SELECT o.id AS event, o.sequence, o.payload FROM outbox o
         LEFT JOIN webhook_deliveries d ON d.event_id = o.id
-        LEFT JOIN set_aside_events s ON s.event_id = o.id AND s.consumer = 'webhooks'
-      WHERE o.topic = 'order.paid' AND o.sequence <= ${position} AND d.id IS NULL AND s.event_id IS NULL`
+        LEFT JOIN set_aside s ON s.job = 'events for webhooks' AND s.item = CAST(o.id AS BINARY)
+      WHERE o.topic = 'order.paid' AND o.sequence <= ${position} AND d.id IS NULL AND s.item IS NULL`
   },
   {
     name: "delivery bodies",

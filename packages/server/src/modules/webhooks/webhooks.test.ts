@@ -123,7 +123,7 @@ describe("the webhook of paid orders", () => {
     await drain(shop.servers[0], outboxRelay, workers()[0]!, sender!)
     const [rows] = await shop.sql.query("SELECT DISTINCT last_error AS why FROM webhook_deliveries")
     expect(rows).toEqual([{ why: "not reached: the request could not be made" }])
-    await shop.sql.query("DELETE FROM webhook_deliveries")
+    await shop.sql.query("UPDATE webhook_deliveries SET status = 'delivered'")
   })
 
   test("a paid order is posted once, signed, with its order and its amount", async () => {
@@ -252,7 +252,7 @@ describe("the webhook of paid orders", () => {
     }
     await eventually(handledAgain, { deadlineMs: 15_000 })
     expect(receiver.received).toEqual([])
-  })
+  }, 20_000)
 
   test("only administrators see dead letters", async () => {
     expect(await shop.call(contract.admin.deadLetters, {}, user)).toMatchObject({ tag: "Forbidden" })

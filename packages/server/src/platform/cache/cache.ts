@@ -55,6 +55,8 @@ export class Cache extends Context.Service<
     readonly keeping: Effect.Effect<Keep>
     /** Invalidates every entry of the tags. Call it after the commit and before the answer. */
     readonly invalidate: (tags: ReadonlyArray<string>) => Effect.Effect<void>
+    /** Whether this process has begun to invalidate the tag after this moment of `performance.now()`, and has done so. */
+    readonly isInvalidatedSince: (tag: string, atMs: number) => boolean
   }
 >()("@holdfast/server/Cache") {
   static readonly layer: Layer.Layer<Cache, never, RedisStore | KeyNamespace | Database | PlatformConfig> =
@@ -79,30 +81,53 @@ const noCache: Cache["Service"] = {
   getMany: (_, keys, load) =>
     keys.length === 0 ? Effect.succeed(new Map()) : load(keys.map(({ name }) => name)),
   keeping: Effect.succeed(keepNothing),
-  invalidate: () => Effect.void
+  invalidate: () => Effect.void,
+  isInvalidatedSince: () => true
+}
+
+/** Tags whose last invalidation a process remembers. */
+const MAXIMUM_REMEMBERED = 10_000
+
+const rememberInvalidations = () => {
+  const startedAtMs = new Map<string, number>()
+  return {
+    note: (tags: ReadonlyArray<string>, atMs: number) => {
+      for (const tag of tags) {
+        startedAtMs.delete(tag)
+        startedAtMs.set(tag, atMs)
+        if (startedAtMs.size > MAXIMUM_REMEMBERED) startedAtMs.delete(startedAtMs.keys().next().value!)
+      }
+    },
+    isSince: (tag: string, atMs: number) => (startedAtMs.get(tag) ?? Number.NEGATIVE_INFINITY) >= atMs
+  }
 }
 
 const makeCache = (entries: Entries, trust: Trust): Effect.Effect<Cache["Service"], never, Scope.Scope> =>
-  Effect.map(makeGetMany(entries, trust), (getMany) => ({
-    getMany,
-    keeping: Effect.gen(function* () {
-      const generation = yield* trust.readable
-      if (generation === undefined) return keepNothing
-      const keys = yield* entries.keysOf(generation)
-      return keeper(entries, keys, yield* entries.lastChange(keys))
-    }).pipe(Effect.orElseSucceed(() => keepNothing)),
-    invalidate: (tags) =>
-      Effect.suspend(() => {
-        if (tags.length === 0 || trust.isSuspended()) return Effect.void
-        return trust.writable.pipe(
-          Effect.flatMap(entries.keysOf),
-          Effect.flatMap((keys) => entries.invalidate(keys, tags)),
-          Effect.timeout(INVALIDATION_DEADLINE_MS),
-          Effect.asVoid,
-          Effect.catch(() => Effect.andThen(Metric.update(lostInvalidations, tags.length), trust.suspend))
-        )
-      })
-  }))
+  Effect.map(makeGetMany(entries, trust), (getMany) => {
+    const invalidations = rememberInvalidations()
+    return {
+      getMany,
+      keeping: Effect.gen(function* () {
+        const generation = yield* trust.readable
+        if (generation === undefined) return keepNothing
+        const keys = yield* entries.keysOf(generation)
+        return keeper(entries, keys, yield* entries.lastChange(keys))
+      }).pipe(Effect.orElseSucceed(() => keepNothing)),
+      isInvalidatedSince: invalidations.isSince,
+      invalidate: (tags) =>
+        Effect.suspend(() => {
+          if (tags.length === 0 || trust.isSuspended()) return Effect.void
+          const startedAtMs = performance.now()
+          return trust.writable.pipe(
+            Effect.flatMap(entries.keysOf),
+            Effect.flatMap((keys) => entries.invalidate(keys, tags)),
+            Effect.timeout(INVALIDATION_DEADLINE_MS),
+            Effect.map(() => invalidations.note(tags, startedAtMs)),
+            Effect.catch(() => Effect.andThen(Metric.update(lostInvalidations, tags.length), trust.suspend))
+          )
+        })
+    }
+  })
 
 /** The versions are read before the question whether anything has changed: a later change ends them. */
 const keeper =

@@ -109,6 +109,28 @@ describe("the cached reads of two servers", () => {
     await expect.poll(campaignIds, { timeout: 10_000 }).not.toContain(brief.id)
   })
 
+  test.for([
+    [0, "does not repeat what that process has invalidated"],
+    [1, "repeats it: the first process may have died"]
+  ] as const)("the event of a sale, handled by process %i, %s", async ([handledBy]) => {
+    const sku = await shop.newProduct(`sold ${handledBy}`, 10)
+    await drain(shop.servers[0], outboxRelay, cacheInvalidator)
+    await drain(shop.servers[1]!, cacheInvalidator)
+    const adjust = { sku, delta: -1, reason: "a sale" }
+    const response = await fetch(`${shop.servers[0].url}/trpc/admin.adjustStock`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${shop.admin.token}` },
+      body: JSON.stringify(adjust)
+    })
+    expect(response.status).toBe(200)
+    expect(await onBoth(() => shop.stockOf(sku))).toEqual([9, 9])
+    await shop.sql.query("UPDATE products SET stock = 4 WHERE sku = ?", [sku])
+    await drain(shop.servers[0], outboxRelay)
+    await drain(shop.servers[handledBy]!, cacheInvalidator)
+    expect(await onBoth(() => shop.stockOf(sku))).toEqual(twice(handledBy === 0 ? 9 : 4))
+    await shop.sql.query("UPDATE products SET stock = 9 WHERE sku = ?", [sku])
+  })
+
   test("the event invalidates a campaign for a process that died before it could", async () => {
     const { id } = await newCoupon(shop)
     await drain(shop.servers[0], outboxRelay, cacheInvalidator)

@@ -1,5 +1,5 @@
 import { Redacted } from "effect"
-import { createHmac, timingSafeEqual } from "node:crypto"
+import { createHmac, createSecretKey, timingSafeEqual } from "node:crypto"
 
 export interface Seal {
   readonly put: (key: string, json: string) => string
@@ -11,7 +11,9 @@ const SEAL_LENGTH = 43
 
 /** Who can write to Redis cannot make an entry, nor show one user the entry of another: an HMAC binds it to its key. */
 export const makeSeal = (secret: Redacted.Redacted): Seal => {
-  const sealKey = createHmac("sha256", Redacted.value(secret)).update("entries of the cache").digest()
+  const sealKey = createSecretKey(
+    createHmac("sha256", Redacted.value(secret)).update("entries of the cache").digest()
+  )
   const sealOf = (key: string, json: string): string =>
     createHmac("sha256", sealKey).update(`${key}\n${json}`).digest("base64url")
   return {

@@ -79,6 +79,20 @@ describe("a shop of two processes with servers of its own", () => {
     expect((await readsOf("products")) - before).toBe(1)
   })
 
+  // Guarantees: callers cannot make entries without end by the ways in which they write a search.
+  test("a search in many spellings and page sizes is two queries, in two of a thousand places", async () => {
+    await cold()
+    const before = await readsOf("products")
+    const texts = ["tea 1", "1 tea", "TEA 1", "  Tea  1 tea", "ｔｅａ １", "te\u200Ba 1"]
+    for (const text of texts)
+      for (const limit of [undefined, 1, 7, 20, 21, 50, 100])
+        await shop.ok(contract.products.search, { text, ...(limit === undefined ? {} : { limit }) })
+    expect((await readsOf("products")) - before).toBe(2)
+    const places = await redis.keys("*:e:search:*")
+    expect(places).toHaveLength(2)
+    for (const place of places) expect(place).toMatch(/:e:search:\d{1,3}$/)
+  })
+
   test("a cold page of five products takes a handful of round trips to Redis", async () => {
     const roundTrips = async () => Number(/total_reads_processed:(\d+)/.exec(await redis.info("stats"))![1])
     const read = () => shop.ok(contract.products.page, { limit: 5 })

@@ -75,12 +75,14 @@ export const command = <
             : Effect.onExit(locked(call), (exit) => admission.settle(resultOf(exit)))
         )
 
-  return Effect.fn(path)(function* (request: Call<P>) {
+  const answer = Effect.fnUntraced(function* (request: Call<P>) {
     const item = yield* prepare(request)
     const key = yield* idempotencyKeyOf(procedure, path, request, identity?.(item))
     const { requestId } = request.request
     return yield* Effect.flatMap(admitted({ item, key, requestId }), Effect.fromResult)
-  }) as unknown as CommandHandler<P, Target, RLock | RWrite, RPrepare | RAdmit | RSettle | RAfter>
+  })
+  const traced = (request: Call<P>) => Effect.withSpan(answer(request), path, { captureStackTrace: false })
+  return traced as unknown as CommandHandler<P, Target, RLock | RWrite, RPrepare | RAdmit | RSettle | RAfter>
 }
 
 type CallKind<P extends Procedure, Item, R> = GroupKind<

@@ -23,15 +23,15 @@ export const fenceCleaner = {
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
       const olderThanMs = Math.max(retentionMs, LEAST_RETENTION_MS)
-      const old = yield* tx.rows(
-        () => sql<{ readonly lock_key: string }>`select lock_key from lock_fences
-          where token < cast(unix_timestamp(now(6)) * 1000000 as signed) - ${olderThanMs * 1_000}
-          limit ${BATCH} for update skip locked`
+      // A DELETE with a list of keys may scan the table, and wait for the rows that it passes.
+      const count = yield* tx.affected(
+        () => sql`delete f from (
+            select lock_key from lock_fences
+            where token < cast(unix_timestamp(now(6)) * 1000000 as signed) - ${olderThanMs * 1_000}
+            limit ${BATCH} for update skip locked
+          ) old straight_join lock_fences f on f.lock_key = old.lock_key`
       )
-      if (old.length === 0) return 0
-      const keys = old.map(({ lock_key }) => lock_key)
-      yield* tx.affected((q) => q.deleteFrom("lock_fences").where("lock_key", "in", keys))
-      return old.length === BATCH ? BATCH : 0
+      return count === BATCH ? BATCH : 0
     })
   )
 } satisfies Job<unknown>

@@ -8,7 +8,6 @@ import type { ColumnType, Generated } from "kysely"
 export interface DB {
   idempotency_keys: IdempotencyKeysTable
   outbox: OutboxTable
-  set_aside_events: SetAsideEventsTable
   lock_fences: LockFencesTable
   worker_turns: WorkerTurnsTable
   installation: InstallationTable
@@ -37,18 +36,10 @@ interface OutboxTable {
   payload: string
   created_at: CreatedAt
   published_at: Date | null
+  /** The transaction that inserted the event; NULL for events of version 0.1. */
+  origin: ColumnType<Buffer | null, Buffer | undefined, never>
   /** The place in the order in which consumers handle events. Given by the relay, without gaps, when it publishes. */
   sequence: number | null
-}
-
-/** Events that a consumer could not handle, to be tried again. */
-interface SetAsideEventsTable {
-  consumer: string
-  event_id: number
-  reason: string
-  attempts: Generated<number>
-  next_attempt_at: Date
-  created_at: CreatedAt
 }
 
 interface LockFencesTable {

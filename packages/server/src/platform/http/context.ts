@@ -29,7 +29,9 @@ export const makeContext =
     requestId: request.id,
     idempotencyKey: idempotencyKeyOf(request.headers["idempotency-key"]),
     caller: callerOf(request.headers.authorization ?? connectionParams?.["authorization"], authenticate),
-    address: networkOf(request.ip),
+    get address() {
+      return networkOf(request.ip)
+    },
     closing
   })
 

@@ -2,7 +2,7 @@ import cors from "@fastify/cors"
 import { type Contract, InvalidInput, REQUEST_BOUNDS } from "@holdfast/domain"
 import { askRedis, type RedisStore } from "@holdfast/locks"
 import type { AnyTRPCRouter } from "@trpc/server"
-import { Effect, type ManagedRuntime } from "effect"
+import { Effect, LogLevel, type ManagedRuntime, References } from "effect"
 import Fastify, { type FastifyInstance } from "fastify"
 import { readFileSync } from "node:fs"
 import type { RequestListener, Server } from "node:http"
@@ -60,7 +60,7 @@ export const makeHttpServer = async <R>(
   addRequestIds(app)
   addRefusals(app, runtime)
   countCalls(app, load, shed.count)
-  addAccessLog(app, runtime)
+  if (await runtime.runPromise(isLogged)) addAccessLog(app, runtime)
   addHealth(app, runtime)
   await addApiReference(app, openApiOf(contract, version()))
   const closing = new AbortController()
@@ -136,8 +136,13 @@ const addRequestIds = (app: FastifyInstance): void => {
   })
 }
 
+/** Whether lines of level Info are written. Making them would cost the requests as much. */
+const isLogged = Effect.map(References.MinimumLogLevel, (least) =>
+  LogLevel.isLessThanOrEqualTo(least, "Info")
+)
+
 const addAccessLog = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
-  app.addHook("onResponse", async (request, reply) => {
+  app.addHook("onResponse", (request, reply, done) => {
     const line = Effect.logInfo("request").pipe(
       Effect.annotateLogs({
         requestId: request.id,
@@ -149,6 +154,7 @@ const addAccessLog = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
       })
     )
     runtime.runFork(line)
+    done()
   })
 }
 

@@ -60,7 +60,7 @@ export const idempotencyKeyOf = Effect.fnUntraced(function* <P extends Procedure
 ) {
   if (request.idempotencyKey === undefined) return undefined
   const { secret } = yield* PlatformConfig
-  const encoded: unknown = Schema.encodeUnknownSync(procedure.input)(input)
+  const encoded: unknown = encoderOf(procedure.input)(input)
   const fingerprint = createHash("sha256")
     .update(`${path}\n${canonicalJson(identity ?? encoded)}`)
     .digest()
@@ -79,13 +79,24 @@ export const idempotencyKeyOf = Effect.fnUntraced(function* <P extends Procedure
   return key
 })
 
+const encoders = new WeakMap<Schema.Top, (value: unknown) => unknown>()
+
+/** The encoder of a schema, compiled once. */
+const encoderOf = (schema: Procedure["input"]) => {
+  const encoder = encoders.get(schema) ?? Schema.encodeUnknownSync(schema)
+  encoders.set(schema, encoder)
+  return encoder
+}
+
 /** JSON that is the same for the same meaning: the properties of objects are sorted by name. */
-const canonicalJson = (value: unknown): string =>
-  JSON.stringify(value, (_name, part: unknown) =>
-    typeof part === "object" && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : part
-  )
+const canonicalJson = (value: unknown): string => JSON.stringify(sorted(value))
+
+const sorted = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== "object" || value === null || "toJSON" in value) return value
+  const entries = Object.entries(value).map(([name, part]) => [name, sorted(part)] as const)
+  return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)))
+}
 
 /**
  * Runs the body of a mutation, in the open transaction, for the calls that have no answer yet, each key once, and gives
@@ -201,8 +212,7 @@ const insertAnswers = <P extends Procedure>(
 
 /** Retryable refusals are not stored: the same request may succeed a moment later. */
 const storedAnswerOf = <P extends Procedure>(procedure: P, outcome: Outcome<P>): StoredAnswer | undefined => {
-  if (Result.isSuccess(outcome))
-    return { success: Schema.encodeUnknownSync(procedure.output)(outcome.success) }
+  if (Result.isSuccess(outcome)) return { success: encoderOf(procedure.output)(outcome.success) }
   const refusal = outcome.failure as DomainError
   const errorClass = procedure.errors.find((candidate) => refusal instanceof candidate)
   if (refusal.retryable || errorClass === undefined) return undefined

@@ -1,10 +1,12 @@
 import { RedisUnavailable } from "@holdfast/locks"
-import { Effect, Exit } from "effect"
+import { Cause, Data, Effect, Exit } from "effect"
 import type { RowDataPacket } from "mysql2"
 import { describe, expect, test } from "vitest"
 import type { Shop } from "../../../test/shop.ts"
 import { useShop } from "../../../test/use-shop.ts"
-import { attemptEach } from "./set-aside.ts"
+import { runJob } from "../../../test/jobs.ts"
+import { setAsideCleaner } from "./set-aside-cleaner.ts"
+import { aside, attemptEach } from "./set-aside.ts"
 
 describe("items that a job cannot handle", () => {
   let shop: Shop
@@ -77,6 +79,65 @@ describe("items that a job cannot handle", () => {
     expect(await rowsOf("pauses")).toEqual([])
   })
 
+  test("wait ten minutes at most, however often they have failed", async () => {
+    for (const failures of [12, 5_000]) {
+      await shop.sql.query(
+        "REPLACE INTO set_aside (job, item, reason, failures) VALUES ('hopeless', 'x', '', ?)",
+        [failures]
+      )
+      await attempt("hopeless", ["x"], () => Effect.fail(new Error("never")))
+      const [row] = await rowsOf("hopeless")
+      expect(row).toMatchObject({ failures: failures + 1 })
+      expect([598, 599, 600]).toContain(row!["pause_s"])
+    }
+    await endPauses("hopeless")
+    await attempt("hopeless", ["x"], () => Effect.void)
+  })
+
+  test("are set aside with a reason of 500 characters at most, and with the fields of an error that has no message", async () => {
+    await attempt("reasons", ["long"], () => Effect.fail(new Error("long ".repeat(1_000))))
+    class Mute extends Data.TaggedError("Mute")<{ readonly sku: string }> {}
+    await attempt("reasons", ["mute"], () => Effect.fail(new Mute({ sku: "tea" })))
+    const [long, mute] = await rowsOf("reasons")
+    expect(long!["reason"]).toHaveLength(500)
+    expect(mute!["reason"]).toContain('"sku":"tea"')
+  })
+
+  test("are set aside for one job only", async () => {
+    const fails = () => Effect.fail(new Error("not here"))
+    for (const job of ["broken", "whole"]) await attempt(job, ["same"], fails)
+    await attempt("broken", ["same"], fails)
+    expect((await attempt("whole", ["same"], () => Effect.void)).handled).toEqual(["same"])
+    expect([await rowsOf("broken"), await rowsOf("whole")]).toMatchObject([[{ failures: 2 }], []])
+  })
+
+  test("come back after their pause, the longest waiting first, and no more than asked for", async () => {
+    const cause = Cause.fail("not yet")
+    const put = (job: string, item: string, pauseS: number) =>
+      shop.servers[0].runtime.runPromise(aside.put(job, [{ item: Buffer.from(item), cause }], pauseS))
+    await put("returning", "later", 60)
+    await put("another job", "b", 0)
+    for (const item of ["c", "b", "a"]) await put("returning", item, 0)
+    await shop.sql.query(
+      "UPDATE set_aside SET next_attempt_at = next_attempt_at - INTERVAL 10 SECOND WHERE job = 'returning' AND item = 'b'"
+    )
+    const due = (limit: number) => shop.servers[0].runtime.runPromise(aside.dueAgain("returning", limit))
+    expect((await due(10)).map(String).toSorted()).toEqual(["a", "b", "c"])
+    expect((await due(1)).map(String)).toEqual(["b"])
+  })
+
+  test("that are gone leave nothing behind: what no job came back to for an hour is deleted, events excepted", async () => {
+    await shop.sql.query(
+      `INSERT INTO set_aside (job, item, reason, next_attempt_at) VALUES
+        ('leaving', 'gone', '', UTC_TIMESTAMP(3) - INTERVAL 61 MINUTE),
+        ('leaving', 'due', '', UTC_TIMESTAMP(3) - INTERVAL 59 MINUTE),
+        ('events for leaving', '1', '', UTC_TIMESTAMP(3) - INTERVAL 1 DAY)`
+    )
+    await runJob(shop.servers[0], setAsideCleaner)
+    expect(await rowsOf("leaving")).toMatchObject([{ item: "due" }])
+    expect(await rowsOf("events for leaving")).toMatchObject([{ item: "1" }])
+  })
+
   test("are reported by the audit when they fail again and again", async () => {
     const isReported = async () => {
       const { checks } = await shop.verify()
@@ -87,7 +148,10 @@ describe("items that a job cannot handle", () => {
       await attempt("reported", ["broken"], () => Effect.die(new Error("always")))
       await endPauses("reported")
     }
-    expect(await isReported()).toMatchObject([{ job: "reported", failures: 6 }])
+    expect(await isReported()).toMatchObject([{ job: "reported", item: "broken", failures: 6 }])
+    await shop.sql.query("UPDATE set_aside SET next_attempt_at = UTC_TIMESTAMP(3) - INTERVAL 25 HOUR")
+    expect(await isReported()).toEqual([])
+    await endPauses("reported")
     await attempt("reported", ["broken"], () => Effect.void)
     expect(await isReported()).toEqual([])
   })

@@ -1,18 +1,20 @@
 import type { ServiceUnavailable } from "@holdfast/domain"
 import { RedisUnavailable } from "@holdfast/locks"
 import { Cause, Effect, Exit, Metric, Result } from "effect"
-import { sql } from "kysely"
+import { type Kysely, sql } from "kysely"
 import type { Check } from "../audit/check.ts"
-import { type Database, db } from "../db/database.ts"
+import { type Database, db, type Query } from "../db/database.ts"
+import type { DB } from "../db/tables.ts"
+import { tx } from "../db/transaction.ts"
 
-/** The first attempt after a failure is the next run's. Then the pause doubles from a second up to this. */
+/** Pauses double up to this. Without a first pause, the next run tries again, and then the pause is a second. */
 const LONGEST_PAUSE_S = 600
 
 /** So many failures of one item, over half a minute, are reported by the audit. */
 const REPORTED_FAILURES = 6
 
-const failed = Metric.counter("holdfast_job_items_set_aside_total", {
-  description: "Items that a job could not handle and has set aside; it tries them again later",
+const failures = Metric.counter("holdfast_job_items_set_aside_total", {
+  description: "Items that a job could not handle and has set aside, each failed attempt counted",
   incremental: true
 })
 
@@ -59,10 +61,10 @@ export const attemptEach = <A, E, R>(
             error.success.everywhere
           )
             return yield* error.success
-          yield* setAside(job, key, exit.cause)
+          yield* aside.put(job, [{ item: key, cause: exit.cause }])
           return 0
         }
-        if (known.has(key.toString("hex"))) yield* forget(job, [key])
+        if (known.has(key.toString("hex"))) yield* aside.forget(job, [key])
         return exit.value
       }),
       { concurrency }
@@ -89,51 +91,74 @@ const findSetAside = (job: string, keys: ReadonlyArray<Buffer>) =>
       )
     )
 
-/** Sets an item aside, for `firstPauseS` at first and with longer pauses again. */
-export const setAside = Effect.fnUntraced(function* (
-  job: string,
-  key: Buffer,
-  cause: Cause.Cause<unknown>,
-  firstPauseS = 0
-) {
-  const reason = reasonOf(Cause.squash(cause)).slice(0, LONGEST_REASON)
-  yield* db.rows(
-    () => sql`insert into set_aside (job, item, reason, next_attempt_at)
-      values (${job}, ${key}, ${reason}, utc_timestamp(3) + interval ${firstPauseS} second)
-      on duplicate key update reason = ${reason},
-        next_attempt_at = utc_timestamp(3)
-          + interval cast(least(power(2, least(failures, 20) - 1), ${LONGEST_PAUSE_S}) as signed) second,
-        failures = failures + 1`
-  )
-  yield* Metric.update(Metric.withAttributes(failed, { job }), 1)
-  yield* Effect.logWarning(
-    "an item was set aside and will be tried again",
-    { item: key.toString("hex") },
-    cause
-  )
+/** An item that could not be handled, and why. */
+export interface Failure {
+  readonly item: Buffer
+  readonly cause: Cause.Cause<unknown>
+}
+
+/** Runs a statement and gives its rows. */
+type Run<E, R> = <Row>(build: (q: Kysely<DB>) => Query<Row>) => Effect.Effect<ReadonlyArray<Row>, E, R>
+
+const makeAside = <E, R>(run: Run<E, R>) => ({
+  /** Sets items aside, for `firstPauseS` at first and for twice as long each time they fail again. */
+  put: Effect.fnUntraced(function* (job: string, failed: ReadonlyArray<Failure>, firstPauseS = 0) {
+    const [first] = failed
+    if (first === undefined) return
+    yield* run(() => insertion(job, failed, firstPauseS))
+    yield* Metric.update(Metric.withAttributes(failures, { job }), failed.length)
+    const facts = { count: failed.length, first: nameOf(first.item) }
+    yield* Effect.logWarning("items were set aside and will be tried again", facts, first.cause)
+  }),
+  /** Items that were handled, or are gone, are set aside no more. */
+  forget: (job: string, items: ReadonlyArray<Buffer>) =>
+    items.length === 0
+      ? Effect.void
+      : Effect.asVoid(
+          run((q) => q.deleteFrom("set_aside").where("job", "=", job).where("item", "in", items))
+        ),
+  /** Items of a job whose pause is over, the longest waiting first. */
+  dueAgain: (job: string, limit: number) =>
+    Effect.map(
+      run((q) =>
+        q
+          .selectFrom("set_aside")
+          .select("item")
+          .where("job", "=", job)
+          .where("next_attempt_at", "<=", sql<Date>`utc_timestamp(3)`)
+          .orderBy("next_attempt_at")
+          .limit(limit)
+      ),
+      (rows) => rows.map(({ item }) => item)
+    )
 })
+
+/** What jobs have set aside, outside of any transaction. */
+export const aside = makeAside(db.rows)
+
+/** The same as part of the open transaction. */
+export const asideInTransaction = makeAside(tx.rows)
+
+const insertion = (job: string, failed: ReadonlyArray<Failure>, firstPauseS: number) => {
+  const rows = failed.map(
+    ({ cause, item }) =>
+      sql`(${job}, ${item}, ${reasonOf(Cause.squash(cause)).slice(0, LONGEST_REASON)},
+        utc_timestamp(3) + interval ${firstPauseS} second)`
+  )
+  const secondPauseS = Math.max(1, 2 * firstPauseS)
+  return sql`insert into set_aside (job, item, reason, next_attempt_at) values ${sql.join(rows)}
+    on duplicate key update reason = values(reason),
+      next_attempt_at = utc_timestamp(3) + interval cast(
+        least(${secondPauseS} * power(2, least(failures, 20) - 1), ${LONGEST_PAUSE_S}) as signed) second,
+      failures = failures + 1`
+}
 
 /** The message, or the fields of an error without one. */
 const reasonOf = (error: unknown): string =>
   error instanceof Error && error.message === "" ? `${error.name} ${JSON.stringify(error)}` : String(error)
 
-/** Items that were handled, or are gone, are set aside no more. */
-export const forget = (job: string, keys: ReadonlyArray<Buffer>) =>
-  db.rows((q) => q.deleteFrom("set_aside").where("job", "=", job).where("item", "in", keys))
-
-/** Items of a job whose pause is over, the longest waiting first. */
-export const dueAgain = (job: string, limit: number) =>
-  db
-    .rows((q) =>
-      q
-        .selectFrom("set_aside")
-        .select("item")
-        .where("job", "=", job)
-        .where("next_attempt_at", "<=", sql<Date>`utc_timestamp(3)`)
-        .orderBy("next_attempt_at")
-        .limit(limit)
-    )
-    .pipe(Effect.map((rows) => rows.map(({ item }) => item)))
+/** Ids have 16 bytes; the names of other items are texts. */
+const nameOf = (item: Buffer): string => item.toString(item.length === 16 ? "hex" : "utf8")
 
 /** An SQL condition: the job has not set this column's item aside. */
 export const isNotSetAside = (job: string, column: string) =>
@@ -148,6 +173,6 @@ export const setAsideCheck: Check = {
   name: "jobs",
   promise: `no job has failed at the same item ${REPORTED_FAILURES} times in a row`,
   countSql: "SELECT COUNT(*) AS n FROM set_aside",
-  problemsSql: `SELECT job, LOWER(HEX(item)) AS item, failures, first_failed_at, next_attempt_at, reason
+  problemsSql: `SELECT job, IF(LENGTH(item) = 16, LOWER(HEX(item)), CAST(item AS CHAR)) AS item, failures, first_failed_at, next_attempt_at, reason
     FROM set_aside WHERE failures >= ${REPORTED_FAILURES} AND next_attempt_at > UTC_TIMESTAMP(3) - INTERVAL 1 DAY`
 }

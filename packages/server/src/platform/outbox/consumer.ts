@@ -5,17 +5,21 @@ import { db } from "../db/database.ts"
 import { type Transactions, tx, type Tx } from "../db/transaction.ts"
 import { asLeader, type LeaderLease } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
+import { asideInTransaction } from "../jobs/set-aside.ts"
 import { announcedAfter } from "./announcements.ts"
 import { type Consumer, handleRows } from "./handling.ts"
-import { consumerJob, HAS_POSITION, positionOf } from "./positions.ts"
+import { consumerJob, eventOf, HAS_POSITION, itemOf, positionOf } from "./positions.ts"
 import { PUBLISHED } from "./outbox.ts"
-import { dueAgain, setAside, takeBack } from "./set-aside.ts"
 
 /** Events that one run takes. */
 const BATCH = 200
 
+/** Events that were set aside and that one run tries again, and their first pause. */
+const BATCH_AGAIN = 20
+const FIRST_PAUSE_S = 5
+
 /** How often a consumer looks into the outbox unasked: an event whose announcement is lost waits for that. */
-const LOOK_EVERY_MS = 5_000
+const LOOK_EVERY_MS = 2_500
 const LOOK_EVERY_WITHOUT_REDIS_MS = 1_000
 
 /** How often it takes its lease all the same, which shows that the consumer is in use. */
@@ -47,7 +51,7 @@ export const consumerOf = <R>(consumer: Consumer<R>) => {
   return {
     name,
     intervalMs: 150,
-    notice: { topic: PUBLISHED, idleMs: 5_000 },
+    notice: { topic: PUBLISHED, idleMs: 1_500 },
     batch: BATCH,
     run: Effect.gen(function* () {
       const { client } = yield* RedisStore
@@ -62,11 +66,7 @@ export const consumerOf = <R>(consumer: Consumer<R>) => {
       const numbers = yield* listen(seen)
       if (!seen.isBehind) return 0
       const nowMs = yield* Clock.currentTimeMillis
-      if (
-        numbers.length === 0 &&
-        nowMs - seen.leasedAtMs < LEASE_EVERY_MS &&
-        !(yield* hasWork(name, consumer))
-      ) {
+      if (numbers.length === 0 && nowMs - seen.leasedAtMs < LEASE_EVERY_MS && !(yield* hasWork(name))) {
         seen.isBehind = false
         seen.lookedAtMs = nowMs
         return 0
@@ -84,10 +84,10 @@ export const consumerOf = <R>(consumer: Consumer<R>) => {
 }
 
 /** Whether there are events that the consumer has not handled. Most looks of an idle shop find none. */
-const hasWork = (name: string, { group }: Pick<Consumer<never>, "group">) =>
+const hasWork = (name: string) =>
   Effect.map(
     db.first(
-      () => sql`select 1 from dual where exists (select 1 from set_aside_events where consumer = ${group})
+      () => sql`select 1 from dual where exists (select 1 from set_aside where job = ${name})
         or exists (select 1 from outbox where sequence > coalesce((select cast(state as signed)
           from worker_turns where worker = ${name} and ${HAS_POSITION}), 0))`
     ),
@@ -111,30 +111,44 @@ const listen = Effect.fnUntraced(function* (seen: Seen) {
 
 const handleNext = <R>(consumer: Consumer<R>, lease: LeaderLease, numbers: ReadonlyArray<string>) =>
   Effect.gen(function* () {
-    const { group } = consumer
+    const job = consumerJob(consumer.group)
     const rows = yield* eventsAfter(positionOf(lease.state))
-    yield* dropUnknown(group, numbers, new Set(rows.map(({ id }) => String(id))))
-    const again = yield* dueAgain(group)
-    const failedAgain = yield* handleRows(consumer, again)
-    const failed = yield* handleRows(consumer, rows)
-    yield* setAside(group, [...failedAgain, ...failed])
+    yield* dropUnknown(consumer.group, numbers, new Set(rows.map(({ id }) => String(id))))
+    const due = yield* asideInTransaction.dueAgain(job, BATCH_AGAIN)
+    const failedAgain = yield* handleRows(consumer, yield* eventsOf(due))
+    const failed = [...failedAgain, ...(yield* handleRows(consumer, rows))]
+    const failures = failed.map(({ cause, eventId }) => ({ item: itemOf(eventId), cause }))
+    yield* asideInTransaction.put(job, failures, FIRST_PAUSE_S)
+    // What was handled this time, or is gone from the outbox.
     const stillAside = new Set(failedAgain.map(({ eventId }) => eventId))
-    const handled = again.map(({ id }) => id).filter((id) => !stillAside.has(id))
-    yield* takeBack(group, handled)
+    const done = due.filter((item) => !stillAside.has(eventOf(item)))
+    yield* asideInTransaction.forget(job, done)
     const last = rows.at(-1)
     if (last !== undefined) yield* lease.remember(String(last.sequence))
-    return rows.length + again.length
+    return rows.length + due.length
   })
 
 const eventsAfter = (position: number) =>
   tx.rows((q) =>
     q
       .selectFrom("outbox")
-      .select(["id", "topic", "payload", "sequence"])
+      .select(["id", "topic", "payload", "origin", "sequence"])
       .where("sequence", ">", position)
       .orderBy("sequence")
       .limit(BATCH)
   )
+
+/** The events that were set aside as these items, without those that are gone. */
+const eventsOf = (items: ReadonlyArray<Buffer>) =>
+  items.length === 0
+    ? Effect.succeed([])
+    : tx.rows((q) =>
+        q
+          .selectFrom("outbox")
+          .select(["id", "topic", "payload"])
+          .where("id", "in", items.map(eventOf))
+          .orderBy("sequence")
+      )
 
 /** Numbers beyond those just read are looked up; what the database does not have is counted and forgotten. */
 const dropUnknown = Effect.fnUntraced(function* (

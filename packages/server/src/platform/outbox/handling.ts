@@ -1,8 +1,8 @@
 import { Cause, Effect, Result } from "effect"
 import type { Transactions } from "../db/transaction.ts"
 import type { LockFree } from "@holdfast/locks"
+import { Origins } from "./origins.ts"
 import type { OutboxEvent } from "./outbox.ts"
-import type { Failure } from "./set-aside.ts"
 
 export interface Consumer<R> {
   /** Every group receives every event, in the order of their sequence. */
@@ -17,23 +17,38 @@ export interface Consumer<R> {
   ) => Effect.Effect<void, Error, R> & LockFree<R, Transactions>
 }
 
+/** An event that a consumer could not handle. */
+interface Failure {
+  readonly eventId: number
+  readonly cause: Cause.Cause<unknown>
+}
+
 /** A row of the outbox. */
 interface EventRow {
   readonly id: number
   readonly topic: string
   readonly payload: string
+  readonly origin?: Buffer | null
 }
 
 /** Has the consumer handle the events of its topics. Returns those it could not handle; fails when a store is away. */
 export const handleRows = <R>(consumer: Consumer<R>, rows: ReadonlyArray<EventRow>) =>
   Effect.gen(function* () {
+    const { committedAtMs } = yield* Origins
     const wanted = rows.filter(({ topic }) => consumer.topics.includes(topic))
     const events: Array<OutboxEvent> = []
     const unreadable: Array<Failure> = []
     for (const row of wanted) {
       const payload = payloadOf(row.payload)
-      if (payload === undefined) unreadable.push({ eventId: row.id, reason: "the payload is no JSON object" })
-      else events.push({ eventId: row.id, topic: row.topic, payload })
+      if (payload === undefined)
+        unreadable.push({ eventId: row.id, cause: Cause.fail("the payload is no JSON object") })
+      else
+        events.push({
+          eventId: row.id,
+          topic: row.topic,
+          payload,
+          committedAtMs: row.origin ? committedAtMs(row.origin) : undefined
+        })
     }
     return [...unreadable, ...(yield* failuresOf(consumer, events))]
   })
@@ -62,7 +77,7 @@ const failuresOf = <R>(
           if (isOutage(cause)) return Effect.failCause(cause)
           const [event] = events
           return events.length === 1
-            ? Effect.succeed([{ eventId: event!.eventId, reason: reasonOf(cause) }])
+            ? Effect.succeed([{ eventId: event!.eventId, cause }])
             : Effect.map(
                 Effect.forEach(events, (each) => failuresOf(consumer, [each])),
                 (failures) => failures.flat()
@@ -83,9 +98,4 @@ const OUTAGES = new Set(["ServiceUnavailable", "DatabaseUnavailable", "WriteConf
 const isOutageError = (error: Error): boolean => {
   const { _tag, everywhere } = error as { readonly _tag?: string; readonly everywhere?: boolean }
   return _tag === "RedisUnavailable" ? everywhere === true : _tag !== undefined && OUTAGES.has(_tag)
-}
-
-const reasonOf = (cause: Cause.Cause<Error>): string => {
-  const error = Cause.squash(cause)
-  return error instanceof Error ? error.message : String(error)
 }

@@ -168,11 +168,15 @@ describe("the outbox", () => {
       return { seen, job }
     }
     /** Rounds until the condition holds: what Redis does not announce is found a little later. */
-    const settled = (job: Job<App>, condition: () => void, server: RunningServer = shop.servers[0]) =>
+    const settled = (
+      job: Job<App>,
+      condition: () => void | Promise<void>,
+      server: RunningServer = shop.servers[0]
+    ) =>
       eventually(
         async () => {
           await drain(server, outboxRelay, job)
-          condition()
+          await condition()
         },
         { deadlineMs: 15_000 }
       )
@@ -209,10 +213,10 @@ describe("the outbox", () => {
 
     const setAside = async (consumer: string) => {
       const [rows] = await shop.sql.query(
-        "SELECT event_id, reason, attempts FROM set_aside_events WHERE consumer = ? ORDER BY event_id",
-        [consumer]
+        "SELECT CAST(item AS UNSIGNED) AS event, reason, failures FROM set_aside WHERE job = ? ORDER BY event",
+        [`events for ${consumer}`]
       )
-      return rows as Array<{ event_id: number; reason: string; attempts: number }>
+      return rows as Array<{ event: number; reason: string; failures: number }>
     }
     const insertEvent = async (topic: string, payload: string) => {
       const [{ insertId }] = (await shop.sql.query("INSERT INTO outbox (topic, payload) VALUES (?, ?)", [
@@ -223,7 +227,7 @@ describe("the outbox", () => {
     }
     /** Any announcement makes the consumers look at once. */
     const makeDue = async () => {
-      await shop.sql.query("UPDATE set_aside_events SET next_attempt_at = UTC_TIMESTAMP(3)")
+      await shop.sql.query("UPDATE set_aside SET next_attempt_at = UTC_TIMESTAMP(3)")
       await redis.client.xadd(key, "*", "event", "1")
     }
 
@@ -257,10 +261,12 @@ describe("the outbox", () => {
         const after = await paidOrder()
         await drain(shop.servers[0], outboxRelay, job)
         expect(seen.map(orderOfEvent)).toEqual([before, after])
-        expect(await setAside(group)).toEqual([{ event_id: poisonId, reason: "not this one", attempts: 1 }])
+        expect(await setAside(group)).toEqual([
+          { event: poisonId, reason: expect.stringContaining("not this one"), failures: 1 }
+        ])
         await makeDue()
         await drain(shop.servers[0], job)
-        expect(await setAside(group)).toMatchObject([{ attempts: 2 }])
+        expect(await setAside(group)).toMatchObject([{ failures: 2 }])
         isCured = true
         await makeDue()
         await settled(job, () => expect(seen.map(({ eventId }) => eventId)).toContain(poisonId))
@@ -277,7 +283,7 @@ describe("the outbox", () => {
         await drain(shop.servers[0], outboxRelay, job)
         expect(seen.map(orderOfEvent)).toEqual([orderId])
         expect(await setAside("reader")).toEqual([
-          { event_id: poisonId, reason: "the payload is no JSON object", attempts: 1 }
+          { event: poisonId, reason: "the payload is no JSON object", failures: 1 }
         ])
         await shop.sql.query("UPDATE outbox SET payload = '{}' WHERE id = ?", [poisonId])
         await makeDue()
@@ -285,6 +291,27 @@ describe("the outbox", () => {
         expect(await setAside("reader")).toEqual([])
       }
     )
+
+    test("events that fail wait longer each time; one that is deleted is set aside no more", async () => {
+      const { job } = await collector("waiting", (events) =>
+        events.some(({ topic }) => topic === "test.poison") ? Effect.fail(new Error("no")) : Effect.void
+      )
+      const poisonId = await insertEvent("test.poison", "{}")
+      await drain(shop.servers[0], outboxRelay, job)
+      for (const seconds of [5, 10, 20]) {
+        const [rows] = await shop.sql.query(
+          "SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), next_attempt_at) / 1e6 AS pause_s FROM set_aside"
+        )
+        const [{ pause_s }] = rows as unknown as [{ pause_s: number }]
+        expect(pause_s).toBeGreaterThan(seconds - 4)
+        expect(pause_s).toBeLessThanOrEqual(seconds)
+        await makeDue()
+        await drain(shop.servers[0], job)
+      }
+      await shop.sql.query("DELETE FROM outbox WHERE id = ?", [poisonId])
+      await makeDue()
+      await settled(job, async () => expect(await setAside("waiting")).toEqual([]))
+    })
 
     // Guarantees: what a process took and did not finish is handled by another one, at once.
     test("events of a process that dies while it handles them are handled by another", async () => {
@@ -446,8 +473,29 @@ describe("the outbox", () => {
       await paidOrder()
       await drain(shop.servers[0], outboxRelay, consumer("fussy"))
       expect(paidIn(await trim())).toContain(orderId)
-      await shop.sql.query("DELETE FROM set_aside_events")
+      await shop.sql.query("DELETE FROM set_aside")
       expect(paidIn(await trim())).not.toContain(orderId)
+    })
+
+    // Guarantees: an event that another transaction holds keeps no other from being deleted.
+    test("events that others hold stay until they are free, and the rest is deleted at once", async () => {
+      const brief = consumer("brief")
+      await drain(shop.servers[0], brief)
+      await Promise.all(Array.from({ length: 3 }, paidOrder))
+      await drain(shop.servers[0], outboxRelay, brief)
+      const [, held, ...others] = await published()
+      const holder = await shop.sql.getConnection()
+      await holder.query("BEGIN")
+      await holder.query("SELECT * FROM outbox WHERE id = ? FOR UPDATE", [held!.eventId])
+      try {
+        const startedAtMs = performance.now()
+        expect(await trim()).toEqual([held, others.at(-1)])
+        expect(performance.now() - startedAtMs).toBeLessThan(2_000)
+      } finally {
+        await holder.query("ROLLBACK")
+        holder.release()
+      }
+      expect(await trim()).toEqual([others.at(-1)])
     })
 
     test("a consumer that is out of use holds nothing back, and a deployment that was down retires nobody", async () => {

@@ -1,6 +1,8 @@
 import { Effect } from "effect"
+import { randomBytes } from "node:crypto"
 import { tx } from "../db/transaction.ts"
 import { noticeOnCommit } from "../jobs/notices.ts"
+import { rememberOnCommit } from "./origins.ts"
 
 /** The topics of the notices that events are to be published, and have been. */
 export const UNPUBLISHED = "unpublished events"
@@ -18,16 +20,19 @@ export interface OutboxEvent {
   readonly eventId: number
   readonly topic: string
   readonly payload: Readonly<Record<string, unknown>>
+  /** When this process committed the event, on the clock of `performance.now()`; absent for another process's. */
+  readonly committedAtMs?: number | undefined
 }
 
 /** Inserts events, which are published once the open transaction has committed. */
-export const insertEvents = (events: ReadonlyArray<NewEvent>) =>
-  events.length === 0
-    ? Effect.succeed(0)
-    : tx
-        .affected((q) =>
-          q
-            .insertInto("outbox")
-            .values(events.map(({ payload, topic }) => ({ topic, payload: JSON.stringify(payload) })))
-        )
-        .pipe(Effect.tap(noticeOnCommit(UNPUBLISHED)))
+export const insertEvents = Effect.fnUntraced(function* (events: ReadonlyArray<NewEvent>) {
+  if (events.length === 0) return
+  const origin = randomBytes(16)
+  yield* tx.affected((q) =>
+    q
+      .insertInto("outbox")
+      .values(events.map(({ payload, topic }) => ({ topic, payload: JSON.stringify(payload), origin })))
+  )
+  yield* rememberOnCommit(origin)
+  yield* noticeOnCommit(UNPUBLISHED)
+})

@@ -1,10 +1,10 @@
 import { Effect } from "effect"
-import { sql } from "kysely"
+import { type RawBuilder, sql } from "kysely"
 import { PlatformConfig } from "../config.ts"
 import { tx } from "../db/transaction.ts"
 import { asLeader } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
-import { CONSUMER_TURNS } from "./positions.ts"
+import { CONSUMER_TURNS, EVENT_JOBS, eventOf } from "./positions.ts"
 
 /** Rows that one run deletes. */
 const BATCH = 20_000
@@ -26,25 +26,36 @@ export const outboxTrimmer = {
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
       const before = sql<Date>`utc_timestamp(3) - interval ${retentionMs * 1_000} microsecond`
-      // Chosen by a plain SELECT: a DELETE would lock what its conditions read, and keep consumers from moving on.
-      const handled = yield* tx.rows((q) =>
-        q
-          .selectFrom("outbox")
-          .select("id")
-          .where("published_at", "<", before)
-          .where("sequence", "<", oldestPosition)
-          .where("id", "not in", q.selectFrom("set_aside_events").select("event_id"))
-          .orderBy("published_at")
-          .limit(BATCH)
+      // Read first: a DELETE would lock what its conditions read, and keep consumers from moving on.
+      const oldest = yield* tx.first(
+        () => sql<{ readonly position: number | null }>`select ${oldestPosition} as position`
       )
-      if (handled.length === 0) return 0
-      const ids = handled.map(({ id }) => id)
-      yield* tx.affected((q) => q.deleteFrom("outbox").where("id", "in", ids))
+      if (oldest?.position == null) return 0
+      const aside = yield* tx.rows((q) =>
+        q.selectFrom("set_aside").select("item").where("job", "like", EVENT_JOBS)
+      )
+      const kept = aside.map(({ item }) => eventOf(item))
+      const deleted = yield* deleteEvents(before, oldest.position, kept)
+      if (deleted === 0) return 0
       yield* tx.affected((q) => q.updateTable("installation").set({ outbox_trimmed_before: before }))
       return 0
     })
   )
 } satisfies Job<unknown>
+
+/**
+ * Leaves rows that others hold for a later run. The join finds each row by its key; a DELETE with a list of ids may scan
+ * the table, and wait for others.
+ */
+const deleteEvents = (before: RawBuilder<Date>, position: number, kept: ReadonlyArray<number>) => {
+  const isKept = kept.length === 0 ? sql`false` : sql`id in (${sql.join(kept)})`
+  return tx.affected(
+    () => sql`delete o from (
+        select id from outbox where published_at < ${before} and sequence < ${position} and not ${isKept}
+        order by published_at limit ${BATCH} for update skip locked
+      ) old straight_join outbox o on o.id = old.id`
+  )
+}
 
 /** NULL, so that nothing is deleted, as long as no consumer has begun. */
 const oldestPosition = sql<number>`(

@@ -16,7 +16,7 @@ import { makeDecode } from "./input.ts"
 import type { RpcContext } from "./trpc.ts"
 
 /** A call that is being answered. */
-export interface Answering {
+interface Answering {
   /** The encoded output, or why there is none. */
   readonly exit: Promise<Exit.Exit<unknown, unknown>>
   /** Rolls the call back: its caller is gone. */

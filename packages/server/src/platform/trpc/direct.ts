@@ -7,7 +7,7 @@ import { classOf, declaredDataOf } from "./errors.ts"
 import type { RpcContext } from "./trpc.ts"
 
 /** The response to one call, as tRPC writes it. */
-export interface WireAnswer {
+interface WireAnswer {
   readonly status: number
   readonly body: string
   readonly retryAfterMs?: number | undefined

@@ -66,7 +66,7 @@ export const query = <P extends Procedure<"query" | "action">, E extends ErrorOf
   body: (call: Call<P>) => Effect.Effect<OutputOf<P>, E, R>
 ): ((call: Call<P>) => Effect.Effect<OutputOf<P>, E, R>) => {
   const path = pathOf(procedure)
-  return (call) => Effect.withSpan(body(call), path)
+  return (call) => Effect.withSpan(body(call), path, { captureStackTrace: false })
 }
 
 /** Implements a subscription. An answer with the id of the one before is dropped, also across reconnects. */

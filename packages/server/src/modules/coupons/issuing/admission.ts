@@ -1,5 +1,6 @@
 import {
   type Coupon,
+  CouponAlreadyIssued,
   CouponEnded,
   type CouponId,
   CouponNotFound,
@@ -7,6 +8,7 @@ import {
   CouponPaused,
   CouponSoldOut,
   type ServiceUnavailable,
+  type UserCoupon,
   type UserId
 } from "@holdfast/domain"
 import type { RedisUnavailable } from "@holdfast/locks"
@@ -16,7 +18,7 @@ import { makeCoalesced } from "../../../platform/db/coalesce.ts"
 import type { Database } from "../../../platform/db/database.ts"
 import { failpoint } from "../../../platform/failpoints.ts"
 import { findCoupon, findCouponNow } from "../campaigns/repository.ts"
-import { holdersAmong, listHolders } from "../repository.ts"
+import { findCouponsOfUsers, holdersAmong, listHolders } from "../repository.ts"
 import { CouponGate, RESERVATION_MS, type Verdict } from "./gate.ts"
 
 declare module "../../../platform/failpoints.ts" {
@@ -43,7 +45,7 @@ export const closedBecause = (coupon: Coupon, now: Date): Exclude<Closed, Coupon
  * (the gate is away, knows the user already, or took too long).
  */
 type Slot =
-  | { readonly _tag: "refused"; readonly error: Closed }
+  | { readonly _tag: "refused"; readonly error: Closed | CouponAlreadyIssued }
   | { readonly _tag: "admitted"; readonly reserved: boolean }
 
 /** How long a caller waits for slots that others have reserved. By then each of those is issued or free again. */
@@ -79,7 +81,7 @@ export class CouponAdmission extends Context.Service<
       const gate = yield* CouponGate
       const current = yield* makeCoalesced(findCouponNow)
       const rebuild = yield* makeCoalesced(rebuildGate)
-      return { admit: makeAdmit({ gate, current, rebuild, hasCoupon: yield* holderCheck }), current, rebuild }
+      return { admit: makeAdmit({ gate, current, rebuild, couponOf: yield* makeCouponOf }), current, rebuild }
     })
   )
 }
@@ -91,7 +93,11 @@ export const admitToCampaign = Effect.fnUntraced(function* ({
 }: {
   readonly couponId: CouponId
   readonly userId: UserId
-}): Effect.fn.Return<Admission<Closed, CouponGate | Database>, ServiceUnavailable, CouponAdmission> {
+}): Effect.fn.Return<
+  Admission<Closed | CouponAlreadyIssued, CouponGate | Database>,
+  ServiceUnavailable,
+  CouponAdmission
+> {
   const { admit } = yield* CouponAdmission
   const slot = yield* admit(couponId, userId)
   if (slot._tag === "refused") return { _tag: "Refused", error: slot.error }
@@ -99,30 +105,47 @@ export const admitToCampaign = Effect.fnUntraced(function* ({
   return { _tag: "Admitted", settle: (exit) => settleSlot(couponId, userId, slot, exit) }
 })
 
-const holderCheck = Effect.map(
-  Effect.context<Database>(),
-  (context) => (couponId: CouponId, userId: UserId) =>
-    Effect.map(Effect.provideContext(holdersAmong(couponId, [userId]), context), (holders) =>
-      holders.has(userId)
-    )
-)
+/** The coupon that a user has. All who ask while a read is under way share the next one. */
+const makeCouponOf = Effect.gen(function* () {
+  const asked = new Map<CouponId, Set<UserId>>()
+  const read = yield* makeCoalesced((couponId: CouponId) =>
+    Effect.suspend(() => {
+      const users = [...(asked.get(couponId) ?? [])]
+      asked.delete(couponId)
+      return findCouponsOfUsers(couponId, users)
+    })
+  )
+  return (couponId: CouponId, userId: UserId) =>
+    Effect.suspend(() => {
+      asked.set(couponId, (asked.get(couponId) ?? new Set()).add(userId))
+      return Effect.map(read(couponId), (coupons) => coupons.get(userId))
+    })
+})
 
 interface AdmitParts {
   readonly gate: CouponGate["Service"]
   readonly current: CouponAdmission["Service"]["current"]
   readonly rebuild: CouponAdmission["Service"]["rebuild"]
-  readonly hasCoupon: (couponId: CouponId, userId: UserId) => Effect.Effect<boolean, ServiceUnavailable>
+  readonly couponOf: (
+    couponId: CouponId,
+    userId: UserId
+  ) => Effect.Effect<UserCoupon | undefined, ServiceUnavailable>
 }
 
 const withoutSlot: Slot = { _tag: "admitted", reserved: false }
 
-const makeAdmit = ({ current, gate, hasCoupon, rebuild }: AdmitParts): CouponAdmission["Service"]["admit"] =>
-  Effect.fnUntraced(function* (couponId, userId) {
+const makeAdmit = ({ couponOf, current, gate, rebuild }: AdmitParts): CouponAdmission["Service"]["admit"] =>
+  Effect.fnUntraced(function* (couponId, userId): Effect.fn.Return<Slot, ServiceUnavailable> {
     const deadlineMs = performance.now() + WAIT_MS
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       const verdict = yield* orAway(gate.reserve(couponId, userId))
       if (verdict === "reserved") return { _tag: "admitted", reserved: true }
-      if (verdict === "known") return withoutSlot
+      if (verdict === "known") {
+        const coupon = yield* couponOf(couponId, userId)
+        return coupon === undefined
+          ? withoutSlot
+          : { _tag: "refused", error: new CouponAlreadyIssued({ coupon }) }
+      }
       const found = yield* current(couponId)
       const isOpen = found !== undefined && found.now < found.coupon.endsAt
       if (verdict === "missing" && isOpen && performance.now() < deadlineMs) {
@@ -132,10 +155,10 @@ const makeAdmit = ({ current, gate, hasCoupon, rebuild }: AdmitParts): CouponAdm
       const error =
         found === undefined ? new CouponNotFound({ couponId }) : closedBecause(found.coupon, found.now)
       if (error !== undefined) {
-        // A gate that does not know the user leaves it to the transaction to find their coupon or earlier answer.
+        // A gate that is away or gone knows no holders.
         const isUnknown = verdict === "away" || verdict === "missing"
-        const isHolder = isUnknown && (yield* hasCoupon(couponId, userId))
-        return isHolder ? withoutSlot : { _tag: "refused", error }
+        const coupon = isUnknown ? yield* couponOf(couponId, userId) : undefined
+        return { _tag: "refused", error: coupon === undefined ? error : new CouponAlreadyIssued({ coupon }) }
       }
       // Closed for the gate and open for the database: their clocks differ, and the database decides.
       if (verdict !== "full" || performance.now() >= deadlineMs) return withoutSlot

@@ -4,6 +4,7 @@ import { bytesOf } from "../../../platform/db/ids.ts"
 import { attemptEach } from "../../../platform/jobs/set-aside.ts"
 import { CouponAdmission } from "./admission.ts"
 import { CouponGate, type GateState, RESERVATION_MS } from "./gate.ts"
+import { makeRota } from "./rota.ts"
 import { findCoupon, listCoupons } from "../campaigns/repository.ts"
 import { holdersAmong } from "../repository.ts"
 
@@ -20,33 +21,6 @@ const JOB = "coupon gates"
 const SAMPLE = 100
 const SAMPLED_EVERY_S = 3
 
-/** A campaign whose coupons another process issued this recently counts as in use. */
-const IN_USE_MS = 10_000
-
-/**
- * Whose turn it is: the campaigns that are in use here or elsewhere, and one of the others. A reservation of a process
- * that died is thus found by whichever process is asked for the same coupon; while nobody asks, its slot is of no use to
- * anybody. A campaign is due once when it is first seen. The first run looks at all.
- */
-const makeRota = () => {
-  const seen = new Map<CouponId, { readonly issued: number; readonly changedAtMs: number }>()
-  let turn = 0
-  const isDue = ({ id, issued }: Coupon) => {
-    const last = seen.get(id)
-    const changedAtMs = last === undefined ? -IN_USE_MS : performance.now()
-    if (last?.issued !== issued) seen.set(id, { issued, changedAtMs })
-    return last === undefined || performance.now() - seen.get(id)!.changedAtMs < IN_USE_MS
-  }
-  return (coupons: ReadonlyArray<Coupon>, asked: ReadonlySet<CouponId>): ReadonlyArray<Coupon> => {
-    const due = coupons.filter((coupon) => isDue(coupon) || asked.has(coupon.id))
-    const running = new Set(coupons.map(({ id }) => id))
-    for (const id of seen.keys()) if (!running.has(id)) seen.delete(id)
-    const others = coupons.filter((coupon) => !due.includes(coupon))
-    turn += 1
-    return others.length === 0 ? due : [...due, others[turn % others.length]!]
-  }
-}
-
 /**
  * Reconciles the gates of running campaigns. A reservation past its deadline belongs to a process that died or to a
  * request that lost its stores: its slot is freed unless the database has the coupon. A gate that contradicts the
@@ -55,15 +29,16 @@ const makeRota = () => {
  * @returns how many reservations were settled.
  */
 const reconcileGates = Effect.gen(function* () {
-  const { inUse } = yield* CouponGate
-  const due = rotaOf(yield* CouponGate)(yield* runningCampaigns, inUse())
+  const gate = yield* CouponGate
+  const due = rotaOf(gate)(yield* runningCampaigns, gate.inUse())
   return yield* attemptEach(due, {
     job: JOB,
     keyOf: ({ id }) => bytesOf(id),
     handle: reconcileGate,
     concurrency: CONCURRENCY,
     withinMs: WITHIN_MS
-  })
+    // Those whose turn it was were not all looked at.
+  }).pipe(Effect.tapError(() => Effect.sync(() => rotas.delete(gate))))
 })
 
 /** Each server has its own turns. */

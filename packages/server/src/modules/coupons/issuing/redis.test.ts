@@ -224,6 +224,18 @@ describe("a gate that is wrong", () => {
     expect(new Set(await redis.smembers(keys.holders))).toEqual(new Set([users[0]!.id, users[1]!.id]))
   })
 
+  // Guarantees: an outage of Redis costs no gate its turn.
+  test("the reconciler looks at every gate once Redis is back, although it has tried before", async () => {
+    const gates = [(await started()).keys.gate, (await started()).keys.gate, (await started()).keys.gate]
+    const beside = await shop.openBeside()
+    await service.freeze()
+    await expect(runJob(beside, gateReconciler)).rejects.toThrow()
+    await service.thaw()
+    for (const gate of gates) await redis.hset(gate, "quantity", 1)
+    await eventually(() => runJob(beside, gateReconciler))
+    for (const gate of gates) expect(await redis.hget(gate, "quantity")).not.toBe("1")
+  })
+
   test("a winner who was exchanged for somebody else is found within 3 seconds", async () => {
     const { couponId, keys, users } = await started()
     await redis.srem(keys.holders, users[0]!.id)

@@ -15,7 +15,7 @@ import type { Database } from "../../../platform/db/database.ts"
 import { bytesOf, newTicketId, newUserCouponId, textOf, ticketIdOf } from "../../../platform/db/ids.ts"
 import { databaseTime, inTransaction, type Transactions } from "../../../platform/db/transaction.ts"
 import { noticeOnCommit } from "../../../platform/jobs/notices.ts"
-import { attemptEach, forget, setAside } from "../../../platform/jobs/set-aside.ts"
+import { aside, attemptEach } from "../../../platform/jobs/set-aside.ts"
 import { failpoint } from "../../../platform/failpoints.ts"
 import { query, subscription } from "../../../platform/trpc/handler.ts"
 import { type Closed, closedBecause, CouponAdmission } from "../issuing/admission.ts"
@@ -186,7 +186,7 @@ const serveTickets = Effect.gen(function* () {
 export const ticketServer = {
   name: TICKETS,
   intervalMs: 50,
-  notice: { topic: TICKETS, idleMs: 1_000 },
+  notice: { topic: TICKETS, idleMs: 1_500 },
   run: serveTickets
 }
 
@@ -196,7 +196,7 @@ const serveQueue = Effect.fnUntraced(function* (couponId: CouponId, limit: numbe
   const { holders, isHeadSetAside, retried, settled } = yield* settleServable(couponId, limit)
   yield* failpoint("tickets: committed")
   if (holders.length > 0) yield* campaignsChanged([couponId])
-  if (retried.length > 0) yield* forget(TICKETS, retried)
+  yield* aside.forget(TICKETS, retried)
   if (holders.length > 0) yield* Effect.ignore(gate.confirm(couponId, holders))
   yield* live.notify(settled)
   // Those behind a ticket that was set aside are served at once.
@@ -227,7 +227,9 @@ const settleServable = (
         ? settleServable(couponId, Math.floor(limit / 2))
         : inTransaction(headOfQueue(TICKETS, couponId, 1)).pipe(
             Effect.flatMap(([head]) =>
-              head === undefined ? Effect.void : setAside(TICKETS, head.id, Cause.die(defect), PAUSE_S)
+              head === undefined
+                ? Effect.void
+                : aside.put(TICKETS, [{ item: head.id, cause: Cause.die(defect) }], PAUSE_S)
             ),
             Effect.as({ ...nothingServed, isHeadSetAside: true })
           )

@@ -1,0 +1,131 @@
+import { Unauthenticated, UserId } from "@holdfast/domain"
+import { Effect, Exit, Layer } from "effect"
+import { createHmac } from "node:crypto"
+import { expect, test, vi } from "vitest"
+import { ServerConfig } from "../../config.ts"
+import { DatabaseClock } from "../../platform/db/database-clock.ts"
+import { TEST_SECRET, testSettings } from "../../../test/settings.ts"
+import { Tokens } from "./tokens.ts"
+
+vi.mock("node:crypto", { spy: true })
+
+const NOW_MS = Date.UTC(2026, 0, 1)
+const caller = { userId: UserId.make("01890a5d-ac96-774b-bcce-b302099a8057"), role: "user" } as const
+
+/** A service of tokens, and what moves its clock. */
+const makeTokens = () => {
+  let nowMs = NOW_MS
+  const clock = Layer.succeed(DatabaseClock, {
+    nowMs: Effect.sync(() => nowMs),
+    measure: Effect.succeed(0)
+  })
+  const layer = Tokens.layer.pipe(
+    Layer.provide(Layer.merge(clock, ServerConfig.layer(testSettings("mysql://u@h/d", "redis://h"))))
+  )
+  const tokens = Effect.runSync(Effect.provide(Tokens, layer))
+  const verify = (token: string, purpose: "access" | "refresh" = "access") =>
+    Effect.runSyncExit(tokens.verify(purpose, token))
+  return { tokens, verify, advance: (ms: number) => void (nowMs += ms) }
+}
+
+const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
+const signatureOf = (text: string) => createHmac("sha256", TEST_SECRET).update(text).digest("base64url")
+
+const header = { alg: "HS256", typ: "JWT" }
+const claims = {
+  iss: "holdfast",
+  aud: "access",
+  sub: caller.userId,
+  role: "user",
+  exp: NOW_MS / 1_000 + 60
+}
+/** A token with a right signature, whatever it says. */
+const signed = (change: object = {}, headerChange: object = {}) => {
+  const text = `${encode({ ...header, ...headerChange })}.${encode({ ...claims, ...change })}`
+  return `${text}.${signatureOf(text)}`
+}
+const refused = (reason: Unauthenticated["reason"]) => Exit.fail(new Unauthenticated({ reason }))
+
+test("a token that says what ours say is accepted", () => {
+  expect(makeTokens().verify(signed())).toEqual(Exit.succeed(caller))
+})
+
+// Guarantees: a right signature is not enough.
+test.each([
+  ["another issuer", { iss: "elsewhere" }, {}],
+  ["no issuer", { iss: undefined }, {}],
+  ["another audience", { aud: "refresh" }, {}],
+  ["two audiences", { aud: ["access", "refresh"] }, {}],
+  ["no audience", { aud: undefined }, {}],
+  ["no user", { sub: "nobody" }, {}],
+  ["an unknown role", { role: "owner" }, {}],
+  ["no expiry", { exp: undefined }, {}],
+  ["an expiry that is no integer", { exp: claims.exp + 0.5 }, {}],
+  ["no algorithm", {}, { alg: "none" }],
+  ["another algorithm", {}, { alg: "HS512" }],
+  ["a critical extension that nobody here knows", {}, { crit: ["b64"], b64: false }]
+])("a signed token with %s is refused", (_what, change, headerChange) => {
+  expect(makeTokens().verify(signed(change, headerChange))).toEqual(refused("invalid"))
+})
+
+test("a token is accepted up to a second after its expiry", () => {
+  const { advance, verify } = makeTokens()
+  advance(60_999)
+  expect(verify(signed())).toEqual(Exit.succeed(caller))
+  advance(1)
+  expect(verify(signed())).toEqual(refused("expired"))
+})
+
+// Guarantees: a token has one text, so whoever remembers or revokes the text has the token.
+test("another text of the same signature is refused", () => {
+  const token = signed()
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+  const last = alphabet.indexOf(token.at(-1)!)
+  const other = token.slice(0, -1) + alphabet[last ^ 1]!
+  const bytesOf = (text: string) => Buffer.from(text.slice(text.lastIndexOf(".") + 1), "base64url")
+  expect(bytesOf(other)).toEqual(bytesOf(token))
+  for (const text of [other, `${token}=`]) expect(makeTokens().verify(text)).toEqual(refused("invalid"))
+})
+
+test.each(["", "A", "AAAA", "A".repeat(43), "A".repeat(44), "é".repeat(43)])(
+  "the signature %j is refused, and no defect",
+  (signature) => {
+    const unsigned = signed().slice(0, signed().lastIndexOf(".") + 1)
+    expect(makeTokens().verify(unsigned + signature)).toEqual(refused("invalid"))
+  }
+)
+
+test("a token of 1,024 characters is checked, a longer one is not even read", () => {
+  const lengthened = (length: number) => {
+    const padding = Math.floor(((length - signed({ more: "" }).length) * 3) / 4)
+    return signed({ more: "x".repeat(padding) })
+  }
+  const { verify } = makeTokens()
+  expect(lengthened(1_024).length).toBeGreaterThan(1_020)
+  expect(verify(lengthened(1_024))).toEqual(Exit.succeed(caller))
+  expect(lengthened(1_030).length).toBeGreaterThan(1_024)
+  for (const purpose of ["access", "refresh"] as const)
+    expect(verify(lengthened(1_030), purpose)).toEqual(refused("malformed"))
+})
+
+// Guarantees: a process remembers 10,000 tokens at most, and the oldest goes first.
+test("a remembered token is checked once, and again after 10,000 others", () => {
+  const { verify } = makeTokens()
+  const checks = (token: string) => {
+    vi.mocked(createHmac).mockClear()
+    expect(verify(token)).toEqual(Exit.succeed(caller))
+    return vi.mocked(createHmac).mock.calls.length
+  }
+  const tokens = Array.from({ length: 10_001 }, (_, n) => signed({ exp: claims.exp + n }))
+  for (const token of tokens.slice(0, 10_000)) expect(checks(token)).toBe(1)
+  expect(checks(tokens[0]!)).toBe(0)
+  expect(checks(tokens[10_000]!)).toBe(1)
+  expect(checks(tokens[1]!)).toBe(0)
+  expect(checks(tokens[0]!)).toBe(1)
+})
+
+test("what was refused is not remembered", () => {
+  const { verify } = makeTokens()
+  const token = signed({}, { alg: "none" })
+  for (let n = 0; n < 2; n += 1) expect(verify(token)).toEqual(refused("invalid"))
+})
