@@ -41,7 +41,7 @@ const ORDERS = [1_000, 10_000, 100_000, 1_000_000]
 const callersOf = { lines: 16, orders: 64 }
 const CUSTOMERS = 2_000
 /** Until a process has compiled what it runs. */
-const WARM_UP_SECONDS = 0.8
+const WARM_UP_SECONDS = 0.6
 const MORE_PRODUCTS = 800
 
 /** Holdfast and the floor in turns. The table of orders grows first, while there are only those that it was filled with. */

@@ -22,7 +22,7 @@ export interface GuaranteesResult {
 const CALLERS = 64
 const CUSTOMERS = 2_000
 /** Until a process has compiled what it runs. */
-const WARM_UP_SECONDS = 0.8
+const WARM_UP_SECONDS = 0.6
 
 /** A shop whose orders lack something. */
 interface Variant {

@@ -31,10 +31,10 @@ const FULL: Efforts = {
 
 /** Enough to see that everything works; the figures are rough. */
 const QUICK: Efforts = {
-  shop: { rounds: 1, seconds: 0.35, memoryMinutes: 0.05 },
+  shop: { rounds: 1, seconds: 0.3, memoryMinutes: 0.05 },
   strategies: { rounds: 1, seconds: 0.4 },
-  growth: { rounds: 1, seconds: 0.2 },
-  guarantees: { rounds: 1, seconds: 0.4 },
+  growth: { rounds: 1, seconds: 0.15 },
+  guarantees: { rounds: 1, seconds: 0.3 },
   cacheTurnMs: 60
 }
 

@@ -43,7 +43,7 @@ export const plotsOf = ({
 })
 
 /** One sentence about how far the figures can be trusted. */
-export const noteOf = ({ isQuick, load, minutes, on }: Taken): string =>
+const noteOf = ({ isQuick, load, minutes, on }: Taken): string =>
   isQuick
     ? `**A quick run: its figures are rough.** It took ${minutes} minutes on ${on}; the load average was ${load.before} before it
 and ${load.after} after it.`

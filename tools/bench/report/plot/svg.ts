@@ -1,5 +1,5 @@
 /** One colour for each series, in the order in which a plot names them. */
-export const colours = ["#2563eb", "#d97706", "#9ca3af", "#059669", "#7c3aed", "#dc2626"] as const
+const colours = ["#2563eb", "#d97706", "#9ca3af", "#059669", "#7c3aed", "#dc2626"] as const
 
 const TEXT = "#374151"
 const GRID = "#e5e7eb"

@@ -26,12 +26,14 @@ const rowsOf = ({ floor, holdfast }: GuaranteesResult) => [
 export const guaranteesSection = (result: GuaranteesResult): string =>
   paragraphs(
     "## Guarantees",
-    `What an order costs without one of its guarantees, with ${result.callers} callers. The product has no switches for this, so the
-floor was given them: it takes Holdfast's own lock and passes its fence, stores the answer for idempotency, writes the event
-of the outbox and the ledger of the stock, each unless it is left out
+    `What an order costs without one of its guarantees, with ${result.callers} callers. The product has no switches for this,
+so the floor was given them: it takes Holdfast's own lock and passes its fence, stores the answer for idempotency, writes
+the event of the outbox and the ledger of the stock, each unless it is left out
 ([parts.ts](../tools/bench/shop/floor/parts.ts)). The floor pays for each with round trips of its own, and every order has
-its own transaction; in Holdfast, the calls that wait share both, so the savings are the floor's and not Holdfast's. A call
-of Holdfast without an idempotency key stores no answer, which needs no switch. These books are not audited, because they lack what was left out.`,
+its own transaction; in Holdfast, the calls that wait share both, so the savings are the floor's and not Holdfast's.
+
+A call of Holdfast without an idempotency key stores no answer, which needs no switch. The books of this measurement are
+not audited, because they lack what was left out.`,
     table(
       ["", "µs", "saved µs", "a second", "p50 ms", "p99 ms", "failures"],
       rowsOf(result).map(({ figures, title, whole }) => [
