@@ -60,6 +60,30 @@ describe("orders that cannot be expired", () => {
     expect(await Promise.all(broken.map(statusOf))).toEqual(broken.map(() => "CANCELLED"))
   })
 
+  test("by another job are expired all the same", async () => {
+    const order = await place(await shop.newUser(), "tea")
+    await overdue([order], 60)
+    await shop.sql.query(
+      "INSERT INTO set_aside (job, item, reason, next_attempt_at) VALUES ('another job', ?, '', UTC_TIMESTAMP(3) + INTERVAL 1 HOUR)",
+      [order]
+    )
+    await expire()
+    expect(await statusOf(order)).toBe("CANCELLED")
+    await shop.sql.query("DELETE FROM set_aside")
+  })
+
+  test("and are paid or gone meanwhile are set aside no more", async () => {
+    const user = await shop.newUser(1_000_000)
+    const [paid, gone] = [await place(user, "tea"), Buffer.alloc(16, 1)]
+    await shop.sql.query("UPDATE orders SET status = 'PAID' WHERE id = ?", [paid])
+    await shop.sql.query("INSERT INTO set_aside (job, item, reason) VALUES ?", [
+      [paid, gone].map((id) => [orderExpiry.name, id, "held"])
+    ])
+    await expire()
+    expect(await setAside()).toEqual([])
+    await shop.sql.query("UPDATE orders SET status = 'PENDING' WHERE id = ?", [paid])
+  })
+
   test("for now, because another transaction holds their product, are left for later", async () => {
     const [waiting, free] = [
       await place(await shop.newUser(), "held"),

@@ -94,6 +94,8 @@ describe("what readers of the cache share", () => {
       [...numbers, ...numbers].map((n) => run(get(n), n % 2 === 0 ? beside : undefined))
     )
     expect(found.map((values, at) => values.get(`search ${at % 50}`))).toEqual([...numbers, ...numbers])
+    // One after another, so that each finds what another name has left in its place.
+    for (const n of numbers.slice(0, 12)) expect((await run(get(n))).get(`search ${n}`)).toBe(n)
     expect(await redis.client.keys("*:e:place:*")).toHaveLength(3)
   })
 
@@ -109,6 +111,34 @@ describe("what readers of the cache share", () => {
     await run(invalidate(["all that exist", "none"]), beside)
     expect((await run(getting([key], async () => ({ none: "created" })))).get("none")).toBe("created")
     expect((await run(none, beside)).get("none")).toBe("created")
+  })
+
+  test("that one thing does not exist says nothing of another with the same tag", async () => {
+    const keyOf = (name: string) => ({ name, tag: name, absentTag: "all of a kind" })
+    expect((await run(getting([keyOf("no such thing")], async () => ({})))).size).toBe(0)
+    expect(
+      (
+        await run(
+          getting([keyOf("thing")], async () => ({ thing: 1 })),
+          beside
+        )
+      ).get("thing")
+    ).toBe(1)
+  })
+
+  test("that something does not exist is known no longer than a value is fresh", async () => {
+    const hasty = await shop.openBeside({ cache: { freshMs: 0, staleMs: HOUR_MS } })
+    let loads = 0
+    const key = { name: "nothing yet", tag: "nothing yet", absentTag: "all of another kind" }
+    const none = getting([key], async () => {
+      loads += 1
+      return {}
+    })
+    await run(none, hasty)
+    await run(none)
+    expect(loads).toBe(2)
+    await run(none, beside)
+    expect(loads).toBe(2)
   })
 
   // Guarantees: a value that a query finds by the way is kept only if nothing has changed since before the query.

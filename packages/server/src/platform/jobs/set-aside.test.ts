@@ -65,6 +65,10 @@ describe("items that a job cannot handle", () => {
     ])
   })
 
+  test("are none when there are no items", async () => {
+    expect((await attempt("none", [], () => Effect.void)).exit).toEqual(Exit.succeed(0))
+  })
+
   test("are tried again at once, then after pauses that double, and forgotten once they work", async () => {
     const fails = () => Effect.fail(new Error("not yet"))
     await attempt("pauses", ["late"], fails)
@@ -107,7 +111,8 @@ describe("items that a job cannot handle", () => {
     const fails = () => Effect.fail(new Error("not here"))
     for (const job of ["broken", "whole"]) await attempt(job, ["same"], fails)
     await attempt("broken", ["same"], fails)
-    expect((await attempt("whole", ["same"], () => Effect.void)).handled).toEqual(["same"])
+    for (const job of ["whole", "new"])
+      expect((await attempt(job, ["same"], () => Effect.void)).handled).toEqual(["same"])
     expect([await rowsOf("broken"), await rowsOf("whole")]).toMatchObject([[{ failures: 2 }], []])
   })
 

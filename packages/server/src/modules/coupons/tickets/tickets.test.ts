@@ -84,6 +84,18 @@ describe("tickets", () => {
     expect((await shop.sql.query<Array<RowDataPacket>>("SELECT 1 FROM set_aside"))[0]).toEqual([])
   })
 
+  test("what another job has set aside is served", async () => {
+    const [user] = await manyUsers(shop, 1)
+    const { id: couponId } = await newCoupon(shop)
+    const { id } = await request(couponId, user!)
+    await shop.sql.query("INSERT INTO set_aside (job, item, reason, next_attempt_at) VALUES ?", [
+      [couponId, id].map((item) => ["coupon gates", bytesOf(item), "", new Date(Date.now() + 3_600_000)])
+    ])
+    await serve()
+    expect((await ticket(id, user!)).result.status).toBe("issued")
+    await shop.sql.query("DELETE FROM set_aside")
+  })
+
   test("a campaign whose row another transaction holds does not keep the lines of others waiting", async () => {
     const [user] = await manyUsers(shop, 1)
     const [held, free] = [await newCoupon(shop), await newCoupon(shop)]
