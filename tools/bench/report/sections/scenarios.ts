@@ -50,7 +50,7 @@ const costTable = (shop: ShopFigures): string =>
     measuredOf(shop).map(({ figures, name, title }) => {
       const { cpuUs, cpuUsOf, floor, naive, ratioToFloor } = figures
       const target = targets[name]
-      const isMet = target === undefined ? undefined : cpuUs <= target
+      const isMet = target === undefined || cpuUs === null ? undefined : cpuUs <= target
       const parts = [cpuUs, cpuUsOf.server, cpuUsOf.sql, cpuUsOf.redis]
       return [
         title,
