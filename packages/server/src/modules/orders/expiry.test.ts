@@ -74,7 +74,7 @@ describe("orders that cannot be expired", () => {
 
   test("and are paid or gone meanwhile are set aside no more", async () => {
     const user = await shop.newUser(1_000_000)
-    const [paid, gone] = [await place(user, "tea"), Buffer.alloc(16, 1)]
+    const [paid, gone] = [await place(user, "tea"), bytesOf("01890000-0000-7000-8000-000000000001")]
     await shop.sql.query("UPDATE orders SET status = 'PAID' WHERE id = ?", [paid])
     await shop.sql.query("INSERT INTO set_aside (job, item, reason) VALUES ?", [
       [paid, gone].map((id) => [orderExpiry.name, id, "held"])
