@@ -1,6 +1,7 @@
 import { paragraphs, table } from "./markdown.ts"
 import type { Measurements, Taken } from "./measurements.ts"
 import { booksSection } from "./sections/books.ts"
+import { boundsSection } from "./sections/bounds.ts"
 import { cacheSection } from "./sections/cache.ts"
 import { growthPlots, growthSection } from "./sections/growth.ts"
 import { guaranteePlots, guaranteesSection } from "./sections/guarantees.ts"
@@ -24,7 +25,8 @@ export const pageOf = (measurements: Measurements): string => {
     strategiesSection(strategies),
     growthSection(growth),
     guaranteesSection(guarantees),
-    cacheSection(cache)
+    cacheSection(cache),
+    boundsSection()
   ]
   return `${paragraphs(...sections)}\n`
 }

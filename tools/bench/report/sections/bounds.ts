@@ -1,0 +1,15 @@
+/** What bounds the figures that miss their targets. Written by hand, after a look at profiles of the server. */
+export const boundsSection = (): string => `## What bounds it
+
+- **A payment** costs about as much as an order, 650 µs are wanted. Its profile is flat: of the server's time, a sixth is
+  Effect's fibers, a tenth the writes to sockets, 6 % collections of garbage, 4 % each Kysely, ioredis, and fingerprint and
+  answer of the idempotency key. It takes and gives back one lock (two scripts), and its share of a transaction of nine
+  statements: fences, orders, balances, answers, accounts, ledger, payments, states, event.
+- **Sold out** reaches half of the rate of a refused input, four fifths are wanted. Beside that it asks the gate, shares a
+  read of the campaign's row, and stores its answer, because a retry has to get the same one.
+- **A lone caller** pays for one transaction and two locks by itself, one round trip after the other.
+- **Two processes** are no faster than one here: the callers and both stores share the same two cores, and one process
+  with its stores keeps them busy.
+- **1,024 callers** at once are more than one process admits ([limits](limits.md)); the refused ones ask again at once.
+- **Idle**: what is left are timers and the looks of the jobs. With 100 new campaigns the figure includes the first look
+  at each of their gates.`
