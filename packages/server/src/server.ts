@@ -62,6 +62,8 @@ export const startServer = async (
   const logging = Layer.mergeAll(
     Logger.layer([Logger.consoleJson]),
     Layer.succeed(References.MinimumLogLevel, options.logLevel ?? "Info"),
+    // Nothing takes spans yet, and each call would make two.
+    Layer.succeed(References.TracerEnabled, false),
     options.onFailpoint === undefined ? Layer.empty : Layer.succeed(FailpointListener, options.onFailpoint)
   )
   const runtime = ManagedRuntime.make(

@@ -186,7 +186,7 @@ const serveTickets = Effect.gen(function* () {
 export const ticketServer = {
   name: TICKETS,
   intervalMs: 50,
-  notice: { topic: TICKETS, idleMs: 1_500 },
+  notice: { topic: TICKETS, idleMs: 2_000 },
   run: serveTickets
 }
 
