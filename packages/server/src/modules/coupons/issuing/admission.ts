@@ -140,11 +140,12 @@ const makeAdmit = ({ couponOf, current, gate, rebuild }: AdmitParts): CouponAdmi
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       const verdict = yield* orAway(gate.reserve(couponId, userId))
       if (verdict === "reserved") return { _tag: "admitted", reserved: true }
-      if (verdict === "known") {
+      if (verdict === "known" || verdict === "pending") {
         const coupon = yield* couponOf(couponId, userId)
-        return coupon === undefined
-          ? withoutSlot
-          : { _tag: "refused", error: new CouponAlreadyIssued({ coupon }) }
+        if (coupon === undefined) return withoutSlot
+        // Whoever made the reservation has died since, or is about to confirm it.
+        if (verdict === "pending") yield* Effect.ignore(gate.confirm(couponId, [userId]))
+        return { _tag: "refused", error: new CouponAlreadyIssued({ coupon }) }
       }
       const found = yield* current(couponId)
       const isOpen = found !== undefined && found.now < found.coupon.endsAt

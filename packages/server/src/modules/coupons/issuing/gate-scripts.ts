@@ -21,7 +21,8 @@ local user, reservationMs = ARGV[1], tonumber(ARGV[2])
 local known = redis.call('HMGET', facts, 'quantity', 'startsAt', 'endsAt')
 local quantity, startsAt, endsAt = tonumber(known[1] or ''), tonumber(known[2] or ''), tonumber(known[3] or '')
 if not (quantity and startsAt and endsAt) then return 'missing' end
-if redis.call('SISMEMBER', holders, user) == 1 or redis.call('ZSCORE', reserved, user) then return 'known' end
+if redis.call('SISMEMBER', holders, user) == 1 then return 'known' end
+if redis.call('ZSCORE', reserved, user) then return 'pending' end
 if nowMs < startsAt or nowMs >= endsAt then return 'closed' end
 if redis.call('SCARD', holders) + redis.call('ZCARD', reserved) >= quantity then return 'full' end
 redis.call('ZADD', reserved, string.format('%.0f', nowMs + reservationMs), user)

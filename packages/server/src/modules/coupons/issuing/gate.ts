@@ -21,10 +21,10 @@ const OVERDUE_AT_ONCE = 1_000
 const LATEST_MS = RESERVATION_MS + 1_000
 
 /**
- * The gate's answer to a user: `reserved`, a slot is theirs until the deadline; `known`, they have a coupon or a
- * reservation already; `closed`, outside the campaign's window; `full`, no slot is free; `missing`, there is no gate.
+ * The gate's answer to a user: `reserved`, a slot is theirs until the deadline; `known`, they have a coupon already;
+ * `pending`, they have a reservation already; `closed`, outside the campaign's window; `full`, no slot is free; `missing`, there is no gate.
  */
-export type Verdict = "reserved" | "known" | "closed" | "full" | "missing"
+export type Verdict = "reserved" | "known" | "pending" | "closed" | "full" | "missing"
 
 /**
  * What a gate holds at one moment. Redis may hold anything: a fact that is no number is `NaN`, and whoever is named need

@@ -90,7 +90,7 @@ describe("the last lines", () => {
       "reserved",
       "full"
     ])
-    expect(await reserve(first)).toBe("known")
+    expect(await reserve(first)).toBe("pending")
     await withGate(shop, (gate) => gate.release(campaign, [first]))
     expect(await reserve(third)).toBe("reserved")
     await withGate(shop, (gate) => gate.release(campaign, [second, third]))
