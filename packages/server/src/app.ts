@@ -74,7 +74,9 @@ export type App =
   | ServerConfig
 
 const redisLayer = Layer.unwrap(
-  Effect.map(PlatformConfig, ({ redisUrl }) => RedisStore.layer({ url: Redacted.value(redisUrl) }))
+  Effect.map(PlatformConfig, ({ redisUrl }) =>
+    RedisStore.layer({ url: Redacted.value(redisUrl) }, { pipelining: true })
+  )
 )
 
 /** While Redis is away, scopes that need a lock take a named lock of the database. */

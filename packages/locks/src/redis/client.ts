@@ -43,6 +43,12 @@ export interface RedisTimings {
   readonly commandTimeoutMs?: number
   /** How long the first connection may take before the program goes on without it. Default: 2,000. */
   readonly connectTimeoutMs?: number
+  /**
+   * Whether the commands of one turn of the event loop travel together. It halves what many of them cost both sides, and
+   * a lone one waits for the end of its turn. Not in a cluster: one command of several that has to be redirected would
+   * fail there. Default: false.
+   */
+  readonly pipelining?: boolean
 }
 
 const DEFAULT_COMMAND_TIMEOUT_MS = 2_000
@@ -75,16 +81,17 @@ export const listenForErrors = <Client extends RedisClient>(client: Client): Cli
 /** Makes the client of {@link connect} without waiting for its connection. The caller closes it. */
 export const makeClient = (connection: RedisConnection, timings: RedisTimings = {}): RedisClient => {
   const common = commonOptions(timings)
+  const ofOneNode = { enableOfflineQueue: false, enableAutoPipelining: timings.pipelining ?? false }
   if ("url" in connection) {
     const options = redisOptionsOf(connection.url)
     const retries = "sentinels" in options ? { sentinelRetryStrategy: reconnectDelayMs } : {}
-    return new Redis({ ...common, ...ONE_NODE, ...retries, ...options })
+    return new Redis({ ...common, ...ofOneNode, ...retries, ...options })
   }
   if ("sentinels" in connection) {
     const { database, name, password, sentinelPassword, sentinels, username } = connection
     return new Redis({
       ...common,
-      ...ONE_NODE,
+      ...ofOneNode,
       sentinels: [...sentinels],
       name,
       sentinelRetryStrategy: reconnectDelayMs,
@@ -118,12 +125,6 @@ const commonOptions = (timings: RedisTimings) =>
     maxRetriesPerRequest: 0,
     retryStrategy: reconnectDelayMs
   }) satisfies CommonRedisOptions
-
-/**
- * The commands of one turn of the event loop travel together, which halves what they cost both sides. Not in a cluster:
- * one command of several that has to be redirected fails there.
- */
-const ONE_NODE = { enableOfflineQueue: false, enableAutoPipelining: true }
 
 /** Succeeds after `timeoutMs` at the latest: a program starts without its Redis, and the client keeps trying. */
 const untilReady = (client: RedisClient, timeoutMs: number): Effect.Effect<void> =>
