@@ -1,6 +1,7 @@
 import type { Pool, PoolConnection, ResultSetHeader, RowDataPacket } from "mysql2/promise"
 import { createPool } from "mysql2/promise"
 import { newId } from "../shop/people.ts"
+import { transactionOn } from "../transaction.ts"
 import type { Outcome } from "./outcome.ts"
 
 /** As many connections as a Holdfast process keeps. */
@@ -12,7 +13,6 @@ const TABLES = [
 ]
 
 const SKU = "one"
-const DEADLOCK = 1213
 
 /** One product and its sales. Each sale takes a unit and writes a row, in one transaction. */
 export class Goods implements AsyncDisposable {
@@ -46,24 +46,9 @@ export class Goods implements AsyncDisposable {
     return { left: Number(rows[0]?.["stock"]), sales: Number(rows[0]?.["sales"]) }
   }
 
-  /** Runs the body in a transaction, and again after a deadlock. */
-  async transaction<A>(body: (on: PoolConnection) => Promise<A>): Promise<A> {
-    const connection = await this.pool.getConnection()
-    try {
-      for (;;) {
-        await connection.query("BEGIN")
-        try {
-          const result = await body(connection)
-          await connection.query("COMMIT")
-          return result
-        } catch (error) {
-          await connection.query("ROLLBACK")
-          if ((error as { readonly errno?: number }).errno !== DEADLOCK) throw error
-        }
-      }
-    } finally {
-      connection.release()
-    }
+  /** Runs the body in a transaction, and again after every deadlock. */
+  transaction<A>(body: (on: PoolConnection) => Promise<A>): Promise<A> {
+    return transactionOn(this.pool, Infinity, body)
   }
 
   /** Writes back one unit less than was read. */

@@ -1,4 +1,5 @@
 import { createPool, type PoolConnection, type ResultSetHeader, type RowDataPacket } from "mysql2/promise"
+import { transactionOn } from "../../transaction.ts"
 import { peerStores } from "../peer.ts"
 
 /** As many connections as a Holdfast process keeps. */
@@ -20,28 +21,11 @@ export class Refusal extends Error {
   }
 }
 
-const DEADLOCK = 1213
 const ATTEMPTS = 4
 
 /** Runs the body in a transaction, and again after a deadlock. */
-export const transaction = async <A>(body: (connection: PoolConnection) => Promise<A>): Promise<A> => {
-  const connection = await pool.getConnection()
-  try {
-    for (let attempt = 1; ; attempt += 1) {
-      await connection.query("BEGIN")
-      try {
-        const result = await body(connection)
-        await connection.query("COMMIT")
-        return result
-      } catch (error) {
-        await connection.query("ROLLBACK")
-        if ((error as { readonly errno?: number }).errno !== DEADLOCK || attempt === ATTEMPTS) throw error
-      }
-    }
-  } finally {
-    connection.release()
-  }
-}
+export const transaction = <A>(body: (connection: PoolConnection) => Promise<A>): Promise<A> =>
+  transactionOn(pool, ATTEMPTS, body)
 
 export const rows = async <Row>(
   sql: string,

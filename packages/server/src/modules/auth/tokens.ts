@@ -1,6 +1,7 @@
 import { Role, Unauthenticated, UserId } from "@holdfast/domain"
 import { Context, Effect, Layer, Redacted, Result, Schema } from "effect"
 import { decodeJwt, decodeProtectedHeader, SignJWT } from "jose"
+import { LRUCache } from "lru-cache"
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto"
 import { ServerConfig } from "../../config.ts"
 import { DatabaseClock } from "../../platform/db/database-clock.ts"
@@ -43,13 +44,12 @@ export class Tokens extends Context.Service<
       const key = createSecretKey(Buffer.from(Redacted.value(settings.secret)))
       const { nowMs } = yield* DatabaseClock
       const lifetimeMs = { access: settings.accessTokenMs, refresh: settings.refreshTokenMs }
-      const remembered = new Map<string, VerifiedToken>()
+      const remembered = new LRUCache<string, VerifiedToken>({ max: REMEMBERED_TOKENS })
       const remember = (token: string) => {
-        const known = remembered.get(token)
+        const known = remembered.peek(token)
         if (known !== undefined) return Result.succeed(known)
         const checked = check(key, "access", token)
         if (Result.isSuccess(checked)) remembered.set(token, checked.success)
-        if (remembered.size > REMEMBERED_TOKENS) remembered.delete(remembered.keys().next().value!)
         return checked
       }
       return {

@@ -1,5 +1,6 @@
 import type { RedisStore } from "@holdfast/locks"
 import { Context, Effect, Layer, Metric, type Scope } from "effect"
+import { LRUCache } from "lru-cache"
 import { PlatformConfig } from "../config.ts"
 import type { KeyNamespace } from "../db/key-namespace.ts"
 import type { Database } from "../db/database.ts"
@@ -89,14 +90,10 @@ const noCache: Cache["Service"] = {
 const MAXIMUM_REMEMBERED = 10_000
 
 const rememberInvalidations = () => {
-  const startedAtMs = new Map<string, number>()
+  const startedAtMs = new LRUCache<string, number>({ max: MAXIMUM_REMEMBERED })
   return {
     note: (tags: ReadonlyArray<string>, atMs: number) => {
-      for (const tag of tags) {
-        startedAtMs.delete(tag)
-        startedAtMs.set(tag, atMs)
-        if (startedAtMs.size > MAXIMUM_REMEMBERED) startedAtMs.delete(startedAtMs.keys().next().value!)
-      }
+      for (const tag of tags) startedAtMs.set(tag, atMs)
     },
     isSince: (tag: string, atMs: number) => (startedAtMs.get(tag) ?? Number.NEGATIVE_INFINITY) >= atMs
   }

@@ -1,28 +1,14 @@
-import { Redacted, Schema, SchemaGetter } from "effect"
+import { Redacted, Schema } from "effect"
 import { expect, test } from "vitest"
+import { countedText } from "../../../test/counted-text.ts"
 import { makeEntryTexts } from "./entry.ts"
 
 const entryOf = (value: string) => ({ version: "1", freshUntilMs: 1, validUntilMs: 1, value })
 
-/** A schema, and how many texts it has decoded. */
-const counting = () => {
-  let decoded = 0
-  const schema = Schema.String.pipe(
-    Schema.decodeTo(Schema.String, {
-      decode: SchemaGetter.transform((text: string) => {
-        decoded += 1
-        return text
-      }),
-      encode: SchemaGetter.transform((text: string) => text)
-    })
-  )
-  return { schema, decoded: () => decoded }
-}
-
 const makeTexts = () => makeEntryTexts(Redacted.make("a secret"))
 
 test("a text that a process has written or read is not decoded again; another one under its key is", () => {
-  const { decoded, schema } = counting()
+  const { decoded, schema } = countedText()
   const [writer, reader] = [makeTexts(), makeTexts()]
   const first = writer.write(schema, "key", entryOf("first"))
   const second = writer.write(schema, "key", entryOf("second"))
@@ -35,7 +21,7 @@ test("a text that a process has written or read is not decoded again; another on
 
 // Guarantees: what a process keeps decoded has 16 million characters at most.
 test("the entries used longest ago are decoded anew when there are too many", () => {
-  const { decoded, schema } = counting()
+  const { decoded, schema } = countedText()
   const [writer, reader] = [makeTexts(), makeTexts()]
   const long = "x".repeat(900_000)
   const texts = Array.from({ length: 18 }, (_, n) => writer.write(schema, `key ${n}`, entryOf(long)))
@@ -50,7 +36,7 @@ test("the entries used longest ago are decoded anew when there are too many", ()
 })
 
 test("long keys count as well", () => {
-  const { decoded, schema } = counting()
+  const { decoded, schema } = countedText()
   const [writer, reader] = [makeTexts(), makeTexts()]
   const keys = Array.from({ length: 18 }, (_, n) => `${n} `.repeat(500_000))
   const texts = keys.map((key) => writer.write(schema, key, entryOf("short")))

@@ -1,5 +1,6 @@
-import { Effect, Schema, SchemaGetter } from "effect"
+import { Effect, Schema } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { countedText } from "../../../test/counted-text.ts"
 import { type PrivateRedis, startPrivateRedis } from "../../../test/private-redis.ts"
 import type { RunningServer } from "../../server.ts"
 import { Shop } from "../../../test/shop.ts"
@@ -38,19 +39,10 @@ describe("what readers of the cache share", () => {
     )
 
   test("readers of one turn ask Redis once, and a text is decoded once in a process", async () => {
-    let decoded = 0
-    const Counted = Schema.String.pipe(
-      Schema.decodeTo(Schema.String, {
-        decode: SchemaGetter.transform((text: string) => {
-          decoded += 1
-          return text
-        }),
-        encode: SchemaGetter.transform((text: string) => text)
-      })
-    )
+    const { decoded, schema } = countedText()
     const key = { name: "turn", tag: "turn" }
     const get = Cache.use((cache) =>
-      cache.getMany(Counted, [key], () => Effect.succeed(new Map([["turn", "value"]])))
+      cache.getMany(schema, [key], () => Effect.succeed(new Map([["turn", "value"]])))
     )
     await run(get, beside)
     const before = await callsOf("mget")
@@ -58,7 +50,7 @@ describe("what readers of the cache share", () => {
     expect(new Set(values.map((found) => found.get("turn")))).toEqual(new Set(["value"]))
     // The readers may have to wait until the process knows that it may trust the cache.
     expect((await callsOf("mget")) - before).toBeLessThanOrEqual(2)
-    expect(decoded).toBe(1)
+    expect(decoded()).toBe(1)
   })
 
   test("a load goes on when its caller leaves, and those who joined it get its value", async () => {

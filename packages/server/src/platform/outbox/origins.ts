@@ -1,4 +1,5 @@
 import { Context, Effect, Layer } from "effect"
+import { LRUCache } from "lru-cache"
 import { onCommit, type Tx } from "../db/transaction.ts"
 
 /** Transactions that a process remembers. Its own events are handled soon after their commit. */
@@ -15,12 +16,9 @@ export const Origins = Context.Reference<{
 
 /** The origins of one server. */
 export const originsLayer: Layer.Layer<never> = Layer.sync(Origins, () => {
-  const committed = new Map<string, number>()
+  const committed = new LRUCache<string, number>({ max: MAXIMUM_REMEMBERED })
   return {
-    note: (origin) => {
-      committed.set(origin.toString("latin1"), performance.now())
-      if (committed.size > MAXIMUM_REMEMBERED) committed.delete(committed.keys().next().value!)
-    },
+    note: (origin) => void committed.set(origin.toString("latin1"), performance.now()),
     committedAtMs: (origin) => committed.get(origin.toString("latin1"))
   }
 })

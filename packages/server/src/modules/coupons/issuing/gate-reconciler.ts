@@ -37,8 +37,10 @@ const reconcileGates = Effect.gen(function* () {
     handle: reconcileGate,
     concurrency: CONCURRENCY,
     withinMs: WITHIN_MS
+  }).pipe(
     // Those whose turn it was were not all looked at.
-  }).pipe(Effect.tapError(() => Effect.sync(() => rotas.delete(gate))))
+    Effect.tapError(() => Effect.sync(() => rotas.delete(gate)))
+  )
 })
 
 /** Each server has its own turns. */

@@ -9,11 +9,14 @@ import { defineScripts, type RedisClient } from "@holdfast/locks"
  *
  * KEYS: the campaign's facts (hash), the users with a coupon (set), the users with a reservation (sorted by deadline).
  */
-const prelude = `
+const keys = `
 local facts, holders, reserved = KEYS[1], KEYS[2], KEYS[3]
+`
+const clock = `
 local time = redis.call('TIME')
 local nowMs = time[1] * 1000 + math.floor(time[2] / 1000)
 `
+const prelude = keys + clock
 
 /** ARGV: user, length of the reservation in ms. Replies with a verdict. */
 const reserve = `${prelude}
@@ -71,13 +74,10 @@ return 'open'
  * Replies {users with a coupon, reservations, overdue users, some users with a coupon, quantity, startsAt, endsAt}; a
  * fact is '' when it is missing.
  */
-const look = `
-local facts, holders, reserved = KEYS[1], KEYS[2], KEYS[3]
+const look = `${keys}
 local overdue, some = {}, {}
 local reservations = redis.call('ZCARD', reserved)
-if reservations > 0 then
-  local time = redis.call('TIME')
-  local nowMs = time[1] * 1000 + math.floor(time[2] / 1000)
+if reservations > 0 then${clock}
   local past = string.format('%.0f', nowMs)
   local future = '(' .. string.format('%.0f', nowMs + ARGV[1])
   overdue = redis.call('ZRANGE', reserved, '-inf', past, 'BYSCORE', 'LIMIT', 0, ARGV[2])

@@ -2,6 +2,7 @@ import type { Coupon, CouponId, UserId } from "@holdfast/domain"
 import { Context, Effect, Layer } from "effect"
 import { isWrongType, RedisStore, type RedisUnavailable } from "@holdfast/locks"
 import { gateScripts } from "./gate-scripts.ts"
+import { IN_USE_MS } from "./rota.ts"
 
 /**
  * How long a reservation holds its slot. Then the reconciler asks the database what became of it. Both times together
@@ -22,7 +23,8 @@ const LATEST_MS = RESERVATION_MS + 1_000
 
 /**
  * The gate's answer to a user: `reserved`, a slot is theirs until the deadline; `known`, they have a coupon already;
- * `pending`, they have a reservation already; `closed`, outside the campaign's window; `full`, no slot is free; `missing`, there is no gate.
+ * `pending`, they have a reservation already; `closed`, outside the campaign's window; `full`, no slot is free;
+ * `missing`, there is no gate.
  */
 export type Verdict = "reserved" | "known" | "pending" | "closed" | "full" | "missing"
 
@@ -158,8 +160,7 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
   }
 }
 
-/** How long a campaign counts as in use, and of how many that is known. */
-const IN_USE_MS = 10_000
+/** The campaigns in use that a process remembers. */
 const MAXIMUM_IN_USE = 1_000
 
 const trackUses = () => {

@@ -1,7 +1,7 @@
 import type { Coupon, CouponId } from "@holdfast/domain"
 
-/** A campaign whose coupons another process issued this recently counts as in use. */
-const IN_USE_MS = 10_000
+/** How long a campaign counts as in use after this process was asked for its coupon, or another one issued it. */
+export const IN_USE_MS = 10_000
 
 interface Seen {
   readonly issued: number
