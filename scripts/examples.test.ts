@@ -85,6 +85,26 @@ test("node-script buys, with promises and with Effect", { timeout: 300_000 }, ()
   })
 )
 
+test(
+  "openapi-client generates its client from the running server and buys with it",
+  { timeout: 300_000 },
+  async () => {
+    const consumer = copyExample("openapi-client", tarballs)
+    try {
+      await install("pnpm", consumer.directory)
+      const generator = "node_modules/openapi-typescript/bin/cli.js"
+      await runNode(consumer.directory, generator, `${shop.url}/openapi.json`, "-o", "src/schema.d.ts")
+      await runNode(consumer.directory, "node_modules/typescript/bin/tsc", "-p", ".")
+      const printed = await runNode(consumer.directory, "dist/main.js")
+      expect(printed).toMatch(/^signed up as ann-/)
+      expect(printed).toMatch(/^order [0-9a-f-]{36} for 450, once$/m)
+      expect(printed).toMatch(/^only \d+ of \w+ left$/m)
+    } finally {
+      consumer.remove()
+    }
+  }
+)
+
 test("embedded-server serves and audits", { timeout: 300_000 }, () =>
   withExample("embedded-server", async (directory) => {
     const printed = await runNode(directory, "dist/main.js")

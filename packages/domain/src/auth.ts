@@ -51,7 +51,7 @@ export const User = Schema.Struct({
   email: Schema.String,
   role: Role,
   createdAt: Moment
-})
+}).annotate({ identifier: "User", description: "A registered user." })
 export type User = typeof User.Type
 
 /** The tokens of one login. The refresh token is exchanged for new tokens until `refreshExpiresAt`. */
@@ -61,6 +61,10 @@ export const Session = Schema.Struct({
   accessExpiresAt: Moment,
   refreshToken: Schema.String,
   refreshExpiresAt: Moment
+}).annotate({
+  identifier: "Session",
+  description:
+    "The tokens of one login. The refresh token is exchanged for new tokens until `refreshExpiresAt`."
 })
 export type Session = typeof Session.Type
 

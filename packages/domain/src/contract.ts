@@ -15,3 +15,14 @@ const admin = { ...productsAdmin, ...couponsAdmin, ...pointsAdmin, ...webhooksAd
 export const contract = { auth, points, products, coupons, orders, payments, admin }
 /** The type of {@link contract}. */
 export type HoldfastContract = typeof contract
+
+/** What the procedures of each group are for, in a sentence. */
+export const groupSummaries: { readonly [Group in keyof HoldfastContract]: string } = {
+  auth: "Sign-up, login, and the tokens that the other groups ask for.",
+  points: "The caller's balance, which pays orders, and its ledger.",
+  products: "The catalogue: products, their stock, categories and top sellers.",
+  coupons: "Campaigns that issue user coupons, first come, first served.",
+  orders: "Orders, which reserve stock until they are paid, cancelled or expired.",
+  payments: "The one payment of an order.",
+  admin: "What administrators do: products, campaigns, points and webhooks."
+}

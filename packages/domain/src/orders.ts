@@ -81,14 +81,25 @@ export const itemKeys = (lines: ReadonlyArray<OrderLine>): string =>
     .join(",")
 
 /** Units of one product at the price that the order recorded. */
-export const OrderItem = Schema.Struct({ sku: Sku, quantity: Quantity, unitPriceMinor: AmountMinor })
+export const OrderItem = Schema.Struct({
+  sku: Sku,
+  quantity: Quantity,
+  unitPriceMinor: AmountMinor
+}).annotate({
+  identifier: "OrderItem",
+  description: "Units of one product at the price that the order recorded."
+})
 
 /** Why an order was cancelled: by its customer, or because it was not paid in time (`expired`). */
 export const CancelReason = Schema.Literals(["customer", "expired"])
 export type CancelReason = typeof CancelReason.Type
 
 /** When and why an order was cancelled. */
-export const OrderCancellation = Schema.Struct({ at: Moment, reason: CancelReason })
+export const OrderCancellation = Schema.Struct({ at: Moment, reason: CancelReason }).annotate({
+  identifier: "OrderCancellation",
+  description:
+    "When an order was cancelled, and why: by its customer, or because it was not paid in time (`expired`)."
+})
 
 /** An order. `totalMinor` is what the customer pays: the price of the items minus `discountMinor`. */
 export const Order = Schema.Struct({
@@ -106,6 +117,10 @@ export const Order = Schema.Struct({
   expiresAt: Moment,
   /** Present only on a cancelled order. */
   cancellation: Schema.optionalKey(OrderCancellation)
+}).annotate({
+  identifier: "Order",
+  description:
+    "An order. `totalMinor` is what the customer pays: the price of the items minus `discountMinor`."
 })
 export type Order = typeof Order.Type
 
@@ -114,7 +129,7 @@ export const OrderState = Schema.Struct({
   id: Order.fields.id,
   status: Order.fields.status,
   cancellation: Order.fields.cancellation
-})
+}).annotate({ identifier: "OrderState", description: "The fields of an order that change during its life." })
 export type OrderState = typeof OrderState.Type
 
 /** The caller has no order with this id. Another user's order gives the same answer, so that its existence stays hidden. */

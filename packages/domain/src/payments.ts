@@ -16,7 +16,7 @@ export const Payment = Schema.Struct({
   createdAt: Moment,
   /** When the whole amount was refunded; present only if the order was cancelled. */
   refundedAt: Schema.optionalKey(Moment)
-})
+}).annotate({ identifier: "Payment", description: "The one payment of an order, made with points." })
 export type Payment = typeof Payment.Type
 
 /** The caller's order has not been paid. */

@@ -18,7 +18,10 @@ const addedPoints = Schema.Int.check(
 )
 
 /** An account's balance in points. */
-export const Balance = Schema.Struct({ balance: Points })
+export const Balance = Schema.Struct({ balance: Points }).annotate({
+  identifier: "Balance",
+  description: "An account's balance in points."
+})
 
 /** Why points moved: a `grant` or a top-up (`charge`) adds, a `payment` debits, a `refund` returns a payment's points. */
 export const PointMovementKind = Schema.Literals(["grant", "charge", "payment", "refund"])
@@ -35,7 +38,7 @@ export const PointMovement = Schema.Struct({
   /** The reason that the administrator gave for a grant. */
   reason: Schema.optionalKey(Schema.String),
   createdAt: Moment
-})
+}).annotate({ identifier: "PointMovement", description: "One entry of an account's ledger." })
 export type PointMovement = typeof PointMovement.Type
 
 /** The balance is lower than the payment requires. Nothing was debited. */

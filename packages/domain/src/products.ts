@@ -27,11 +27,17 @@ export const Product = Schema.Struct({
   priceMinor: AmountMinor,
   stock: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
   createdAt: Moment
+}).annotate({
+  identifier: "Product",
+  description: "A product of the catalogue with its price and its stock in units."
 })
 export type Product = typeof Product.Type
 
 /** The fields of a product that change with every sale; spread over the product, they bring it up to date. */
-export const StockLevel = Schema.Struct({ sku: Product.fields.sku, stock: Product.fields.stock })
+export const StockLevel = Schema.Struct({
+  sku: Product.fields.sku,
+  stock: Product.fields.stock
+}).annotate({ identifier: "StockLevel", description: "The stock of a product, in units." })
 export type StockLevel = typeof StockLevel.Type
 
 const MAXIMUM_WORDS = 8
@@ -58,7 +64,7 @@ const SearchText = Schema.String.check(
 export const TOP_SELLER_DAYS = 3
 
 /** A day in UTC: `2026-01-31`. */
-const Day = Schema.String.check(Schema.isPattern(/^\d{4}-\d{2}-\d{2}$/, { message: "must be a day" }))
+const Day = Schema.String.check(Schema.isPattern(/^\d{4}-\d{2}-\d{2}$/u, { message: "must be a day" }))
 
 /** The best-selling products of the days `from` to `to`, both inclusive. */
 export const TopSellers = Schema.Struct({
@@ -66,6 +72,10 @@ export const TopSellers = Schema.Struct({
   to: Day,
   /** Sorted by units sold, most first, then by SKU. */
   products: Schema.Array(Schema.Struct({ sku: Sku, name: Schema.String, unitsSold: Schema.Int }))
+}).annotate({
+  identifier: "TopSellers",
+  description:
+    "The best-selling products of the days from `from` to `to`, both inclusive: most units first, then by SKU."
 })
 export type TopSellers = typeof TopSellers.Type
 

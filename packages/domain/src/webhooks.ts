@@ -16,6 +16,9 @@ export const DeadLetter = Schema.Struct({
   /** Why the last attempt failed: `answered 500`, for instance. */
   lastError: Schema.String,
   lastAttemptAt: Moment
+}).annotate({
+  identifier: "DeadLetter",
+  description: "A delivery that was given up after its last allowed attempt failed."
 })
 export type DeadLetter = typeof DeadLetter.Type
 

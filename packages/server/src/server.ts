@@ -1,6 +1,7 @@
-import { contract } from "@holdfast/domain"
+import { contract, groupSummaries } from "@holdfast/domain"
 import { Data, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import type { FastifyInstance } from "fastify"
+import { errorExamples, examples } from "./api-examples.ts"
 import { ServerConfig, type ServerSettings } from "./config.ts"
 import { redisVersionOf, requireSupported } from "./platform/db/supported-stores.ts"
 import { requireRedisDatabase } from "./platform/db/redis-database.ts"
@@ -80,7 +81,7 @@ export const startServer = async (
     const tokens = await runtime.runPromise(Tokens)
     const app = await makeHttpServer(runtime, {
       settings: settings.http,
-      contract,
+      api: { contract, groupSummaries, examples, errorExamples },
       ...makeRpc(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId) }),
       authenticate: (token) => tokens.verify("access", token)
     })

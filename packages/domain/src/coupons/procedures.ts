@@ -54,6 +54,10 @@ export const CouponTicket = Schema.Struct({
     Schema.Struct({ status: Schema.Literal("issued"), coupon: UserCoupon }),
     Schema.Struct({ status: Schema.Literal("refused"), error: Schema.Union(couponRefusals) })
   ])
+}).annotate({
+  identifier: "CouponTicket",
+  description:
+    "A ticket: a user's place in a campaign's queue and, once it is settled, the user coupon or the refusal."
 })
 export type CouponTicket = typeof CouponTicket.Type
 
@@ -66,6 +70,9 @@ export const CouponCounts = Schema.Struct({
   waiting: Schema.Int,
   /** The gate's free slots and the reservations of requests in flight; absent until the gate is built. */
   gate: Schema.optionalKey(Schema.Struct({ free: Schema.Int, reserved: Schema.Int }))
+}).annotate({
+  identifier: "CouponCounts",
+  description: "A campaign with its live counts, for administrators."
 })
 export type CouponCounts = typeof CouponCounts.Type
 

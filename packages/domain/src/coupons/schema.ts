@@ -28,7 +28,11 @@ export const Discount = Schema.Union([
       Schema.makeFilter((amount: number) => amount >= 1, { message: "must be 1 minor unit or more" })
     )
   })
-])
+]).annotate({
+  identifier: "Discount",
+  description:
+    "What a user coupon takes off: a percentage of the price, rounded down to the minor unit, or a fixed amount."
+})
 export type Discount = typeof Discount.Type
 
 /** The terms of a campaign. They never change, so that issued user coupons keep their worth. */
@@ -53,6 +57,9 @@ export const Coupon = Schema.Struct({
   validDays: Schema.Int,
   paused: Schema.Boolean,
   createdAt: Moment
+}).annotate({
+  identifier: "Coupon",
+  description: "A campaign: a limited quantity of user coupons, issued first come, first served."
 })
 export type Coupon = typeof Coupon.Type
 
@@ -68,7 +75,7 @@ export const UserCoupon = Schema.Struct({
   expiresAt: Moment,
   /** The order that uses it; absent while it is unused. */
   orderId: Schema.optionalKey(OrderId)
-})
+}).annotate({ identifier: "UserCoupon", description: "A user coupon: what a campaign issued to one user." })
 export type UserCoupon = typeof UserCoupon.Type
 
 /** Returns what a discount takes off goods of this price, without checking whether it may be used for them. */

@@ -10,7 +10,7 @@ export const normalisedText = <Form extends Schema.Codec<string, string>>(
   normalise: (text: string) => string | undefined,
   message: string
 ) =>
-  Schema.String.check(Schema.isMaxLength(LONGEST_SPELLING)).pipe(
+  Schema.String.check(Schema.isMaxLength(LONGEST_SPELLING, { description: message })).pipe(
     Schema.decodeTo(
       form,
       SchemaTransformation.transformEffect<string, string>({

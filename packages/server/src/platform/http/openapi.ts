@@ -1,115 +1,162 @@
-import { type Contract, type DomainErrorClass, HTTP_STATUS, type Procedure } from "@holdfast/domain"
-import scalar from "@scalar/fastify-api-reference"
-import { Schema } from "effect"
-import Fastify, { type FastifyInstance } from "fastify"
-import { createHash } from "node:crypto"
-
-type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
-export type JsonObject = { readonly [key: string]: Json }
+import {
+  type Contract,
+  type DomainError,
+  type DomainErrorClass,
+  InvalidInput,
+  type Procedure,
+  ServiceUnavailable
+} from "@holdfast/domain"
+import { collectSchemas, type JsonObject, type NamedSchemas, object } from "./json-schema.ts"
+import { type ErrorResponses, makeErrorResponses, UNDECLARED } from "./openapi-errors.ts"
 
 export interface OpenApiDocument {
   readonly openapi: "3.1.1"
-  readonly info: { readonly title: string; readonly version: string; readonly description: string }
+  readonly info: JsonObject & { readonly title: string; readonly version: string }
   readonly servers: ReadonlyArray<{ readonly url: string }>
-  readonly tags: ReadonlyArray<{ readonly name: string }>
+  readonly tags: ReadonlyArray<{ readonly name: string; readonly description: string }>
   readonly paths: { readonly [path: string]: { readonly get?: JsonObject; readonly post?: JsonObject } }
-  readonly components: { readonly schemas: JsonObject; readonly securitySchemes: JsonObject }
+  readonly components: { readonly schemas: JsonObject; readonly [kind: string]: JsonObject }
 }
 
-const DESCRIPTION = [
-  "Queries are GET requests whose input is JSON in the query string; everything else is a POST request with JSON.",
-  "An answer is under `result.data`. An error's own fields are under `error.data.domain`, told apart by `_tag`;",
-  "`error.data.retryable` says whether the same request may succeed later.",
-  "Send an `idempotency-key` with every mutation and repeat it with every retry: each key has one answer."
-].join(" ")
-
-/**
- * Serves the document at `/openapi.json`, and a page at `/docs` to read it and to try the calls. All of them are made once:
- * their answers share the same bytes, however many callers ask and however slowly they read.
- */
-export const addApiReference = async (app: FastifyInstance, document: OpenApiDocument): Promise<void> => {
-  const page = Fastify()
-  await page.register(scalar, {
-    routePrefix: "/docs",
-    configuration: { url: "/openapi.json", title: "Holdfast API", telemetry: false, withDefaultFonts: false }
-  })
-  for (const path of ["/docs/", "/docs/js/scalar.js"]) {
-    const { headers, rawPayload } = await page.inject(path)
-    addDocument(app, path, String(headers["content-type"]), rawPayload)
+/** What the document says of an application. */
+export interface ApiDescription {
+  readonly contract: Contract
+  /** What the procedures of each group are for. */
+  readonly groupSummaries: { readonly [group: string]: string }
+  /** A call of each procedure: its input and its output as JSON. */
+  readonly examples: {
+    readonly [group: string]: {
+      readonly [name: string]: { readonly input: unknown; readonly output: unknown }
+    }
   }
-  await page.close()
-  app.get("/docs", (_request, reply) => reply.redirect("/docs/", 301))
-  addDocument(app, "/openapi.json", "application/json; charset=utf-8", Buffer.from(JSON.stringify(document)))
+  /** An example of each declared error. */
+  readonly errorExamples: ReadonlyArray<DomainError>
 }
 
-/** Serves bytes that never change while the process lives. */
-const addDocument = (app: FastifyInstance, path: string, contentType: string, bytes: Buffer): void => {
-  const etag = `"${createHash("sha256").update(bytes).digest("base64url")}"`
-  app.get(path, (request, reply) => {
-    reply.header("etag", etag).header("cache-control", "no-cache")
-    const isKnown = knownTags(request.headers["if-none-match"]).some((tag) => tag === etag || tag === "*")
-    if (isKnown) return reply.code(304).send()
-    return reply.type(contentType).send(bytes)
-  })
-}
+const DESCRIPTION = `Every call is a plain HTTP request, in the format of tRPC 11.
 
-/** A proxy that compresses an answer makes its tag a weak one. */
-const knownTags = (header: string | undefined): ReadonlyArray<string> =>
-  header?.split(",").map((tag) => tag.trim().replace(/^W\//, "")) ?? []
+- A query is a GET request with its input as JSON text in the query parameter \`input\`; everything else that is answered once
+  is a POST request with its input as a JSON body.
+- An answer is under \`result.data\`.
+- An error's own fields are under \`error.data.domain\`, told apart by \`_tag\`. \`error.data.retryable\` says whether the same
+  request may succeed later, and \`retry-after\` when.
+- Send an \`idempotency-key\` with every mutation and repeat it with every retry: each key has one answer.
+- A subscription is a GET request that is answered with server-sent events.`
 
 /**
  * The OpenAPI 3.1 document of a contract, for callers without TypeScript: tRPC calls as plain HTTP requests, derived
  * from the schemas that decode and encode them.
  *
- * @param contract all procedures
  * @param version of the server
  * @returns the document; its only server is the one that serves it
  */
-export const openApiOf = (contract: Contract, version: string): OpenApiDocument => {
-  const operations = Object.entries(contract).flatMap(([group, procedures]) =>
-    Object.entries(procedures).map(([name, procedure]) => ({ group, path: `${group}.${name}`, procedure }))
+export const openApiOf = (api: ApiDescription, version: string): OpenApiDocument => {
+  const schemas = collectSchemas()
+  const errors = makeErrorResponses(schemas, api.errorExamples)
+  const operations = Object.entries(api.contract).flatMap(([group, procedures]) =>
+    Object.entries(procedures).map(([name, procedure]) => {
+      const example = api.examples[group]?.[name]
+      return [
+        `/trpc/${group}.${name}`,
+        pathItem({ group, name: `${group}.${name}`, procedure, example, schemas, errors })
+      ] as const
+    })
   )
-  const errorClasses = operations.flatMap(({ procedure }) => procedure.errors)
   return {
     openapi: "3.1.1",
-    info: { title: "Holdfast", version, description: DESCRIPTION },
+    info: {
+      title: "Holdfast",
+      version,
+      summary: "A commerce core that stays exact under any concurrency.",
+      description: DESCRIPTION,
+      license: { name: "MIT", identifier: "MIT" }
+    },
     servers: [{ url: "/" }],
-    tags: Object.keys(contract).map((name) => ({ name })),
-    paths: Object.fromEntries(
-      operations.map(({ group, path, procedure }) => [`/trpc/${path}`, pathItem(group, path, procedure)])
-    ),
+    tags: Object.keys(api.contract).map((name) => ({ name, description: api.groupSummaries[name] ?? name })),
+    paths: Object.fromEntries(operations),
     components: {
-      schemas: { ...Object.fromEntries(errorClasses.map(errorComponent)), Defect: defectSchema },
-      securitySchemes: { accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" } }
+      schemas: { ...schemas.all(), UndeclaredError: UNDECLARED },
+      responses: errors.shared(),
+      parameters: { IdempotencyKey: idempotencyKey, LastEventId: lastEventId },
+      headers: { RequestId: requestIdHeader, RetryAfter: retryAfterHeader },
+      securitySchemes: {
+        accessToken: {
+          type: "http",
+          scheme: "bearer",
+          bearerFormat: "JWT",
+          description: "`auth.login` issues it."
+        }
+      }
     }
   }
 }
 
-const pathItem = (group: string, operationId: string, procedure: Procedure) => {
-  const operation = {
-    operationId,
-    tags: [group],
-    summary: procedure.summary,
-    ...(procedure.access === "public" ? {} : { security: [{ accessToken: [] }] }),
-    responses: { "200": success(procedure), ...failures(procedure.errors) }
-  }
-  if (procedure.kind === "query") return { get: { ...operation, parameters: [inputParameter(procedure)] } }
-  if (procedure.kind === "subscription")
-    return { get: { ...operation, parameters: [inputParameter(procedure), lastEventIdParameter] } }
-  const parameters = procedure.kind === "mutation" ? [idempotencyKeyParameter] : []
-  const requestBody = { required: true, content: jsonContent(jsonSchemaOf(procedure.input)) }
-  return { post: { ...operation, parameters, requestBody } }
+interface Operation {
+  readonly group: string
+  readonly name: string
+  readonly procedure: Procedure
+  readonly example: { readonly input: unknown; readonly output: unknown } | undefined
+  readonly schemas: NamedSchemas
+  readonly errors: ErrorResponses
 }
 
-const inputParameter = ({ input }: Procedure): JsonObject => ({
-  name: "input",
-  in: "query",
-  required: true,
-  description: "The input as JSON text.",
-  content: jsonContent(jsonSchemaOf(input))
+const pathItem = (operation: Operation) => {
+  const { errors, example, group, name, procedure, schemas } = operation
+  const input = { "application/json": { schema: schemas.of(procedure.input), ...exampleOf(example?.input) } }
+  const common = {
+    operationId: name,
+    tags: [group],
+    summary: procedure.summary.split(/(?<=\.) /, 1)[0]!.replace(/\.$/, ""),
+    description: procedure.summary,
+    security: procedure.access === "public" ? [] : [{ accessToken: [] }]
+  }
+  if (procedure.kind === "subscription") {
+    const responses = { "200": streamResponse(operation), ...errors.of(beforeTheStream(procedure)) }
+    return {
+      get: {
+        ...common,
+        parameters: [inputParameter(input), reference("parameters", "LastEventId")],
+        responses
+      }
+    }
+  }
+  const responses = { "200": answerResponse(operation), ...errors.of(procedure.errors) }
+  if (procedure.kind === "query")
+    return { get: { ...common, parameters: [inputParameter(input)], responses } }
+  const parameters = procedure.kind === "mutation" ? [reference("parameters", "IdempotencyKey")] : []
+  return { post: { ...common, parameters, requestBody: { required: true, content: input }, responses } }
+}
+
+const reference = (kind: "parameters" | "headers", name: string): JsonObject => ({
+  $ref: `#/components/${kind}/${name}`
 })
 
-const lastEventIdParameter: JsonObject = {
+const exampleOf = (example: unknown): JsonObject =>
+  example === undefined ? {} : { example: example as JsonObject }
+
+const inputParameter = (content: {
+  readonly "application/json": { readonly schema: JsonObject }
+}): JsonObject => {
+  const isRequired = "required" in content["application/json"].schema
+  return {
+    name: "input",
+    in: "query",
+    required: isRequired,
+    description: `The input as JSON text, escaped for a URL${isRequired ? "" : "; it may be left out"}.`,
+    content
+  }
+}
+
+const idempotencyKey: JsonObject = {
+  name: "idempotency-key",
+  in: "header",
+  required: false,
+  description: "Text that identifies this request, a UUID for instance. Retries with it get the same answer.",
+  schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[\\x21-\\x7e]+$" },
+  example: "9b2f6c1e-5d0a-4f0b-8f5e-0a6c2f1d7e34"
+}
+
+const lastEventId: JsonObject = {
   name: "last-event-id",
   in: "header",
   required: false,
@@ -117,95 +164,62 @@ const lastEventIdParameter: JsonObject = {
   schema: { type: "string" }
 }
 
-const idempotencyKeyParameter: JsonObject = {
-  name: "idempotency-key",
-  in: "header",
-  required: false,
-  description: "Text that identifies this request, a UUID for instance. Retries with it get the same answer.",
-  schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[\\x21-\\x7e]+$" }
+const requestIdHeader: JsonObject = {
+  description: "Names the request in the server's log.",
+  schema: { type: "string" }
 }
 
-const success = (procedure: Procedure): JsonObject => {
-  const output = jsonSchemaOf(procedure.output)
-  if (procedure.kind !== "subscription")
-    return { description: "The answer.", content: jsonContent(object({ result: object({ data: output }) })) }
-  return {
-    description: [
-      "Server-sent events; the data of each message is an answer as JSON, and its id the place to resume from.",
-      "`serialized-error` carries the value of `error` of a failed response, and is the last event;",
-      "`return` ends the stream; `ping` only shows that the connection is alive."
-    ].join(" "),
-    content: { "text/event-stream": { schema: { type: "string" }, itemSchema: output } }
+const retryAfterHeader: JsonObject = {
+  description: "After how many seconds the request may be repeated.",
+  schema: { type: "integer", minimum: 1 }
+}
+
+const headers: JsonObject = { "x-request-id": reference("headers", "RequestId") }
+
+const answerResponse = ({ example, procedure, schemas }: Operation): JsonObject => ({
+  description: "The answer.",
+  headers,
+  content: {
+    "application/json": {
+      schema: object({ result: object({ data: schemas.of(procedure.output) }) }),
+      ...(example === undefined ? {} : exampleOf({ result: { data: example.output } }))
+    }
   }
-}
-
-/** One response a status; errors that share a status differ in their tags. */
-const failures = (errors: ReadonlyArray<DomainErrorClass>): JsonObject => {
-  const byStatus = Map.groupBy(errors, ({ code }) => HTTP_STATUS[code])
-  const declared = [...byStatus].map(([status, classes]) => {
-    const tags = classes.map((errorClass) => errorComponent(errorClass)[0])
-    const domain = tags.map((tag) => ({ $ref: `#/components/schemas/${tag}` }))
-    return [
-      String(status),
-      { description: tags.join(", "), content: jsonContent(errorResponse({ oneOf: domain })) }
-    ]
-  })
-  const defect = { description: "A defect.", content: jsonContent({ $ref: "#/components/schemas/Defect" }) }
-  return { ...Object.fromEntries(declared), default: defect } as JsonObject
-}
-
-const object = (properties: JsonObject): JsonObject => ({
-  type: "object",
-  properties,
-  required: Object.keys(properties)
 })
 
-const details = {
-  code: { type: "string" },
-  httpStatus: { type: "integer" },
-  path: { type: "string" },
-  requestId: { type: "string", description: "Names the request in the server's log." }
-}
+const streamResponse = ({ errors, example, procedure, schemas }: Operation): JsonObject => ({
+  description: `Server-sent events. Their data is JSON:
 
-const envelope = (data: JsonObject): JsonObject =>
-  object({ error: object({ message: { type: "string" }, code: { type: "integer" }, data }) })
-
-const errorResponse = (domain: JsonObject): JsonObject =>
-  envelope({
-    type: "object",
-    properties: { ...details, retryable: { type: "boolean" }, retryAfterMs: { type: "integer" }, domain },
-    required: ["code", "httpStatus", "retryable", "domain"]
-  })
-
-/** Undeclared errors: a masked defect of the server, or a request that this document does not describe. */
-const defectSchema = envelope({ type: "object", properties: details, required: ["code", "httpStatus"] })
-
-/** The component of an error class: its tag and its JSON Schema. */
-const errorComponent = (errorClass: DomainErrorClass): readonly [tag: string, schema: JsonObject] => {
-  const schema = jsonSchemaOf(errorClass)
-  const tag = (schema as { readonly properties: { readonly _tag: { readonly enum: ReadonlyArray<string> } } })
-    .properties._tag.enum[0]
-  if (tag === undefined) throw new Error("an error class without a tag")
-  return [tag, schema]
-}
-
-/** The JSON Schema of a schema's encoded side. References of classes to their definitions are inlined. */
-const jsonSchemaOf = (schema: Schema.Constraint): JsonObject => {
-  const document = Schema.toJsonSchemaDocument(schema)
-  const definitions = document.definitions as { readonly [name: string]: JsonObject }
-  return inlined(document.schema as JsonObject, definitions) as JsonObject
-}
-
-const inlined = (json: Json, definitions: { readonly [name: string]: JsonObject }): Json => {
-  if (Array.isArray(json)) return json.map((part: Json) => inlined(part, definitions))
-  if (typeof json !== "object" || json === null) return json
-  const reference = (json as JsonObject)["$ref"]
-  if (typeof reference === "string") {
-    const definition = definitions[reference.replace("#/$defs/", "")]
-    if (definition === undefined) throw new Error(`${reference} is not defined`)
-    return inlined(definition, definitions)
+- An event without a name is an answer; its id is the place to resume from.
+- \`serialized-error\` has what is under \`error\` in other failed responses. It is the last event.
+- \`return\` ends the stream.
+- \`connected\` and \`ping\` only show that the connection is alive.`,
+  headers,
+  content: {
+    "text/event-stream": {
+      schema: {
+        type: "string",
+        contentMediaType: "text/event-stream",
+        contentSchema: {
+          type: "array",
+          items: eventOf(schemas.of(procedure.output), errors.dataOf(procedure.errors))
+        }
+      },
+      ...(example === undefined
+        ? {}
+        : exampleOf(`data: ${JSON.stringify(example.output)}\nid: 1\n\nevent: return\ndata:\n\n`))
+    }
   }
-  return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, inlined(value, definitions)]))
-}
+})
 
-const jsonContent = (schema: JsonObject): JsonObject => ({ "application/json": { schema } })
+const eventOf = (answer: JsonObject, error: JsonObject): JsonObject => ({
+  anyOf: [
+    object({ id: { type: "string" }, data: answer }),
+    object({ event: { type: "string", const: "serialized-error" }, data: error }),
+    object({ event: { type: "string", enum: ["connected", "ping", "return"] } })
+  ]
+})
+
+/** The errors of a subscription that are statuses: those of requests that no procedure has seen. */
+const beforeTheStream = ({ errors }: Procedure): ReadonlyArray<DomainErrorClass> =>
+  errors.filter((errorClass) => errorClass === InvalidInput || errorClass === ServiceUnavailable)

@@ -1,5 +1,5 @@
 import cors from "@fastify/cors"
-import { type Contract, InvalidInput, REQUEST_BOUNDS } from "@holdfast/domain"
+import { InvalidInput, REQUEST_BOUNDS } from "@holdfast/domain"
 import { askRedis, type RedisStore } from "@holdfast/locks"
 import type { AnyTRPCRouter } from "@trpc/server"
 import { Effect, LogLevel, type ManagedRuntime, References } from "effect"
@@ -13,7 +13,8 @@ import { DatabaseClock } from "../db/database-clock.ts"
 import { type Authenticate, makeContext } from "./context.ts"
 import { countCalls, makeIntake } from "./intake.ts"
 import { measureLoad } from "./load.ts"
-import { addApiReference, openApiOf } from "./openapi.ts"
+import { type ApiDescription, openApiOf } from "./openapi.ts"
+import { addApiReference } from "./pages.ts"
 import { refuse, refuseAs } from "./refusal.ts"
 import { requestIdOf } from "./request-id.ts"
 import { addProcedures } from "./rpc.ts"
@@ -29,8 +30,8 @@ type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | DatabaseClock | G
 
 export interface Application {
   readonly settings: HttpSettings
-  /** The procedures, for the API reference. */
-  readonly contract: Contract
+  /** The procedures, and what the API reference says of them. */
+  readonly api: ApiDescription
   readonly router: AnyTRPCRouter
   /** How single calls are answered, by the paths of their procedures. */
   readonly directCalls: ReadonlyMap<string, DirectCall>
@@ -40,7 +41,7 @@ export interface Application {
 /** Fastify with the tRPC procedures under `/trpc`, the health checks and the API reference. It does not listen yet. */
 export const makeHttpServer = async <R>(
   runtime: Runtime<R>,
-  { authenticate, contract, directCalls, router, settings }: Application
+  { api, authenticate, directCalls, router, settings }: Application
 ): Promise<FastifyInstance> => {
   const passDatabase = Database.use(({ connected }) => connected(Effect.void))
   const { waitMs } = await runtime.runPromise(Groups)
@@ -62,11 +63,11 @@ export const makeHttpServer = async <R>(
   countCalls(app, load, shed.count)
   if (await runtime.runPromise(isLogged)) addAccessLog(app, runtime)
   addHealth(app, runtime)
-  await addApiReference(app, openApiOf(contract, version()))
+  await addApiReference(app, openApiOf(api, version()))
   const closing = new AbortController()
   app.addHook("preClose", async () => closing.abort())
   await addProcedures(app, {
-    contract,
+    contract: api.contract,
     router,
     directCalls,
     createContext: makeContext(authenticate, closing.signal)

@@ -1,11 +1,12 @@
-import type {
-  Contract,
-  DomainError,
-  ErrorOf,
-  InputOf,
-  OutputOf,
-  Procedure,
-  Unauthenticated
+import {
+  type Contract,
+  type DomainError,
+  type ErrorOf,
+  InvalidInput,
+  type InputOf,
+  type OutputOf,
+  type Procedure,
+  type Unauthenticated
 } from "@holdfast/domain"
 import {
   tracked,
@@ -25,7 +26,7 @@ import {
   makeCallOf
 } from "./answer.ts"
 import { type DirectCall, makeDirectCall } from "./direct.ts"
-import { classOf, Declared, declaredDataOf, type WireError } from "./errors.ts"
+import { abridged, classOf, Declared, declaredDataOf, type WireError } from "./errors.ts"
 import {
   type Call,
   type Caller,
@@ -97,10 +98,9 @@ const implementAnswer = <P extends Procedure>(procedure: P, answer: Answer): Imp
 const builderOf = (procedure: Procedure) =>
   trpc.procedure
     .errors(({ ctx, error, shape }) => {
-      if (!(error.cause instanceof Declared)) return undefined
-      const declared = error.cause.error
+      const declared = declaredOf(error, shape.message)
       const errorClass = classOf(procedure.errors, declared)
-      if (errorClass === undefined) return undefined
+      if (declared === undefined || errorClass === undefined) return undefined
       const { code, httpStatus, path } = shape.data
       return {
         ...shape,
@@ -114,6 +114,14 @@ const builderOf = (procedure: Procedure) =>
       }
     })
     .input((raw: unknown) => raw)
+
+/** The declared error behind tRPC's. Of what it cannot read as a call, tRPC says only that the request is a bad one. */
+const declaredOf = ({ cause, code }: TRPCError, message: string): DomainError | undefined => {
+  if (cause instanceof Declared) return cause.error
+  return code === "BAD_REQUEST"
+    ? new InvalidInput({ issues: [{ path: "", message: abridged(message) }] })
+    : undefined
+}
 
 /** The resolver of a subscription: a stream of answers, each under its id. */
 const makeSubscribe = <P extends Procedure, R>(
