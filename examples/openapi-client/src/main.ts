@@ -27,9 +27,12 @@ api.use({
 // The input of a query is JSON text.
 const input = JSON.stringify({ limit: 10 })
 const page = answerOf(await api.GET("/trpc/products.page", { params: { query: { input } } }))
-const product: components["schemas"]["Product"] | undefined = page.items.find(({ stock }) => stock > 0)
+const product = page.items.find(({ stock }) => stock > 0)
 if (product === undefined) throw new Error("there is nothing to buy")
-console.log(`${product.sku}: ${product.name}, ${product.stock} left at ${product.priceMinor}`)
+
+const textOf = ({ name, priceMinor, sku, stock }: components["schemas"]["Product"]) =>
+  `${sku}: ${name}, ${stock} left at ${priceMinor}`
+console.log(textOf(product))
 
 /** Orders units of the product. A retry sends the same key, and gets the same answer. */
 const order = (quantity: number, key: string) =>

@@ -26,7 +26,7 @@ type JsonContent = {
   readonly "application/json": { readonly schema: JsonObject; readonly example?: unknown }
 }
 
-export interface Response {
+interface Response {
   readonly content: {
     readonly [type: string]: {
       readonly schema: JsonObject

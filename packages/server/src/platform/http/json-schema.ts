@@ -31,8 +31,7 @@ export const collectSchemas = (): NamedSchemas => {
   }
 }
 
-/** A reference to a named schema. */
-export const referenceTo = (name: string): JsonObject => ({ $ref: `#/components/schemas/${name}` })
+const referenceTo = (name: string): JsonObject => ({ $ref: `#/components/schemas/${name}` })
 
 /** The encoded side of a class has its name with this suffix. */
 const nameOf = (key: string): string => key.replace(/Encoded$/, "")
