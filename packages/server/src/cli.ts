@@ -40,7 +40,7 @@ const migrate = Command.make(
 ).pipe(Command.withDescription("Migrates the database"))
 
 const json = Flag.Boolean("json").pipe(
-  Flag.withDescription("prints the report as JSON"),
+  Flag.withDescription("prints JSON"),
   Flag.withoutNegation,
   Flag.withDefault(false)
 )
@@ -55,12 +55,29 @@ const verify = Command.make(
   )
 )
 
+const config = Command.make(
+  "config",
+  {
+    json,
+    markdown: Flag.Boolean("markdown").pipe(
+      Flag.withDescription("prints the documentation's table"),
+      Flag.withoutNegation,
+      Flag.withDefault(false)
+    )
+  },
+  run(({ showSettings }, options) =>
+    showSettings(options.markdown ? "markdown" : options.json ? "json" : "text")
+  )
+).pipe(
+  Command.withDescription("Shows every setting: its value, where that comes from, its default and meaning")
+)
+
 const holdfast = Command.make("holdfast").pipe(
   Command.withDescription(`A commerce core that stays exact under any concurrency.
 
-  Settings come from the environment: HOLDFAST_MYSQL_URL, HOLDFAST_REDIS_URL, HOLDFAST_SECRET, HOST, PORT. Those that may
-  be secret can be in a file, which HOLDFAST_SECRET_FILE names, for instance.`),
-  Command.withSubcommands([serve, migrate, verify]),
+  Settings come from the environment; \`holdfast config\` shows all of them. Those that may be secret can be in a file,
+  which HOLDFAST_SECRET_FILE names, for instance.`),
+  Command.withSubcommands([serve, migrate, verify, config]),
   Command.withExamples([{ command: "holdfast serve" }, { command: "holdfast verify --json" }])
 )
 

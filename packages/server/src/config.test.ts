@@ -1,9 +1,11 @@
 import { ConfigProvider, Effect, Redacted } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, expect, test } from "vitest"
 import { settingsFromEnvironment } from "./config.ts"
+import { tableOfSettings } from "./operations.ts"
+import { faultsOfSettings, reportOfSettings } from "./platform/settings.ts"
 
 const SECRET = "0123456789abcdef0123456789abcdef"
 const complete = {
@@ -112,5 +114,79 @@ describe("settings", () => {
       HOLDFAST_SECRET_FILE: file("secret", `${SECRET}\r\n`)
     })
     expect(Redacted.value(settings.secret)).toBe(SECRET)
+  })
+
+  const faultsOf = (env: Record<string, string>) =>
+    Effect.runPromise(
+      faultsOfSettings(env).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
+    )
+
+  // Guarantees: an operator sees everything that is wrong at once.
+  test("all faults of the settings are named at once, each with its variable", async () => {
+    expect(await faultsOf(complete)).toEqual([])
+    const faults = await faultsOf({
+      HOLDFAST_REDIS_URL: "redis://:hunter2@h/zero",
+      HOLDFAST_SECRET: "hunter2",
+      PORT: "eighty",
+      HOLDFAST_WORKERS: "perhaps",
+      HOLDFAST_RETENTION: "for ever",
+      HOLDFAST_WEBHOOK_URL: "https://shop.example/",
+      HOLDFAST_DATABASE_CONECTIONS: "4"
+    })
+    expect(new Set(faults.map((fault) => /^\w+/.exec(fault)?.[0]))).toEqual(
+      new Set([
+        "HOLDFAST_DATABASE_CONECTIONS",
+        "HOLDFAST_MYSQL_URL",
+        "HOLDFAST_REDIS_URL",
+        "HOLDFAST_RETENTION",
+        "HOLDFAST_SECRET",
+        "HOLDFAST_WEBHOOK_SECRET",
+        "HOLDFAST_WORKERS",
+        "PORT"
+      ])
+    )
+    expect(faults.join()).not.toContain("hunter2")
+  })
+
+  test.each([
+    ["HOLDFAST_DATABASE_CONECTIONS", "did you mean HOLDFAST_DATABASE_CONNECTIONS?"],
+    ["HOLDFAST_MYSQL_URI", "did you mean HOLDFAST_MYSQL_URL?"],
+    ["HOLDFAST_SECRET_FLIE", "did you mean HOLDFAST_SECRET_FILE?"],
+    ["HOLDFAST_ENTIRELY_DIFFERENT_THING", "is no setting"]
+  ])("the name %s, which no setting has, is refused: %s", async (name, message) => {
+    expect(await faultsOf({ ...complete, [name]: "hunter2" })).toEqual([expect.stringContaining(message)])
+  })
+
+  test("names that Kubernetes and the repository's other programs use are no misspelt settings", async () => {
+    const others = [
+      "HOLDFAST_PORT",
+      "HOLDFAST_SERVICE_HOST",
+      "HOLDFAST_PORT_3000_TCP_ADDR",
+      "HOLDFAST_SOURCE"
+    ]
+    const set = Object.fromEntries(others.map((name) => [name, "tcp://10.0.0.1:3000"]))
+    expect(await faultsOf({ ...complete, ...set })).toEqual([])
+  })
+
+  test("the report of the settings shows where a value comes from, and no secret", () => {
+    const path = file("reported", SECRET)
+    const report = reportOfSettings({
+      ...complete,
+      HOLDFAST_SECRET: "",
+      HOLDFAST_SECRET_FILE: path,
+      PORT: "80"
+    })
+    const of = (name: string) => report.find((setting) => setting.name === name)
+    expect(of("PORT")).toMatchObject({ value: "80", source: "environment", default: "3000" })
+    expect(of("HOST")).toMatchObject({ value: "127.0.0.1", source: "default" })
+    expect(of("HOLDFAST_SECRET")).toMatchObject({ value: "***", source: "file" })
+    expect(of("HOLDFAST_MYSQL_URL")).toMatchObject({ value: "mysql://***@127.0.0.1:1/x" })
+    expect(report.every(({ meaning }) => meaning.length > 10)).toBe(true)
+    expect(JSON.stringify(report)).not.toMatch(new RegExp(`hunter2|${SECRET}`))
+  })
+
+  test("the documentation has the table of the settings", () => {
+    const page = readFileSync(new URL("../../../docs/operations.md", import.meta.url), "utf8")
+    expect(page).toContain(`<!-- settings -->\n\n${tableOfSettings()}\n\n<!-- /settings -->`)
   })
 })

@@ -1,13 +1,6 @@
 import { Config, Context, Layer, Option, type Redacted } from "effect"
-import {
-  milliseconds,
-  PlatformConfig,
-  type PlatformSettings,
-  platformVariables,
-  secretText,
-  webUrl,
-  whole
-} from "./platform/config.ts"
+import { PlatformConfig, type PlatformSettings, platformVariables } from "./platform/config.ts"
+import { milliseconds, secretText, webUrl, whole } from "./platform/settings.ts"
 
 /** Everything a deployment may set: the platform's settings and the shop's. Durations are in milliseconds. */
 export interface ServerSettings extends PlatformSettings {
@@ -56,46 +49,85 @@ export class ServerConfig extends Context.Service<ServerConfig, ServerSettings>(
     Layer.merge(Layer.succeed(ServerConfig, settings), PlatformConfig.layer(settings))
 }
 
+const webhookSecret = secretText(
+  "HOLDFAST_WEBHOOK_SECRET",
+  16,
+  "signs every webhook; shared with the receiver",
+  "HOLDFAST_WEBHOOK_URL"
+)
+
 /** Without an address there is no webhook; with one, a secret is required. */
-const webhookFromEnvironment: Config.Config<WebhookSettings | undefined> = Config.option(
-  webUrl("HOLDFAST_WEBHOOK_URL")
-).pipe(
-  Config.flatMap((url) =>
+const webhookFromEnvironment: Config.Config<WebhookSettings | undefined> = Config.all({
+  url: webUrl(
+    "HOLDFAST_WEBHOOK_URL",
+    "address that order.paid is posted to; without it there are no webhooks"
+  ),
+  timeoutMs: milliseconds(
+    "HOLDFAST_WEBHOOK_TIMEOUT",
+    "5 seconds",
+    "how long the receiver may take to answer"
+  ),
+  firstRetryMs: milliseconds(
+    "HOLDFAST_WEBHOOK_FIRST_RETRY",
+    "1 second",
+    "pause after the first failed attempt; it doubles with each further one, up to an hour"
+  ),
+  maximumAttempts: whole("HOLDFAST_WEBHOOK_ATTEMPTS", 12, 1, 100, "attempts until a delivery is given up")
+}).pipe(
+  Config.flatMap(({ url, ...others }) =>
     Option.isNone(url)
       ? Config.succeed(undefined)
-      : Config.all({
-          url: Config.succeed(url.value),
-          secret: secretText("HOLDFAST_WEBHOOK_SECRET", 16),
-          timeoutMs: milliseconds("HOLDFAST_WEBHOOK_TIMEOUT", "5 seconds"),
-          firstRetryMs: milliseconds("HOLDFAST_WEBHOOK_FIRST_RETRY", "1 second"),
-          maximumAttempts: whole("HOLDFAST_WEBHOOK_ATTEMPTS", 12, 1, 100)
-        })
+      : Config.map(webhookSecret, (secret) => ({ url: url.value, secret, ...others }))
   )
 )
 
 /** Reads the settings from environment variables. All but the stores' addresses and the secret have defaults. */
 export const settingsFromEnvironment: Config.Config<ServerSettings> = Config.all({
   ...platformVariables,
-  accessTokenMs: milliseconds("HOLDFAST_ACCESS_TOKEN_LIFETIME", "15 minutes"),
-  refreshTokenMs: milliseconds("HOLDFAST_REFRESH_TOKEN_LIFETIME", "30 days"),
+  accessTokenMs: milliseconds(
+    "HOLDFAST_ACCESS_TOKEN_LIFETIME",
+    "15 minutes",
+    "how long an access token is valid"
+  ),
+  refreshTokenMs: milliseconds(
+    "HOLDFAST_REFRESH_TOKEN_LIFETIME",
+    "30 days",
+    "how long a refresh token is valid"
+  ),
   argon2: Config.all({
-    memoryKib: whole("HOLDFAST_ARGON2_MEMORY_KIB", 19_456, 8, 4_194_304),
-    iterations: whole("HOLDFAST_ARGON2_ITERATIONS", 2, 1, 100)
+    memoryKib: whole(
+      "HOLDFAST_ARGON2_MEMORY_KIB",
+      19_456,
+      8,
+      4_194_304,
+      "memory of one password hash, in KiB"
+    ),
+    iterations: whole("HOLDFAST_ARGON2_ITERATIONS", 2, 1, 100, "passes of one password hash")
   }),
   orders: Config.all({
-    maximumLines: whole("HOLDFAST_ORDER_MAX_LINES", 2_000, 1, 10_000),
-    maximumQuantity: whole("HOLDFAST_ORDER_MAX_QUANTITY", 100_000, 1, 1_000_000_000),
-    expiresAfterMs: milliseconds("HOLDFAST_ORDER_EXPIRES_AFTER", "10 minutes")
+    maximumLines: whole("HOLDFAST_ORDER_MAX_LINES", 2_000, 1, 10_000, "lines of one order"),
+    maximumQuantity: whole("HOLDFAST_ORDER_MAX_QUANTITY", 100_000, 1, 1_000_000_000, "units of one line"),
+    expiresAfterMs: milliseconds("HOLDFAST_ORDER_EXPIRES_AFTER", "10 minutes", "when an unpaid order expires")
   }),
   cancellation: Config.all({
-    paidWithinMs: milliseconds("HOLDFAST_CANCEL_PAID_WITHIN", "1 hour")
+    paidWithinMs: milliseconds(
+      "HOLDFAST_CANCEL_PAID_WITHIN",
+      "1 hour",
+      "how long after its payment an order may be cancelled"
+    )
   }),
   charges: Config.all({
-    minimum: whole("HOLDFAST_CHARGE_MINIMUM", 1_000, 1, 1_000_000_000_000),
-    maximum: whole("HOLDFAST_CHARGE_MAXIMUM", 1_000_000, 1, 1_000_000_000_000),
-    step: whole("HOLDFAST_CHARGE_STEP", 1_000, 1, 1_000_000_000_000),
-    perDay: whole("HOLDFAST_CHARGES_PER_DAY", 3, 1, 1_000_000),
-    perMonth: whole("HOLDFAST_CHARGES_PER_MONTH", 10, 1, 1_000_000)
+    minimum: whole("HOLDFAST_CHARGE_MINIMUM", 1_000, 1, 1_000_000_000_000, "points of the smallest top-up"),
+    maximum: whole(
+      "HOLDFAST_CHARGE_MAXIMUM",
+      1_000_000,
+      1,
+      1_000_000_000_000,
+      "points of the largest top-up"
+    ),
+    step: whole("HOLDFAST_CHARGE_STEP", 1_000, 1, 1_000_000_000_000, "top-ups are multiples of it"),
+    perDay: whole("HOLDFAST_CHARGES_PER_DAY", 3, 1, 1_000_000, "top-ups of a user in a day (UTC)"),
+    perMonth: whole("HOLDFAST_CHARGES_PER_MONTH", 10, 1, 1_000_000, "top-ups of a user in a month (UTC)")
   }),
   webhook: webhookFromEnvironment
 })

@@ -1,5 +1,5 @@
 export { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./config.ts"
-export { secretOf } from "./platform/config.ts"
+export { secretOf } from "./platform/settings.ts"
 export { DatabaseIsNewer, MigrationFailed } from "./platform/db/migrate.ts"
 export type { AppRouter } from "./app.ts"
 export { ListenFailed, type RunningServer, startServer, type StartOptions } from "./server.ts"

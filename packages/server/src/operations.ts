@@ -5,6 +5,7 @@ import { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./co
 import { CouponGate } from "./modules/coupons/issuing/gate.ts"
 import { verifyText } from "./platform/audit/report.ts"
 import { migrations } from "./migrations/index.ts"
+import { faultsOfSettings, reportOfSettings, type SettingReport } from "./platform/settings.ts"
 import { Database } from "./platform/db/database.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { migrate } from "./platform/db/migrate.ts"
@@ -40,7 +41,43 @@ export const audit = async (asJson: boolean): Promise<number> => {
   return report.ok ? 0 : 1
 }
 
+/** Prints every setting: as text, as JSON, or as the table of the documentation, which has no values. */
+export const showSettings = async (format: "text" | "json" | "markdown"): Promise<number> => {
+  if (format === "markdown") {
+    console.log(tableOfSettings())
+    return 0
+  }
+  await readSettings()
+  const report = reportOfSettings(process.env)
+  console.log(format === "json" ? JSON.stringify(report) : report.map(textOfSetting).join("\n"))
+  return 0
+}
+
+const textOfSetting = ({
+  default: fallback,
+  meaning,
+  name,
+  source,
+  value = "(not set)"
+}: SettingReport): string =>
+  `${name}=${value}\n    ${meaning} (${source === "default" ? "default" : `from the ${source}; default: ${fallback ?? "none"}`})`
+
+/** The table of all settings in docs/operations.md. */
+export const tableOfSettings = (): string =>
+  [
+    "| Variable | Default | Meaning |",
+    "|---|---|---|",
+    ...reportOfSettings({}).map(
+      ({ default: fallback, meaning, name }) =>
+        `| \`${name}\` | ${fallback === undefined ? "" : `\`${fallback}\``} | ${meaning} |`
+    )
+  ].join("\n")
+
+/** Throws an `Error` that lists everything that is wrong with the settings. */
 const readSettings = async (): Promise<ServerSettings> => {
+  const faults = await Effect.runPromise(faultsOfSettings(process.env))
+  if (faults.length === 1) throw new Error(faults[0])
+  if (faults.length > 1) throw new Error([`${faults.length} settings are wrong:`, ...faults].join("\n  "))
   const exit = await Effect.runPromiseExit(settingsFromEnvironment)
   if (Exit.isSuccess(exit)) return exit.value
   const failure = Cause.findError(exit.cause)

@@ -45,8 +45,8 @@ export interface RunningServer {
 
 /** How a server starts, beside its settings. */
 export interface StartOptions {
-  /** The least level of the JSON log lines on stdout. Default "Info". */
-  readonly logLevel?: "Debug" | "Info" | "Warn" | "Error" | "None"
+  /** The least level of the JSON log lines on stdout. Default: that of the settings. */
+  readonly logLevel?: ServerSettings["logLevel"]
   /** Called at each named step of a use case, for tests that end the process there. */
   readonly onFailpoint?: (step: string) => void
 }
@@ -62,7 +62,7 @@ export const startServer = async (
 ): Promise<RunningServer> => {
   const logging = Layer.mergeAll(
     Logger.layer([Logger.consoleJson]),
-    Layer.succeed(References.MinimumLogLevel, options.logLevel ?? "Info"),
+    Layer.succeed(References.MinimumLogLevel, options.logLevel ?? settings.logLevel),
     // Nothing takes spans yet, and each call would make two.
     Layer.succeed(References.TracerEnabled, false),
     options.onFailpoint === undefined ? Layer.empty : Layer.succeed(FailpointListener, options.onFailpoint)

@@ -40,6 +40,7 @@ export const testSettings = (
   maximumSubscriptions: 1_000,
   maximumSubscriptionsPerCaller: 1_000,
   http: testHttpSettings,
+  logLevel: "Info",
   // Most tests observe a state before a job changes it; the others turn jobs on, or run one by `runJob`.
   workers: false,
   shutdownMs: 5_000,
