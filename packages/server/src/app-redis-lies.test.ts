@@ -46,6 +46,7 @@ describe("a shop whose Redis lies", () => {
 
   /** An order, its payment, a race for coupons and a watched stock, each with the answers that the books give. */
   const trade = async (couponId: string) => {
+    expect((await fetch(`${shop.servers[0].url}/readyz`)).status).toBe(200)
     const buyer = await shop.newUser(1_000)
     const stock = await shop.stockOf(sku)
     const watching = subscribe(shop.servers[0].url, contract.products.watchStock, { sku })

@@ -42,6 +42,7 @@ import { Groups } from "./platform/command/groups.ts"
 import { PlatformConfig } from "./platform/config.ts"
 import { Database } from "./platform/db/database.ts"
 import { DatabaseClock } from "./platform/db/database-clock.ts"
+import { DatabaseReadiness } from "./platform/db/readiness.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { Transactions } from "./platform/db/transaction.ts"
 import { jobNoticesLayer } from "./platform/jobs/notices.ts"
@@ -55,6 +56,7 @@ import "./tables.ts"
 export type App =
   | Database
   | DatabaseClock
+  | DatabaseReadiness
   | KeyNamespace
   | Transactions
   | Groups
@@ -92,6 +94,7 @@ const storesLayer = Layer.mergeAll(
   Transactions.layer,
   KeyNamespace.layer,
   DatabaseClock.layer,
+  DatabaseReadiness.layer,
   locksLayer
 ).pipe(Layer.provideMerge(Layer.mergeAll(Database.layer, redisLayer)))
 

@@ -16,9 +16,10 @@ import { verify } from "./verify.ts"
 export const serve = async (): Promise<number> => {
   const server = await startServer(await readSettings())
   console.log(JSON.stringify({ message: "serving", url: server.url }))
+  // A signal that comes again finds the listener still there, and ends nothing before its time.
   await new Promise<void>((resolve) => {
-    process.once("SIGINT", () => resolve())
-    process.once("SIGTERM", () => resolve())
+    process.on("SIGINT", () => resolve())
+    process.on("SIGTERM", () => resolve())
   })
   await server.stop()
   return 0

@@ -1,6 +1,7 @@
 import { contract, groupSummaries } from "@holdfast/domain"
 import { Data, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import type { FastifyInstance } from "fastify"
+import { setTimeout } from "node:timers/promises"
 import { errorExamples, examples } from "./api-examples.ts"
 import { ServerConfig, type ServerSettings } from "./config.ts"
 import { redisVersionOf, requireSupported } from "./platform/db/supported-stores.ts"
@@ -39,7 +40,10 @@ export interface RunningServer {
   readonly url: string
   readonly port: number
   readonly runtime: ManagedRuntime.ManagedRuntime<App, never>
-  /** Refuses new requests, waits for those in flight, and closes the stores. May be called twice. */
+  /**
+   * Says by `/readyz` that callers have to go elsewhere, serves on for `drainMs`, then refuses new requests, waits for those
+   * in flight, and closes the stores. May be called twice.
+   */
   readonly stop: () => Promise<void>
 }
 
@@ -79,7 +83,7 @@ export const startServer = async (
       )
     )
     const tokens = await runtime.runPromise(Tokens)
-    const app = await makeHttpServer(runtime, {
+    const { app, drain } = await makeHttpServer(runtime, {
       settings: settings.http,
       api: { contract, groupSummaries, examples, errorExamples },
       ...makeRpc(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId) }),
@@ -89,7 +93,11 @@ export const startServer = async (
     const address = app.server.address()
     const port = typeof address === "object" && address !== null ? address.port : settings.port
     const jobs = await runtime.runPromise(startJobs)
-    const stop = once(() => shutDown(app, jobs, runtime, settings.shutdownMs))
+    const stop = once(async () => {
+      drain()
+      await setTimeout(settings.drainMs)
+      await shutDown(app, jobs, runtime, settings.shutdownMs)
+    })
     return { url: `http://${settings.host}:${port}`, port, runtime, stop }
   } catch (error) {
     await runtime.dispose()
@@ -130,7 +138,7 @@ const shutDown = async (
   shutdownMs: number
 ): Promise<void> => {
   const sweep = setInterval(() => app.server.closeIdleConnections(), IDLE_SWEEP_MS)
-  const deadline = setTimeout(() => app.server.closeAllConnections(), shutdownMs)
+  const deadline = globalThis.setTimeout(() => app.server.closeAllConnections(), shutdownMs)
   try {
     await Promise.all([app.close(), runtime.runPromise(jobs.stop(shutdownMs))])
   } finally {

@@ -43,6 +43,7 @@ export const testSettings = (
   logLevel: "Info",
   // Most tests observe a state before a job changes it; the others turn jobs on, or run one by `runJob`.
   workers: false,
+  drainMs: 0,
   shutdownMs: 5_000,
   ...overrides
 })

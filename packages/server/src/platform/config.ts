@@ -32,6 +32,8 @@ export interface PlatformSettings {
   readonly logLevel: (typeof LOG_LEVELS)[number]
   /** Whether this process runs background jobs. At least one process of a deployment has to. */
   readonly workers: boolean
+  /** How long a stopping server serves on after `/readyz` has begun to say no: until the balancers have noticed. */
+  readonly drainMs: number
   /** How long a stopping server waits for requests and job runs in flight. */
   readonly shutdownMs: number
 }
@@ -162,6 +164,11 @@ export const platformVariables = {
     "HOLDFAST_WORKERS",
     true,
     "whether the process runs background jobs; at least one of a deployment has to"
+  ),
+  drainMs: milliseconds(
+    "HOLDFAST_DRAIN",
+    "0 seconds",
+    "how long a stopping server serves on after /readyz has begun to say no; longer than the balancers take to notice"
   ),
   shutdownMs: milliseconds(
     "HOLDFAST_SHUTDOWN_WAIT",

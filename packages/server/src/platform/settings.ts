@@ -4,7 +4,7 @@ import { Cause, Config, Duration, Effect, Exit, Option, Redacted, Result, Schema
 import { readFileSync } from "node:fs"
 
 /** One environment variable, as an operator knows it. */
-export interface Setting {
+interface Setting {
   readonly name: string
   /** What it sets, in one phrase. */
   readonly meaning: string

@@ -17,7 +17,8 @@ const makeTokens = () => {
   let nowMs = NOW_MS
   const clock = Layer.succeed(DatabaseClock, {
     nowMs: Effect.sync(() => nowMs),
-    measure: Effect.succeed(0)
+    measure: Effect.succeed(0),
+    differsMs: () => 0
   })
   const layer = Tokens.layer.pipe(
     Layer.provide(Layer.merge(clock, ServerConfig.layer(testSettings("mysql://u@h/d", "redis://h"))))

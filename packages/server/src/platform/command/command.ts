@@ -98,12 +98,14 @@ const inQueue = <P extends Procedure, Item, R>(
   queue: string | undefined,
   call: CommandCall<P, Item>
 ): Effect.Effect<Outcome<P>, ServiceUnavailable, R | Groups> =>
-  queue === undefined
-    ? Effect.flatMap(kind.transact([call], "wait"), ([ending]) => {
-        const answer = ending as Outcome<P>
-        return Effect.as(kind.afterCommit([{ call, answer }]), answer)
-      })
-    : Effect.flatMap(Groups, (groups) => groups.join(kind, queue, call))
+  Effect.flatMap(Groups, (groups) =>
+    queue === undefined
+      ? Effect.flatMap(groups.alone(kind.name, kind.transact([call], "wait")), ([ending]) => {
+          const answer = ending as Outcome<P>
+          return Effect.as(kind.afterCommit([{ call, answer }]), answer)
+        })
+      : groups.join(kind, queue, call)
+  )
 
 /** The holder of the lock may have stored the answer by now. */
 const orStoredAnswer =

@@ -1,7 +1,7 @@
 import type { ServiceUnavailable } from "@holdfast/domain"
 import { lockContext } from "@holdfast/locks"
 import { Context, Deferred, Effect, Layer, Semaphore } from "effect"
-import { leave, makeMember } from "./member.ts"
+import { busy, DEADLINE_MS, leave, makeMember } from "./member.ts"
 import { type GroupKind, Queues } from "./queue.ts"
 
 export { Blocked, type Ending, type GroupKind } from "./queue.ts"
@@ -27,6 +27,14 @@ export class Groups extends Context.Service<
       queue: string,
       call: C
     ) => Effect.Effect<A, E | ServiceUnavailable, R>
+    /**
+     * Runs the transaction of one call of a command that shares none. A few calls of each command at a time: it may wait
+     * for a row with a connection in its hand, and those who wait for the same row may not take them all.
+     */
+    readonly alone: <A, E, R>(
+      name: string,
+      transaction: Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | ServiceUnavailable, R>
     /** How long the first call of all queues has been waiting; those that wait for a row which others hold do not count. */
     readonly waitMs: () => number
   }
@@ -38,6 +46,7 @@ export class Groups extends Context.Service<
       yield* Effect.addFinalizer(() => Effect.sync(() => queues.stop()))
       return {
         waitMs: () => queues.waitMs(),
+        alone: makeBulkhead(),
         join: <C, A, E, R>(kind: GroupKind<C, A, E, R>, name: string, call: C) =>
           Effect.uninterruptibleMask((restore) =>
             Effect.flatMap(lockContext, (locks) => {
@@ -51,4 +60,18 @@ export class Groups extends Context.Service<
       }
     })
   )
+}
+
+const makeBulkhead = (): Groups["Service"]["alone"] => {
+  const permitsOf = new Map<string, Semaphore.Semaphore>()
+  return (name, transaction) => {
+    const permits = permitsOf.get(name) ?? Semaphore.makeUnsafe(WAITING_FOR_ROWS)
+    permitsOf.set(name, permits)
+    const taken = permits
+      .take(1)
+      .pipe(Effect.timeoutOrElse({ duration: DEADLINE_MS, orElse: () => Effect.fail(busy()) }))
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.andThen(restore(taken), Effect.ensuring(restore(transaction), permits.release(1)))
+    )
+  }
 }

@@ -26,6 +26,8 @@ export class DatabaseClock extends Context.Service<
      * second either way beyond doubt, else 0. The log says when that begins and ends.
      */
     readonly measure: Effect.Effect<number, ServiceUnavailable>
+    /** What the last measurement returned. */
+    readonly differsMs: () => number
   }
 >()("@holdfast/server/DatabaseClock") {
   static readonly layer: Layer.Layer<DatabaseClock, never, Database> = Layer.effect(
@@ -35,7 +37,7 @@ export class DatabaseClock extends Context.Service<
       const clock = makeClock()
       const measure = Effect.provideContext(clock.measure, context)
       yield* Effect.forkScoped(Effect.repeat(Effect.ignore(measure), Schedule.spaced(MEASURED_EVERY)))
-      return { nowMs: clock.nowMs, measure }
+      return { ...clock, measure }
     })
   )
 }
@@ -73,5 +75,5 @@ const makeClock = () => {
   const nowMs = Effect.flatMap(Clock.currentTimeMillis, (ownMs) =>
     Effect.sync(() => (originMs === undefined ? ownMs : originMs + performance.now()))
   )
-  return { measure, nowMs }
+  return { measure, nowMs, differsMs: () => reportedMs }
 }

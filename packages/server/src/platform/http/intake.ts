@@ -36,6 +36,8 @@ interface IntakeOptions {
   readonly load: Load
   /** Called for every request that is shed. */
   readonly onShed: () => void
+  /** Whether callers have to go elsewhere, because the server is about to stop. */
+  readonly isDraining: () => boolean
 }
 
 /**
@@ -55,6 +57,7 @@ export const makeIntake = (application: RequestListener, options: IntakeOptions)
       connectionsCheckingInterval: Math.min(1_000, receiveMs / 4)
     },
     (request, response) => {
+      if (options.isDraining()) response.shouldKeepAlive = false
       if (admit(request, response)) application(request, response)
     }
   )

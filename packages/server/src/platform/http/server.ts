@@ -1,6 +1,5 @@
 import cors from "@fastify/cors"
 import { InvalidInput, REQUEST_BOUNDS } from "@holdfast/domain"
-import { askRedis, type RedisStore } from "@holdfast/locks"
 import type { AnyTRPCRouter } from "@trpc/server"
 import { Effect, LogLevel, type ManagedRuntime, References } from "effect"
 import Fastify, { type FastifyInstance } from "fastify"
@@ -9,8 +8,8 @@ import type { RequestListener, Server } from "node:http"
 import { Groups } from "../command/groups.ts"
 import type { HttpSettings } from "../config.ts"
 import { Database } from "../db/database.ts"
-import { DatabaseClock } from "../db/database-clock.ts"
 import { type Authenticate, makeContext } from "./context.ts"
+import { addHealth, type Health } from "./health.ts"
 import { countCalls, makeIntake } from "./intake.ts"
 import { measureLoad } from "./load.ts"
 import { type ApiDescription, openApiOf } from "./openapi.ts"
@@ -26,7 +25,7 @@ const MAXIMUM_PATH_LENGTH = 1_000
 /** The beginning of a path that a log line has room for. */
 const LOGGED_PATH_LENGTH = 200
 
-type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | DatabaseClock | Groups | RedisStore, never>
+type Runtime<R> = ManagedRuntime.ManagedRuntime<R | Database | Groups | Health, never>
 
 export interface Application {
   readonly settings: HttpSettings
@@ -38,11 +37,18 @@ export interface Application {
   readonly authenticate: Authenticate
 }
 
+/** The HTTP server of an application. */
+export interface HttpServer {
+  readonly app: FastifyInstance
+  /** From now on `/readyz` says no, and every answer ends its connection: callers go elsewhere. */
+  readonly drain: () => void
+}
+
 /** Fastify with the tRPC procedures under `/trpc`, the health checks and the API reference. It does not listen yet. */
 export const makeHttpServer = async <R>(
   runtime: Runtime<R>,
   { api, authenticate, directCalls, router, settings }: Application
-): Promise<FastifyInstance> => {
+): Promise<HttpServer> => {
   const passDatabase = Database.use(({ connected }) => connected(Effect.void))
   const { waitMs } = await runtime.runPromise(Groups)
   const load = measureLoad(settings, {
@@ -50,8 +56,9 @@ export const makeHttpServer = async <R>(
     groupMs: waitMs
   })
   const shed = makeShedReport(runtime)
+  let isDraining = false
   const app = makeFastify(settings, (application) =>
-    makeIntake(application, { settings, load, onShed: shed.count })
+    makeIntake(application, { settings, load, onShed: shed.count, isDraining: () => isDraining })
   )
   app.addHook("onClose", async () => {
     load.stop()
@@ -59,20 +66,25 @@ export const makeHttpServer = async <R>(
   })
   await app.register(cors, { origin: true, exposedHeaders: ["x-request-id", "retry-after"] })
   addRequestIds(app)
+  addRetryAfter(app)
   addRefusals(app, runtime)
   countCalls(app, load, shed.count)
   if (await runtime.runPromise(isLogged)) addAccessLog(app, runtime)
-  addHealth(app, runtime)
+  addHealth(app, runtime, () => isDraining)
   await addApiReference(app, openApiOf(api, version()))
   const closing = new AbortController()
-  app.addHook("preClose", async () => closing.abort())
+  const drain = () => void (isDraining = true)
+  app.addHook("preClose", async () => {
+    drain()
+    closing.abort()
+  })
   await addProcedures(app, {
     contract: api.contract,
     router,
     directCalls,
     createContext: makeContext(authenticate, closing.signal)
   })
-  return app
+  return { app, drain }
 }
 
 const makeFastify = (
@@ -130,6 +142,15 @@ const addRefusals = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
   })
 }
 
+/** Who is told to come back is told when, whatever has sent the answer. */
+const addRetryAfter = (app: FastifyInstance): void => {
+  app.addHook("onSend", (_request, reply, payload, done) => {
+    const isRetryable = reply.statusCode === 429 || reply.statusCode === 503
+    if (isRetryable && !reply.hasHeader("retry-after")) reply.header("retry-after", "1")
+    done(null, payload)
+  })
+}
+
 const addRequestIds = (app: FastifyInstance): void => {
   app.addHook("onRequest", (request, reply, done) => {
     reply.header("x-request-id", request.id)
@@ -158,51 +179,6 @@ const addAccessLog = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
     done()
   })
 }
-
-const addHealth = <R>(app: FastifyInstance, runtime: Runtime<R>): void => {
-  let isClosing = false
-  app.addHook("preClose", async () => {
-    isClosing = true
-  })
-  let checking: ReturnType<typeof check> | undefined
-  const check = () => runtime.runPromise(checkHealth).finally(() => (checking = undefined))
-  app.get("/livez", async () => ({ status: "alive" }))
-  app.get("/readyz", async (_request, reply) => {
-    if (isClosing) return reply.code(503).send({ status: "closing" })
-    // However many ask, the stores are asked by one check at a time.
-    const health = await (checking ??= check())
-    return reply
-      .code(health.ready ? 200 : 503)
-      .send({ status: health.ready ? "ready" : "not ready", ...health.stores, ...health.clock })
-  })
-}
-
-/** How long a store may take to answer before it counts as down. */
-const HEALTH_DEADLINE_MS = 1_000
-
-/**
- * Without the database the server is not ready; without Redis it is only slower. A clock that differs from the
- * database's is reported, and harms nothing: the database's decides.
- */
-const checkHealth = Effect.gen(function* () {
-  const { measure } = yield* DatabaseClock
-  const pingRedis = askRedis((client) => client.ping())
-  const [clockAheadMs, pong] = yield* Effect.all([answerOf(measure), answerOf(pingRedis)], {
-    concurrency: "unbounded"
-  })
-  const stores = {
-    database: clockAheadMs === undefined ? "down" : "up",
-    redis: pong === undefined ? "down" : "up"
-  }
-  return { ready: stores.database === "up", stores, clock: clockAheadMs ? { clockAheadMs } : {} }
-})
-
-/** `undefined` when the store does not answer in time. */
-const answerOf = <A, E, R>(ask: Effect.Effect<A, E, R>): Effect.Effect<A | undefined, never, R> =>
-  ask.pipe(
-    Effect.timeout(HEALTH_DEADLINE_MS),
-    Effect.catchCause(() => Effect.succeed(undefined))
-  )
 
 /** The version in this package's manifest, which is three folders up from the sources and from the build. */
 const version = (): string => {
