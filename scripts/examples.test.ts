@@ -159,6 +159,27 @@ test.skipIf(executable === undefined && !isNeeded).each(["browser-page", "react-
     })
 )
 
+/** What a reader of the API reference sees of other hosts, once it is there. */
+const otherHosts = `(async () => {
+  const until = async (test) => { while (!test()) await new Promise((look) => setTimeout(look, 20)) }
+  await until(() => document.body.innerText.includes("/trpc/auth.register"))
+  const isElsewhere = (url) => /^(https?|wss?):/.test(url) && new URL(url).host !== location.host
+  const links = [...document.querySelectorAll("a[href]")].filter((link) => link.checkVisibility())
+  const loaded = performance.getEntriesByType("resource").map(({ name }) => name)
+  const vendor = document.body.innerText.match(/powered by|ask ai|scalar|sign up for/i) ?? []
+  return [...links.map(({ href }) => href).filter(isElsewhere), ...loaded.filter(isElsewhere), ...vendor].join(" ")
+})()`
+
+test.skipIf(executable === undefined && !isNeeded)(
+  "the API reference works in a real browser, without its maker and without other hosts",
+  { timeout: 120_000 },
+  async () => {
+    if (executable === undefined) throw new Error("no Chromium found: run scripts/ci/install-chromium.sh")
+    await using page = await openInChromium(executable, `${shop.url}/docs/`)
+    expect(await page.evaluate(otherHosts)).toBe("")
+  }
+)
+
 /** Joins the programs of docs/sdk.md: the imports and the body of the first, then the others as nested blocks. */
 const guideProgram = (): string => {
   const text = readFileSync(join(root, "docs/sdk.md"), "utf8")

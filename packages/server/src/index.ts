@@ -2,6 +2,7 @@ export { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./co
 export { secretOf } from "./platform/settings.ts"
 export { DatabaseIsNewer, MigrationFailed } from "./platform/db/migrate.ts"
 export type { AppRouter } from "./app.ts"
+export type { TestAccount } from "./platform/http/first-page.ts"
 export { ListenFailed, type RunningServer, startServer, type StartOptions } from "./server.ts"
 /**
  * `ensureAdmin(email, password)`: creates an administrator unless the e-mail is registered; a registered user keeps

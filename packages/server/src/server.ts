@@ -17,6 +17,8 @@ import { makeHttpServer } from "./platform/http/server.ts"
 import { makeRpc } from "./platform/trpc/adapter.ts"
 import { FailpointListener } from "./platform/failpoints.ts"
 import { askRedis } from "@holdfast/locks"
+import type { TestAccount } from "./platform/http/first-page.ts"
+import { welcome } from "./welcome.ts"
 import type { RunningJobs } from "./platform/jobs/runner.ts"
 
 /** The server cannot listen on its address. */
@@ -53,6 +55,8 @@ export interface StartOptions {
   readonly logLevel?: ServerSettings["logLevel"]
   /** Called at each named step of a use case, for tests that end the process there. */
   readonly onFailpoint?: (step: string) => void
+  /** Accounts of a shop for development, which its first page shows to callers on the same machine. */
+  readonly testAccounts?: () => ReadonlyArray<TestAccount>
 }
 
 /**
@@ -85,6 +89,7 @@ export const startServer = async (
     const tokens = await runtime.runPromise(Tokens)
     const { app, drain } = await makeHttpServer(runtime, {
       settings: settings.http,
+      welcome: welcome(options.testAccounts ?? (() => [])),
       api: { contract, groupSummaries, examples, errorExamples },
       ...makeRpc(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId) }),
       authenticate: (token) => tokens.verify("access", token)

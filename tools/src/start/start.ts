@@ -1,4 +1,4 @@
-import { ensureAdmin, ListenFailed, startServer } from "@holdfast/server"
+import { ensureAdmin, ListenFailed, startServer, type TestAccount } from "@holdfast/server"
 import { createServer } from "node:net"
 import { type Account, adminOf, passwordOf } from "../shop/accounts.ts"
 import { dataDirectory, keptSecret } from "../shop/data-directory.ts"
@@ -47,12 +47,18 @@ const serve = async ({ directory, secret, stores, stopping }: ShopToServe): Prom
   const { mysqlUrl, redisUrl } = stores
   const settings = await settingsOf(secret, mysqlUrl, redisUrl)
   note("migrating the database")
-  const server = await startServer(settings, { logLevel: "Warn" })
+  const admin = adminOf(secret)
+  const user = { email: "ann@shop.example", password: passwordOf(secret, "ann") }
+  let testAccounts: ReadonlyArray<TestAccount> = []
+  const server = await startServer(settings, { logLevel: "Warn", testAccounts: () => testAccounts })
   try {
-    const admin = adminOf(secret)
-    const user = { email: "ann@shop.example", password: passwordOf(secret, "ann") }
     await server.runtime.runPromise(ensureAdmin(admin.email, admin.password))
     const adminToken = await seedShop(server.url, admin, user)
+    if (adminToken !== undefined && process.env["NODE_ENV"] !== "production")
+      testAccounts = [
+        { role: "administrator", ...admin },
+        { role: "user", ...user }
+      ]
     announce(directory, { url: server.url, mysqlUrl, redisUrl })
     console.log(welcome(server.url, admin, user, adminToken))
     note(`serving on ${server.url}`)

@@ -9,11 +9,12 @@ import { Groups } from "../command/groups.ts"
 import type { HttpSettings } from "../config.ts"
 import { Database } from "../db/database.ts"
 import { type Authenticate, makeContext } from "./context.ts"
+import type { Welcome } from "./first-page.ts"
 import { addHealth, type Health } from "./health.ts"
 import { countCalls, makeIntake } from "./intake.ts"
 import { measureLoad } from "./load.ts"
 import { type ApiDescription, openApiOf } from "./openapi.ts"
-import { addApiReference } from "./pages.ts"
+import { addApiReference, addFirstPage } from "./pages.ts"
 import { refuse, refuseAs } from "./refusal.ts"
 import { requestIdOf } from "./request-id.ts"
 import { addProcedures } from "./rpc.ts"
@@ -31,6 +32,7 @@ export interface Application {
   readonly settings: HttpSettings
   /** The procedures, and what the API reference says of them. */
   readonly api: ApiDescription
+  readonly welcome: Welcome
   readonly router: AnyTRPCRouter
   /** How single calls are answered, by the paths of their procedures. */
   readonly directCalls: ReadonlyMap<string, DirectCall>
@@ -47,7 +49,7 @@ export interface HttpServer {
 /** Fastify with the tRPC procedures under `/trpc`, the health checks and the API reference. It does not listen yet. */
 export const makeHttpServer = async <R>(
   runtime: Runtime<R>,
-  { api, authenticate, directCalls, router, settings }: Application
+  { api, authenticate, directCalls, router, settings, welcome }: Application
 ): Promise<HttpServer> => {
   const passDatabase = Database.use(({ connected }) => connected(Effect.void))
   const { waitMs } = await runtime.runPromise(Groups)
@@ -72,6 +74,7 @@ export const makeHttpServer = async <R>(
   if (await runtime.runPromise(isLogged)) addAccessLog(app, runtime)
   addHealth(app, runtime, () => isDraining)
   await addApiReference(app, openApiOf(api, version()))
+  addFirstPage(app, welcome, version())
   const closing = new AbortController()
   const drain = () => void (isDraining = true)
   app.addHook("preClose", async () => {
