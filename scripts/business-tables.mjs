@@ -15,7 +15,9 @@ const PLATFORM_TABLES = new Set([
   "set_aside_events",
   "lock_fences",
   "worker_turns",
-  "installation"
+  "installation",
+  "audit_trail",
+  "audit_heads"
 ])
 
 /** Table names that the migrations create, apart from the platform's own. */

@@ -223,3 +223,9 @@ export type AdminRetryDeliveryInput = Inputs["admin"]["retryDelivery"]
 export type AdminRetryDeliveryOutput = Outputs["admin"]["retryDelivery"]
 /** Every error that `admin.retryDelivery` may answer with. */
 export type AdminRetryDeliveryFailure = Failures["admin"]["retryDelivery"]
+/** The input of `admin.auditTrail`. */
+export type AdminAuditTrailInput = Inputs["admin"]["auditTrail"]
+/** The output of `admin.auditTrail`. */
+export type AdminAuditTrailOutput = Outputs["admin"]["auditTrail"]
+/** Every error that `admin.auditTrail` may answer with. */
+export type AdminAuditTrailFailure = Failures["admin"]["auditTrail"]

@@ -1,3 +1,4 @@
+import { auditTrailAdmin } from "./audit-trail.ts"
 import { auth } from "./auth.ts"
 import { coupons, couponsAdmin } from "./coupons/procedures.ts"
 import { orders } from "./orders.ts"
@@ -6,7 +7,7 @@ import { points, pointsAdmin } from "./points.ts"
 import { products, productsAdmin } from "./products.ts"
 import { webhooksAdmin } from "./webhooks.ts"
 
-const admin = { ...productsAdmin, ...couponsAdmin, ...pointsAdmin, ...webhooksAdmin }
+const admin = { ...productsAdmin, ...couponsAdmin, ...pointsAdmin, ...webhooksAdmin, ...auditTrailAdmin }
 
 /**
  * Every procedure of Holdfast, by group and name. The server implements the contract and the client is derived from

@@ -1,3 +1,4 @@
+export * from "./audit-trail.ts"
 export * from "./auth.ts"
 export * from "./commerce-locks.ts"
 export * from "./contract.ts"

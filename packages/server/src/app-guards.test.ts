@@ -48,6 +48,11 @@ describe("the database's guards of orders, payments and points", () => {
       /stock_ledger_once/
     ],
     [
+      "a second entry at a place of the audit trail",
+      "INSERT INTO audit_trail SELECT * FROM audit_trail LIMIT 1",
+      /PRIMARY/
+    ],
+    [
       "a second user of an e-mail",
       "INSERT INTO users (id, email, password_hash, role) SELECT REPEAT('x', 16), email, password_hash, role FROM users LIMIT 1",
       /users_email/

@@ -6,10 +6,9 @@ import { Passwords } from "./modules/auth/passwords.ts"
 import { login, me, refresh, register } from "./modules/auth/service.ts"
 import { Tokens } from "./modules/auth/tokens.ts"
 import { LiveStock } from "./modules/catalog/live-stock.ts"
+import { adjustStock, createProduct } from "./modules/catalog/manage-products.ts"
 import {
-  adjustStock,
   categories,
-  createProduct,
   productBySku,
   productPage,
   searchProducts,
@@ -37,6 +36,7 @@ import { getPayment, processPayment } from "./modules/payments/service.ts"
 import { balance, charge, grant, history } from "./modules/points/service.ts"
 import { topSellers } from "./modules/ranking/service.ts"
 import { deadLetters, retryDelivery } from "./modules/webhooks/service.ts"
+import { auditTrail } from "./platform/audit-trail/pages.ts"
 import { Cache } from "./platform/cache/cache.ts"
 import { Groups } from "./platform/command/groups.ts"
 import { PlatformConfig } from "./platform/config.ts"
@@ -149,7 +149,8 @@ export const handlers = {
     couponCounts,
     grantPoints: grant,
     deadLetters,
-    retryDelivery
+    retryDelivery,
+    auditTrail
   }
 } satisfies Handlers<HoldfastContract, App>
 

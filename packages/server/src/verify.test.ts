@@ -276,6 +276,11 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
   ],
   ["points that were spent and not counted", "spent points", ["UPDATE point_accounts SET spent = spent + 1"]],
   [
+    "an administrator's action that was blotted out",
+    "audit trail",
+    ["DELETE FROM audit_trail ORDER BY position DESC LIMIT 1"]
+  ],
+  [
     "an item that a job fails at again and again",
     "jobs",
     ["INSERT INTO set_aside (job, item, reason, failures) VALUES ('order expiry', 'x', 'broken', 6)"]
@@ -358,7 +363,8 @@ describe("verify", () => {
       "cancellations",
       "refunds",
       "expiry",
-      "answers"
+      "answers",
+      "audit trail"
     ]) {
       expect(
         report.checks.find(({ name }) => name === check),

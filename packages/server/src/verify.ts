@@ -9,6 +9,7 @@ import { debitChecks, paymentAnswers, paymentChecks, paymentEventChecks } from "
 import { pointAnswers, pointChecks } from "./modules/points/audit.ts"
 import { auditRanking } from "./modules/ranking/audit.ts"
 import { deliveryChecks } from "./modules/webhooks/audit.ts"
+import { auditTrailCheck } from "./platform/audit-trail/check.ts"
 import { answersCheck, type Check, consumersCheck, outboxCheck, runChecks } from "./platform/audit/check.ts"
 import { reportOf, type VerifyReport } from "./platform/audit/report.ts"
 import type { Database } from "./platform/db/database.ts"
@@ -28,7 +29,8 @@ const checks: ReadonlyArray<Check> = [
   ...deliveryChecks,
   setAsideCheck,
   answersCheck([...orderAnswers, ...paymentAnswers, ...userAnswers, ...pointAnswers]),
-  ...couponChecks
+  ...couponChecks,
+  auditTrailCheck
 ]
 
 const ranking = {

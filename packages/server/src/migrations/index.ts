@@ -9,6 +9,7 @@ import { oneMeaning } from "./0007-one-meaning.ts"
 import { cacheTrust } from "./0008-cache-trust.ts"
 import { oneAside } from "./0009-one-aside.ts"
 import { eventOrigins } from "./0010-event-origins.ts"
+import { auditTrail } from "./0011-audit-trail.ts"
 
 /** In the order in which they run. The name of a released migration never changes. */
 export const migrations: Migrations = {
@@ -21,5 +22,6 @@ export const migrations: Migrations = {
   "0007_one_meaning": oneMeaning,
   "0008_cache_trust": cacheTrust,
   "0009_one_aside": oneAside,
-  "0010_event_origins": eventOrigins
+  "0010_event_origins": eventOrigins,
+  "0011_audit_trail": auditTrail
 }

@@ -1,4 +1,12 @@
-import { AmountMinor, type OrderId, type OrderLine, type Product, searchForm, Sku } from "@holdfast/domain"
+import {
+  AmountMinor,
+  type OrderId,
+  type OrderLine,
+  type Product,
+  searchForm,
+  Sku,
+  type UserId
+} from "@holdfast/domain"
 import { Effect } from "effect"
 import { type Selectable, sql } from "kysely"
 import { db } from "../../platform/db/database.ts"
@@ -139,18 +147,21 @@ export interface StockMovement extends OrderLine {
   readonly kind: "initial" | "adjustment" | "reservation" | "release"
   readonly orderId?: OrderId
   readonly reason?: string
+  /** Who moves the units. Absent for the shop's own jobs. */
+  readonly actorId?: UserId | undefined
 }
 
 /** The ledger's unique key refuses to reserve or release a product twice for the same order. */
 export const insertStockMovements = (movements: ReadonlyArray<StockMovement>) =>
   tx.affected((q) =>
     q.insertInto("stock_ledger").values(
-      movements.map(({ kind, orderId, quantity, reason, sku }) => ({
+      movements.map(({ actorId, kind, orderId, quantity, reason, sku }) => ({
         sku,
         delta: quantity,
         kind,
         order_id: orderId === undefined ? null : bytesOf(orderId),
-        reason: reason ?? null
+        reason: reason ?? null,
+        actor_id: actorId === undefined ? null : bytesOf(actorId)
       }))
     )
   )

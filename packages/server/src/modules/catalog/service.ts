@@ -2,7 +2,6 @@ import {
   type AmountMinor,
   contract,
   type DecodedInputOf,
-  MAXIMUM_STOCK,
   type OrderId,
   type OrderLine,
   OutOfStock,
@@ -11,102 +10,25 @@ import {
   ProductNotFound,
   searchWords,
   Sku,
-  SkuTaken,
-  StockLimitExceeded
+  type UserId
 } from "@holdfast/domain"
 import { Effect, Result, Schema, Stream } from "effect"
 import { Cache, invalidate } from "../../platform/cache/cache.ts"
 import { type CacheKey, slotOf } from "../../platform/cache/entries.ts"
 import { makeListed } from "../../platform/cache/lists.ts"
-import { command } from "../../platform/command/command.ts"
 import { makePages } from "../../platform/db/pagination.ts"
-import { insertEvents } from "../../platform/outbox/outbox.ts"
 import { query, subscription } from "../../platform/trpc/handler.ts"
 import { LiveStock } from "./live-stock.ts"
 import {
   countCategories,
   existingSkus,
   findProducts,
-  insertProducts,
   insertStockMovements,
   listProducts,
   lockProductRows,
   moveStocks,
   type ProductFilter
 } from "./repository.ts"
-
-export const createProduct = command(contract.admin.createProduct, {
-  prepare: ({ input: { initialStock, ...described } }) =>
-    Effect.succeed({ ...described, stock: initialStock }),
-  transaction: {
-    lock: (products) => lockProducts(products.map(({ sku }) => sku)),
-    decide: (existing, products, now) => {
-      const taken = new Set(existing.keys())
-      return products.map((product) => {
-        if (taken.has(product.sku)) return Result.fail(new SkuTaken({ sku: product.sku }))
-        taken.add(product.sku)
-        return Result.succeed({ output: { ...product, createdAt: now } })
-      })
-    },
-    write: (created) => insertCreated(created.map(({ output }) => output))
-  },
-  afterCommit: (products) => invalidate([CATALOGUE_TAG, ...products.map(({ sku }) => productTag(sku))])
-})
-
-const insertCreated = Effect.fnUntraced(function* (products: ReadonlyArray<Product>) {
-  yield* insertProducts(products)
-  yield* insertStockMovements(products.map(({ sku, stock }) => ({ sku, quantity: stock, kind: "initial" })))
-  yield* insertEvents(products.map(({ sku }) => ({ topic: "product.created", payload: { skus: [sku] } })))
-})
-
-export const adjustStock = command(contract.admin.adjustStock, {
-  prepare: ({ input }) => Effect.succeed(input),
-  transaction: {
-    lock: (adjustments) => lockProducts(adjustments.map(({ sku }) => sku)),
-    decide: adjustStocks,
-    write: insertAdjusted
-  },
-  afterCommit: (products) => productsChanged(products)
-})
-
-/** No adjustment takes a stock below 0, or adds to it beyond the maximum; adjustments of one product follow one another. */
-export function adjustStocks(
-  products: ReadonlyMap<Sku, Product>,
-  adjustments: ReadonlyArray<DecodedInputOf<typeof contract.admin.adjustStock>>
-): ReadonlyArray<Result.Result<AdjustedStock, ProductNotFound | OutOfStock | StockLimitExceeded>> {
-  const current = new Map(products)
-  return adjustments.map(({ delta, reason, sku }) => {
-    const product = current.get(sku)
-    if (product === undefined) return Result.fail(new ProductNotFound({ sku }))
-    const stock = product.stock + delta
-    if (stock < 0) return Result.fail(new OutOfStock({ sku, requested: -delta, available: product.stock }))
-    if (delta > 0 && stock > MAXIMUM_STOCK)
-      return Result.fail(new StockLimitExceeded({ sku, maximum: MAXIMUM_STOCK }))
-    const adjusted: Product = { ...product, stock }
-    current.set(sku, adjusted)
-    return Result.succeed({ output: adjusted, delta, reason })
-  })
-}
-
-interface AdjustedStock {
-  readonly output: Product
-  readonly delta: number
-  readonly reason: string
-}
-
-function insertAdjusted(adjusted: ReadonlyArray<AdjustedStock>) {
-  return Effect.gen(function* () {
-    const movements = adjusted.map(({ delta, output: { sku }, reason }) => ({
-      sku,
-      quantity: delta,
-      kind: "adjustment" as const,
-      reason
-    }))
-    yield* moveStocksExactly(movements)
-    yield* insertStockMovements(movements)
-    yield* insertEvents(movements.map(({ sku }) => ({ topic: "stock.adjusted", payload: { skus: [sku] } })))
-  })
-}
 
 /** The tag of everything that depends on which products exist. */
 export const CATALOGUE_TAG = "catalogue"
@@ -251,6 +173,8 @@ export const priceLines = (
 /** Units that an order holds. */
 export interface OrderUnits {
   readonly orderId: OrderId
+  /** Who orders or cancels. Absent for the shop's own job. */
+  readonly actorId?: UserId | undefined
   readonly lines: ReadonlyArray<OrderLine>
 }
 
@@ -269,12 +193,12 @@ export const releaseUnits = Effect.fnUntraced(function* (orders: ReadonlyArray<O
 })
 
 const movementsOf = (orders: ReadonlyArray<OrderUnits>, kind: "reservation" | "release", sign: 1 | -1) =>
-  orders.flatMap(({ lines, orderId }) =>
-    lines.map(({ quantity, sku }) => ({ sku, quantity: sign * quantity, kind, orderId }))
+  orders.flatMap(({ actorId, lines, orderId }) =>
+    lines.map(({ quantity, sku }) => ({ sku, quantity: sign * quantity, kind, orderId, actorId }))
   )
 
 /** The guard can only refuse what the row locks failed to protect, so a refusal is a bug. */
-const moveStocksExactly = Effect.fnUntraced(function* (movements: ReadonlyArray<OrderLine>) {
+export const moveStocksExactly = Effect.fnUntraced(function* (movements: ReadonlyArray<OrderLine>) {
   const quantityOfSku = new Map<Sku, number>()
   for (const { quantity, sku } of movements) quantityOfSku.set(sku, (quantityOfSku.get(sku) ?? 0) + quantity)
   // What comes back always fits: only an adjustment stops at the maximum.

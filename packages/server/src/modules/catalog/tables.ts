@@ -27,5 +27,7 @@ interface StockLedgerTable {
   kind: "initial" | "adjustment" | "reservation" | "release"
   order_id: Buffer | null
   reason: string | null
+  /** Who moved the units. NULL: a job of the shop, or unknown because the row is of version 0.1. */
+  actor_id: Buffer | null
   created_at: CreatedAt
 }

@@ -163,11 +163,13 @@ export const undoOrders = Effect.fnUntraced(function* (
       new Error(`${orders.length} orders were locked, ${cancelled} could be cancelled`)
     )
   yield* failpoint("cancel: order cancelled")
-  yield* releaseUnits(orders.map(({ id, items }) => ({ orderId: id, lines: items })))
+  yield* releaseUnits(
+    orders.map((order) => ({ orderId: order.id, lines: order.items, actorId: actorOf(order, reason) }))
+  )
   yield* failpoint("cancel: stock released")
   yield* returnCoupons(undone.flatMap(({ coupon }) => (coupon === undefined ? [] : [coupon])))
   yield* failpoint("cancel: coupon returned")
-  yield* refundPaid(undone, now)
+  yield* refundPaid(undone, reason, now)
   yield* insertEvents(
     orders.map(({ id, items, userId }) => ({
       topic: "order.cancelled",
@@ -176,7 +178,14 @@ export const undoOrders = Effect.fnUntraced(function* (
   )
 })
 
-const refundPaid = Effect.fnUntraced(function* (undone: ReadonlyArray<UndoneOrder>, now: Date) {
+/** Customers cancel their own orders; the shop's job ends overdue ones. */
+const actorOf = ({ userId }: Order, reason: CancelReason) => (reason === "customer" ? userId : undefined)
+
+const refundPaid = Effect.fnUntraced(function* (
+  undone: ReadonlyArray<UndoneOrder>,
+  reason: CancelReason,
+  now: Date
+) {
   const refunds = undone.flatMap(({ balanceAfter, before }) =>
     before === undefined || balanceAfter === undefined ? [] : [{ order: before, balanceAfter }]
   )
@@ -187,7 +196,8 @@ const refundPaid = Effect.fnUntraced(function* (undone: ReadonlyArray<UndoneOrde
       delta: order.totalMinor,
       balanceAfter,
       kind: "refund",
-      orderId: order.id
+      orderId: order.id,
+      actorId: actorOf(order, reason)
     }))
   )
   yield* insertRefunds(

@@ -184,7 +184,9 @@ type PlacedOrder = Result.Result.Success<ReturnType<typeof placeOrder>>
 function insertPlacedOrders(placed: ReadonlyArray<PlacedOrder>) {
   return Effect.gen(function* () {
     const orders = placed.map(({ output }) => output)
-    yield* reserveUnits(orders.map(({ id, items }) => ({ orderId: id, lines: items })))
+    yield* reserveUnits(
+      orders.map(({ id, items, userId }) => ({ orderId: id, lines: items, actorId: userId }))
+    )
     yield* failpoint("order: stock reserved")
     yield* insertOrders(orders)
     yield* insertRedemptions(

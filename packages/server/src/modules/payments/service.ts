@@ -136,7 +136,8 @@ function insertPaid(decided: ReadonlyArray<DecidedPayment>) {
         delta: 0 - payment.amountMinor,
         balanceAfter,
         kind: "payment",
-        orderId: payment.orderId
+        orderId: payment.orderId,
+        actorId: userId
       }))
     )
     yield* failpoint("payment: points debited")

@@ -59,6 +59,8 @@ export interface NewPointMovement {
   readonly kind: PointMovementKind
   readonly orderId?: OrderId
   readonly reason?: string
+  /** Who moves the points. Absent for the shop's own jobs. */
+  readonly actorId?: UserId | undefined
 }
 
 /**
@@ -89,13 +91,14 @@ export const moveBalances = (
 export const insertPointMovements = (movements: ReadonlyArray<NewPointMovement>) =>
   tx.affected((q) =>
     q.insertInto("point_ledger").values(
-      movements.map(({ balanceAfter, delta, kind, orderId, reason, userId }) => ({
+      movements.map(({ actorId, balanceAfter, delta, kind, orderId, reason, userId }) => ({
         user_id: bytesOf(userId),
         delta,
         balance_after: balanceAfter,
         kind,
         order_id: orderId === undefined ? null : bytesOf(orderId),
-        reason: reason ?? null
+        reason: reason ?? null,
+        actor_id: actorId === undefined ? null : bytesOf(actorId)
       }))
     )
   )

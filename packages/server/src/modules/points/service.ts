@@ -52,16 +52,21 @@ export const charge = command(contract.points.charge, {
 
 /** Gives a user points, for a reason that the ledger keeps. */
 export const grant = command(contract.admin.grantPoints, {
-  prepare: ({ input }) => Effect.succeed(input),
+  prepare: ({ caller, input }) => Effect.succeed({ ...input, actorId: caller.userId }),
   transaction: {
     lock: (grants) => lockDistinct(grants.map(({ userId }) => userId)),
     decide: (accounts, grants) => {
       const credit = makeCredit(accounts)
-      return grants.map(({ amount, reason, userId }) =>
-        credit({ userId, delta: amount, kind: "grant", reason })
+      return grants.map(({ actorId, amount, reason, userId }) =>
+        credit({ userId, delta: amount, kind: "grant", reason, actorId })
       )
     },
-    write: (granted) => insertCredits(granted.map(({ movement }) => movement))
+    write: (granted) => insertCredits(granted.map(({ movement }) => movement)),
+    audit: ({ movement: { balanceAfter, delta, userId } }) => ({
+      subject: `user:${userId}`,
+      before: { balance: balanceAfter - delta },
+      after: { balance: balanceAfter }
+    })
   },
   afterCommit: (_balances, grants) => balancesChanged(grants.map(({ userId }) => userId))
 })
@@ -117,10 +122,13 @@ export function topUp(
     if (count === undefined) throw new Error(`user ${userId} has no account`)
     const exceeded = exceededLimit(count, policy)
     if (exceeded !== undefined) return Result.fail(exceeded)
-    const credited = Result.mapError(credit({ userId, delta: amount, kind: "charge" }), (error) => {
-      if (error instanceof UserNotFound) throw error
-      return error
-    })
+    const credited = Result.mapError(
+      credit({ userId, delta: amount, kind: "charge", actorId: userId }),
+      (error) => {
+        if (error instanceof UserNotFound) throw error
+        return error
+      }
+    )
     if (Result.isSuccess(credited))
       current.set(userId, { ...count, today: count.today + 1, thisMonth: count.thisMonth + 1 })
     return credited

@@ -25,5 +25,7 @@ interface PointLedgerTable {
   /** The order that was paid or refunded; NULL for grants and top-ups. */
   order_id: Buffer | null
   reason: string | null
+  /** Who moved the points. NULL: a job of the shop, or unknown because the row is of version 0.1. */
+  actor_id: Buffer | null
   created_at: CreatedAt
 }

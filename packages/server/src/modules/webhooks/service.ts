@@ -41,6 +41,11 @@ export const retryDelivery = command(contract.admin.retryDelivery, {
           : Result.fail(new DeadLetterNotFound({ deliveryId }))
       )
     },
-    write: (revived) => Effect.asVoid(revive(revived.map(({ output }) => output.deliveryId)))
+    write: (revived) => Effect.asVoid(revive(revived.map(({ output }) => output.deliveryId))),
+    audit: ({ output: { deliveryId } }) => ({
+      subject: `delivery:${deliveryId}`,
+      before: { status: "dead" },
+      after: { status: "pending" }
+    })
   }
 })

@@ -59,7 +59,8 @@ const takeUnits = (trace: Array<string> = []) => {
             ({ units }) => tx.affected(() => sql`update counters set n = n - ${units} where id = 1`),
             { discard: true }
           )
-        )
+        ),
+      audit: () => undefined
     },
     afterCommit: () => step("after commit")
   }
@@ -91,7 +92,7 @@ describe("a command", () => {
   const callOf = (idempotencyKey: string | undefined, delta = -1): AdjustStock => ({
     input: { sku, delta, reason: "test" },
     caller: { userId: UserId.make(shop.admin.id), role: "admin" },
-    request: { requestId: randomUUID(), idempotencyKey, lastEventId: undefined }
+    request: { requestId: randomUUID(), address: "127.0.0.1", idempotencyKey, lastEventId: undefined }
   })
   /** Runs on both servers in turn. */
   const run = <A, E>(effect: Effect.Effect<A, E, App>, server = 0) =>

@@ -78,8 +78,7 @@ export const command = <
   const answer = Effect.fnUntraced(function* (request: Call<P>) {
     const item = yield* prepare(request)
     const key = yield* idempotencyKeyOf(procedure, path, request, identity?.(item))
-    const { requestId } = request.request
-    return yield* Effect.flatMap(admitted({ item, key, requestId }), Effect.fromResult)
+    return yield* Effect.flatMap(admitted({ item, key, request }), Effect.fromResult)
   })
   const traced = (request: Call<P>) => Effect.withSpan(answer(request), path, { captureStackTrace: false })
   return traced as unknown as CommandHandler<P, Target, RLock | RWrite, RPrepare | RAdmit | RSettle | RAfter>

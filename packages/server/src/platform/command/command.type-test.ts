@@ -165,3 +165,20 @@ void command(contract.orders.create, {
     write: (decided) => Effect.sync(() => decided.map(({ price }) => price))
   }
 })
+
+// ---- what administrators do is in the audit trail
+const created = { ...steps.transaction, decide: () => [Result.succeed({ output: product })] }
+// @ts-expect-error an administrator's command that does not say what it changed
+void command(contract.admin.createProduct, { prepare, transaction: created })
+void command(contract.admin.createProduct, {
+  prepare,
+  transaction: { ...created, audit: ({ output: { sku, stock } }) => ({ subject: sku, after: { stock } }) }
+})
+void command(contract.admin.createProduct, {
+  prepare,
+  transaction: {
+    ...created,
+    // @ts-expect-error the decision hands on no price
+    audit: ({ price }) => ({ subject: String(price) })
+  }
+})

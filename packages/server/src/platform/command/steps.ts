@@ -7,6 +7,7 @@ import type { Database } from "../db/database.ts"
 import type { DatabaseUnavailable, WriteConflict } from "../db/sql-errors.ts"
 import type { Transactions, Tx } from "../db/transaction.ts"
 import type { Call } from "../trpc/handler.ts"
+import type { AuditedChange } from "../audit-trail/entry.ts"
 import type { Groups } from "./groups.ts"
 
 /** What a statement of a command's transaction may fail with. The command retries the first and reports the second. */
@@ -26,7 +27,25 @@ export interface Decision<P extends Procedure> {
 }
 
 /** The one transaction of a command, in the order in which it happens. */
-export interface CommandTransaction<P extends Procedure, Item, Locked, Decided, RLock, RWrite> {
+export type CommandTransaction<P extends Procedure, Item, Locked, Decided, RLock, RWrite> = TransactionSteps<
+  P,
+  Item,
+  Locked,
+  Decided,
+  RLock,
+  RWrite
+> &
+  AuditStep<P, Decided>
+
+/** What the audit trail keeps of an accepted call, or `undefined` when it changed nothing. Goes with the effect's commit. */
+type Audit<Decided> = (decided: Decided) => AuditedChange | undefined
+
+/** What administrators do is always in the audit trail. */
+type AuditStep<P extends Procedure, Decided> = P["access"] extends "admin"
+  ? { readonly audit: Audit<Decided> }
+  : { readonly audit?: Audit<Decided> }
+
+interface TransactionSteps<P extends Procedure, Item, Locked, Decided, RLock, RWrite> {
   /**
    * Locking reads, in primary-key order, before any other statement. None where a unique key decides alone. With
    * `blockedBy`, rows that other transactions hold are to be skipped or waited for as `heldRows` says.

@@ -1,6 +1,8 @@
 import { type Procedure, ServiceUnavailable } from "@holdfast/domain"
 import type { LockFree } from "@holdfast/locks"
 import { Effect, Result } from "effect"
+import { appendToAuditTrail } from "../audit-trail/audit-trail.ts"
+import type { AuditSource } from "../audit-trail/entry.ts"
 import { BUSY_RETRY_AFTER_MS, type Database } from "../db/database.ts"
 import { databaseTime, inTransaction, type Transactions, type Tx } from "../db/transaction.ts"
 import { failpoint } from "../failpoints.ts"
@@ -10,6 +12,7 @@ import {
   type Outcome,
   withIdempotency
 } from "../idempotency/idempotency.ts"
+import type { Call } from "../trpc/handler.ts"
 import { Blocked, type Ending, type GroupKind } from "./groups.ts"
 import type { CommandSteps, CommandTransaction, Decision, TransactionFailure } from "./steps.ts"
 
@@ -17,7 +20,7 @@ import type { CommandSteps, CommandTransaction, Decision, TransactionFailure } f
 export interface CommandCall<P extends Procedure, Item> {
   readonly item: Item
   readonly key: IdempotencyKey | undefined
-  readonly requestId: string
+  readonly request: Call<P>
   /** The admission has refused the call: the transaction only stores this answer. */
   readonly refusal?: Outcome<P>
 }
@@ -58,14 +61,19 @@ export const groupKindOf = <
   weigh: ({ item }) => group?.weigh?.(item) ?? 1,
   transact: (calls, heldRows) => {
     let attempts = 0
-    const body = Effect.suspend(() => execute(procedure, transaction, calls, heldRows, attempts++ > 0))
+    const body = Effect.suspend(() =>
+      execute({ procedure, path, transaction }, calls, heldRows, attempts++ > 0)
+    )
     return inTransaction(body as Body<P, RLock | RWrite | Tx>).pipe(
       Effect.retry({ while: isAnswerFound, times: LOOKS }),
       Effect.catchIf(isAnswerFound, () =>
         Effect.fail(new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS }))
       ),
       Effect.tap(() => failpoint(`${path}: committed`)),
-      Effect.annotateLogs({ procedure: path, requestIds: calls.map(({ requestId }) => requestId) })
+      Effect.annotateLogs({
+        procedure: path,
+        requestIds: calls.map(({ request }) => request.request.requestId)
+      })
     )
   },
   afterCommit: (answered) => {
@@ -88,18 +96,25 @@ type Body<P extends Procedure, R> = Effect.Effect<
 > &
   LockFree<R, Transactions>
 
+/** A command without what surrounds its transaction. */
+interface Transacted<P extends Procedure, Item, Locked, Decided, RLock, RWrite> {
+  readonly procedure: P
+  readonly path: string
+  readonly transaction: CommandTransaction<P, Item, Locked, Decided, RLock, RWrite>
+}
+
 /**
  * The transaction of a group. The rows are locked before the stored answers are read: an answer that was committed while
  * this waited for a row is visible then. A lone call looks for its answer only after the key's row has been found taken.
  */
 const execute = <P extends Procedure, Item, Locked, Decided extends Decision<P>, RLock, RWrite>(
-  procedure: P,
-  { blockedBy, decide, lock, write }: CommandTransaction<P, Item, Locked, Decided, RLock, RWrite>,
+  command: Transacted<P, Item, Locked, Decided, RLock, RWrite>,
   calls: ReadonlyArray<CommandCall<P, Item>>,
   heldRows: "skip" | "wait",
   isRetry: boolean
 ) =>
   Effect.gen(function* () {
+    const { blockedBy, lock } = command.transaction
     const items = calls.flatMap(({ item, refusal }) => (refusal === undefined ? [item] : []))
     const locked = items.length === 0 ? undefined : yield* lock(items, heldRows)
     /** How a call ends without a decision: refused by the admission, or blocked by a held row. */
@@ -107,21 +122,12 @@ const execute = <P extends Procedure, Item, Locked, Decided extends Decision<P>,
       const row = heldRows === "skip" && refusal === undefined ? blockedBy?.(locked!, item) : undefined
       return row === undefined ? refusal : new Blocked(row)
     }
-    return yield* withIdempotency(procedure, calls, isRetry || calls.length > 1, (fresh) =>
+    return yield* withIdempotency(command.procedure, calls, isRetry || calls.length > 1, (fresh) =>
       Effect.gen(function* () {
         const endingOf = new Map(fresh.map((call) => [call, undecided(call)]))
         const deciding = fresh.filter((call) => endingOf.get(call) === undefined)
         if (deciding.length > 0) {
-          const now = yield* databaseTime
-          const decisions = decide(
-            locked!,
-            deciding.map(({ item }) => item),
-            now
-          )
-          const accepted = decisions.flatMap((decision) =>
-            Result.isSuccess(decision) ? [decision.success] : []
-          )
-          if (accepted.length > 0) yield* write(accepted, now)
+          const decisions = yield* decideAndWrite(command, locked!, deciding)
           deciding.forEach((call, index) =>
             endingOf.set(
               call,
@@ -133,3 +139,39 @@ const execute = <P extends Procedure, Item, Locked, Decided extends Decision<P>,
       })
     )
   })
+
+/** The decisions about the calls, after what they write has been written. */
+const decideAndWrite = <P extends Procedure, Item, Locked, Decided extends Decision<P>, RLock, RWrite>(
+  { path, transaction }: Transacted<P, Item, Locked, Decided, RLock, RWrite>,
+  locked: Locked,
+  calls: ReadonlyArray<CommandCall<P, Item>>
+) =>
+  Effect.gen(function* () {
+    const { audit, decide, write } = transaction
+    const now = yield* databaseTime
+    const decisions = decide(
+      locked,
+      calls.map(({ item }) => item),
+      now
+    )
+    const accepted = decisions.flatMap((decision) => (Result.isSuccess(decision) ? [decision.success] : []))
+    if (accepted.length === 0) return decisions
+    yield* write(accepted, now)
+    if (audit !== undefined)
+      yield* appendToAuditTrail(
+        calls.flatMap(({ request }, index) => {
+          const decision = decisions[index]!
+          const change = Result.isSuccess(decision) ? audit(decision.success) : undefined
+          return change === undefined ? [] : [{ kind: "action", ...auditSourceOf(request, path), ...change }]
+        })
+      )
+    return decisions
+  })
+
+/** Who calls, as the audit trail names it. */
+const auditSourceOf = ({ caller, request }: Call<Procedure>, procedure: string): AuditSource => ({
+  actorId: caller?.userId,
+  address: request.address,
+  requestId: request.requestId,
+  procedure
+})

@@ -13,6 +13,8 @@ export interface DB {
   installation: InstallationTable
   set_aside: SetAsideTable
   cache_trust: CacheTrustTable
+  audit_trail: AuditTrailTable
+  audit_heads: AuditHeadsTable
 }
 
 /** Set by the database when a row is inserted. */
@@ -80,4 +82,30 @@ interface CacheTrustTable {
   generation: Generated<number>
   /** No process uses the cache before this moment. */
   suspended_until: ColumnType<Date, Date | undefined, Date>
+}
+
+/** Entries that are only ever added; see platform/audit-trail. */
+interface AuditTrailTable {
+  chain: number
+  position: number
+  at: Date
+  actor_id: Buffer | null
+  session_id: string | null
+  address: string | null
+  request_id: string | null
+  procedure_path: string
+  /** Kind and id. */
+  subject: string
+  /** JSON. */
+  state_before: string | null
+  state_after: string | null
+  /** SHA-256 of the other columns and of the hash before it in the chain. */
+  hash: Buffer
+}
+
+/** The last entry of each chain: the writer of the next one keeps its row locked. */
+interface AuditHeadsTable {
+  chain: number
+  position: number
+  hash: Buffer
 }

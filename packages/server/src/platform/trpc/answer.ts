@@ -114,6 +114,9 @@ export const makeCallOf = <P extends Procedure>(procedure: P) => {
     const decoded = yield* decode(input ?? {})
     const request = {
       requestId: ctx.requestId,
+      get address() {
+        return ctx.address
+      },
       idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
       lastEventId: lastEventIdOf(input)
     }

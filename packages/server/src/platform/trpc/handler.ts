@@ -20,6 +20,8 @@ export interface Caller {
 /** What a handler knows of the request besides its input. */
 interface RequestInfo {
   readonly requestId: string
+  /** The caller's IPv4 address or IPv6 network. */
+  readonly address: string
   /** The caller makes one for each mutation and repeats it with every retry. */
   readonly idempotencyKey: string | undefined
   /** The last event that the subscriber received on an earlier connection. */

@@ -24,7 +24,8 @@ export const createCoupon = command(contract.admin.createCoupon, {
     lock: () => Effect.void,
     decide: (_nothing, coupons, now) =>
       coupons.map((coupon) => Result.succeed({ output: { ...coupon, createdAt: now } })),
-    write: (created) => insertCreated(created.map(({ output }) => output))
+    write: (created) => insertCreated(created.map(({ output }) => output)),
+    audit: ({ output: { createdAt: _createdAt, id, ...terms } }) => ({ subject: subjectOf(id), after: terms })
   },
   afterCommit: (coupons) => invalidate([CAMPAIGNS_TAG, ...coupons.map(({ id }) => campaignTag(id))])
 })
@@ -43,7 +44,8 @@ export const pauseCoupon = command(contract.admin.pauseCoupon, {
   transaction: {
     lock: lockCoupons,
     decide: (coupons, couponIds) => setPaused(coupons, couponIds, true),
-    write: (decided) => writePaused(decided, true)
+    write: (decided) => writePaused(decided, true),
+    audit: pausedChange
   },
   afterCommit: (coupons) => campaignsChanged(coupons.map(({ id }) => id))
 })
@@ -53,10 +55,18 @@ export const resumeCoupon = command(contract.admin.resumeCoupon, {
   transaction: {
     lock: lockCoupons,
     decide: (coupons, couponIds) => setPaused(coupons, couponIds, false),
-    write: (decided) => writePaused(decided, false)
+    write: (decided) => writePaused(decided, false),
+    audit: pausedChange
   },
   afterCommit: (coupons) => campaignsChanged(coupons.map(({ id }) => id))
 })
+
+/** A campaign, as the audit trail names it. */
+const subjectOf = (couponId: CouponId): string => `coupon:${couponId}`
+
+function pausedChange({ isChanged, output: { id, paused } }: Paused) {
+  return isChanged ? { subject: subjectOf(id), before: { paused: !paused }, after: { paused } } : undefined
+}
 
 interface Paused {
   readonly output: Coupon
@@ -88,7 +98,12 @@ export const raiseCouponQuantity = command(contract.admin.raiseCouponQuantity, {
   transaction: {
     lock: (raises) => lockCoupons(raises.map(({ couponId }) => couponId)),
     decide: raiseQuantities,
-    write: writeRaised
+    write: writeRaised,
+    audit: ({ additional, output: { id, quantity } }) => ({
+      subject: subjectOf(id),
+      before: { quantity: quantity - additional },
+      after: { quantity }
+    })
   },
   afterCommit: (coupons) =>
     CouponAdmission.use(({ rebuild }) =>

@@ -1,4 +1,4 @@
-import { AmountMinor, MAXIMUM_STOCK, type Product } from "@holdfast/domain"
+import { AmountMinor, MAXIMUM_STOCK, type Product, UserId } from "@holdfast/domain"
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import {
@@ -9,7 +9,7 @@ import {
   sku,
   withEntry
 } from "../../../test/decisions.ts"
-import { adjustStocks } from "./service.ts"
+import { adjustStocks } from "./manage-products.ts"
 
 const stocks = fc
   .tuple(fc.nat(20), fc.constantFrom(MAXIMUM_STOCK, MAXIMUM_STOCK - 5, MAXIMUM_STOCK + 20))
@@ -25,7 +25,8 @@ const adjustments = fc.array(
   fc.record({
     sku: fc.nat(2).map(sku),
     delta: fc.integer({ min: -15, max: 15 }),
-    reason: fc.constant("count")
+    reason: fc.constant("count"),
+    actorId: fc.constant(UserId.make("01900000-0000-7000-8000-000000000000"))
   }),
   { maxLength: 12 }
 )
