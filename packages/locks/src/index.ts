@@ -47,7 +47,7 @@ export {
   type RedisClient,
   type RedisConnection,
   RedisStore,
-  type RedisTimings,
+  type RedisClientOptions,
   type SentinelGroup,
   type SingleServer
 } from "./redis/client.ts"

@@ -1,6 +1,6 @@
 import { defineLockOrder, lockScope } from "@holdfast/domain/locks"
 import { Effect, Exit, Layer, ManagedRuntime, References } from "effect"
-import { type RedisConnection, RedisStore, type RedisTimings } from "../src/redis/client.ts"
+import { type RedisConnection, RedisStore, type RedisClientOptions } from "../src/redis/client.ts"
 import type { QueueTimings } from "../src/backends/queue/protocol.ts"
 import { Locks, type LocksOptions, type TakesAll } from "../src/layer.ts"
 
@@ -53,7 +53,7 @@ export interface Member extends AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
-export type MemberOptions = QueueTimings & LocksOptions & RedisTimings
+export type MemberOptions = QueueTimings & LocksOptions & RedisClientOptions
 
 /** How long a member waits for a Redis that is not there. */
 const CONNECT_TIMEOUT_MS = 300

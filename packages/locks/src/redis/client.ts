@@ -34,8 +34,8 @@ export interface ClusterNodes {
 /** Where a Redis or Valkey is. */
 export type RedisConnection = SingleServer | SentinelGroup | ClusterNodes
 
-/** The time limits of a client. */
-export interface RedisTimings {
+/** How a client behaves. */
+export interface RedisClientOptions {
   /**
    * A command without an answer for this long fails, and a connection that is silent for this long after a command is
    * closed and replaced. Default: 2,000.
@@ -65,12 +65,12 @@ const reconnectDelayMs = (attempt: number): number => Math.min(20 * attempt, LON
  */
 export const connect = (
   connection: RedisConnection,
-  timings: RedisTimings = {}
+  options: RedisClientOptions = {}
 ): Effect.Effect<RedisClient, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => listenForErrors(makeClient(connection, timings))),
+    Effect.sync(() => listenForErrors(makeClient(connection, options))),
     (client) => Effect.sync(() => client.disconnect())
-  ).pipe(Effect.tap((client) => untilReady(client, timings.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS)))
+  ).pipe(Effect.tap((client) => untilReady(client, options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS)))
 
 /** Ignores a client's connection errors, which would be uncaught exceptions without a listener. Commands report theirs. */
 export const listenForErrors = <Client extends RedisClient>(client: Client): Client => {
@@ -79,13 +79,13 @@ export const listenForErrors = <Client extends RedisClient>(client: Client): Cli
 }
 
 /** Makes the client of {@link connect} without waiting for its connection. The caller closes it. */
-export const makeClient = (connection: RedisConnection, timings: RedisTimings = {}): RedisClient => {
-  const common = commonOptions(timings)
-  const ofOneNode = { enableOfflineQueue: false, enableAutoPipelining: timings.pipelining ?? false }
+export const makeClient = (connection: RedisConnection, options: RedisClientOptions = {}): RedisClient => {
+  const common = commonOptions(options)
+  const ofOneNode = { enableOfflineQueue: false, enableAutoPipelining: options.pipelining ?? false }
   if ("url" in connection) {
-    const options = redisOptionsOf(connection.url)
-    const retries = "sentinels" in options ? { sentinelRetryStrategy: reconnectDelayMs } : {}
-    return new Redis({ ...common, ...ofOneNode, ...retries, ...options })
+    const address = redisOptionsOf(connection.url)
+    const retries = "sentinels" in address ? { sentinelRetryStrategy: reconnectDelayMs } : {}
+    return new Redis({ ...common, ...ofOneNode, ...retries, ...address })
   }
   if ("sentinels" in connection) {
     const { database, name, password, sentinelPassword, sentinels, username } = connection
@@ -116,12 +116,12 @@ export const makeClient = (connection: RedisConnection, timings: RedisTimings = 
   })
 }
 
-const commonOptions = (timings: RedisTimings) =>
+const commonOptions = (options: RedisClientOptions) =>
   ({
-    commandTimeout: timings.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
+    commandTimeout: options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
     // Without it ioredis keeps a silent connection, and every later command times out on it.
-    socketTimeout: timings.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
-    connectTimeout: timings.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    socketTimeout: options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
+    connectTimeout: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: 0,
     retryStrategy: reconnectDelayMs
   }) satisfies CommonRedisOptions
@@ -171,8 +171,11 @@ export class RedisStore extends Context.Service<
   }
 >()("@holdfast/locks/RedisStore") {
   /** Connects. A Redis that is not there yet does not keep the program from starting. */
-  static readonly layer = (connection: RedisConnection, timings?: RedisTimings): Layer.Layer<RedisStore> =>
-    Layer.effect(RedisStore, Effect.flatMap(connect(connection, timings), makeStore))
+  static readonly layer = (
+    connection: RedisConnection,
+    options?: RedisClientOptions
+  ): Layer.Layer<RedisStore> =>
+    Layer.effect(RedisStore, Effect.flatMap(connect(connection, options), makeStore))
 
   /** Uses a client that the program made and closes itself. */
   static readonly fromClient = (client: RedisClient): Layer.Layer<RedisStore> =>

@@ -127,7 +127,8 @@ export const revive = (ids: ReadonlyArray<number>) =>
 
 /**
  * Deletes old deliveries whose event is gone: while the event is there, its delivery says that it was sent. They are
- * chosen by a plain SELECT, because a DELETE would lock the events that it looks at.
+ * chosen by a plain SELECT, because a DELETE would lock the events that it looks at. Rows that others hold are left for a
+ * later run.
  */
 export const deleteDelivered = Effect.fnUntraced(function* (olderThanMs: number, limit: number) {
   const old = yield* tx.rows((q) =>
@@ -145,5 +146,11 @@ export const deleteDelivered = Effect.fnUntraced(function* (olderThanMs: number,
       .limit(limit)
   )
   const ids = old.map(({ id }) => id)
-  if (ids.length > 0) yield* tx.affected((q) => q.deleteFrom("webhook_deliveries").where("id", "in", ids))
+  if (ids.length === 0) return
+  // The join finds each row by its key; a DELETE with a list of ids may scan the table, and wait for others.
+  yield* tx.affected(
+    () => sql`delete d from (
+        select id from webhook_deliveries where id in (${sql.join(ids)}) order by id for update skip locked
+      ) free straight_join webhook_deliveries d on d.id = free.id`
+  )
 })

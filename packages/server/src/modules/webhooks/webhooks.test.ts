@@ -254,6 +254,40 @@ describe("the webhook of paid orders", () => {
     expect(receiver.received).toEqual([])
   }, 20_000)
 
+  // Guarantees: a delivery that another transaction holds keeps no other from being deleted.
+  test("old deliveries are deleted while a transaction holds one of them, and that one later", async () => {
+    const events = [900_001, 900_002, 900_003]
+    for (const event of events)
+      await shop.sql.query(
+        `INSERT INTO webhook_deliveries (event_id, topic, body, status, next_attempt_at)
+          VALUES (?, 'order.paid', '{}', 'delivered', UTC_TIMESTAMP(3) - INTERVAL 9 DAY)`,
+        [event]
+      )
+    const left = async () => {
+      const [rows] = await shop.sql.query("SELECT event_id FROM webhook_deliveries WHERE event_id > 900000")
+      return (rows as Array<{ event_id: number }>).map(({ event_id }) => event_id)
+    }
+    const cleaner = workers().find(({ name }) => name === "webhook cleaner")!
+    const clean = async () => {
+      await shop.sql.query("UPDATE worker_turns SET last_round_at = NULL WHERE worker = ?", [cleaner.name])
+      await runJob(shop.servers[0], cleaner)
+    }
+    const holder = await shop.sql.getConnection()
+    await holder.query("BEGIN")
+    await holder.query("SELECT * FROM webhook_deliveries WHERE event_id = 900002 FOR UPDATE")
+    try {
+      const startedAtMs = performance.now()
+      await clean()
+      expect(performance.now() - startedAtMs).toBeLessThan(2_000)
+      expect(await left()).toEqual([900_002])
+    } finally {
+      await holder.query("ROLLBACK")
+      holder.release()
+    }
+    await clean()
+    expect(await left()).toEqual([])
+  })
+
   test("only administrators see dead letters", async () => {
     expect(await shop.call(contract.admin.deadLetters, {}, user)).toMatchObject({ tag: "Forbidden" })
     expect(await shop.call(contract.admin.retryDelivery, { deliveryId: 1 }, user)).toMatchObject({

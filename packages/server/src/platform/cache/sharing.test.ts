@@ -118,6 +118,18 @@ describe("what readers of the cache share", () => {
     ).toBe(1)
   })
 
+  test("a name without a value leaves no version behind, and the versions of a shared tag in place", async () => {
+    const ownTag = { name: "ghost", tag: "ghost", absentTag: "all ghosts" }
+    await run(getting([ownTag], async () => ({})))
+    expect(await redis.client.keys("*:v:ghost")).toEqual([])
+    const shared = (name: string) => ({ name, tag: "shared by many", absentTag: "all of many" })
+    const present = getting([shared("present")], async () => ({ present: "loaded once" }))
+    await run(present)
+    await run(getting([shared("missing")], async () => ({})))
+    const again = getting([shared("present")], async () => ({ present: "loaded again" }))
+    expect((await run(again, beside)).get("present")).toBe("loaded once")
+  })
+
   test("that something does not exist is known no longer than a value is fresh", async () => {
     const hasty = await shop.openBeside({ cache: { freshMs: 0, staleMs: HOUR_MS } })
     let loads = 0

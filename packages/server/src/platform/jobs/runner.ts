@@ -119,3 +119,6 @@ const pauseAfter = (intervalMs: number, failures: number): number =>
 
 /** Jitter, to avoid lockstep between processes that started together. */
 const jittered = (ms: number): Duration.Duration => Duration.millis(ms * (0.75 + Math.random() / 2))
+
+/** The longest pause between two runs that do not fail. */
+export const longestPauseMs = <R>({ intervalMs }: Pick<Job<R>, "intervalMs">): number => intervalMs * 1.25

@@ -72,11 +72,14 @@ export const consumerOf = <R>(consumer: Consumer<R>) => {
         return 0
       }
       seen.leasedAtMs = nowMs
+      let isLeader = false
       const count = yield* asLeader(name, 0, (lease) => {
+        isLeader = true
         const handled = handleNext(consumer, lease, numbers)
         return handled as typeof handled & LockFree<R | Tx, Transactions>
       })
-      seen.isBehind = count > 0
+      // The leader may die with what it was handling: who was turned away looks again in the next run.
+      seen.isBehind = count > 0 || !isLeader
       seen.lookedAtMs = yield* Clock.currentTimeMillis
       return count
     })

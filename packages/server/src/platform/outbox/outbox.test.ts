@@ -498,6 +498,27 @@ describe("the outbox", () => {
       expect(await trim()).toEqual([others.at(-1)])
     })
 
+    // Guarantees: events whose leader dies wait for the next run of another process, not for its next unasked look.
+    test("a consumer that another process keeps from its lease looks again in its next run", async () => {
+      const patient = consumer("patient")
+      await drain(shop.servers[0], patient)
+      const orderId = await paidOrder()
+      await drain(shop.servers[0], outboxRelay)
+      const leader = await shop.sql.getConnection()
+      await leader.query("BEGIN")
+      await leader.query("SELECT * FROM worker_turns WHERE worker = 'events for patient' FOR UPDATE")
+      try {
+        expect(await runJob(shop.servers[0], patient)).toBe(0)
+      } finally {
+        await leader.query("ROLLBACK")
+        leader.release()
+      }
+      const startedAtMs = performance.now()
+      expect(await runJob(shop.servers[0], patient)).toBeGreaterThan(0)
+      expect(performance.now() - startedAtMs).toBeLessThan(2_000)
+      expect(orderId).toBeDefined()
+    })
+
     test("a consumer that is out of use holds nothing back, and a deployment that was down retires nobody", async () => {
       const [used, unused] = [consumer("used"), consumer("unused")]
       await drain(shop.servers[0], used, unused)

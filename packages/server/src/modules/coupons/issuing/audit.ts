@@ -1,12 +1,17 @@
 import type { Coupon, CouponId, UserId } from "@holdfast/domain"
 import { Effect, Option } from "effect"
 import type { Findings } from "../../../platform/audit/report.ts"
+import { longestPauseMs } from "../../../platform/jobs/runner.ts"
 import { CouponGate, RESERVATION_MS } from "./gate.ts"
+import { gateReconciler } from "./gate-reconciler.ts"
 import { listCoupons } from "../campaigns/repository.ts"
 import { listHolders } from "../repository.ts"
 
-/** Differences that are normal during a sale are confirmed, freed or repaired within this time. */
-const REPAIRED_WITHIN_MS = RESERVATION_MS + 2_000
+/**
+ * Differences that are normal during a sale are confirmed, freed or repaired within this time: a reservation that was
+ * made just now ends, the reconciler begins its next run after the longest pause, and looks at every gate.
+ */
+const REPAIRED_WITHIN_MS = RESERVATION_MS + longestPauseMs(gateReconciler) + 1_000
 const LOOK_AGAIN_MS = 500
 const AT_ONCE = 500
 const PORTION = 5_000
