@@ -23,9 +23,12 @@ export const AuditEntry = Schema.Struct({
   /** What was acted on, by kind and id: `product:TEA`, `user:019...`. */
   subject: Schema.String,
   /** What the action changed, as it was before. Absent where nothing was there. */
-  before: Schema.optionalKey(Schema.JsonObject),
+  before: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
   /** The same after the action. */
-  after: Schema.optionalKey(Schema.JsonObject)
+  after: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown))
+}).annotate({
+  identifier: "AuditEntry",
+  description: "One row of the audit trail: who did what to which subject, when and by which request."
 })
 export type AuditEntry = typeof AuditEntry.Type
 

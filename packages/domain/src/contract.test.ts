@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest"
+import { auditTrailAdmin } from "./audit-trail.ts"
 import { contract } from "./contract.ts"
 import { couponsAdmin } from "./coupons/procedures.ts"
 import { ORDER_BOUNDS } from "./orders.ts"
@@ -31,7 +32,7 @@ describe("the contract", () => {
   })
 
   test("keeps every procedure of the merged group admin: no two share a name", () => {
-    const parts = [couponsAdmin, pointsAdmin, productsAdmin, webhooksAdmin].flatMap((part) =>
+    const parts = [auditTrailAdmin, couponsAdmin, pointsAdmin, productsAdmin, webhooksAdmin].flatMap((part) =>
       Object.keys(part)
     )
     expect(Object.keys(contract.admin).toSorted()).toEqual(parts.toSorted())

@@ -69,6 +69,7 @@ const ticketId = "0192f0c1-ee01-7f00-9b1a-2c3d4e5f6071"
 
 const time = (clock: string) => `2026-03-02T${clock}.000Z`
 
+const entry = { chain: 0, position: 3, at: time("10:00:00"), actorId: userId } as const
 const user = { id: userId, email: "ann@shop.example", role: "user", createdAt: time("09:00:00") } as const
 const session = {
   user,
@@ -226,7 +227,11 @@ export const examples: Examples = {
         ]
       }
     },
-    retryDelivery: { input: { deliveryId: 17 }, output: { deliveryId: 17 } }
+    retryDelivery: { input: { deliveryId: 17 }, output: { deliveryId: 17 } },
+    auditTrail: {
+      input: { subject: "product:TEA" },
+      output: { items: [{ ...entry, procedure: "admin.adjustStock", subject: "product:TEA" }] }
+    }
   }
 }
 

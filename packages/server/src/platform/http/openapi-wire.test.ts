@@ -99,6 +99,7 @@ test("every procedure answers as the document says", async () => {
   await ok("orders.cancel", { orderId }, customer)
   await ok("orders.page", {}, customer)
   await ok("admin.deadLetters", {})
+  await ok("admin.auditTrail", {})
   expect(await call("admin.retryDelivery", { deliveryId: 1 })).toMatchObject({ tag: "DeadLetterNotFound" })
   expect(user).toHaveProperty("id")
   const answered = operations.filter(({ procedure }) => procedure.kind !== "subscription")
