@@ -1,11 +1,11 @@
 // Builds the packages and checks the tarballs that would be published.
 import { readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { PACKAGES } from "./api-report.mjs"
 import { root } from "./bootstrap.mjs"
 import { packPackages } from "./consumer.mjs"
 import { nodeStep, runSteps } from "./steps.mjs"
 
-const PACKAGES = ["domain", "locks", "server", "client-sdk", "testkit"]
 const packed = join(root, ".tsbuild", "packed")
 
 // Remove earlier output, so that files deleted from the sources are not published.

@@ -1,7 +1,8 @@
 // Checks everything that can be judged without running the code.
 import { globSync } from "node:fs"
-import { checkBoundaries } from "./boundaries.mjs"
+import { checkApiReports } from "./api-report.mjs"
 import { root } from "./bootstrap.mjs"
+import { checkBoundaries } from "./boundaries.mjs"
 import { checkBusinessTables } from "./business-tables.mjs"
 import { checkDocstrings } from "./docstrings.mjs"
 import { nodeStep, runSteps, StepFailed } from "./steps.mjs"
@@ -47,6 +48,8 @@ const docstrings = rule("docstrings of public exports", "exports", () => {
   return { count: exports, violations }
 })
 
+const publicApi = rule("public API", "reports", () => checkApiReports())
+
 const passed = await runSteps("check", [
   nodeStep("lint", "node_modules/oxlint/bin/oxlint", "--format=unix"),
   nodeStep("format", "node_modules/oxfmt/bin/oxfmt", "--check", "."),
@@ -55,7 +58,13 @@ const passed = await runSteps("check", [
   docstrings,
   nodeStep("unused code and dependencies", "node_modules/knip/bin/knip.js", "--no-config-hints"),
   nodeStep("effects", "scripts/effect-lint.mjs"),
-  nodeStep("types of the packages' sources", TSC, "-b"),
+  {
+    name: "types of the packages' sources and public API",
+    async work() {
+      await nodeStep("", TSC, "-b").work()
+      await publicApi.work()
+    }
+  },
   ...["domain", "locks", "server", "client-sdk", "testkit"].map((name) =>
     typeCheck(`${name} with its tests`, `packages/${name}/tsconfig.json`)
   ),

@@ -31,6 +31,12 @@ export async function packPackages(names, destination) {
   )
 }
 
+/** The programs of a page, joined to one. */
+export const programOf = (page) =>
+  [...readFileSync(join(root, page), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)]
+    .map(([, code]) => code)
+    .join("\n")
+
 /** Copies an example out of the workspace. Its dependencies come from the tarballs and the registry. */
 export function copyExample(name, tarballs) {
   const directory = mkdtempSync(join(tmpdir(), `holdfast-${name}-`))

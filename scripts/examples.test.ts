@@ -11,7 +11,7 @@ import { ensureAdmin, type RunningServer, settingsFromEnvironment, startServer }
 import { databaseFactory, startServices } from "@holdfast/testkit"
 import { findChromium, openInChromium } from "../packages/client-sdk/src/testing/chromium.ts"
 import { node24, root } from "./bootstrap.mjs"
-import { copyExample, install, packPackages, runProgram } from "./consumer.mjs"
+import { copyExample, install, packPackages, programOf, runProgram } from "./consumer.mjs"
 
 // Runs every example outside of this workspace, from the packed tarballs, against a real shop.
 const admin = { email: "admin@example.com", password: "the admin's password" }
@@ -63,9 +63,15 @@ const runNode = (directory: string, ...args: Array<string>): Promise<string> =>
     env: { ...process.env, ...environment, HOLDFAST_URL: shop.url }
   })
 
-const withExample = async (name: string, use: (directory: string) => Promise<void>): Promise<void> => {
+/** Sets up an example, with the program of a package's README beside its own. */
+const withExample = async (
+  name: string,
+  use: (directory: string) => Promise<void>,
+  readme?: string
+): Promise<void> => {
   const consumer = copyExample(name, tarballs)
   try {
+    if (readme !== undefined) writeFileSync(join(consumer.directory, "src/readme.ts"), programOf(readme))
     await install("pnpm", consumer.directory)
     await runNode(consumer.directory, "node_modules/typescript/bin/tsc", "-p", ".")
     await use(consumer.directory)
@@ -74,15 +80,25 @@ const withExample = async (name: string, use: (directory: string) => Promise<voi
   }
 }
 
-test("node-script buys, with promises and with Effect", { timeout: 300_000 }, () =>
-  withExample("node-script", async (directory) => {
-    const printed = await runNode(directory, "dist/main.js")
-    expect(printed).toMatch(/^signed up as ann-/)
-    expect(printed).toMatch(/^order [0-9a-f-]{36}: 450, to be paid by /m)
-    expect(printed).toMatch(/^only \d+ of CUP left$/m)
-    expect(printed).toMatch(/^450 points needed$/m)
-    expect(printed).toMatch(/^order [0-9a-f-]{36} is PENDING$/m)
-  })
+test(
+  "node-script buys, with promises and with Effect, and so does the client's README",
+  { timeout: 300_000 },
+  () =>
+    withExample(
+      "node-script",
+      async (directory) => {
+        expect(await runNode(directory, "dist/readme.js")).toMatch(
+          /^PENDING: 450 to pay\nonly \d+ are left$/m
+        )
+        const printed = await runNode(directory, "dist/main.js")
+        expect(printed).toMatch(/^signed up as ann-/)
+        expect(printed).toMatch(/^order [0-9a-f-]{36}: 450, to be paid by /m)
+        expect(printed).toMatch(/^only \d+ of CUP left$/m)
+        expect(printed).toMatch(/^450 points needed$/m)
+        expect(printed).toMatch(/^order [0-9a-f-]{36} is PENDING$/m)
+      },
+      "packages/client-sdk/README.md"
+    )
 )
 
 test(
@@ -105,12 +121,17 @@ test(
   }
 )
 
-test("embedded-server serves and audits", { timeout: 300_000 }, () =>
-  withExample("embedded-server", async (directory) => {
-    const printed = await runNode(directory, "dist/main.js")
-    expect(printed).toMatch(/^3 products on the first page$/m)
-    expect(printed).toMatch(/^the books are right$/m)
-  })
+test("embedded-server serves and audits, and so does the server's README", { timeout: 300_000 }, () =>
+  withExample(
+    "embedded-server",
+    async (directory) => {
+      const printed = await runNode(directory, "dist/main.js")
+      expect(printed).toMatch(/^3 products on the first page$/m)
+      expect(printed).toMatch(/^the books are right$/m)
+      expect(await runNode(directory, "dist/readme.js")).toBe("200 [ 'result' ]\nthe books are right\n")
+    },
+    "packages/server/README.md"
+  )
 )
 
 test("testkit-elsewhere finds its bug and draws a timeline of it", { timeout: 300_000 }, () =>

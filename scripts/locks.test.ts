@@ -4,7 +4,7 @@ import { dirname, join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { startServices } from "../packages/testkit/src/index.ts"
 import { node24, root } from "./bootstrap.mjs"
-import { emptyProject, install, packPackages, runProgram } from "./consumer.mjs"
+import { emptyProject, install, packPackages, programOf, runProgram } from "./consumer.mjs"
 
 const page = readFileSync(join(root, "docs/locks.md"), "utf8")
 
@@ -18,6 +18,7 @@ const program = `
 import { defineLockOrder, LockLost, lockScope } from "@holdfast/domain/locks"
 import { createLocks } from "@holdfast/locks"
 
+import "./readme.js"
 ${[...files.keys()].map((path) => `await import("./${path.replace(/ts$/, "js")}")`).join("\n")}
 
 const order = defineLockOrder([
@@ -60,6 +61,7 @@ describe("the packed locks, installed in an empty project", () => {
       mkdirSync(dirname(file), { recursive: true })
       writeFileSync(file, code)
     }
+    writeFileSync(join(consumer.directory, "readme.ts"), programOf("packages/locks/README.md"))
     await install("npm", consumer.directory)
   }, 300_000)
   afterAll(() => {
@@ -92,18 +94,22 @@ describe("the packed locks, installed in an empty project", () => {
     expect(installed.filter((name) => /fastify|argon2|kysely|@holdfast\/server/.test(name))).toEqual([])
   })
 
-  test("compile and run, with every program of docs/locks.md", { timeout: 300_000 }, async () => {
-    expect(files.size).toBe(5)
-    expect([...page.matchAll(/^```ts$/gm)]).toHaveLength(files.size)
-    const { directory } = consumer
-    await runProgram(node24(), ["node_modules/typescript/bin/tsc", "-p", "."], { cwd: directory })
-    await using services = await startServices()
-    await services.sql.createDatabase("bank")
-    const env = { ...process.env, REDIS_URL: services.redis.url(), MYSQL_URL: services.sql.url("bank") }
-    expect(await runProgram(node24(), ["dist/main.js"], { cwd: directory, env })).toBe(
-      "paid\n100 Released\ntrue true true account account:b false function\n"
-    )
-  })
+  test(
+    "compile and run, with every program of docs/locks.md and of the README",
+    { timeout: 300_000 },
+    async () => {
+      expect(files.size).toBe(5)
+      expect([...page.matchAll(/^```ts$/gm)]).toHaveLength(files.size)
+      const { directory } = consumer
+      await runProgram(node24(), ["node_modules/typescript/bin/tsc", "-p", "."], { cwd: directory })
+      await using services = await startServices()
+      await services.sql.createDatabase("bank")
+      const env = { ...process.env, REDIS_URL: services.redis.url(), MYSQL_URL: services.sql.url("bank") }
+      expect(await runProgram(node24(), ["dist/main.js"], { cwd: directory, env })).toBe(
+        "balance 30\npaid\n100 Released\ntrue true true account account:b false function\n"
+      )
+    }
+  )
 })
 
 test("docs/locks.md names tests that exist", () => {

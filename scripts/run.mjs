@@ -28,6 +28,9 @@ const commands = {
   vitest: [tool("vitest/vitest.mjs", "run")],
   install: [],
   build: [script("build.mjs")],
+  changeset: [tool("@changesets/cli/bin.js")],
+  release: [script("release.mjs")],
+  api: [script("api-report.mjs")],
   check: [script("check.mjs")],
   format: [tool("oxfmt/bin/oxfmt", ".")]
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { node24, root } from "./bootstrap.mjs"
-import { copyExample, install, packPackages, runProgram } from "./consumer.mjs"
+import { copyExample, install, packPackages, programOf, runProgram } from "./consumer.mjs"
 
 // Runs every file of docs/testkit.md in a separate project with the packed testkit.
 const text = readFileSync(join(root, "docs/testkit.md"), "utf8")
@@ -23,6 +23,7 @@ beforeAll(async () => {
   for (const directory of ["src", "test"])
     rmSync(join(project.directory, directory), { recursive: true, force: true })
   for (const [path, code] of files) write(path, code)
+  write("src/readme.ts", programOf("packages/testkit/README.md"))
   await install("pnpm", project.directory)
 }, 300_000)
 afterAll(() => {
@@ -47,6 +48,10 @@ test("all code blocks are complete files that compile", { timeout: 120_000 }, as
   expect(files.size).toBeGreaterThan(15)
   expect([...text.matchAll(/^```ts$/gm)]).toHaveLength(files.size)
   await runNode("node_modules/typescript/bin/tsc", "-p", ".")
+})
+
+test("the program of the package's README prints what it says", { timeout: 120_000 }, async () => {
+  expect(await runNode("src/readme.ts")).toBe("exactly 3 of 20\n")
 })
 
 test("all tests pass under vitest", { timeout: 300_000 }, async () => {
