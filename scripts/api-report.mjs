@@ -57,7 +57,7 @@ function reachable(entries) {
           .replace(/\.(?:js|ts)$/, ".d.ts")
           .replace(/\.d\.d\.ts$/, ".d.ts")
       )
-  return [...seen].toSorted()
+  return [...seen].toSorted((a, b) => (a < b ? -1 : 1))
 }
 
 const declarationsOf = (file) => {
