@@ -19,7 +19,7 @@ const benches = ["bench/*.ts", "bench/*/{index,main,soak}.ts"]
 export default {
   workspaces: {
     ".": {
-      entry: ["scripts/{run,check,build,release,api-report,effect-lint}.mjs", "scripts/*.test.ts"],
+      entry: ["scripts/{run,check,docs,build,release,api-report,effect-lint}.mjs", "scripts/*.test.ts"],
       project: ["scripts/**/*.{mjs,ts}"],
       // oxlint finds the checker of its type-aware rules by itself.
       ignoreDependencies: [...startedByPath, "oxlint-tsgolint"]

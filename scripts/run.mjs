@@ -28,6 +28,7 @@ const commands = {
   vitest: [tool("vitest/vitest.mjs", "run")],
   install: [],
   build: [script("build.mjs")],
+  docs: [script("docs.mjs")],
   changeset: [tool("@changesets/cli/bin.js")],
   release: [script("release.mjs")],
   api: [script("api-report.mjs")],
