@@ -2,7 +2,7 @@
 import { createClient } from "@holdfast/client-sdk"
 import { ensureAdmin, startServer } from "@holdfast/server"
 import { databaseFactory, startServices } from "@holdfast/testkit"
-import { serverSettings } from "../src/shop/settings.ts"
+import { ONE_MACHINE_PLAYS_ALL, serverSettings } from "../src/shop/settings.ts"
 import { forEachOf } from "../src/workers.ts"
 import { median } from "./statistics.ts"
 
@@ -26,6 +26,7 @@ export const run = async ({ turnMs }: CacheBenchOptions) => {
     {
       HOLDFAST_MYSQL_URL: services.sql.url(database.name),
       HOLDFAST_REDIS_URL: services.redis.url(),
+      ...ONE_MACHINE_PLAYS_ALL,
       HOLDFAST_SECRET: "the secret of a benchmark, 32 characters",
       HOLDFAST_ARGON2_MEMORY_KIB: "8",
       HOLDFAST_ARGON2_ITERATIONS: "1",

@@ -7,6 +7,7 @@ import {
   OutOfStock,
   type Procedure,
   type ProcedureKind,
+  type RateLimited,
   type ServiceUnavailable,
   type Unauthenticated
 } from "@holdfast/domain"
@@ -104,6 +105,7 @@ void client.auth.me({}, { onResponse: ({ durationMs, requestId }) => void [durat
 type BalanceFailure =
   | Reported<Unauthenticated>
   | Reported<InvalidInput>
+  | Reported<RateLimited>
   | Reported<ServiceUnavailable>
   | Reported<TransportError>
   | Reported<RemoteDefect>

@@ -87,6 +87,7 @@ export const auth = {
   register: mutation({
     access: "public",
     batchable: false,
+    rate: "sign-ups",
     summary: "Registers a user. The e-mail is normalised; the password is stored as an argon2id hash.",
     input: Schema.Struct({ email: Email, password: Password }),
     output: User,

@@ -157,6 +157,27 @@ export class OrderLimitExceeded extends domainError<OrderLimitExceeded>()(
   }
 ) {}
 
+/**
+ * The caller's unpaid orders, or the units in them, would be more than the shop holds for one user. Nothing was ordered.
+ * Each one that is paid, cancelled or expired makes room.
+ */
+export class TooManyUnpaidOrders extends domainError<TooManyUnpaidOrders>()(
+  "TooManyUnpaidOrders",
+  {
+    limit: Schema.Literals(["orders", "units"]),
+    /** What the caller has not paid yet. */
+    unpaid: Schema.Int,
+    /** What the order would add. */
+    requested: Schema.Int,
+    maximum: Schema.Int
+  },
+  {
+    code: "CONFLICT",
+    message: ({ limit, maximum, requested, unpaid }) =>
+      `${unpaid} ${limit} are not paid yet, and ${requested} more would exceed ${maximum}`
+  }
+) {}
+
 /** The goods of the order cost more than {@link AmountMinor} can express. Nothing was ordered. */
 export class OrderTotalTooLarge extends domainError<OrderTotalTooLarge>()(
   "OrderTotalTooLarge",
@@ -229,6 +250,7 @@ export const orders = {
       ProductNotFound,
       OutOfStock,
       OrderLimitExceeded,
+      TooManyUnpaidOrders,
       OrderTotalTooLarge,
       UserCouponNotFound,
       CouponAlreadyUsed,

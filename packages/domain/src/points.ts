@@ -51,6 +51,13 @@ export class InsufficientPoints extends domainError<InsufficientPoints>()(
   }
 ) {}
 
+/** This shop takes no top-ups: points come by grants alone. */
+export class ChargesDisabled extends domainError<ChargesDisabled>()(
+  "ChargesDisabled",
+  {},
+  { code: "FORBIDDEN", message: () => "this shop takes no top-ups" }
+) {}
+
 /** No user has this id. */
 export class UserNotFound extends domainError<UserNotFound>()(
   "UserNotFound",
@@ -116,7 +123,7 @@ export const points = {
       "Tops up the caller's balance within the shop's policy, which limits the amount and the number of top-ups per day and month.",
     input: Schema.Struct({ amount: addedPoints }),
     output: Balance,
-    errors: [ChargeAmountNotAllowed, ChargeLimitExceeded, BalanceLimitExceeded]
+    errors: [ChargesDisabled, ChargeAmountNotAllowed, ChargeLimitExceeded, BalanceLimitExceeded]
   }),
   history: query({
     access: "user",

@@ -2,6 +2,7 @@ import { commerceLocks, type HoldfastContract } from "@holdfast/domain"
 import { Locks, namedLocks, RedisStore, type TakesAll } from "@holdfast/locks"
 import { Effect, Layer, Redacted } from "effect"
 import { ServerConfig } from "./config.ts"
+import { LoginAttempts } from "./modules/auth/login-attempts.ts"
 import { Passwords } from "./modules/auth/passwords.ts"
 import { login, me, refresh, register } from "./modules/auth/service.ts"
 import { Tokens } from "./modules/auth/tokens.ts"
@@ -47,6 +48,7 @@ import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { Transactions } from "./platform/db/transaction.ts"
 import { jobNoticesLayer } from "./platform/jobs/notices.ts"
 import { originsLayer } from "./platform/outbox/origins.ts"
+import { RateLimits } from "./platform/rates/rate-limits.ts"
 import { LiveQueries } from "./platform/live/live-queries.ts"
 import type { RouterOf } from "./platform/trpc/adapter.ts"
 import type { Handlers } from "./platform/trpc/handler.ts"
@@ -71,6 +73,8 @@ export type App =
   | LiveOrders
   | LiveQueries
   | Passwords
+  | RateLimits
+  | LoginAttempts
   | Tokens
   | PlatformConfig
   | ServerConfig
@@ -105,13 +109,17 @@ const liveLayer = Layer.mergeAll(LiveStock.layer, LiveOrders.layer, LiveTickets.
   Layer.provideMerge(LiveQueries.layer)
 )
 
+const limitsLayer = LoginAttempts.layer.pipe(Layer.provideMerge(RateLimits.layer))
+
 /** The services, built from the settings. */
 export const appLayer: Layer.Layer<
   Exclude<App, PlatformConfig | ServerConfig>,
   never,
   PlatformConfig | ServerConfig
 > = Layer.mergeAll(
-  Layer.mergeAll(couponsLayer, liveLayer, Cache.layer, Tokens.layer).pipe(Layer.provideMerge(storesLayer)),
+  Layer.mergeAll(couponsLayer, liveLayer, Cache.layer, Tokens.layer, limitsLayer).pipe(
+    Layer.provideMerge(storesLayer)
+  ),
   Passwords.layer,
   Groups.layer
 ).pipe(Layer.provideMerge(Layer.mergeAll(jobNoticesLayer, originsLayer)))

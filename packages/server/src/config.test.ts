@@ -185,6 +185,33 @@ describe("settings", () => {
     expect(JSON.stringify(report)).not.toMatch(new RegExp(`hunter2|${SECRET}`))
   })
 
+  // Guarantees: what is convenient in development is closed in production, unless somebody has opened it.
+  test("in production no page of another origin, no API reference and no top-up, unless they are set", async () => {
+    const development = await settingsOf(complete)
+    expect(development).toMatchObject({
+      http: { origins: "any", hasApiReference: true },
+      charges: { isOn: true }
+    })
+    const production = { ...complete, NODE_ENV: "production" }
+    expect(await settingsOf(production)).toMatchObject({
+      http: { origins: [], hasApiReference: false },
+      charges: { isOn: false }
+    })
+    const opened = {
+      HOLDFAST_CORS_ORIGINS: "https://shop.example, http://localhost:5173",
+      HOLDFAST_API_REFERENCE: "true",
+      HOLDFAST_CHARGES: "true"
+    }
+    expect(await settingsOf({ ...production, ...opened })).toMatchObject({
+      http: { origins: ["https://shop.example", "http://localhost:5173"], hasApiReference: true },
+      charges: { isOn: true }
+    })
+    for (const origins of ["shop.example", "https://shop.example/", "https://shop.example,*", "null"])
+      await expect(settingsOf({ ...complete, HOLDFAST_CORS_ORIGINS: origins })).rejects.toThrow(
+        "HOLDFAST_CORS_ORIGINS must be * or origins"
+      )
+  })
+
   test("the documentation has the table of the settings", () => {
     const page = readFileSync(new URL("../../../docs/operations.md", import.meta.url), "utf8")
     expect(page).toContain(`<!-- settings -->\n\n${tableOfSettings()}\n\n<!-- /settings -->`)

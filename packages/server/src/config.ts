@@ -1,6 +1,6 @@
 import { Config, Context, Layer, Option, type Redacted } from "effect"
 import { PlatformConfig, type PlatformSettings, platformVariables } from "./platform/config.ts"
-import { milliseconds, secretText, webUrl, whole } from "./platform/settings.ts"
+import { flagUnlessProduction, milliseconds, secretText, webUrl, whole } from "./platform/settings.ts"
 
 /** Everything a deployment may set: the platform's settings and the shop's. Durations are in milliseconds. */
 export interface ServerSettings extends PlatformSettings {
@@ -8,17 +8,29 @@ export interface ServerSettings extends PlatformSettings {
   readonly refreshTokenMs: number
   /** The cost of one password hash; the defaults come from RFC 9106's second recommendation. */
   readonly argon2: { readonly memoryKib: number; readonly iterations: number }
+  /** The hashes that wait for their turn, of all callers and of one address. */
+  readonly hashing: { readonly waiting: number; readonly waitingOfOne: number }
+  /** Wrong passwords in a window: for an account, and from one address for all accounts. */
+  readonly logins: {
+    readonly wrongPasswords: number
+    readonly wrongPasswordsOfAddress: number
+    readonly windowMs: number
+  }
   readonly orders: {
     readonly maximumLines: number
     readonly maximumQuantity: number
     readonly expiresAfterMs: number
   }
+  /** What a user may have ordered and not paid: it is held back from everybody else. */
+  readonly maximumUnpaid: { readonly orders: number; readonly units: number }
   readonly cancellation: {
     /** How long after its payment an order may still be cancelled. */
     readonly paidWithinMs: number
   }
   /** Limits of a user's top-ups (`points.charge`). Days and months are UTC. */
   readonly charges: {
+    /** Whether there are top-ups at all. They credit points for which nobody has paid, so production has to want them. */
+    readonly isOn: boolean
     readonly minimum: number
     readonly maximum: number
     readonly step: number
@@ -104,10 +116,45 @@ export const settingsFromEnvironment: Config.Config<ServerSettings> = Config.all
     ),
     iterations: whole("HOLDFAST_ARGON2_ITERATIONS", 2, 1, 100, "passes of one password hash")
   }),
+  hashing: Config.all({
+    waiting: whole("HOLDFAST_HASHES_WAITING", 500, 1, 1_000_000, "password hashes that wait for their turn"),
+    waitingOfOne: whole(
+      "HOLDFAST_HASHES_WAITING_PER_ADDRESS",
+      100,
+      1,
+      1_000_000,
+      "of those, password hashes of one address"
+    )
+  }),
+  logins: Config.all({
+    wrongPasswords: whole(
+      "HOLDFAST_WRONG_PASSWORDS",
+      10,
+      1,
+      1_000_000_000,
+      "wrong passwords for one account, from one address, and from all that are new to it"
+    ),
+    wrongPasswordsOfAddress: whole(
+      "HOLDFAST_WRONG_PASSWORDS_PER_ADDRESS",
+      100,
+      1,
+      1_000_000_000,
+      "wrong passwords from one address, for all accounts"
+    ),
+    windowMs: milliseconds(
+      "HOLDFAST_WRONG_PASSWORDS_WITHIN",
+      "15 minutes",
+      "in which wrong passwords are counted"
+    )
+  }),
   orders: Config.all({
     maximumLines: whole("HOLDFAST_ORDER_MAX_LINES", 2_000, 1, 10_000, "lines of one order"),
     maximumQuantity: whole("HOLDFAST_ORDER_MAX_QUANTITY", 100_000, 1, 1_000_000_000, "units of one line"),
     expiresAfterMs: milliseconds("HOLDFAST_ORDER_EXPIRES_AFTER", "10 minutes", "when an unpaid order expires")
+  }),
+  maximumUnpaid: Config.all({
+    orders: whole("HOLDFAST_MAX_UNPAID_ORDERS", 10, 1, 1_000_000_000, "unpaid orders of one user"),
+    units: whole("HOLDFAST_MAX_UNPAID_UNITS", 1_000, 1, 1_000_000_000, "units in them together")
   }),
   cancellation: Config.all({
     paidWithinMs: milliseconds(
@@ -117,6 +164,7 @@ export const settingsFromEnvironment: Config.Config<ServerSettings> = Config.all
     )
   }),
   charges: Config.all({
+    isOn: flagUnlessProduction("HOLDFAST_CHARGES", "whether users can top up their points"),
     minimum: whole("HOLDFAST_CHARGE_MINIMUM", 1_000, 1, 1_000_000_000_000, "points of the smallest top-up"),
     maximum: whole(
       "HOLDFAST_CHARGE_MAXIMUM",

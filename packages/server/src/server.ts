@@ -14,6 +14,8 @@ import { userExists } from "./modules/auth/service.ts"
 import { Tokens } from "./modules/auth/tokens.ts"
 import { startJobs } from "./jobs.ts"
 import { makeHttpServer } from "./platform/http/server.ts"
+import { makeCallLimits } from "./platform/rates/call-limits.ts"
+import { RateLimits } from "./platform/rates/rate-limits.ts"
 import { makeRpc } from "./platform/trpc/adapter.ts"
 import { FailpointListener } from "./platform/failpoints.ts"
 import { askRedis } from "@holdfast/locks"
@@ -87,11 +89,12 @@ export const startServer = async (
       )
     )
     const tokens = await runtime.runPromise(Tokens)
+    const limitOf = makeCallLimits(await runtime.runPromise(RateLimits), settings.rates)
     const { app, drain } = await makeHttpServer(runtime, {
       settings: settings.http,
       welcome: welcome(options.testAccounts ?? (() => [])),
       api: { contract, groupSummaries, examples, errorExamples },
-      ...makeRpc(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId) }),
+      ...makeRpc(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId), limitOf }),
       authenticate: (token) => tokens.verify("access", token)
     })
     await listen(app, settings)

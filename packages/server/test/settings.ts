@@ -1,6 +1,6 @@
 import { Redacted } from "effect"
 import type { ServerSettings } from "../src/config.ts"
-import type { HttpSettings } from "../src/platform/config.ts"
+import type { HttpSettings, RateSettings } from "../src/platform/config.ts"
 
 export const TEST_SECRET = "a secret of the tests, 32 characters"
 
@@ -11,7 +11,20 @@ export const testHttpSettings: HttpSettings = {
   maximumDelayMs: 60_000,
   receiveMs: 15_000,
   stillMs: 45_000,
-  trustedProxies: undefined
+  trustedProxies: undefined,
+  origins: "any",
+  hasApiReference: true
+}
+
+const UNLIMITED = 1_000_000_000
+
+/** All callers of the tests come from one address, as fast as they can. */
+export const testRates: RateSettings = {
+  readsPerMinute: UNLIMITED,
+  writesPerMinute: UNLIMITED,
+  subscriptionsPerMinute: UNLIMITED,
+  addressPerMinute: UNLIMITED,
+  signUpsPerHour: UNLIMITED
 }
 
 /** Settings for tests: the cheapest argon2 hashes, no cache and no jobs; everything else as in production. */
@@ -30,9 +43,12 @@ export const testSettings = (
   databaseConnections: 16,
   databaseWaitMs: 10_000,
   argon2: { memoryKib: 8, iterations: 1 },
+  hashing: { waiting: 100_000, waitingOfOne: 100_000 },
+  logins: { wrongPasswords: UNLIMITED, wrongPasswordsOfAddress: UNLIMITED, windowMs: 900_000 },
   orders: { maximumLines: 2_000, maximumQuantity: 100_000, expiresAfterMs: 600_000 },
+  maximumUnpaid: { orders: UNLIMITED, units: UNLIMITED },
   cancellation: { paidWithinMs: 3_600_000 },
-  charges: { minimum: 1_000, maximum: 1_000_000, step: 1_000, perDay: 3, perMonth: 10 },
+  charges: { isOn: true, minimum: 1_000, maximum: 1_000_000, step: 1_000, perDay: 3, perMonth: 10 },
   webhook: undefined,
   retentionMs: 604_800_000,
   // Tests change rows by plain SQL, which invalidates nothing.
@@ -41,6 +57,7 @@ export const testSettings = (
   maximumSubscriptionsPerCaller: 1_000,
   http: testHttpSettings,
   logLevel: "Info",
+  rates: testRates,
   // Most tests observe a state before a job changes it; the others turn jobs on, or run one by `runJob`.
   workers: false,
   drainMs: 0,

@@ -6,6 +6,7 @@ import { Redis } from "ioredis"
 import { createConnection, type RowDataPacket } from "mysql2/promise"
 import type { Account } from "../../src/shop/accounts.ts"
 import { type ServerProcess, startServerProcess } from "../../src/shop/server-process.ts"
+import { ONE_MACHINE_PLAYS_ALL, UNPAID_AT_WILL } from "../../src/shop/settings.ts"
 
 export const serverNames = ["server-1", "server-2"] as const
 export type ServerName = (typeof serverNames)[number]
@@ -51,6 +52,8 @@ const ADMIN: Account = { email: "admin@soak.example", password: "the administrat
  */
 const SETTINGS = {
   NODE_OPTIONS: "--max-old-space-size=256",
+  ...ONE_MACHINE_PLAYS_ALL,
+  ...UNPAID_AT_WILL,
   HOLDFAST_SECRET: "the secret of the soak, 32 characters",
   HOLDFAST_ARGON2_MEMORY_KIB: "8",
   HOLDFAST_ARGON2_ITERATIONS: "1",

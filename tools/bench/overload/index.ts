@@ -5,7 +5,7 @@ import { databaseFactory, startServices } from "@holdfast/testkit"
 import { fork } from "node:child_process"
 import { setTimeout } from "node:timers/promises"
 import { type ServerProcess, startServerProcess } from "../../src/shop/server-process.ts"
-import { serverSettings } from "../../src/shop/settings.ts"
+import { ONE_MACHINE_PLAYS_ALL, serverSettings, UNPAID_AT_WILL } from "../../src/shop/settings.ts"
 import { forEachOf } from "../../src/workers.ts"
 import { residentMb } from "../processes.ts"
 import { percentile } from "../statistics.ts"
@@ -31,6 +31,8 @@ export const run = async ({ connections, onProgress = () => {}, times, turnMs }:
   const environment = {
     HOLDFAST_MYSQL_URL: services.sql.url(database.name),
     HOLDFAST_REDIS_URL: services.redis.url(),
+    ...ONE_MACHINE_PLAYS_ALL,
+    ...UNPAID_AT_WILL,
     HOLDFAST_SECRET: "the secret of a benchmark, 32 characters",
     HOLDFAST_ARGON2_MEMORY_KIB: "8",
     HOLDFAST_ARGON2_ITERATIONS: "1",

@@ -2,7 +2,7 @@ import { startServer } from "@holdfast/server"
 import type { Services } from "@holdfast/testkit"
 import { fileURLToPath } from "node:url"
 import { startServerProcess } from "../../src/shop/server-process.ts"
-import { serverSettings } from "../../src/shop/settings.ts"
+import { ONE_MACHINE_PLAYS_ALL, serverSettings, UNPAID_AT_WILL } from "../../src/shop/settings.ts"
 import { processesOfContainer } from "../processes.ts"
 import { FLOOR_PARTS, type FloorPart } from "./floor/parts.ts"
 import { startPeer } from "./peer.ts"
@@ -34,6 +34,8 @@ export interface Shop {
 /** The others never refuse for load, and a benchmark on a busy machine is late for reasons of its own. */
 const SETTINGS = {
   HOLDFAST_MAX_EVENT_LOOP_DELAY: "5 seconds",
+  ...ONE_MACHINE_PLAYS_ALL,
+  ...UNPAID_AT_WILL,
   HOLDFAST_SECRET: SECRET,
   HOLDFAST_ARGON2_MEMORY_KIB: "8",
   HOLDFAST_ARGON2_ITERATIONS: "1",

@@ -5,6 +5,7 @@ import { audit } from "../shop/audit.ts"
 import { dataDirectory, keptSecret } from "../shop/data-directory.ts"
 import { ensureDatabase } from "../shop/database.ts"
 import { startServerProcess } from "../shop/server-process.ts"
+import { ONE_MACHINE_PLAYS_ALL, UNPAID_AT_WILL } from "../shop/settings.ts"
 import type { Plan } from "./plan.ts"
 import type { Shop } from "./calls.ts"
 
@@ -103,7 +104,8 @@ interface Addresses {
 }
 
 /**
- * A production server's settings, with three exceptions. The limits admit the largest invoice of the file. Orders and
+ * A production server's settings, with four exceptions. The limits admit the largest invoice of the file, and one machine
+ * plays all customers. Orders and
  * answers last a year, so that an interrupted replay can continue. Password hashes are cheap, because thousands of
  * sign-ups would otherwise take most of the time.
  */
@@ -111,6 +113,8 @@ const settingsOf = (
   plan: Plan,
   { admin, mysqlUrl, redisUrl, secret }: Addresses
 ): Record<string, string> => ({
+  ...ONE_MACHINE_PLAYS_ALL,
+  ...UNPAID_AT_WILL,
   HOLDFAST_MYSQL_URL: mysqlUrl,
   HOLDFAST_REDIS_URL: redisUrl,
   HOLDFAST_SECRET: secret,

@@ -6,6 +6,28 @@ class SettingsError extends Error {
   override readonly name = "SettingsError"
 }
 
+const UNLIMITED = "1000000000"
+
+/**
+ * For a shop whose customers are all played by one machine: the limits that keep one caller from taking the place of
+ * others are out of the way. Those of wrong passwords stay.
+ */
+export const ONE_MACHINE_PLAYS_ALL = {
+  HOLDFAST_READS_PER_MINUTE: UNLIMITED,
+  HOLDFAST_WRITES_PER_MINUTE: UNLIMITED,
+  HOLDFAST_SUBSCRIPTIONS_PER_MINUTE: UNLIMITED,
+  HOLDFAST_CALLS_PER_MINUTE_AND_ADDRESS: UNLIMITED,
+  HOLDFAST_SIGN_UPS_PER_HOUR: UNLIMITED,
+  HOLDFAST_HASHES_WAITING: "100000",
+  HOLDFAST_HASHES_WAITING_PER_ADDRESS: "100000"
+} as const
+
+/** For a load whose customers order much and pay late, or never. */
+export const UNPAID_AT_WILL = {
+  HOLDFAST_MAX_UNPAID_ORDERS: UNLIMITED,
+  HOLDFAST_MAX_UNPAID_UNITS: UNLIMITED
+} as const
+
 /**
  * The server's settings, by the names of their environment variables.
  * @param defaults apply where the environment has no value

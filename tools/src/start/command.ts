@@ -10,5 +10,8 @@ export const start = Command.make(
   Command.withDescription(`Serves a shop for development until Ctrl-C: finds or fetches MySQL or MariaDB and Redis, migrates, seeds.
 
   Data stay in .holdfast/ between runs; HOLDFAST_DATA names another directory. HOST and PORT (default 3000) say where
-  it listens; HOLDFAST_MYSQL_URL and HOLDFAST_REDIS_URL name stores that run already.`)
+  it listens; HOLDFAST_MYSQL_URL and HOLDFAST_REDIS_URL name stores that run already.
+
+  The demo's crowd comes from this machine, so the limits of calls and sign-ups (docs/limits.md) are off unless they are
+  set; those of wrong passwords are not.`)
 )

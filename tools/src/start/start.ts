@@ -5,7 +5,7 @@ import { dataDirectory, keptSecret } from "../shop/data-directory.ts"
 import { openStores, type Stores } from "../shop/local-shop.ts"
 import { announce, runningShop, withdraw } from "../shop/running.ts"
 import { seedShop } from "../shop/seed.ts"
-import { serverSettings } from "../shop/settings.ts"
+import { ONE_MACHINE_PLAYS_ALL, serverSettings } from "../shop/settings.ts"
 import { onStopRequest } from "../shop/stop-requests.ts"
 
 const startedAt = performance.now()
@@ -34,7 +34,10 @@ export const run = async (): Promise<number> => {
 }
 
 const settingsOf = (secret: string, mysqlUrl: string, redisUrl: string) =>
-  serverSettings({ HOLDFAST_SECRET: secret }, { HOLDFAST_MYSQL_URL: mysqlUrl, HOLDFAST_REDIS_URL: redisUrl })
+  serverSettings(
+    { ...ONE_MACHINE_PLAYS_ALL, HOLDFAST_SECRET: secret },
+    { HOLDFAST_MYSQL_URL: mysqlUrl, HOLDFAST_REDIS_URL: redisUrl }
+  )
 
 interface ShopToServe {
   readonly directory: string

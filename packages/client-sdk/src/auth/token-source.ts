@@ -1,9 +1,15 @@
-import type { InvalidInput, ServiceUnavailable, Unauthenticated } from "@holdfast/domain"
+import type { InvalidInput, RateLimited, ServiceUnavailable, Unauthenticated } from "@holdfast/domain"
 import { Effect } from "effect"
 import type { RemoteDefect, TransportError } from "../errors.ts"
 
 /** Why there is no token: errors that every authenticated procedure may fail with. */
-export type TokenFailure = Unauthenticated | InvalidInput | ServiceUnavailable | TransportError | RemoteDefect
+export type TokenFailure =
+  | Unauthenticated
+  | InvalidInput
+  | RateLimited
+  | ServiceUnavailable
+  | TransportError
+  | RemoteDefect
 
 /** Where a client's access tokens come from. */
 export interface TokenSource {

@@ -138,6 +138,32 @@ export class TooManySubscriptions extends domainError<TooManySubscriptions>()(
   }
 ) {}
 
+/**
+ * The caller has used up what it may do in a while: of one procedure, from one address, or with wrong passwords. `limit`
+ * names the bound. The request took no effect; sent again after `retryAfterMs` it is answered.
+ */
+export class RateLimited extends domainError<RateLimited>()(
+  "RateLimited",
+  {
+    limit: Schema.Literals([
+      "reads",
+      "writes",
+      "subscriptions",
+      "address",
+      "sign-ups",
+      "wrong-passwords",
+      "wrong-passwords-of-address"
+    ]),
+    retryAfterMs: Schema.Int
+  },
+  {
+    code: "TOO_MANY_REQUESTS",
+    retryable: true,
+    message: ({ limit, retryAfterMs }) =>
+      `the limit of ${limit.replaceAll("-", " ")} is reached; try again in ${retryAfterMs} ms`
+  }
+) {}
+
 /** A store is unreachable or overloaded. Retrying with the same idempotency key settles whether the request took effect. */
 export class ServiceUnavailable extends domainError<ServiceUnavailable>()(
   "ServiceUnavailable",

@@ -4,6 +4,7 @@ import {
   Forbidden,
   IdempotencyKeyReused,
   InvalidInput,
+  RateLimited,
   ServiceUnavailable,
   TooManySubscriptions,
   Unauthenticated
@@ -41,6 +42,8 @@ export interface Procedure<
   readonly maximumBytes?: number
   /** False for a procedure that travels alone, because one call of it is as costly as many of others. Default true. */
   readonly batchable?: boolean
+  /** Which limit its calls count for. Default: `reads`, `writes` or `subscriptions`, by the kind. */
+  readonly rate?: "sign-ups"
 }
 
 /** What one HTTP request may hold: the bytes of its body unless the procedure says more, and the calls of a batch. */
@@ -67,7 +70,7 @@ const kindErrors = {
   action: [],
   subscription: [TooManySubscriptions]
 } as const
-const commonErrors = [InvalidInput, ServiceUnavailable] as const
+const commonErrors = [InvalidInput, RateLimited, ServiceUnavailable] as const
 
 type AllErrors<
   Kind extends ProcedureKind,

@@ -10,6 +10,7 @@ import { cacheTrust } from "./0008-cache-trust.ts"
 import { oneAside } from "./0009-one-aside.ts"
 import { eventOrigins } from "./0010-event-origins.ts"
 import { auditTrail } from "./0011-audit-trail.ts"
+import { unpaidOrders } from "./0012-unpaid-orders.ts"
 
 /** In the order in which they run. The name of a released migration never changes. */
 export const migrations: Migrations = {
@@ -23,5 +24,6 @@ export const migrations: Migrations = {
   "0008_cache_trust": cacheTrust,
   "0009_one_aside": oneAside,
   "0010_event_origins": eventOrigins,
-  "0011_audit_trail": auditTrail
+  "0011_audit_trail": auditTrail,
+  "0012_unpaid_orders": unpaidOrders
 }

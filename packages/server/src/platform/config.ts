@@ -1,6 +1,17 @@
 import { mysqlOptionsOf, redisOptionsOf } from "@holdfast/locks"
 import { Config, Context, Layer, type Redacted } from "effect"
-import { address, flag, milliseconds, oneOf, secretText, text, whole } from "./settings.ts"
+import {
+  address,
+  flag,
+  flagUnlessProduction,
+  milliseconds,
+  oneOf,
+  type Origins,
+  origins,
+  secretText,
+  text,
+  whole
+} from "./settings.ts"
 
 /** The settings of a server that any application needs. Durations are in milliseconds. */
 export interface PlatformSettings {
@@ -28,6 +39,7 @@ export interface PlatformSettings {
   /** Subscriptions that one process serves one caller: a user, or an address without a user. */
   readonly maximumSubscriptionsPerCaller: number
   readonly http: HttpSettings
+  readonly rates: RateSettings
   /** The least level of the log lines on stdout. */
   readonly logLevel: (typeof LOG_LEVELS)[number]
   /** Whether this process runs background jobs. At least one process of a deployment has to. */
@@ -55,6 +67,24 @@ export interface HttpSettings {
    * request comes from (`x-forwarded-for`).
    */
   readonly trustedProxies: string | undefined
+  /** The origins whose pages may call, `https://shop.example` for instance. */
+  readonly origins: Origins
+  /** Whether the OpenAPI document and its page are served. */
+  readonly hasApiReference: boolean
+}
+
+/** What a caller may do in a while, over all processes. The caller is a user, or an address without a user. */
+export interface RateSettings {
+  /** Calls of one query by one caller. */
+  readonly readsPerMinute: number
+  /** Calls of one procedure that writes or issues tokens, by one caller. */
+  readonly writesPerMinute: number
+  /** Subscriptions of one kind that one caller opens. */
+  readonly subscriptionsPerMinute: number
+  /** Calls from one address (of IPv6, one network of 64 bits), whoever makes them. */
+  readonly addressPerMinute: number
+  /** Sign-ups from one address. */
+  readonly signUpsPerHour: number
 }
 
 export class PlatformConfig extends Context.Service<PlatformConfig, PlatformSettings>()(
@@ -98,6 +128,52 @@ const httpVariables = Config.all({
     "HOLDFAST_TRUSTED_PROXIES",
     undefined,
     "addresses or networks of proxies whose x-forwarded-for is believed, separated by commas"
+  ),
+  origins: origins("HOLDFAST_CORS_ORIGINS", "origins whose pages may call, separated by commas; or *"),
+  hasApiReference: flagUnlessProduction(
+    "HOLDFAST_API_REFERENCE",
+    "whether /openapi.json and /docs are served"
+  )
+})
+
+/** The highest rate, which nobody reaches. */
+const UNLIMITED = 1_000_000_000
+
+const rateVariables = Config.all({
+  readsPerMinute: whole(
+    "HOLDFAST_READS_PER_MINUTE",
+    1_200,
+    1,
+    UNLIMITED,
+    "calls of one query in a minute, by one user, or by one address without a user"
+  ),
+  writesPerMinute: whole(
+    "HOLDFAST_WRITES_PER_MINUTE",
+    300,
+    1,
+    UNLIMITED,
+    "calls of one mutation or action in a minute, by one caller"
+  ),
+  subscriptionsPerMinute: whole(
+    "HOLDFAST_SUBSCRIPTIONS_PER_MINUTE",
+    300,
+    1,
+    UNLIMITED,
+    "subscriptions of one procedure that one caller opens in a minute"
+  ),
+  addressPerMinute: whole(
+    "HOLDFAST_CALLS_PER_MINUTE_AND_ADDRESS",
+    6_000,
+    1,
+    UNLIMITED,
+    "calls from one address in a minute, whoever makes them"
+  ),
+  signUpsPerHour: whole(
+    "HOLDFAST_SIGN_UPS_PER_HOUR",
+    100,
+    1,
+    UNLIMITED,
+    "sign-ups from one address in an hour"
   )
 })
 
@@ -159,6 +235,7 @@ export const platformVariables = {
     "of those, subscriptions of one user, or of one address without a user"
   ),
   http: httpVariables,
+  rates: rateVariables,
   logLevel: oneOf("HOLDFAST_LOG_LEVEL", LOG_LEVELS, "Info", "least level of the log lines"),
   workers: flag(
     "HOLDFAST_WORKERS",

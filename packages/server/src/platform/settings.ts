@@ -74,6 +74,40 @@ export const flag = (name: string, fallback: boolean, meaning: string) =>
     Config.Boolean(name).pipe(Config.withDefault(fallback))
   )
 
+/** `true` or `false`. Without a value it is on, except where `NODE_ENV` is `production`. */
+export const flagUnlessProduction = (name: string, meaning: string) =>
+  declare(
+    { name, meaning, fallback: "true; false in production" },
+    Config.flatMap(isProduction, (isOff) => Config.Boolean(name).pipe(Config.withDefault(!isOff)))
+  )
+
+const isProduction = Config.String("NODE_ENV").pipe(
+  Config.withDefault(""),
+  Config.map((environment) => environment === "production")
+)
+
+/** Origins of the web that are allowed. */
+export type Origins = "any" | ReadonlyArray<string>
+
+/** Origins separated by commas, or `*`. Without a value: any, and where `NODE_ENV` is `production` none. */
+export const origins = (name: string, meaning: string) =>
+  declare(
+    { name, meaning, fallback: "*; none in production" },
+    Config.all({ isProduction, list: Config.option(Config.String(name)) }).pipe(
+      Config.flatMap(({ isProduction: isClosed, list }): Config.Config<Origins> => {
+        if (Option.isNone(list)) return Config.succeed(isClosed ? [] : "any")
+        const named = list.value
+          .split(",")
+          .map((origin) => origin.trim())
+          .filter((origin) => origin !== "")
+        if (named.length === 1 && named[0] === "*") return Config.succeed("any")
+        return named.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin)
+          ? Config.succeed(named)
+          : refuse(`${name} must be * or origins such as https://shop.example, separated by commas`)
+      })
+    )
+  )
+
 /** Any text. */
 export const text = <A extends string | undefined>(name: string, fallback: A, meaning: string) =>
   declare(

@@ -58,7 +58,7 @@ describe("sign-up, login and tokens", () => {
     const { runPromise } = shop.servers[0].runtime
     const typed = "old cafe\u0301\u0007\u200B"
     const user = await shop.ok(contract.auth.register, { email: "old@example.com", password: "a password" })
-    const passwordHash = await runPromise(Passwords.use((passwords) => passwords.hash(typed)))
+    const passwordHash = await runPromise(Passwords.use((passwords) => passwords.hash(typed, "here")))
     await shop.sql.query("UPDATE users SET password_hash = ? WHERE email = 'old@example.com'", [passwordHash])
     const login = (password: string) => shop.call(contract.auth.login, { email: "old@example.com", password })
     expect(await login(typed)).toMatchObject({ ok: true, value: { user: { id: user.id } } })

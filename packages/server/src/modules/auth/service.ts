@@ -18,15 +18,19 @@ import { databaseTime, inTransaction } from "../../platform/db/transaction.ts"
 import { invalidInputOf } from "../../platform/trpc/errors.ts"
 import { query } from "../../platform/trpc/handler.ts"
 import { openAccounts } from "../points/service.ts"
+import { LoginAttempts } from "./login-attempts.ts"
 import { Passwords } from "./passwords.ts"
 import { findUserByEmail, findUserById, insertUsers, lockEmails, type NewUser } from "./repository.ts"
 import { Tokens } from "./tokens.ts"
 
 /** Signs a user up. The hash is computed before anything is locked: it takes longer than all the rest together. */
 export const register = command(contract.auth.register, {
-  prepare: Effect.fnUntraced(function* ({ input: { email, password }, request: { idempotencyKey } }) {
+  prepare: Effect.fnUntraced(function* ({
+    input: { email, password },
+    request: { address, idempotencyKey }
+  }) {
     const salt = idempotencyKey === undefined ? undefined : yield* saltOf(email, idempotencyKey)
-    return yield* newUser(email, "user", password, salt)
+    return yield* newUser({ email, role: "user", password, address }, salt)
   }),
   // The hash tells passwords apart in the fingerprint, and is as hard to reverse there as in the table of users.
   identity: ({ passwordHash, user }) => ({ email: user.email, passwordHash }),
@@ -46,9 +50,19 @@ const saltOf = (email: string, idempotencyKey: string) =>
     return createHash("sha256").update(text).digest().subarray(0, 16)
   })
 
-const newUser = Effect.fnUntraced(function* (email: string, role: Role, password: string, salt?: Uint8Array) {
+interface Applicant {
+  readonly email: string
+  readonly role: Role
+  readonly password: string
+  readonly address: string
+}
+
+const newUser = Effect.fnUntraced(function* (
+  { address, email, password, role }: Applicant,
+  salt?: Uint8Array
+) {
   const passwords = yield* Passwords
-  const passwordHash = yield* passwords.hash(password, salt)
+  const passwordHash = yield* passwords.hash(password, address, salt)
   const requested: RequestedUser = { user: { id: newUserId(), email, role }, passwordHash }
   return requested
 })
@@ -97,7 +111,7 @@ export const ensureAdmin = Effect.fn("ensureAdmin")(function* (givenEmail: strin
   )
   const existing = yield* findUserByEmail(email)
   if (existing !== undefined) return existing.user
-  const admin = yield* newUser(email, "admin", password)
+  const admin = yield* newUser({ email, role: "admin", password, address: "this server" })
   return yield* inTransaction(
     Effect.gen(function* () {
       const taken = yield* lockEmails([email])
@@ -117,20 +131,31 @@ const decodeAccount = Schema.decodeUnknownEffect(contract.auth.register.input, {
 
 export const login = query(
   contract.auth.login,
-  Effect.fnUntraced(function* ({ input }) {
-    const found = yield* findUserByEmail(input.email)
-    const isRight = yield* isPasswordOf(found?.passwordHash, input.password)
-    if (found === undefined || !isRight) return yield* new InvalidCredentials()
-    return yield* openSession(found.user)
+  Effect.fnUntraced(function* ({ input: { email, password }, request: { address } }) {
+    const attempts = yield* LoginAttempts
+    const user = yield* attempts.of({ email, address }, userWith(email, password, address))
+    if (user === undefined) return yield* new InvalidCredentials()
+    return yield* openSession(user)
   })
 )
 
+/** The user whose password this is. Takes the same time for everybody else and for nobody. */
+const userWith = Effect.fnUntraced(function* (email: string, password: string, address: string) {
+  const found = yield* findUserByEmail(email)
+  const isRight = yield* isPasswordOf(found?.passwordHash, password, address)
+  return isRight ? found?.user : undefined
+})
+
 /** A hash from before passwords were normalised is of the password as it was typed. */
-const isPasswordOf = Effect.fnUntraced(function* (passwordHash: string | undefined, password: string) {
+const isPasswordOf = Effect.fnUntraced(function* (
+  passwordHash: string | undefined,
+  password: string,
+  address: string
+) {
   const { verify } = yield* Passwords
   const normalised = normalisePassword(password)
-  if (yield* verify(normalised, passwordHash)) return true
-  return normalised !== password && (yield* verify(password, passwordHash))
+  if (yield* verify(normalised, passwordHash, address)) return true
+  return normalised !== password && (yield* verify(password, passwordHash, address))
 })
 
 /** Reads the user again, so a changed role takes effect with the next refresh at the latest. */

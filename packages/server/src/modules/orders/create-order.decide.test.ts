@@ -43,9 +43,17 @@ const coupon = fc
     expiresAt: new Date(NOW.getTime() + 1)
   }))
 
+const MAXIMUM_UNPAID = { orders: 4, units: 20 }
+const unpaid = fc.record({ orders: fc.nat(4), units: fc.nat(20) })
+
 const goods = fc
-  .record({ products: fc.array(product), coupons: fc.array(coupon) })
-  .map(({ coupons, products }): LockedGoods => ({
+  .record({
+    products: fc.array(product),
+    coupons: fc.array(coupon),
+    unpaid: fc.array(fc.tuple(fc.nat(1).map(userId), unpaid))
+  })
+  .map(({ coupons, products, unpaid: ofUsers }): LockedGoods => ({
+    unpaid: new Map(ofUsers),
     products: new Map(products.map((one) => [one.sku, one])),
     coupons: new Map(coupons.map((one) => [one.id, one]))
   }))
@@ -66,9 +74,19 @@ const requests = fc
       userId: userId(user),
       lines,
       userCouponId: n === undefined ? undefined : userCouponId(n),
-      expiresAfterMs: 600_000
+      expiresAfterMs: 600_000,
+      maximumUnpaid: MAXIMUM_UNPAID
     }))
   )
+
+/** What is unpaid after one more order. */
+const plus = (
+  before: { readonly orders: number; readonly units: number } = { orders: 0, units: 0 },
+  lines: ReadonlyArray<{ readonly quantity: number }>
+) => ({
+  orders: before.orders + 1,
+  units: lines.reduce((units, { quantity }) => units + quantity, before.units)
+})
 
 describe("placing orders", () => {
   test("is fair: later orders change no earlier outcome, and a refused order changes nothing", () => {
@@ -86,7 +104,8 @@ describe("placing orders", () => {
           locked,
           orders,
           (state, some) => placeOrders(state, some, NOW),
-          ({ coupons, products }, { coupon: used, output }) => ({
+          ({ coupons, products, unpaid: before }, { coupon: used, output }) => ({
+            unpaid: withEntry(before, output.userId, plus(before.get(output.userId), output.items)),
             products: output.items.reduce((left, { quantity, sku: name }) => {
               const before = left.get(name)!
               return withEntry(left, name, { ...before, stock: before.stock - quantity })
@@ -96,6 +115,22 @@ describe("placing orders", () => {
           })
         )
       )
+    )
+  })
+
+  test("holds no more for a user than the bounds say, and refuses no order within them for that", () => {
+    fc.assert(
+      fc.property(goods, requests, (locked, orders) => {
+        const held = new Map(locked.unpaid)
+        placeOrders(locked, orders, NOW).forEach((outcome, index) => {
+          const { lines, userId: buyer } = orders[index]!
+          const after = plus(held.get(buyer), lines)
+          const fits = after.orders <= MAXIMUM_UNPAID.orders && after.units <= MAXIMUM_UNPAID.units
+          if (outcome._tag === "Success") held.set(buyer, after)
+          const isRefused = outcome._tag === "Failure" && outcome.failure._tag === "TooManyUnpaidOrders"
+          expect(isRefused).toBe(!fits)
+        })
+      })
     )
   })
 
@@ -122,7 +157,13 @@ describe("placing orders", () => {
         placeOrders(locked, orders, NOW).forEach((outcome, index) => {
           const { userCouponId: id, userId: buyer } = orders[index]!
           if (id === undefined || locked.coupons.get(id)?.userId === buyer) return
-          const tags = ["ProductNotFound", "OutOfStock", "OrderTotalTooLarge", "UserCouponNotFound"]
+          const tags = [
+            "TooManyUnpaidOrders",
+            "ProductNotFound",
+            "OutOfStock",
+            "OrderTotalTooLarge",
+            "UserCouponNotFound"
+          ]
           expect(tags).toContain(outcome._tag === "Failure" ? outcome.failure._tag : "placed")
         })
       })
@@ -135,7 +176,7 @@ describe("placing orders", () => {
         placeOrders(locked, orders, NOW).forEach((outcome, index) => {
           const { lines } = orders[index]!
           const tag = outcome._tag === "Success" ? "placed" : outcome.failure._tag
-          if (tag === "ProductNotFound" || tag === "OutOfStock") return
+          if (["TooManyUnpaidOrders", "ProductNotFound", "OutOfStock"].includes(tag)) return
           const price = lines.reduce(
             (sum, { quantity, sku: name }) =>
               sum + BigInt(quantity) * BigInt(locked.products.get(name)!.priceMinor),

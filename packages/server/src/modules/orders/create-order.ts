@@ -10,6 +10,7 @@ import {
   OrderTotalTooLarge,
   type Product,
   type Sku,
+  TooManyUnpaidOrders,
   totalPriceOf,
   type UserCoupon,
   type UserCouponId,
@@ -30,7 +31,8 @@ import {
   skippedProducts
 } from "../catalog/service.ts"
 import { insertRedemptions, lockUserCoupons, redeem, skippedUserCoupons } from "../coupons/service.ts"
-import { insertOrders } from "./repository.ts"
+import { lockBalances } from "../points/service.ts"
+import { insertOrders, type Unpaid, unitsOf, unpaidOfUsers } from "./repository.ts"
 
 declare module "../../platform/failpoints.ts" {
   interface Failpoints {
@@ -55,12 +57,13 @@ export interface RequestedOrder {
   readonly lines: ReadonlyArray<OrderLine>
   readonly userCouponId: UserCouponId | undefined
   readonly expiresAfterMs: number
+  readonly maximumUnpaid: Unpaid
 }
 
 /** The shop's limits apply to merged lines: a product on two lines counts once, with both quantities. */
 function prepare({ caller, input }: Call<typeof contract.orders.create>) {
   return Effect.gen(function* () {
-    const { orders: policy } = yield* ServerConfig
+    const { maximumUnpaid, orders: policy } = yield* ServerConfig
     const lines = mergeLines(input.lines)
     if (lines.length > policy.maximumLines)
       return yield* new OrderLimitExceeded({
@@ -81,13 +84,17 @@ function prepare({ caller, input }: Call<typeof contract.orders.create>) {
       userId: caller.userId,
       lines,
       userCouponId: input.userCouponId,
-      expiresAfterMs: policy.expiresAfterMs
+      expiresAfterMs: policy.expiresAfterMs,
+      maximumUnpaid
     }
     return requested
   })
 }
 
-/** The products come first: everything that follows sees the stock as it is, not as it was. */
+/**
+ * The products come first: everything that follows sees the stock as it is, not as it was. The buyers' accounts come last,
+ * as in payments; under their locks what they have not paid can only become less.
+ */
 function lockGoods(orders: ReadonlyArray<RequestedOrder>, heldRows: "skip" | "wait") {
   return Effect.gen(function* () {
     const skus = orders.flatMap(({ lines }) => lines.map(({ sku }) => sku))
@@ -96,42 +103,53 @@ function lockGoods(orders: ReadonlyArray<RequestedOrder>, heldRows: "skip" | "wa
     )
     const products = yield* lockProducts(skus, heldRows)
     const coupons = yield* lockUserCoupons(userCoupons, heldRows)
+    const buyers = [...new Set(orders.map(({ userId }) => userId))]
+    const accounts = yield* lockBalances(buyers, heldRows)
+    const unpaid = yield* unpaidOfUsers(buyers)
     const held = new Set<string>()
     if (heldRows === "skip") {
       for (const sku of yield* skippedProducts(skus, products)) held.add(sku)
       for (const id of yield* skippedUserCoupons(userCoupons, coupons)) held.add(id)
+      for (const buyer of buyers) if (!accounts.has(buyer)) held.add(buyer)
     }
-    return { products, coupons, held }
+    return { products, coupons, unpaid, held }
   })
 }
 
-/** A product or coupon that another transaction holds. */
+/** A product, a coupon or an account that another transaction holds. */
 function heldGoods(
   { held }: { readonly held: ReadonlySet<string> },
-  { lines, userCouponId }: RequestedOrder
+  { lines, userCouponId, userId }: RequestedOrder
 ) {
-  return [...lines.map(({ sku }) => sku), userCouponId].find((row) => row !== undefined && held.has(row))
+  return [...lines.map(({ sku }) => sku), userCouponId, userId].find(
+    (row) => row !== undefined && held.has(row)
+  )
 }
 
 /** What the orders are decided on: everything in it is locked. SKUs and coupons that do not exist are absent. */
 export interface LockedGoods {
   readonly products: ReadonlyMap<Sku, Product>
   readonly coupons: ReadonlyMap<UserCouponId, UserCoupon>
+  readonly unpaid: ReadonlyMap<UserId, Unpaid>
 }
 
 /** First come, first served. A refused order changes nothing for the orders after it. */
 export function placeOrders(
-  { coupons, products }: LockedGoods,
+  { coupons, products, unpaid }: LockedGoods,
   orders: ReadonlyArray<RequestedOrder>,
   now: Date
 ) {
   const remaining = new Map([...products].map(([sku, { stock }]) => [sku, stock]))
   const couponById = new Map(coupons)
+  const unpaidOfUser = new Map(unpaid)
   return orders.map((requested) => {
-    const placed = placeOrder(requested, { products, remaining, couponById }, now)
+    const own = unpaidOfUser.get(requested.userId) ?? { orders: 0, units: 0 }
+    const placed = placeOrder(requested, { products, remaining, couponById, unpaid: own }, now)
     if (Result.isSuccess(placed)) {
       const { coupon, output } = placed.success
       for (const { quantity, sku } of output.items) remaining.set(sku, remaining.get(sku)! - quantity)
+      const units = own.units + unitsOf(output.items)
+      unpaidOfUser.set(requested.userId, { orders: own.orders + 1, units })
       if (coupon !== undefined) couponById.set(coupon.id, { ...coupon, orderId: output.id })
     }
     return placed
@@ -143,14 +161,17 @@ interface Goods {
   /** Units that the orders before this one have left. */
   readonly remaining: ReadonlyMap<Sku, number>
   readonly couponById: ReadonlyMap<UserCouponId, UserCoupon>
+  /** What the buyer has not paid, the orders before this one included. */
+  readonly unpaid: Unpaid
 }
 
 const placeOrder = (
-  { expiresAfterMs, id, lines, userCouponId, userId }: RequestedOrder,
-  { couponById, products, remaining }: Goods,
+  { expiresAfterMs, id, lines, maximumUnpaid, userCouponId, userId }: RequestedOrder,
+  { couponById, products, remaining, unpaid }: Goods,
   now: Date
 ) =>
   Result.gen(function* () {
+    yield* withinUnpaid(unpaid, { orders: 1, units: unitsOf(lines) }, maximumUnpaid)
     const items = yield* priceLines(lines, products, remaining)
     const priceMinor = yield* Result.mapError(
       totalPriceOf(items),
@@ -174,6 +195,24 @@ const placeOrder = (
     }
     return { output, coupon: redemption?.coupon }
   })
+
+const withinUnpaid = (
+  unpaid: Unpaid,
+  requested: Unpaid,
+  maximum: Unpaid
+): Result.Result<void, TooManyUnpaidOrders> => {
+  const limit = (["orders", "units"] as const).find((of) => unpaid[of] + requested[of] > maximum[of])
+  return limit === undefined
+    ? Result.void
+    : Result.fail(
+        new TooManyUnpaidOrders({
+          limit,
+          unpaid: unpaid[limit],
+          requested: requested[limit],
+          maximum: maximum[limit]
+        })
+      )
+}
 
 /** Another user's coupon may be locked for its owner's order in the same list. */
 const ownCoupon = (coupon: UserCoupon | undefined, userId: UserId) =>

@@ -82,6 +82,7 @@ export const insertOrders = Effect.fnUntraced(function* (orders: ReadonlyArray<O
         status: order.status,
         total_minor: order.totalMinor,
         discount_minor: order.discountMinor,
+        units: unitsOf(order.items),
         user_coupon_id: order.userCouponId === undefined ? null : bytesOf(order.userCouponId),
         created_at: order.createdAt,
         expires_at: order.expiresAt
@@ -101,6 +102,31 @@ export const insertOrders = Effect.fnUntraced(function* (orders: ReadonlyArray<O
     )
   )
 })
+
+/** The units of an order's lines or items. */
+export const unitsOf = (lines: ReadonlyArray<{ readonly quantity: number }>): number =>
+  lines.reduce((units, { quantity }) => units + quantity, 0)
+
+/** What a user has ordered and not paid. */
+export interface Unpaid {
+  readonly orders: number
+  readonly units: number
+}
+
+/** What these users have ordered and not paid; users who have paid for everything are left out. Locks nothing. */
+export const unpaidOfUsers = (userIds: ReadonlyArray<UserId>) =>
+  tx
+    .rows(
+      () => sql<Unpaid & { readonly user_id: Buffer }>`
+        select user_id, count(*) as orders, cast(sum(units) as signed) as units
+        from orders force index (orders_unpaid)
+        where user_id in (${sql.join(userIds.map(bytesOf))}) and status = 'PENDING' group by user_id`
+    )
+    .pipe(
+      Effect.map(
+        (rows) => new Map(rows.map(({ orders, units, user_id: id }) => [userIdOf(id), { orders, units }]))
+      )
+    )
 
 /** One of this user's orders, or `undefined`: another user's order is not found. */
 export const findOrder = (userId: UserId, orderId: OrderId) =>

@@ -17,6 +17,8 @@ interface OrdersTable {
   /** The amount to pay: the lines less the discount. */
   total_minor: number
   discount_minor: Generated<number>
+  /** The units of all items: what an unpaid order holds back. */
+  units: Generated<number>
   user_coupon_id: Buffer | null
   expires_at: Date
   created_at: CreatedAt

@@ -85,6 +85,17 @@ describe("charges", () => {
     expect(await charge(user, 1_000)).toMatchObject({ ok: true, value: { balance: 4_000 } })
   })
 
+  test("a shop without top-ups refuses them", async () => {
+    const charges = { ...testSettings("", "").charges, isOn: false }
+    await using without = await Shop.open({ settings: { charges } })
+    const user = await without.newUser()
+    expect(await without.call(contract.points.charge, { amount: 1_000 }, user)).toMatchObject({
+      status: 403,
+      tag: "ChargesDisabled"
+    })
+    expect(await without.ok(contract.points.balance, {}, user)).toEqual({ balance: 0 })
+  })
+
   // With a limit of a day that nobody reaches: on the first of a month, all of its charges are today's.
   test("the eleventh charge of a month is refused until the next month, however many fit into a day", async () => {
     const charges = { ...testSettings("", "").charges, perDay: 1_000 }

@@ -2,6 +2,7 @@ import {
   BalanceLimitExceeded,
   ChargeAmountNotAllowed,
   ChargeLimitExceeded,
+  ChargesDisabled,
   contract,
   Points,
   PointsChargeLock,
@@ -71,7 +72,7 @@ export const grant = command(contract.admin.grantPoints, {
   afterCommit: (_balances, grants) => balancesChanged(grants.map(({ userId }) => userId))
 })
 
-type TopUpPolicy = ServerSettings["charges"]
+type TopUpPolicy = Omit<ServerSettings["charges"], "isOn">
 
 interface RequestedTopUp {
   readonly userId: UserId
@@ -83,6 +84,7 @@ interface RequestedTopUp {
 function prepareTopUp({ caller, input: { amount } }: Call<typeof contract.points.charge>) {
   return Effect.gen(function* () {
     const { charges: policy } = yield* ServerConfig
+    if (!policy.isOn) return yield* new ChargesDisabled()
     const { maximum, minimum, step } = policy
     const limit =
       amount < minimum ? "minimum" : amount > maximum ? "maximum" : amount % step > 0 ? "step" : undefined

@@ -29,9 +29,8 @@ export const makeContext =
     requestId: request.id,
     idempotencyKey: idempotencyKeyOf(request.headers["idempotency-key"]),
     caller: callerOf(request.headers.authorization ?? connectionParams?.["authorization"], authenticate),
-    get address() {
-      return networkOf(request.ip)
-    },
+    address: networkOf(request.ip),
+    standing: {},
     closing
   })
 

@@ -79,7 +79,7 @@ interface ConnectionState {
 
 const states = new WeakMap<Socket, ConnectionState>()
 
-const makeAdmission = ({ load, onShed }: IntakeOptions) => {
+const makeAdmission = ({ load, onShed, settings: { origins } }: IntakeOptions) => {
   let receivingBytes = 0
   return (request: IncomingMessage, response: ServerResponse): boolean => {
     const { socket } = request
@@ -95,7 +95,7 @@ const makeAdmission = ({ load, onShed }: IntakeOptions) => {
     const claimedBytes = bodyBytesOf(request)
     if (state.isBeyond || load.isExceeded() || receivingBytes + claimedBytes > RECEIVING_BYTES) {
       onShed()
-      serviceUnavailable(request, response, state.isBeyond)
+      serviceUnavailable(request, response, { origins, endsConnection: state.isBeyond })
       return false
     }
     if (claimedBytes > 0) {
@@ -122,7 +122,12 @@ const bodyBytesOf = ({ headers, method }: IncomingMessage): number => {
  * Counts a call from its last byte until its answer is made: slow senders and slow readers cost no work. Bodies that were
  * slow and then come all at once find no more room than others.
  */
-export const countCalls = (app: FastifyInstance, load: Load, onShed: () => void): void => {
+export const countCalls = (
+  app: FastifyInstance,
+  load: Load,
+  { origins }: HttpSettings,
+  onShed: () => void
+): void => {
   const inFlight = new WeakMap<FastifyRequest, number>()
   const end = (request: FastifyRequest) => {
     load.end(inFlight.get(request) ?? 0)
@@ -133,7 +138,7 @@ export const countCalls = (app: FastifyInstance, load: Load, onShed: () => void)
     if (load.isExceeded()) {
       onShed()
       reply.hijack()
-      return serviceUnavailable(request.raw, reply.raw, false)
+      return serviceUnavailable(request.raw, reply.raw, { origins, endsConnection: false })
     }
     const calls = callsOf(request.url)
     inFlight.set(request, calls)

@@ -3,6 +3,8 @@ import { type TRPC_ERROR_CODE_KEY, TRPC_ERROR_CODES_BY_KEY } from "@trpc/server/
 import { Schema } from "effect"
 import type { FastifyReply, FastifyRequest } from "fastify"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { HttpSettings } from "../config.ts"
+import { corsHeaders } from "./headers.ts"
 import { requestIdOf } from "./request-id.ts"
 
 /** The statuses of requests that are refused before any procedure sees them. */
@@ -55,11 +57,11 @@ const RETRY_AFTER_MS = 1_000
 
 const busy = new ServiceUnavailable({ retryAfterMs: RETRY_AFTER_MS })
 
-/** Answers a request that the application does not see. A browser may read the answer, as it may read all others. */
+/** Answers a request that the application does not see. A browser may read the answer if it may read all others. */
 export const serviceUnavailable = (
   { headers: { origin, "x-request-id": id } }: IncomingMessage,
   response: ServerResponse,
-  endsConnection: boolean
+  { endsConnection, origins }: Pick<HttpSettings, "origins"> & { readonly endsConnection: boolean }
 ): void => {
   const requestId = requestIdOf(id)
   const body = bodyOf("SERVICE_UNAVAILABLE", busy.message, requestId, busyDetails)
@@ -69,15 +71,10 @@ export const serviceUnavailable = (
     "retry-after": retryAfterSeconds(RETRY_AFTER_MS),
     "x-request-id": requestId,
     ...(endsConnection ? { connection: "close" } : {}),
-    ...(origin === undefined
-      ? {}
-      : { "access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED, vary: "Origin" })
+    ...corsHeaders(origins, origin)
   })
   response.end(body)
 }
-
-/** The headers that a browser shows to the application, beside the usual ones. */
-const EXPOSED = "x-request-id, retry-after"
 
 const declared = (error: InvalidInput | ServiceUnavailable) => ({
   retryable: error.retryable,

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import type { DirectCall } from "../trpc/direct.ts"
 import { Declared } from "../trpc/errors.ts"
 import type { RpcContext } from "../trpc/trpc.ts"
+import { rateHeaders } from "../rates/call-limits.ts"
 import type { ContextSource } from "./context.ts"
 import { isTooDeep, MAXIMUM_DEPTH } from "./nesting.ts"
 import { refuse, refuseAs, retryAfterSeconds } from "./refusal.ts"
@@ -31,6 +32,8 @@ export const addProcedures = async (app: FastifyInstance, options: RpcOptions): 
       isTooDeep(body as string) ? done(tooDeep()) : done(null, body)
     )
     rpc.addHook("onRequest", (request, reply, done) => {
+      // Answers hold tokens and what is one user's own. A stream says more of its own.
+      reply.header("cache-control", "no-store")
       const encoding = request.headers["content-encoding"]
       if (encoding === undefined || encoding.toLowerCase() === "identity") return done()
       refuseAs(request, reply, "UNSUPPORTED_MEDIA_TYPE", "the body must not be compressed")
@@ -123,7 +126,9 @@ const answerDirectly = async (
   const { body, retryAfterMs, status } = call.respond(await exit, ctx)
   reply.raw.off("close", interrupt)
   if (retryAfterMs !== undefined) reply.header("retry-after", retryAfterSeconds(retryAfterMs))
-  return reply.code(status).header("content-type", "application/json").header("vary", VARY).send(body)
+  reply.headers(rateHeaders(ctx.standing))
+  const vary = [VARY, reply.getHeader("vary")].filter(Boolean).join(", ")
+  return reply.code(status).header("content-type", "application/json").header("vary", vary).send(body)
 }
 
 /** tRPC's adapter says so of all its answers. */
@@ -144,15 +149,17 @@ const makeAdapter =
       error: null,
       createContext: async ({ info: { connectionParams } }) =>
         createContext({ request: req, connectionParams }),
-      responseMeta: ({ errors }) => {
+      responseMeta: ({ ctx, errors }) => {
         const waitsMs = errors.flatMap(({ cause }) =>
           cause instanceof Declared ? (cause.error.retryAfterMs ?? []) : []
         )
-        return waitsMs.length === 0
-          ? {}
-          : { headers: new Headers({ "retry-after": retryAfterSeconds(Math.max(...waitsMs)) }) }
+        const headers = new Headers(rateHeaders(ctx?.standing ?? {}))
+        if (waitsMs.length > 0) headers.set("retry-after", retryAfterSeconds(Math.max(...waitsMs)))
+        return { headers }
       }
     })
+    const vary = reply.getHeader("vary")
+    if (typeof vary === "string") response.headers.append("vary", vary)
     return reply.send(response)
   }
 

@@ -1,4 +1,3 @@
-import cors from "@fastify/cors"
 import { InvalidInput, REQUEST_BOUNDS } from "@holdfast/domain"
 import type { AnyTRPCRouter } from "@trpc/server"
 import { Effect, LogLevel, type ManagedRuntime, References } from "effect"
@@ -10,6 +9,7 @@ import type { HttpSettings } from "../config.ts"
 import { Database } from "../db/database.ts"
 import { type Authenticate, makeContext } from "./context.ts"
 import type { Welcome } from "./first-page.ts"
+import { addBrowserHeaders } from "./headers.ts"
 import { addHealth, type Health } from "./health.ts"
 import { countCalls, makeIntake } from "./intake.ts"
 import { measureLoad } from "./load.ts"
@@ -66,14 +66,14 @@ export const makeHttpServer = async <R>(
     load.stop()
     shed.stop()
   })
-  await app.register(cors, { origin: true, exposedHeaders: ["x-request-id", "retry-after"] })
+  await addBrowserHeaders(app, settings)
   addRequestIds(app)
   addRetryAfter(app)
   addRefusals(app, runtime)
-  countCalls(app, load, shed.count)
+  countCalls(app, load, settings, shed.count)
   if (await runtime.runPromise(isLogged)) addAccessLog(app, runtime)
   addHealth(app, runtime, () => isDraining)
-  await addApiReference(app, openApiOf(api, version()))
+  if (settings.hasApiReference) await addApiReference(app, openApiOf(api, version()))
   addFirstPage(app, welcome, version())
   const closing = new AbortController()
   const drain = () => void (isDraining = true)

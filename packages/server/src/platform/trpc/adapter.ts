@@ -16,6 +16,7 @@ import {
   type TRPCSubscriptionProcedure
 } from "@trpc/server"
 import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema, Stream } from "effect"
+import type { CallLimit } from "../rates/call-limits.ts"
 import { Subscriber } from "../live/live-queries.ts"
 import {
   type Answer,
@@ -70,7 +71,12 @@ export const makeImplement =
   ) =>
   <P extends Procedure>(procedure: P, handler: Handler<P, R>): Implemented<P> => {
     if (procedure.kind === "subscription") {
-      const subscribe = makeSubscribe(runtime, procedure, handler as StreamHandler<P, R>)
+      const subscribe = makeSubscribe(
+        runtime,
+        procedure,
+        callers.limitOf(procedure, pathOf(procedure)),
+        handler as StreamHandler<P, R>
+      )
       return builderOf(procedure).subscription(subscribe) as unknown as Implemented<P>
     }
     const path = pathOf(procedure)
@@ -127,9 +133,10 @@ const declaredOf = ({ cause, code }: TRPCError, message: string): DomainError | 
 const makeSubscribe = <P extends Procedure, R>(
   runtime: ManagedRuntime.ManagedRuntime<R, never>,
   procedure: P,
+  limit: CallLimit,
   handler: StreamHandler<P, R>
 ) => {
-  const callOf = makeCallOf(procedure)
+  const callOf = makeCallOf(procedure, limit)
   const encode = Schema.encodeEffect(procedure.output)
   return async function* ({ ctx, input, path, signal }: ResolverOptions) {
     const caller = await runtime.runPromise(Effect.result(ctx.caller))

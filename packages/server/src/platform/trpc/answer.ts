@@ -5,10 +5,12 @@ import {
   type InvalidInput,
   type OutputOf,
   type Procedure,
+  type RateLimited,
   ServiceUnavailable,
   Unauthenticated
 } from "@holdfast/domain"
 import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema } from "effect"
+import type { CallLimit } from "../rates/call-limits.ts"
 import { encodingOnce } from "../cache/shared.ts"
 import { classOf } from "./errors.ts"
 import type { Call, Caller } from "./handler.ts"
@@ -31,10 +33,12 @@ export type AnswerHandler<P extends Procedure, R> = (
   call: Call<P>
 ) => Effect.Effect<OutputOf<P>, ErrorOf<P>, R>
 
-/** Looks up the callers that tokens name. */
+/** What is known of callers. */
 export interface Callers<R> {
   /** Whether the caller still exists: a user may have been deleted since the token was issued. */
   readonly exists: (caller: Caller) => Effect.Effect<boolean, ServiceUnavailable, R>
+  /** How often a procedure may be called. */
+  readonly limitOf: (procedure: Procedure, path: string) => CallLimit
 }
 
 /** A request that takes longer is interrupted, rolled back and answered with `ServiceUnavailable`. */
@@ -52,7 +56,7 @@ export const makeAnswer = <P extends Procedure, R>(
   path: string,
   handler: AnswerHandler<P, R>
 ): Answer => {
-  const callOf = makeCallOf(procedure)
+  const callOf = makeCallOf(procedure, callers.limitOf(procedure, path))
   const encode = encodingOnce(Schema.encodeEffect(procedure.output))
   const answer = Effect.fnUntraced(function* (input: unknown, ctx: RpcContext) {
     const call = yield* callOf(input, ctx)
@@ -103,20 +107,20 @@ const runWithin = <A, E, R>(
   }
 }
 
-/** Makes the call that a handler gets. Fails with the errors of access and input. */
-export const makeCallOf = <P extends Procedure>(procedure: P) => {
+/** Makes the call that a handler gets. Fails with the errors of limits, access and input. */
+export const makeCallOf = <P extends Procedure>(procedure: P, limit: CallLimit) => {
   const decode = makeDecode(procedure)
   return Effect.fnUntraced(function* (
     input: unknown,
     ctx: RpcContext
-  ): Effect.fn.Return<Call<P>, InvalidInput | Unauthenticated | Forbidden> {
-    const caller = yield* authorise(procedure.access, ctx)
+  ): Effect.fn.Return<Call<P>, RateLimited | InvalidInput | Unauthenticated | Forbidden> {
+    const named = yield* Effect.result(ctx.caller)
+    yield* limit(ctx, named)
+    const caller = yield* authorise(procedure.access, named)
     const decoded = yield* decode(input ?? {})
     const request = {
       requestId: ctx.requestId,
-      get address() {
-        return ctx.address
-      },
+      address: ctx.address,
       idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
       lastEventId: lastEventIdOf(input)
     }
@@ -124,9 +128,12 @@ export const makeCallOf = <P extends Procedure>(procedure: P) => {
   })
 }
 
-const authorise = Effect.fnUntraced(function* (access: Access, { caller }: RpcContext) {
+const authorise = Effect.fnUntraced(function* (
+  access: Access,
+  caller: Result.Result<Caller, Unauthenticated>
+) {
   if (access === "public") return undefined
-  const known = yield* caller
+  const known = yield* Effect.fromResult(caller)
   if (access === "admin" && known.role !== "admin") return yield* new Forbidden({ requiredRole: "admin" })
   return known
 })

@@ -3,6 +3,7 @@ import { initTRPC } from "@trpc/server"
 import type { Effect, Result } from "effect"
 import { abridged } from "./errors.ts"
 import type { Caller } from "./handler.ts"
+import type { Standing } from "../rates/rate-limits.ts"
 
 /** What the HTTP layer reads from the headers. A bad header is an error only for procedures that need it. */
 export interface RpcContext {
@@ -12,6 +13,8 @@ export interface RpcContext {
   readonly idempotencyKey: Result.Result<string | undefined, InvalidInput>
   /** Where the request comes from: the caller of those who are not logged in. */
   readonly address: string
+  /** How the caller stands with the limit that it comes closest to; the calls of the request note it. */
+  readonly standing: { tightest?: Standing }
   /** Aborted when the server stops: subscriptions end, and their clients reconnect to another server. */
   readonly closing: AbortSignal
 }
