@@ -4,7 +4,10 @@ import { normalisedText, normaliseSku } from "./text.ts"
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/u
 const uuidV7 = Schema.String.check(Schema.isPattern(uuid, { message: "must be a UUIDv7 in lower case" }))
 
-/** Identifies a user: a UUIDv7 in lower case, so that ids sort by creation time (RFC 9562, section 5.7). */
+/**
+ * Identifies a user: a UUIDv7 in lower case, so that ids sort by creation time (RFC 9562, section 5.7), as far as the
+ * clocks of the servers agree.
+ */
 export const UserId = uuidV7.pipe(Schema.brand("UserId"))
 export type UserId = typeof UserId.Type
 

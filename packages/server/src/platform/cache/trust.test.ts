@@ -1,11 +1,12 @@
 import { contract, type InputOf, type Procedure } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
-import { Redacted } from "effect"
+import { Effect, Redacted } from "effect"
 import { mkdir, rm, rmdir } from "node:fs/promises"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type PrivateRedis, startPrivateRedis } from "../../../test/private-redis.ts"
 import { type Answer, type CallOptions, makeRawClient, type RawClient } from "../../../test/raw-client.ts"
 import { Shop, type TestUser } from "../../../test/shop.ts"
+import { makeTrust } from "./trust.ts"
 
 /** How long a call may take whose invalidation does not get through: its deadline, the suspension, a slow machine. */
 const ANSWERED_WITHIN_MS = 3_000
@@ -195,3 +196,41 @@ const snapshotOf = async ({ client }: PrivateRedis) => {
 
 const pairsOf = (flat: ReadonlyArray<string>) =>
   flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1]!] as const] : []))
+
+describe("the times of the trust", () => {
+  // Guarantees: an ended generation is used by nobody, and the next one by nobody who could still write to the ended one.
+  test("after a suspension nobody reads for two seconds, and writers then know the next generation", async () => {
+    await using shop = await Shop.open()
+    const waitAndSee = Effect.gen(function* () {
+      const [reader, writer, failing] = yield* Effect.all([
+        makeTrust(Effect.void),
+        makeTrust(Effect.void),
+        makeTrust(Effect.void)
+      ])
+      const first = yield* reader.readable
+      expect(yield* writer.readable).toBe(first)
+      const startedAtMs = performance.now()
+      yield* failing.suspend
+      const knownAtMs = performance.now()
+      // Who has just looked trusts what it saw for half a second.
+      expect(knownAtMs - startedAtMs).toBeGreaterThanOrEqual(490)
+      expect(knownAtMs - startedAtMs).toBeLessThan(1_500)
+      let next: number | undefined
+      let wasSuspended = false
+      while (next === undefined) {
+        yield* Effect.sleep(25)
+        wasSuspended ||= failing.isSuspended()
+        // What is left of it is too short to rely on.
+        if (performance.now() > knownAtMs + 1_000) expect(failing.isSuspended()).toBe(false)
+        next = yield* reader.readable
+      }
+      expect(wasSuspended).toBe(true)
+      const tookMs = performance.now() - startedAtMs
+      expect(tookMs).toBeGreaterThanOrEqual(1_990)
+      expect(tookMs).toBeLessThan(4_000)
+      expect(next).toBe(first! + 1)
+      expect(yield* writer.writable).toBe(next)
+    })
+    await shop.servers[0].runtime.runPromise(Effect.scoped(waitAndSee))
+  })
+})

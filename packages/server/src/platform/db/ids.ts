@@ -16,7 +16,8 @@ export const textOf = (bytes: Uint8Array): string => {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
-// These ids are made here, or by the database from what was, so no schema checks them again.
+// These ids are made here, or by the database from what was, so no schema checks them again. They begin with the time of
+// this process: lists that show the newest first follow the clocks of the processes, and nothing is decided by that order.
 export const newUserId = () => uuidv7() as UserId
 export const newOrderId = () => uuidv7() as OrderId
 export const newPaymentId = () => uuidv7() as PaymentId

@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises"
+import { setImmediate, setTimeout } from "node:timers/promises"
 import { contract, CouponId, UserId } from "@holdfast/domain"
 import { eventually, expectExactly, race, type RedisService, startServices } from "@holdfast/testkit"
 import { Locks } from "@holdfast/locks"
@@ -9,7 +9,10 @@ import { makeRawClient } from "../../../../test/raw-client.ts"
 import { Shop, type TestUser } from "../../../../test/shop.ts"
 import { runJob } from "../../../../test/jobs.ts"
 import { CouponAdmission } from "./admission.ts"
+import { auditGates } from "./audit.ts"
+import { RESERVATION_MS } from "./gate.ts"
 import { gateReconciler } from "./gate-reconciler.ts"
+import { longestPauseMs } from "../../../platform/jobs/runner.ts"
 import { gateOf, issue, issuedOf, manyUsers, newCoupon, patiently } from "../../../../test/sale.ts"
 
 /** What may be stopped, flushed and written to belongs to this file alone. */
@@ -315,6 +318,21 @@ describe("a gate that is wrong", () => {
     expect(await gateOf(shop, couponId)).toEqual({ free: 5, reserved: 0 })
     expect(await issuedOf(shop, couponId)).toBe(1)
     expect((await issue(shop, couponId, users[1]!)).userId).toBe(users[1]!.id)
+  })
+
+  // Guarantees: what the reconciler still has time to mend is no finding.
+  test("verify waits for a reservation that has just ended and is settled in the reconciler's latest run", async () => {
+    const { couponId } = await started()
+    const nobodyId = UserId.make(nobody(2))
+    await shop.servers[0].runtime.runPromise(
+      CouponAdmission.use(({ admit }) => admit(CouponId.make(couponId), nobodyId))
+    )
+    await setTimeout(RESERVATION_MS + 100)
+    const audited = shop.servers[0].runtime.runPromise(auditGates)
+    await setTimeout(longestPauseMs(gateReconciler))
+    await runJob(shop.servers[0], gateReconciler)
+    expect((await audited)?.problems).toEqual([])
+    expect(await gateOf(shop, couponId)).toEqual({ free: 5, reserved: 0 })
   })
 
   test("verify sees a gate that differs from the database", async () => {
