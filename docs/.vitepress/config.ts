@@ -14,7 +14,16 @@ const home = repository.url.replace(/^git\+|\.git$/g, "")
 const topics: Readonly<Record<string, ReadonlyArray<string>>> = {
   Packages: ["sdk", "domain", "locks", "testkit"],
   Guides: ["input", "guides/replay"],
-  Operations: ["operations", "addresses", "limits", "webhooks", "caching", "redis-keys", "performance"],
+  Operations: [
+    "operations",
+    "addresses",
+    "limits",
+    "webhooks",
+    "audit-trail",
+    "caching",
+    "redis-keys",
+    "performance"
+  ],
   Reference: ["glossary", "errors/index"],
   Decisions: pagesIn("adr")
 }
