@@ -69,7 +69,7 @@ export const openApiOf = (api: ApiDescription, version: string): OpenApiDocument
       version,
       summary: "A commerce core that stays exact under any concurrency.",
       description: DESCRIPTION,
-      license: { name: "MIT" }
+      license: { name: "MIT", identifier: "MIT" }
     },
     servers: [{ url: "/" }],
     tags: Object.keys(api.contract).map((name) => ({ name, description: api.groupSummaries[name] ?? name })),
