@@ -42,6 +42,8 @@ describe("npm start", { timeout: 400_000 }, () => {
     }
     const seeded = await products()
     expect(seeded).toContainEqual(["KETTLE", 25])
+    const firstPage = async () => (await fetch(url)).text()
+    const shown = await firstPage()
 
     // The file as it is, and as it is left behind when the process id belongs to somebody else by now.
     const file = join(environment.HOLDFAST_DATA, "shop", "running.json")
@@ -54,10 +56,12 @@ describe("npm start", { timeout: 400_000 }, () => {
     const ended = await interrupt(first)
     expect(ended.code).toBe(0)
     const [, email = "", password = ""] = /user\s+(\S+)\s+(\S+)/.exec(ended.stdout) ?? []
+    for (const text of ["Test accounts", email, password]) expect(shown).toContain(text)
 
     writeFileSync(file, JSON.stringify({ ...announced, pid: process.pid }))
-    const second = start(port, environment)
+    const second = start(port, { ...environment, NODE_ENV: "production" })
     await second.line(/serving on http/)
+    expect(await firstPage()).not.toMatch(/Test accounts|shop\.example/)
     expect(await products()).toEqual(seeded)
     const client = createClient({ url, auth: { email, password } })
     expect(await client.points.balance()).toEqual({ balance: 1_000_000 })
