@@ -1,7 +1,7 @@
 // The one entry of the root commands: installs what is missing, then runs the command on Node 24.
 // `npm start`, `npm test` and the rest all come through here, so each of them works on a fresh machine.
 import { join } from "node:path"
-import { bootstrap, node24, root, run } from "./bootstrap.mjs"
+import { bootstrap, node24, NPX, PNPM, root, run } from "./bootstrap.mjs"
 
 /** Node 24 strips the types of the sources, and the condition resolves the packages to theirs. */
 const command = (name) => [
@@ -29,7 +29,8 @@ const commands = {
   install: [],
   build: [script("build.mjs")],
   docs: [script("docs.mjs")],
-  changeset: [tool("@changesets/cli/bin.js")],
+  // It calls pnpm itself.
+  changeset: [[NPX, ["--yes", PNPM, "exec", "changeset"]]],
   release: [script("release.mjs")],
   api: [script("api-report.mjs")],
   check: [script("check.mjs")],

@@ -57,7 +57,7 @@ const START_REFERENCE = `Scalar.createApiReference("#app", ${JSON.stringify({
   mcp: { disabled: true },
   hideClientButton: true,
   showDeveloperTools: "never",
-  customCss: 'a[href*="scalar.com"] { display: none !important; }'
+  customCss: 'a[href*="scalar.com"], a[href*="spdx.org"] { display: none !important; }'
 })})
 `
 
