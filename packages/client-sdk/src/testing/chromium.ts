@@ -80,7 +80,7 @@ interface Evaluated {
 }
 
 /** The page was still loading. The expression was lost with the previous document and is evaluated again. */
-const NAVIGATED = /navigated|context was destroyed|Cannot find context/i
+const NAVIGATED = /navigated|context was destroyed|Cannot find (?:default execution )?context/i
 const ARRIVES_WITHIN_MS = 20_000
 
 const evaluate = async (port: string, url: string, expression: string): Promise<unknown> => {
