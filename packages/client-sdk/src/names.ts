@@ -25,6 +25,30 @@ export type AuthMeInput = Inputs["auth"]["me"]
 export type AuthMeOutput = Outputs["auth"]["me"]
 /** Every error that `auth.me` may answer with. */
 export type AuthMeFailure = Failures["auth"]["me"]
+/** The input of `auth.logout`. */
+export type AuthLogoutInput = Inputs["auth"]["logout"]
+/** The output of `auth.logout`. */
+export type AuthLogoutOutput = Outputs["auth"]["logout"]
+/** Every error that `auth.logout` may answer with. */
+export type AuthLogoutFailure = Failures["auth"]["logout"]
+/** The input of `auth.sessions`. */
+export type AuthSessionsInput = Inputs["auth"]["sessions"]
+/** The output of `auth.sessions`. */
+export type AuthSessionsOutput = Outputs["auth"]["sessions"]
+/** Every error that `auth.sessions` may answer with. */
+export type AuthSessionsFailure = Failures["auth"]["sessions"]
+/** The input of `auth.revokeSession`. */
+export type AuthRevokeSessionInput = Inputs["auth"]["revokeSession"]
+/** The output of `auth.revokeSession`. */
+export type AuthRevokeSessionOutput = Outputs["auth"]["revokeSession"]
+/** Every error that `auth.revokeSession` may answer with. */
+export type AuthRevokeSessionFailure = Failures["auth"]["revokeSession"]
+/** The input of `auth.changePassword`. */
+export type AuthChangePasswordInput = Inputs["auth"]["changePassword"]
+/** The output of `auth.changePassword`. */
+export type AuthChangePasswordOutput = Outputs["auth"]["changePassword"]
+/** Every error that `auth.changePassword` may answer with. */
+export type AuthChangePasswordFailure = Failures["auth"]["changePassword"]
 /** The input of `points.balance`. */
 export type PointsBalanceInput = Inputs["points"]["balance"]
 /** The output of `points.balance`. */

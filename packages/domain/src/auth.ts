@@ -1,7 +1,8 @@
 import { Schema } from "effect"
 import { domainError, Unauthenticated } from "./kernel/error.ts"
-import { UserId } from "./kernel/ids.ts"
+import { SessionId, UserId } from "./kernel/ids.ts"
 import { Moment } from "./kernel/moment.ts"
+import { pageInput, pageOf } from "./kernel/page.ts"
 import { action, mutation, query } from "./kernel/procedure.ts"
 import { acceptablePassword, normalisedText, visibleEmail } from "./kernel/text.ts"
 import { RequestInProgress } from "./locks/errors.ts"
@@ -54,7 +55,10 @@ export const User = Schema.Struct({
 }).annotate({ identifier: "User", description: "A registered user." })
 export type User = typeof User.Type
 
-/** The tokens of one login. The refresh token is exchanged for new tokens until `refreshExpiresAt`. */
+/**
+ * The tokens of one login. The refresh token is exchanged once for new tokens, until `refreshExpiresAt`: then the user
+ * logs in again.
+ */
 export const Session = Schema.Struct({
   user: User,
   accessToken: Schema.String,
@@ -68,6 +72,21 @@ export const Session = Schema.Struct({
 })
 export type Session = typeof Session.Type
 
+/** A login that has neither ended nor expired, as its user sees it. */
+export const OpenSession = Schema.Struct({
+  id: SessionId,
+  createdAt: Moment,
+  /** When its tokens were issued last. */
+  lastUsedAt: Moment,
+  expiresAt: Moment,
+  /** The address and the program that the tokens were issued to last. */
+  address: Schema.String,
+  userAgent: Schema.String,
+  /** Whether the call was made with a token of this session. */
+  isCurrent: Schema.Boolean
+})
+export type OpenSession = typeof OpenSession.Type
+
 /** The e-mail and the password do not match. The error says no more, so that it reveals no registered address. */
 export class InvalidCredentials extends domainError<InvalidCredentials>()(
   "InvalidCredentials",
@@ -80,6 +99,13 @@ export class EmailTaken extends domainError<EmailTaken>()(
   "EmailTaken",
   { email: Schema.String },
   { code: "CONFLICT", message: ({ email }) => `${email} is registered already` }
+) {}
+
+/** The caller has no session with this id. */
+export class SessionNotFound extends domainError<SessionNotFound>()(
+  "SessionNotFound",
+  { sessionId: Schema.String },
+  { code: "NOT_FOUND", message: ({ sessionId }) => `there is no session ${sessionId}` }
 ) {}
 
 /** The procedures of the group `auth`. */
@@ -104,7 +130,8 @@ export const auth = {
   refresh: action({
     access: "public",
     batchable: false,
-    summary: "Exchanges a refresh token for new tokens.",
+    summary:
+      "Exchanges a refresh token for new tokens. Used again after a few seconds, it ends its session: one of its two users has stolen it.",
     input: Schema.Struct({ refreshToken: Schema.String.check(Schema.isMaxLength(4096)) }),
     output: Session,
     errors: [Unauthenticated]
@@ -116,5 +143,37 @@ export const auth = {
     input: Schema.Struct({}),
     output: User,
     errors: []
+  }),
+  logout: action({
+    access: "user",
+    batchable: false,
+    summary: "Ends the session of the access token. Its tokens are refused within seconds.",
+    input: Schema.Struct({}),
+    output: Schema.Struct({}),
+    errors: []
+  }),
+  sessions: query({
+    access: "user",
+    batchable: false,
+    summary: "Returns a page of the caller's open sessions, newest first.",
+    input: Schema.Struct(pageInput),
+    output: pageOf(OpenSession),
+    errors: []
+  }),
+  revokeSession: action({
+    access: "user",
+    batchable: false,
+    summary: "Ends a session of the caller, and changes nothing when it has ended.",
+    input: Schema.Struct({ sessionId: SessionId }),
+    output: Schema.Struct({}),
+    errors: [SessionNotFound]
+  }),
+  changePassword: mutation({
+    access: "user",
+    batchable: false,
+    summary: "Changes the caller's password and ends all their other sessions.",
+    input: Schema.Struct({ currentPassword: GivenPassword, newPassword: Password }),
+    output: Schema.Struct({}),
+    errors: [InvalidCredentials]
   })
 }

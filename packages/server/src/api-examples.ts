@@ -1,59 +1,4 @@
-import {
-  BalanceLimitExceeded,
-  CancellationPeriodOver,
-  ChargeAmountNotAllowed,
-  ChargeLimitExceeded,
-  ChargesDisabled,
-  CouponAlreadyIssued,
-  CouponAlreadyUsed,
-  CouponDiscountTooLarge,
-  CouponEnded,
-  CouponExpired,
-  CouponId,
-  CouponMinimumNotMet,
-  CouponNotFound,
-  CouponNotStarted,
-  CouponPaused,
-  CouponQuantityExceeded,
-  CouponSoldOut,
-  DeadLetterNotFound,
-  type DomainError,
-  EmailTaken,
-  Forbidden,
-  type HoldfastContract,
-  IdempotencyKeyReused,
-  type InputOf,
-  InsufficientPoints,
-  InvalidCredentials,
-  InvalidInput,
-  MAXIMUM_COUPONS,
-  MAXIMUM_STOCK,
-  OrderExpired,
-  OrderId,
-  OrderLimitExceeded,
-  OrderNotCancellable,
-  OrderNotFound,
-  OrderNotPayable,
-  OrderTotalTooLarge,
-  OutOfStock,
-  PaymentNotFound,
-  type Procedure,
-  ProductNotFound,
-  RateLimited,
-  RequestInProgress,
-  ServiceUnavailable,
-  SkuTaken,
-  StockLimitExceeded,
-  TicketNotFound,
-  TooManySubscriptions,
-  TooManyUnpaidOrders,
-  Unauthenticated,
-  UserCoupon,
-  UserCouponId,
-  UserCouponNotFound,
-  UserNotFound
-} from "@holdfast/domain"
-import { Schema } from "effect"
+import type { HoldfastContract, InputOf, Procedure } from "@holdfast/domain"
 
 type Example<P extends Procedure> = { readonly input: InputOf<P>; readonly output: P["output"]["Encoded"] }
 type Examples = {
@@ -64,13 +9,13 @@ type Examples = {
   }
 }
 
-const userId = "0192f0c1-8a4e-7b3d-9c55-2f6d1e0a7b41"
-const orderId = "0192f0c2-1b7a-7c10-8e02-5a4b3c2d1e0f"
-const couponId = "0192f0bf-3c5d-7e21-9a8b-7c6d5e4f3a2b"
-const userCouponId = "0192f0c1-f00d-7a1b-8c2d-3e4f5a6b7c8d"
-const ticketId = "0192f0c1-ee01-7f00-9b1a-2c3d4e5f6071"
+export const userId = "0192f0c1-8a4e-7b3d-9c55-2f6d1e0a7b41"
+export const orderId = "0192f0c2-1b7a-7c10-8e02-5a4b3c2d1e0f"
+export const couponId = "0192f0bf-3c5d-7e21-9a8b-7c6d5e4f3a2b"
+export const userCouponId = "0192f0c1-f00d-7a1b-8c2d-3e4f5a6b7c8d"
+export const ticketId = "0192f0c1-ee01-7f00-9b1a-2c3d4e5f6071"
 
-const time = (clock: string) => `2026-03-02T${clock}.000Z`
+export const time = (clock: string) => `2026-03-02T${clock}.000Z`
 
 const entry = { chain: 0, position: 3, at: time("10:00:00"), actorId: userId } as const
 const user = { id: userId, email: "ann@shop.example", role: "user", createdAt: time("09:00:00") } as const
@@ -80,6 +25,15 @@ const session = {
   accessExpiresAt: time("09:15:00"),
   refreshToken: "eyJhbGciOiJIUzI1NiJ9.e30.YW5vdGhlcg",
   refreshExpiresAt: "2026-04-01T09:00:00.000Z"
+}
+const openSession = {
+  id: "0192f0c1-beef-7b3d-9c55-2f6d1e0a7b42",
+  createdAt: time("09:00:00"),
+  lastUsedAt: time("09:10:00"),
+  expiresAt: session.refreshExpiresAt,
+  address: "192.0.2.7",
+  userAgent: "Mozilla/5.0",
+  isCurrent: true
 }
 const product = {
   sku: "MUG-BLUE",
@@ -102,7 +56,7 @@ const coupon = {
   paused: false,
   createdAt: time("08:00:00")
 }
-const userCoupon = {
+export const userCoupon = {
   id: userCouponId,
   couponId,
   userId,
@@ -137,7 +91,14 @@ export const examples: Examples = {
     register: { input: { email: "ann@shop.example", password: "correct horse battery" }, output: user },
     login: { input: { email: "ann@shop.example", password: "correct horse battery" }, output: session },
     refresh: { input: { refreshToken: session.refreshToken }, output: session },
-    me: { input: {}, output: user }
+    me: { input: {}, output: user },
+    logout: { input: {}, output: {} },
+    sessions: { input: firstPage, output: { items: [openSession] } },
+    revokeSession: { input: { sessionId: openSession.id }, output: {} },
+    changePassword: {
+      input: { currentPassword: "correct horse battery", newPassword: "an even longer phrase" },
+      output: {}
+    }
   },
   points: {
     balance: { input: {}, output: { balance: 5_000 } },
@@ -237,62 +198,3 @@ export const examples: Examples = {
     }
   }
 }
-
-const campaign = CouponId.make(couponId)
-const owned = UserCouponId.make(userCouponId)
-const at = (clock: string) => new Date(time(clock))
-
-/** An example of each error that a procedure declares, for the API reference. */
-export const errorExamples: ReadonlyArray<DomainError> = [
-  new BalanceLimitExceeded({ balance: 5_000, maximum: Number.MAX_SAFE_INTEGER }),
-  new CancellationPeriodOver({ orderId, endedAt: at("10:03:00") }),
-  new ChargeAmountNotAllowed({
-    amount: 1_500,
-    limit: "step",
-    minimum: 1_000,
-    maximum: 1_000_000,
-    step: 1_000
-  }),
-  new ChargeLimitExceeded({ limit: "day", maximum: 3, resetsAt: new Date("2026-03-03T00:00:00.000Z") }),
-  new ChargesDisabled({}),
-  new CouponAlreadyIssued({ coupon: Schema.decodeSync(UserCoupon)(userCoupon) }),
-  new CouponAlreadyUsed({ userCouponId: owned, orderId: OrderId.make(orderId) }),
-  new CouponDiscountTooLarge({ userCouponId: owned, discountMinor: 900, maximumMinor: 600 }),
-  new CouponEnded({ couponId: campaign, endedAt: at("09:00:00") }),
-  new CouponExpired({ userCouponId: owned, expiredAt: at("09:00:00") }),
-  new CouponMinimumNotMet({ userCouponId: owned, priceMinor: 800, minimumMinor: 1_000 }),
-  new CouponNotFound({ couponId }),
-  new CouponNotStarted({ couponId: campaign, startsAt: at("09:00:00") }),
-  new CouponPaused({ couponId: campaign }),
-  new CouponQuantityExceeded({ couponId: campaign, quantity: MAXIMUM_COUPONS, maximum: MAXIMUM_COUPONS }),
-  new CouponSoldOut({ couponId: campaign, quantity: 100 }),
-  new DeadLetterNotFound({ deliveryId: 17 }),
-  new EmailTaken({ email: "ann@shop.example" }),
-  new Forbidden({ requiredRole: "admin" }),
-  new IdempotencyKeyReused({ idempotencyKey: "9b2f6c1e-5d0a-4f0b-8f5e-0a6c2f1d7e34" }),
-  new InsufficientPoints({ required: 1_920, available: 500 }),
-  new InvalidCredentials({}),
-  new InvalidInput({
-    issues: [{ path: "lines[0].quantity", message: "must be a whole number from 1 to 1000000000" }]
-  }),
-  new OrderExpired({ orderId, expiredAt: at("09:12:00") }),
-  new OrderLimitExceeded({ limit: "lines", requested: 120, maximum: 100 }),
-  new OrderNotCancellable({ orderId, status: "SHIPPED" }),
-  new OrderNotFound({ orderId }),
-  new OrderNotPayable({ orderId, status: "CANCELLED" }),
-  new OrderTotalTooLarge({ sku: "MUG-BLUE", maximumMinor: Number.MAX_SAFE_INTEGER }),
-  new OutOfStock({ sku: "MUG-BLUE", requested: 2, available: 1 }),
-  new PaymentNotFound({ orderId }),
-  new ProductNotFound({ sku: "MUG-BLUE" }),
-  new RateLimited({ limit: "writes", retryAfterMs: 12_000 }),
-  new RequestInProgress({ scope: "order.create", retryAfterMs: 100 }),
-  new ServiceUnavailable({ retryAfterMs: 1_000 }),
-  new SkuTaken({ sku: "MUG-BLUE" }),
-  new StockLimitExceeded({ sku: "MUG-BLUE", maximum: MAXIMUM_STOCK }),
-  new TicketNotFound({ ticketId }),
-  new TooManySubscriptions({ maximum: 20 }),
-  new TooManyUnpaidOrders({ limit: "orders", unpaid: 10, requested: 1, maximum: 10 }),
-  new Unauthenticated({ reason: "expired" }),
-  new UserCouponNotFound({ userCouponId }),
-  new UserNotFound({ userId })
-]

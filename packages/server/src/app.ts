@@ -4,7 +4,9 @@ import { Effect, Layer, Redacted } from "effect"
 import { ServerConfig } from "./config.ts"
 import { LoginAttempts } from "./modules/auth/login-attempts.ts"
 import { Passwords } from "./modules/auth/passwords.ts"
-import { login, me, refresh, register } from "./modules/auth/service.ts"
+import { changePassword, me, register } from "./modules/auth/service.ts"
+import { OpenSessions } from "./modules/auth/sessions/open-sessions.ts"
+import { login, logout, refresh, revokeSession, sessionPage } from "./modules/auth/sessions/service.ts"
 import { Tokens } from "./modules/auth/tokens.ts"
 import { LiveStock } from "./modules/catalog/live-stock.ts"
 import { adjustStock, createProduct } from "./modules/catalog/manage-products.ts"
@@ -76,6 +78,7 @@ export type App =
   | RateLimits
   | LoginAttempts
   | Tokens
+  | OpenSessions
   | PlatformConfig
   | ServerConfig
 
@@ -117,7 +120,7 @@ export const appLayer: Layer.Layer<
   never,
   PlatformConfig | ServerConfig
 > = Layer.mergeAll(
-  Layer.mergeAll(couponsLayer, liveLayer, Cache.layer, Tokens.layer, limitsLayer).pipe(
+  Layer.mergeAll(couponsLayer, liveLayer, Cache.layer, Tokens.layer, OpenSessions.layer, limitsLayer).pipe(
     Layer.provideMerge(storesLayer)
   ),
   Passwords.layer,
@@ -126,7 +129,7 @@ export const appLayer: Layer.Layer<
 
 /** A handler for each procedure of the contract. A procedure without one does not compile. */
 export const handlers = {
-  auth: { register, login, refresh, me },
+  auth: { register, login, refresh, me, logout, sessions: sessionPage, revokeSession, changePassword },
   points: { balance, charge, history },
   products: {
     bySku: productBySku,

@@ -5,7 +5,8 @@ import { flagUnlessProduction, milliseconds, secretText, webUrl, whole } from ".
 /** Everything a deployment may set: the platform's settings and the shop's. Durations are in milliseconds. */
 export interface ServerSettings extends PlatformSettings {
   readonly accessTokenMs: number
-  readonly refreshTokenMs: number
+  /** How long a session lasts, from the login on: the life of all its refresh tokens. */
+  readonly sessionMs: { readonly user: number; readonly admin: number }
   /** The cost of one password hash; the defaults come from RFC 9106's second recommendation. */
   readonly argon2: { readonly memoryKib: number; readonly iterations: number }
   /** The hashes that wait for their turn, of all callers and of one address. */
@@ -101,11 +102,18 @@ export const settingsFromEnvironment: Config.Config<ServerSettings> = Config.all
     "15 minutes",
     "how long an access token is valid"
   ),
-  refreshTokenMs: milliseconds(
-    "HOLDFAST_REFRESH_TOKEN_LIFETIME",
-    "30 days",
-    "how long a refresh token is valid"
-  ),
+  sessionMs: Config.all({
+    user: milliseconds(
+      "HOLDFAST_REFRESH_TOKEN_LIFETIME",
+      "30 days",
+      "how long after the login a session ends, with all its refresh tokens"
+    ),
+    admin: milliseconds(
+      "HOLDFAST_ADMIN_SESSION_LIFETIME",
+      "12 hours",
+      "how long after the login an administrator's session ends"
+    )
+  }),
   argon2: Config.all({
     memoryKib: whole(
       "HOLDFAST_ARGON2_MEMORY_KIB",

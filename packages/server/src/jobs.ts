@@ -8,6 +8,7 @@ import { type Job, runJobs } from "./platform/jobs/runner.ts"
 import { setAsideCleaner } from "./platform/jobs/set-aside-cleaner.ts"
 import type { App } from "./app.ts"
 import { cacheInvalidator } from "./cache-invalidation.ts"
+import { sessionCleaner } from "./modules/auth/sessions/cleaner.ts"
 import { gateReconciler } from "./modules/coupons/issuing/gate-reconciler.ts"
 import { ticketServer } from "./modules/coupons/tickets/service.ts"
 import { orderExpiry } from "./modules/orders/expiry-job.ts"
@@ -27,6 +28,7 @@ export const jobsOf = (settings: ServerSettings): ReadonlyArray<Job<App>> => [
   ...webhookJobs(settings),
   outboxTrimmer,
   idempotencyKeyCleaner,
+  sessionCleaner,
   setAsideCleaner,
   fenceCleaner
 ]

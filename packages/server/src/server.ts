@@ -2,7 +2,8 @@ import { contract, groupSummaries } from "@holdfast/domain"
 import { Data, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import type { FastifyInstance } from "fastify"
 import { setTimeout } from "node:timers/promises"
-import { errorExamples, examples } from "./api-examples.ts"
+import { errorExamples } from "./api-error-examples.ts"
+import { examples } from "./api-examples.ts"
 import { ServerConfig, type ServerSettings } from "./config.ts"
 import { redisVersionOf, requireSupported } from "./platform/db/supported-stores.ts"
 import { requireRedisDatabase } from "./platform/db/redis-database.ts"
@@ -11,8 +12,10 @@ import { DatabaseClock } from "./platform/db/database-clock.ts"
 import { migrate } from "./platform/db/migrate.ts"
 import { type App, appLayer, handlers } from "./app.ts"
 import { userExists } from "./modules/auth/service.ts"
+import { OpenSessions } from "./modules/auth/sessions/open-sessions.ts"
 import { Tokens } from "./modules/auth/tokens.ts"
 import { startJobs } from "./jobs.ts"
+import type { Authenticate } from "./platform/http/context.ts"
 import { makeHttpServer } from "./platform/http/server.ts"
 import { makeCallLimits } from "./platform/rates/call-limits.ts"
 import { RateLimits } from "./platform/rates/rate-limits.ts"
@@ -88,14 +91,14 @@ export const startServer = async (
         Effect.andThen(DatabaseClock.use(({ measure }) => measure))
       )
     )
-    const tokens = await runtime.runPromise(Tokens)
+    const authenticate = await runtime.runPromise(makeAuthenticate)
     const limitOf = makeCallLimits(await runtime.runPromise(RateLimits), settings.rates)
     const { app, drain } = await makeHttpServer(runtime, {
       settings: settings.http,
       welcome: welcome(options.testAccounts ?? (() => [])),
       api: { contract, groupSummaries, examples, errorExamples },
       ...makeRpc(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId), limitOf }),
-      authenticate: (token) => tokens.verify("access", token)
+      authenticate
     })
     await listen(app, settings)
     const address = app.server.address()
@@ -112,6 +115,17 @@ export const startServer = async (
     throw error
   }
 }
+
+/** A token is good while its signature, its expiry and its session are. */
+const makeAuthenticate = Effect.gen(function* () {
+  const { verifyAccess } = yield* Tokens
+  const { check } = yield* OpenSessions
+  const authenticate: Authenticate = {
+    named: verifyAccess,
+    caller: (token, asOf) => Effect.flatMap(verifyAccess(token), (caller) => check(caller, asOf))
+  }
+  return authenticate
+})
 
 /** A Redis that does not answer is not checked: the server starts without it. */
 const refuseOldRedis = askRedis((client) => client.info("server")).pipe(

@@ -1,7 +1,8 @@
 import { contract, groupSummaries, type Procedure } from "@holdfast/domain"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import addFormats from "ajv-formats"
-import { errorExamples, examples } from "../src/api-examples.ts"
+import { errorExamples } from "../src/api-error-examples.ts"
+import { examples } from "../src/api-examples.ts"
 import type { JsonObject } from "../src/platform/http/json-schema.ts"
 import { openApiOf } from "../src/platform/http/openapi.ts"
 

@@ -2,8 +2,9 @@ import { contract, type InputOf, type UserId } from "@holdfast/domain"
 import { randomBytes } from "node:crypto"
 import { bytesOf, newUserId } from "../src/platform/db/ids.ts"
 import { setTimeout } from "node:timers/promises"
+import type { Pool } from "mysql2/promise"
 import { Refused, type Shop, type TestUser } from "./shop.ts"
-import { Tokens } from "../src/modules/auth/tokens.ts"
+import { signedToken } from "./signed-tokens.ts"
 import { CouponGate } from "../src/modules/coupons/issuing/gate.ts"
 
 const HOUR_MS = 3_600_000
@@ -35,13 +36,36 @@ export const manyUsers = async (shop: Shop, count: number): Promise<ReadonlyArra
   await shop.sql.query("INSERT INTO point_accounts (user_id, balance) VALUES ?", [
     ids.map((id) => [bytesOf(id), 0])
   ])
-  return Promise.all(users.map(async (user) => ({ ...user, token: await tokenOf(shop, user.id) })))
+  await insertSessions(shop.sql, ids)
+  return users.map((user) => ({ ...user, token: tokenOf(user.id) }))
 }
 
-const tokenOf = async (shop: Shop, userId: UserId): Promise<string> => {
-  const signed = Tokens.use((tokens) => tokens.sign("access", { userId, role: "user" }))
-  return (await shop.servers[0].runtime.runPromise(signed)).token
-}
+/** A session of each user, with the user's own id. */
+const insertSessions = (sql: Pool, userIds: ReadonlyArray<UserId>) =>
+  sql.query(
+    "INSERT INTO user_sessions (id, user_id, created_at, last_used_at, expires_at, address, user_agent) VALUES ?",
+    [
+      userIds.map((id) => [
+        bytesOf(id),
+        bytesOf(id),
+        new Date(),
+        new Date(),
+        new Date(Date.now() + HOUR_MS),
+        "",
+        ""
+      ])
+    ]
+  )
+
+const tokenOf = (userId: UserId): string =>
+  signedToken({
+    iss: "holdfast",
+    aud: "access",
+    sub: userId,
+    sid: userId,
+    role: "user",
+    exp: Math.floor((Date.now() + HOUR_MS) / 1_000)
+  })
 
 export const issue = (shop: Shop, couponId: string, user: TestUser, idempotencyKey?: string) =>
   shop.ok(

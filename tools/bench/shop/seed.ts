@@ -56,6 +56,12 @@ export const seedHoldfast = (url: string, people: ReadonlyArray<Person>, admin: 
     const users = [...people.map((person) => account(person, "user")), account(admin, "admin")]
     const everybody = [...people, admin].map(({ id }) => bytesOf(id))
     await insert(connection, "users (id, email, password_hash, role)", users)
+    const [now, tomorrow] = [new Date(), new Date(Date.now() + 86_400_000)]
+    await insert(
+      connection,
+      "user_sessions (id, user_id, created_at, last_used_at, expires_at, address, user_agent)",
+      everybody.map((id) => [id, id, now, now, tomorrow, "127.0.0.1", "bench"])
+    )
     await insert(
       connection,
       "point_accounts (user_id, balance)",

@@ -11,6 +11,10 @@ const uuidV7 = Schema.String.check(Schema.isPattern(uuid, { message: "must be a 
 export const UserId = uuidV7.pipe(Schema.brand("UserId"))
 export type UserId = typeof UserId.Type
 
+/** Identifies a session of a user: a UUIDv7. */
+export const SessionId = uuidV7.pipe(Schema.brand("SessionId"))
+export type SessionId = typeof SessionId.Type
+
 /** Identifies an order: a UUIDv7. */
 export const OrderId = uuidV7.pipe(Schema.brand("OrderId"))
 export type OrderId = typeof OrderId.Type

@@ -11,6 +11,7 @@ import { oneAside } from "./0009-one-aside.ts"
 import { eventOrigins } from "./0010-event-origins.ts"
 import { auditTrail } from "./0011-audit-trail.ts"
 import { unpaidOrders } from "./0012-unpaid-orders.ts"
+import { sessions } from "./0013-sessions.ts"
 
 /** In the order in which they run. The name of a released migration never changes. */
 export const migrations: Migrations = {
@@ -25,5 +26,6 @@ export const migrations: Migrations = {
   "0009_one_aside": oneAside,
   "0010_event_origins": eventOrigins,
   "0011_audit_trail": auditTrail,
-  "0012_unpaid_orders": unpaidOrders
+  "0012_unpaid_orders": unpaidOrders,
+  "0013_sessions": sessions
 }

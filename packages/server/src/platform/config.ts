@@ -9,6 +9,7 @@ import {
   type Origins,
   origins,
   secretText,
+  secretTexts,
   text,
   whole
 } from "./settings.ts"
@@ -23,6 +24,8 @@ export interface PlatformSettings {
   readonly port: number
   /** Signs access tokens; at least 32 characters. All servers of one database share it. */
   readonly secret: Redacted.Redacted
+  /** Other secrets whose tokens are accepted, while one secret is exchanged for another. */
+  readonly acceptedSecrets: ReadonlyArray<Redacted.Redacted>
   /** Connections that each process keeps to the database. */
   readonly databaseConnections: number
   /** How long a request may wait for a connection before it fails with `ServiceUnavailable`. */
@@ -192,6 +195,11 @@ export const platformVariables = {
     "address of Redis 7+ or Valkey 8+: redis://user:password@host:port/database"
   ),
   secret: secretText("HOLDFAST_SECRET", 32, "signs access tokens; the same for all servers of one database"),
+  acceptedSecrets: secretTexts(
+    "HOLDFAST_ACCEPTED_SECRETS",
+    32,
+    "other secrets whose tokens are good, one a line, while one is exchanged"
+  ),
   host: text("HOST", "127.0.0.1", "address that the server listens on"),
   port: whole("PORT", 3000, 0, 65_535, "port that the server listens on; 0 takes a free one"),
   databaseConnections: whole(

@@ -209,6 +209,23 @@ export const secretText = (name: string, minimumLength: number, meaning: string,
     )
   ).pipe(Config.map((value) => Redacted.make(value)))
 
+/** Secrets, one a line. None where the setting is missing. */
+export const secretTexts = (name: string, minimumLength: number, meaning: string) =>
+  secret(
+    // Without itself it is not required.
+    { name, meaning, requiredWith: name },
+    Schema.String.check(
+      Schema.makeFilter((lines: string) => linesOf(lines).every((line) => line.length >= minimumLength), {
+        message: `${name} must have secrets of at least ${minimumLength} characters, one a line`
+      })
+    )
+  ).pipe(
+    Config.withDefault(""),
+    Config.map((lines) => linesOf(lines).map((line) => Redacted.make(line)))
+  )
+
+const linesOf = (lines: string): ReadonlyArray<string> => lines.split(/\r?\n/).filter((line) => line !== "")
+
 /** An address of the web. `fetch` takes none with credentials, and would quote them in its error. */
 export const webUrl = (name: string, meaning: string) =>
   Config.option(

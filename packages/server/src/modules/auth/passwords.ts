@@ -28,6 +28,8 @@ export class Passwords extends Context.Service<
       hash: string | undefined,
       address: string
     ) => Effect.Effect<boolean, ServiceUnavailable>
+    /** Whether the hash was made at the costs that hashes have now. */
+    readonly isCurrent: (hash: string) => boolean
   }
 >()("@holdfast/server/Passwords") {
   static readonly layer: Layer.Layer<Passwords, never, ServerConfig> = Layer.effect(
@@ -46,7 +48,10 @@ export class Passwords extends Context.Service<
           hash(password, salt === undefined ? options : { ...options, salt }, signal)
         )
       const nobody = yield* hashNow("a password that nobody has")
+      // The form of https://github.com/P-H-C/phc-winner-argon2#command-line-utility: the costs come before the salt.
+      const costs = /^\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$/.exec(nobody)![0]
       return {
+        isCurrent: (stored) => stored.startsWith(costs),
         hash: (password, address, salt) => inTurn(address, hashNow(password, salt)),
         verify: (password, stored, address) =>
           inTurn(

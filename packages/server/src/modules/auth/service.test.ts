@@ -1,13 +1,14 @@
 import { contract } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
-import { Redacted } from "effect"
-import { decodeJwt, SignJWT } from "jose"
+import { decodeJwt } from "jose"
 import type { RowDataPacket } from "mysql2"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { bytesOf } from "../../platform/db/ids.ts"
 import { Passwords } from "./passwords.ts"
 import { ensureAdmin } from "./service.ts"
-import { Shop, testSettings } from "../../../test/shop.ts"
+import { TEST_SECRET } from "../../../test/settings.ts"
+import { Shop } from "../../../test/shop.ts"
+import { keyIdOf, signedToken } from "../../../test/signed-tokens.ts"
 import { gateOf, issuedOf, newCoupon } from "../../../test/sale.ts"
 
 describe("sign-up, login and tokens", () => {
@@ -131,38 +132,25 @@ describe("sign-up, login and tokens", () => {
   // Guarantees: the tokens that a process remembers take 10 MB at most.
   test("a token that is longer than any of ours is refused, even rightly signed", async () => {
     const user = await shop.newUser()
-    const key = new TextEncoder().encode(Redacted.value(testSettings("", "").secret))
-    const make = (length: number) =>
-      new SignJWT({ role: "user", more: "x".repeat(length) })
-        .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-        .setSubject(user.id)
-        .setIssuer("holdfast")
-        .setAudience("access")
-        .setExpirationTime("1 h")
-        .sign(key)
-    const ask = async (length: number) => shop.call(contract.auth.me, {}, { token: await make(length) })
+    const make = (length: number) => signedToken({ ...decodeJwt(user.token), more: "x".repeat(length) })
+    const ask = (length: number) => shop.call(contract.auth.me, {}, { token: make(length) })
     expect(await ask(100)).toMatchObject({ ok: true })
     expect(await ask(5_000)).toMatchObject({ status: 401, error: { reason: "malformed" } })
   })
 
   test("a token that expired, one with a changed role and one of another secret are refused", async () => {
     const user = await shop.newUser()
-    const secret = new TextEncoder().encode(Redacted.value(testSettings("", "").secret))
-    const make = (role: string, key: Uint8Array, expires: string) =>
-      new SignJWT({ role })
-        .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-        .setSubject(user.id)
-        .setIssuer("holdfast")
-        .setAudience("access")
-        .setIssuedAt()
-        .setExpirationTime(expires)
-        .sign(key)
+    const own = decodeJwt(user.token)
     const refusal = async (token: string) =>
       (await shop.call(contract.auth.me, {}, { token })) as { error?: { reason?: string } }
-    expect(await refusal(await make("user", secret, "-1 s"))).toMatchObject({ error: { reason: "expired" } })
-    expect(await refusal(await make("user", new Uint8Array(32).fill(1), "1 h"))).toMatchObject({
-      error: { reason: "invalid" }
-    })
+    const expired = signedToken({ ...own, exp: Math.floor(Date.now() / 1_000) - 5 })
+    expect(await refusal(expired)).toMatchObject({ error: { reason: "expired" } })
+    for (const token of [
+      signedToken({ ...own, role: "admin" }),
+      signedToken(own, {}, "another secret, of 32 characters as well"),
+      signedToken(own, { kid: keyIdOf(TEST_SECRET) }, "another secret, of 32 characters as well")
+    ])
+      expect(await refusal(token)).toMatchObject({ error: { reason: "invalid" } })
     const [header, payload, signature] = user.token.split(".") as [string, string, string]
     const promoted = Buffer.from(JSON.stringify({ ...decodeJwt(user.token), role: "admin" })).toString(
       "base64url"
@@ -215,6 +203,8 @@ describe("access tokens", () => {
     const user = await shop.newUser()
     const sku = await shop.newProduct("tea", 10)
     const { id: couponId } = await newCoupon(shop, { quantity: 5 })
+    await shop.ok(contract.coupons.issue, { couponId }, await shop.newUser())
+    await shop.ok(contract.auth.me, {}, user)
     await shop.sql.query("DELETE FROM point_accounts WHERE user_id = ?", [bytesOf(user.id)])
     await shop.sql.query("DELETE FROM users WHERE id = ?", [bytesOf(user.id)])
     const refused = { ok: false, status: 401, tag: "Unauthenticated", error: { reason: "invalid" } }
@@ -226,8 +216,8 @@ describe("access tokens", () => {
     ]
     for (const answer of await Promise.all(asked)) expect(answer).toMatchObject(refused)
     expect(await shop.stockOf(sku)).toBe(10)
-    expect(await issuedOf(shop, couponId)).toBe(0)
-    expect(await gateOf(shop, couponId)).toEqual({ free: 5, reserved: 0 })
+    expect(await issuedOf(shop, couponId)).toBe(1)
+    expect(await gateOf(shop, couponId)).toEqual({ free: 4, reserved: 0 })
     await shop.expectRightBooks()
   })
 

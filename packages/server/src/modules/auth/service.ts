@@ -2,7 +2,6 @@ import {
   contract,
   EmailTaken,
   InvalidCredentials,
-  normalisePassword,
   RegisterLock,
   type Role,
   Unauthenticated,
@@ -16,12 +15,24 @@ import { newUserId } from "../../platform/db/ids.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { databaseTime, inTransaction } from "../../platform/db/transaction.ts"
 import { invalidInputOf } from "../../platform/trpc/errors.ts"
-import { query } from "../../platform/trpc/handler.ts"
+import { type Call, type Caller, query } from "../../platform/trpc/handler.ts"
 import { openAccounts } from "../points/service.ts"
 import { LoginAttempts } from "./login-attempts.ts"
 import { Passwords } from "./passwords.ts"
-import { findUserByEmail, findUserById, insertUsers, lockEmails, type NewUser } from "./repository.ts"
-import { Tokens } from "./tokens.ts"
+import {
+  type Account,
+  findAccountByEmail,
+  findAccountById,
+  findUserById,
+  insertUsers,
+  lockAccountRows,
+  lockEmails,
+  type NewUser,
+  updatePasswordHash
+} from "./repository.ts"
+import { recordSecurityEvent } from "./security-events.ts"
+import { endSessionsOf } from "./sessions/repository.ts"
+import { isPasswordOf } from "./sessions/service.ts"
 
 /** Signs a user up. The hash is computed before anything is locked: it takes longer than all the rest together. */
 export const register = command(contract.auth.register, {
@@ -109,7 +120,7 @@ export const ensureAdmin = Effect.fn("ensureAdmin")(function* (givenEmail: strin
   const { email, password } = yield* decodeAccount({ email: givenEmail, password: givenPassword }).pipe(
     Effect.mapError(invalidInputOf)
   )
-  const existing = yield* findUserByEmail(email)
+  const existing = yield* findAccountByEmail(email)
   if (existing !== undefined) return existing.user
   const admin = yield* newUser({ email, role: "admin", password, address: "this server" })
   return yield* inTransaction(
@@ -122,65 +133,87 @@ export const ensureAdmin = Effect.fn("ensureAdmin")(function* (givenEmail: strin
     })
   ).pipe(
     Effect.flatMap((user) =>
-      user === undefined ? Effect.map(findUserByEmail(email), (found) => found!.user) : Effect.succeed(user)
+      user === undefined
+        ? Effect.map(findAccountByEmail(email), (found) => found!.user)
+        : Effect.succeed(user)
     )
   )
 })
 
 const decodeAccount = Schema.decodeUnknownEffect(contract.auth.register.input, { errors: "all" })
 
-export const login = query(
-  contract.auth.login,
-  Effect.fnUntraced(function* ({ input: { email, password }, request: { address } }) {
-    const attempts = yield* LoginAttempts
-    const user = yield* attempts.of({ email, address }, userWith(email, password, address))
-    if (user === undefined) return yield* new InvalidCredentials()
-    return yield* openSession(user)
-  })
-)
-
-/** The user whose password this is. Takes the same time for everybody else and for nobody. */
-const userWith = Effect.fnUntraced(function* (email: string, password: string, address: string) {
-  const found = yield* findUserByEmail(email)
-  const isRight = yield* isPasswordOf(found?.passwordHash, password, address)
-  return isRight ? found?.user : undefined
+/**
+ * Changes a password. The current one is verified before anything is locked; the hash that it fits is compared once more
+ * when the account is locked, so of two changes at once one is refused.
+ */
+export const changePassword = command(contract.auth.changePassword, {
+  prepare: preparePassword,
+  identity: ({ newHash }) => newHash,
+  transaction: {
+    lock: (changes) => lockAccountRows(changes.map(({ caller }) => caller.userId)),
+    decide: changePasswords,
+    write: (decided) => Effect.forEach(decided, ({ change }) => putPassword(change), { discard: true })
+  }
 })
 
-/** A hash from before passwords were normalised is of the password as it was typed. */
-const isPasswordOf = Effect.fnUntraced(function* (
-  passwordHash: string | undefined,
+interface PasswordChange {
+  readonly caller: Caller
+  /** The hash that the given current password fits. */
+  readonly verifiedHash: string | undefined
+  readonly newHash: string
+}
+
+function preparePassword({ caller, input, request }: Call<typeof contract.auth.changePassword>) {
+  return Effect.gen(function* () {
+    const passwords = yield* Passwords
+    const account = yield* findAccountById(caller.userId)
+    const { address, idempotencyKey: key } = request
+    const isRight = yield* isCurrentPassword(account, input.currentPassword, address)
+    const salt = key === undefined ? undefined : yield* saltOf(caller.userId, key)
+    const newHash = yield* passwords.hash(input.newPassword, address, salt)
+    const change: PasswordChange = {
+      caller,
+      verifiedHash: isRight ? account?.passwordHash : undefined,
+      newHash
+    }
+    return change
+  })
+}
+
+/** A wrong password is one of the few wrong ones that its account has, as it is in a login. */
+const isCurrentPassword = Effect.fnUntraced(function* (
+  account: Account | undefined,
   password: string,
   address: string
 ) {
-  const { verify } = yield* Passwords
-  const normalised = normalisePassword(password)
-  if (yield* verify(normalised, passwordHash, address)) return true
-  return normalised !== password && (yield* verify(password, passwordHash, address))
+  if (account === undefined) return false
+  const attempts = yield* LoginAttempts
+  const check = Effect.map(isPasswordOf(account, password, address), (isRight) => isRight || undefined)
+  return (yield* attempts.of({ email: account.user.email, address }, check)) ?? false
 })
 
-/** Reads the user again, so a changed role takes effect with the next refresh at the latest. */
-export const refresh = query(
-  contract.auth.refresh,
-  Effect.fnUntraced(function* ({ input }) {
-    const tokens = yield* Tokens
-    const { userId } = yield* tokens.verify("refresh", input.refreshToken)
-    return yield* openSession(yield* existingUser(userId))
+/** Of several changes of one password, verified against the same hash, the first is made. */
+export function changePasswords(
+  accounts: ReadonlyMap<UserId, Pick<Account, "passwordHash">>,
+  changes: ReadonlyArray<PasswordChange>
+) {
+  const hashes = new Map([...accounts].map(([userId, { passwordHash }]) => [userId, passwordHash]))
+  return changes.map((change) => {
+    const { userId } = change.caller
+    const current = hashes.get(userId)
+    if (current === undefined || current !== change.verifiedHash) return Result.fail(new InvalidCredentials())
+    hashes.set(userId, change.newHash)
+    return Result.succeed({ output: {}, change })
   })
-)
+}
 
-const openSession = Effect.fnUntraced(function* (user: User) {
-  const tokens = yield* Tokens
-  const caller = { userId: user.id, role: user.role }
-  const access = yield* tokens.sign("access", caller)
-  const refreshToken = yield* tokens.sign("refresh", caller)
-  return {
-    user,
-    accessToken: access.token,
-    accessExpiresAt: access.expiresAt,
-    refreshToken: refreshToken.token,
-    refreshExpiresAt: refreshToken.expiresAt
-  }
-})
+function putPassword({ caller: { sessionId, userId }, newHash }: PasswordChange) {
+  return Effect.gen(function* () {
+    yield* updatePasswordHash(userId, newHash)
+    yield* endSessionsOf(userId, sessionId)
+    yield* recordSecurityEvent({ kind: "password changed", userId, sessionId })
+  })
+}
 
 export const me = query(contract.auth.me, ({ caller }) => existingUser(caller.userId))
 

@@ -1,19 +1,25 @@
-import { Unauthenticated, UserId } from "@holdfast/domain"
-import { Effect, Exit, Layer } from "effect"
+import { SessionId, Unauthenticated, UserId } from "@holdfast/domain"
+import { Effect, Exit, Layer, Redacted } from "effect"
 import { createHmac } from "node:crypto"
+import { decodeProtectedHeader } from "jose"
 import { expect, test, vi } from "vitest"
-import { ServerConfig } from "../../config.ts"
+import { ServerConfig, type ServerSettings } from "../../config.ts"
 import { DatabaseClock } from "../../platform/db/database-clock.ts"
-import { TEST_SECRET, testSettings } from "../../../test/settings.ts"
+import { testSettings } from "../../../test/settings.ts"
+import { keyIdOf, signedToken } from "../../../test/signed-tokens.ts"
 import { Tokens } from "./tokens.ts"
 
 vi.mock("node:crypto", { spy: true })
 
 const NOW_MS = Date.UTC(2026, 0, 1)
-const caller = { userId: UserId.make("01890a5d-ac96-774b-bcce-b302099a8057"), role: "user" } as const
+const caller = {
+  userId: UserId.make("01890a5d-ac96-774b-bcce-b302099a8057"),
+  role: "user",
+  sessionId: SessionId.make("01890a5d-ac96-774b-bcce-b302099a8058")
+} as const
 
 /** A service of tokens, and what moves its clock. */
-const makeTokens = () => {
+const makeTokens = (settings: Partial<ServerSettings> = {}) => {
   let nowMs = NOW_MS
   const clock = Layer.succeed(DatabaseClock, {
     nowMs: Effect.sync(() => nowMs),
@@ -21,30 +27,30 @@ const makeTokens = () => {
     differsMs: () => 0
   })
   const layer = Tokens.layer.pipe(
-    Layer.provide(Layer.merge(clock, ServerConfig.layer(testSettings("mysql://u@h/d", "redis://h"))))
+    Layer.provide(
+      Layer.merge(clock, ServerConfig.layer(testSettings("mysql://u@h/d", "redis://h", settings)))
+    )
   )
   const tokens = Effect.runSync(Effect.provide(Tokens, layer))
-  const verify = (token: string, purpose: "access" | "refresh" = "access") =>
-    Effect.runSyncExit(tokens.verify(purpose, token))
-  return { tokens, verify, advance: (ms: number) => void (nowMs += ms) }
+  return {
+    tokens,
+    verify: (token: string) => Effect.runSyncExit(tokens.verifyAccess(token)),
+    verifyRefresh: (token: string) => Effect.runSyncExit(tokens.verifyRefresh(token)),
+    advance: (ms: number) => void (nowMs += ms)
+  }
 }
 
-const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
-const signatureOf = (text: string) => createHmac("sha256", TEST_SECRET).update(text).digest("base64url")
-
-const header = { alg: "HS256", typ: "JWT" }
 const claims = {
   iss: "holdfast",
   aud: "access",
   sub: caller.userId,
+  sid: caller.sessionId,
   role: "user",
   exp: NOW_MS / 1_000 + 60
 }
 /** A token with a right signature, whatever it says. */
-const signed = (change: object = {}, headerChange: object = {}) => {
-  const text = `${encode({ ...header, ...headerChange })}.${encode({ ...claims, ...change })}`
-  return `${text}.${signatureOf(text)}`
-}
+const signed = (change: object = {}, headerChange: object = {}) =>
+  signedToken({ ...claims, ...change }, headerChange)
 const refused = (reason: Unauthenticated["reason"]) => Exit.fail(new Unauthenticated({ reason }))
 
 test("a token that says what ours say is accepted", () => {
@@ -59,6 +65,10 @@ test.each([
   ["two audiences", { aud: ["access", "refresh"] }, {}],
   ["no audience", { aud: undefined }, {}],
   ["no user", { sub: "nobody" }, {}],
+  ["no session", { sid: undefined }, {}],
+  ["no id of a key", {}, { kid: undefined }],
+  ["the id of another key", {}, { kid: keyIdOf("another secret of the tests, 32 characters") }],
+  ["an id of a key that is no text", {}, { kid: { toString: "" } }],
   ["an unknown role", { role: "owner" }, {}],
   ["no expiry", { exp: undefined }, {}],
   ["an expiry that is no integer", { exp: claims.exp + 0.5 }, {}],
@@ -101,12 +111,12 @@ test("a token of 1,024 characters is checked, a longer one is not even read", ()
     const padding = Math.floor(((length - signed({ more: "" }).length) * 3) / 4)
     return signed({ more: "x".repeat(padding) })
   }
-  const { verify } = makeTokens()
+  const { verify, verifyRefresh } = makeTokens()
   expect(lengthened(1_024).length).toBeGreaterThan(1_020)
   expect(verify(lengthened(1_024))).toEqual(Exit.succeed(caller))
   expect(lengthened(1_030).length).toBeGreaterThan(1_024)
-  for (const purpose of ["access", "refresh"] as const)
-    expect(verify(lengthened(1_030), purpose)).toEqual(refused("malformed"))
+  expect(verify(lengthened(1_030))).toEqual(refused("malformed"))
+  expect(verifyRefresh(lengthened(1_030))).toEqual(refused("malformed"))
 })
 
 // Guarantees: a process remembers 10,000 tokens at most, and the oldest goes first.
@@ -134,4 +144,36 @@ test("a remembered token stays remembered however many are refused", () => {
   vi.mocked(createHmac).mockClear()
   expect(verify(token)).toEqual(Exit.succeed(caller))
   expect(createHmac).not.toHaveBeenCalled()
+})
+
+// Guarantees: no rotation of the secret logs anybody out, and a secret that is taken away is good for nothing.
+test("tokens of every accepted secret are good, and the newest secret signs", async () => {
+  const [old, young] = ["the former secret of the tests, long", "the latest secret of the tests, long"]
+  const ringOf = (secret: string, ...accepted: ReadonlyArray<string>) =>
+    makeTokens({
+      secret: Redacted.make(secret),
+      acceptedSecrets: accepted.map((text) => Redacted.make(text))
+    })
+  const issue = ({ tokens }: ReturnType<typeof makeTokens>) =>
+    Effect.runPromise(tokens.issue({ ...caller, generation: 3, expiresAt: new Date(NOW_MS + 10_000_000) }))
+  const before = await issue(ringOf(old))
+  const during = ringOf(young, old)
+  expect(during.verify(before.accessToken)).toEqual(Exit.succeed(caller))
+  expect(during.verifyRefresh(before.refreshToken)).toEqual(
+    Exit.succeed({ sessionId: caller.sessionId, generation: 3 })
+  )
+  const next = await issue(during)
+  expect(decodeProtectedHeader(next.accessToken)).toEqual({ alg: "HS256", typ: "JWT", kid: keyIdOf(young) })
+  expect(ringOf(old, young).verify(next.accessToken)).toEqual(Exit.succeed(caller))
+  expect(ringOf(young).verify(before.accessToken)).toEqual(refused("invalid"))
+  expect(ringOf(young).verifyRefresh(before.refreshToken)).toEqual(refused("invalid"))
+})
+
+test("access and refresh tokens are not interchangeable, and neither outlives its session", async () => {
+  const { tokens, verify, verifyRefresh } = makeTokens({ accessTokenMs: 60_000 })
+  const expiresAt = new Date(NOW_MS + 30_000)
+  const pair = await Effect.runPromise(tokens.issue({ ...caller, generation: 1, expiresAt }))
+  expect(pair).toMatchObject({ accessExpiresAt: expiresAt, refreshExpiresAt: expiresAt })
+  expect(verify(pair.refreshToken)).toEqual(refused("invalid"))
+  expect(verifyRefresh(pair.accessToken)).toEqual(refused("invalid"))
 })

@@ -1,17 +1,32 @@
-import { Role, Unauthenticated, UserId } from "@holdfast/domain"
-import { Context, Effect, Layer, Redacted, Result, Schema } from "effect"
+import { Role, SessionId, Unauthenticated, UserId } from "@holdfast/domain"
+import { Context, Effect, Layer, Result, Schema } from "effect"
 import { decodeJwt, decodeProtectedHeader, SignJWT } from "jose"
 import { LRUCache } from "lru-cache"
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto"
 import { ServerConfig } from "../../config.ts"
 import { DatabaseClock } from "../../platform/db/database-clock.ts"
 import type { Caller } from "../../platform/trpc/handler.ts"
+import { type KeyRing, makeKeyRing } from "./key-ring.ts"
 
-type Purpose = "access" | "refresh"
-
-export interface SignedToken {
-  readonly token: string
+/** What the tokens of a session say. */
+export interface TokenSubject extends Caller {
+  /** How often the session's refresh token has been exchanged; see the table `user_sessions`. */
+  readonly generation: number
+  /** No token lives longer than its session. */
   readonly expiresAt: Date
+}
+
+/** The tokens of one generation of a session. */
+interface TokenPair {
+  readonly accessToken: string
+  readonly accessExpiresAt: Date
+  readonly refreshToken: string
+  readonly refreshExpiresAt: Date
+}
+
+/** Which generation of which session a refresh token belongs to. */
+interface RefreshClaims {
+  readonly sessionId: SessionId
+  readonly generation: number
 }
 
 /** Verified tokens are cached: a lookup is cheaper than a signature. */
@@ -22,101 +37,101 @@ const ISSUER = "holdfast"
 /** How long a token is still accepted after it expired: the processes measure the database's clock at different times. */
 const LEEWAY_MS = 1_000
 
-/** The tokens that a server makes have about 300 characters. With the number of entries this bounds the cache's bytes. */
+/** The tokens that a server makes have about 400 characters. With the number of entries this bounds the cache's bytes. */
 const MAXIMUM_LENGTH = 1_024
 
 /**
- * Makes and checks the tokens of a login: JWTs signed with HMAC-SHA-256 (RFC 7519). They expire by the database's clock,
- * so it does not matter which process made one and which checks it.
+ * Makes and checks the tokens of a session: JWTs signed with HMAC-SHA-256 (RFC 7519). They expire by the database's
+ * clock, so it does not matter which process made one and which checks it. Access and refresh tokens are not
+ * interchangeable. Whether the session has ended is not looked at.
  */
 export class Tokens extends Context.Service<
   Tokens,
   {
-    readonly sign: (purpose: Purpose, caller: Caller) => Effect.Effect<SignedToken>
-    /** Returns the caller that the token names. Access and refresh tokens are not interchangeable. */
-    readonly verify: (purpose: Purpose, token: string) => Effect.Effect<Caller, Unauthenticated>
+    readonly issue: (subject: TokenSubject) => Effect.Effect<TokenPair>
+    /** Returns the caller that the token names. */
+    readonly verifyAccess: (token: string) => Effect.Effect<Caller, Unauthenticated>
+    readonly verifyRefresh: (token: string) => Effect.Effect<RefreshClaims, Unauthenticated>
   }
 >()("@holdfast/server/Tokens") {
   static readonly layer: Layer.Layer<Tokens, never, ServerConfig | DatabaseClock> = Layer.effect(
     Tokens,
     Effect.gen(function* () {
-      const settings = yield* ServerConfig
-      const key = createSecretKey(Buffer.from(Redacted.value(settings.secret)))
+      const { acceptedSecrets, accessTokenMs, secret } = yield* ServerConfig
+      const keys = makeKeyRing(secret, acceptedSecrets)
       const { nowMs } = yield* DatabaseClock
-      const lifetimeMs = { access: settings.accessTokenMs, refresh: settings.refreshTokenMs }
-      const remembered = new LRUCache<string, VerifiedToken>({ max: REMEMBERED_TOKENS })
-      const remember = (token: string) => {
+      const unexpired = Effect.fnUntraced(function* <A>(checked: Checked<A>) {
+        const { claims, expiresAtMs } = yield* Effect.fromResult(checked)
+        if ((yield* nowMs) >= expiresAtMs + LEEWAY_MS)
+          return yield* new Unauthenticated({ reason: "expired" })
+        return claims
+      })
+      const remembered = new LRUCache<string, Verified<Caller>>({ max: REMEMBERED_TOKENS })
+      const remember = (token: string): Checked<Caller> => {
         const known = remembered.peek(token)
         if (known !== undefined) return Result.succeed(known)
-        const checked = check(key, "access", token)
+        const checked = check(keys, decodeAccess, callerOf, token)
         if (Result.isSuccess(checked)) remembered.set(token, checked.success)
         return checked
       }
       return {
-        sign: (purpose, caller) =>
-          Effect.flatMap(nowMs, (now) => sign(key, purpose, caller, now, lifetimeMs[purpose])),
-        verify: Effect.fnUntraced(function* (purpose, token) {
-          if (token.length > MAXIMUM_LENGTH) return yield* new Unauthenticated({ reason: "malformed" })
-          const { caller, expiresAtMs } = yield* Effect.fromResult(
-            purpose === "access" ? remember(token) : check(key, purpose, token)
-          )
-          if ((yield* nowMs) >= expiresAtMs + LEEWAY_MS)
-            return yield* new Unauthenticated({ reason: "expired" })
-          return caller
-        })
+        issue: (subject) => Effect.flatMap(nowMs, (now) => issue(keys, subject, now, accessTokenMs)),
+        verifyAccess: (token) => Effect.suspend(() => unexpired(remember(token))),
+        verifyRefresh: (token) =>
+          Effect.suspend(() => unexpired(check(keys, decodeRefresh, refreshClaimsOf, token)))
       }
     })
   )
 }
 
-const sign = Effect.fnUntraced(function* (
-  key: KeyObject,
-  purpose: Purpose,
-  caller: Caller,
+const issue = Effect.fnUntraced(function* (
+  keys: KeyRing,
+  { expiresAt, generation, role, sessionId, userId }: TokenSubject,
   now: number,
-  lifetimeMs: number
+  accessTokenMs: number
 ) {
-  const expiresAt = new Date(now + lifetimeMs)
-  const token = yield* Effect.promise(() =>
-    new SignJWT({ role: caller.role })
-      .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-      .setSubject(caller.userId)
-      .setIssuer(ISSUER)
-      .setAudience(purpose)
-      .setIssuedAt(new Date(now))
-      .setExpirationTime(expiresAt)
-      .sign(key)
-  )
-  return { token, expiresAt }
+  const accessExpiresAt = new Date(Math.min(now + accessTokenMs, expiresAt.getTime()))
+  const sign = (audience: string, claims: object, expires: Date) =>
+    Effect.promise(() =>
+      new SignJWT({ sid: sessionId, ...claims })
+        .setProtectedHeader({ alg: "HS256", typ: "JWT", kid: keys.newest.id })
+        .setSubject(userId)
+        .setIssuer(ISSUER)
+        .setAudience(audience)
+        .setIssuedAt(new Date(now))
+        .setExpirationTime(expires)
+        .sign(keys.newest.key)
+    )
+  return {
+    accessToken: yield* sign("access", { role }, accessExpiresAt),
+    accessExpiresAt,
+    refreshToken: yield* sign("refresh", { gen: generation }, expiresAt),
+    refreshExpiresAt: expiresAt
+  }
 })
 
-interface VerifiedToken {
-  readonly caller: Caller
+interface Verified<A> {
+  readonly claims: A
   readonly expiresAtMs: number
 }
 
-/**
- * Checks the signature and the claims, but not the expiry, which the caller compares with the database's clock. One token
- * takes microseconds on this thread, which the thread pool of WebCrypto takes longer to begin with.
- */
-const check = (
-  key: KeyObject,
-  purpose: Purpose,
+type Checked<A> = Result.Result<Verified<A>, Unauthenticated>
+
+/** Checks the signature and the claims, but not the expiry, which the caller compares with the database's clock. */
+const check = <C extends { readonly exp: number }, A>(
+  keys: KeyRing,
+  decode: (claims: unknown) => Result.Result<C, unknown>,
+  meaningOf: (claims: C) => A,
   token: string
-): Result.Result<VerifiedToken, Unauthenticated> => {
-  const parsed = parse(token)
+): Checked<A> => {
+  const parsed = token.length > MAXIMUM_LENGTH ? undefined : parse(token)
   if (parsed === undefined) return Result.fail(new Unauthenticated({ reason: "malformed" }))
-  const { claims, header } = parsed
-  const decoded = decodeClaims(claims)
-  const isValid =
-    header["alg"] === "HS256" &&
-    header["crit"] === undefined &&
-    isSigned(key, token) &&
-    Result.isSuccess(decoded) &&
-    decoded.success.aud === purpose
-  if (!isValid) return Result.fail(new Unauthenticated({ reason: "invalid" }))
-  const { exp, role, sub } = decoded.success
-  return Result.succeed({ caller: { userId: sub, role }, expiresAtMs: exp * 1_000 })
+  const { alg, crit, kid } = parsed.header
+  const isSigned = alg === "HS256" && crit === undefined && keys.isSigned(kid, token)
+  const decoded = decode(parsed.claims)
+  return isSigned && Result.isSuccess(decoded)
+    ? Result.succeed({ claims: meaningOf(decoded.success), expiresAtMs: decoded.success.exp * 1_000 })
+    : Result.fail(new Unauthenticated({ reason: "invalid" }))
 }
 
 const parse = (token: string) => {
@@ -127,23 +142,25 @@ const parse = (token: string) => {
   }
 }
 
-/**
- * Compares in constant time, so that the answer's delay says nothing about the right signature. The texts are compared,
- * because several texts mean the same bytes.
- */
-const isSigned = (key: KeyObject, token: string): boolean => {
-  const end = token.lastIndexOf(".")
-  const signature = Buffer.from(token.slice(end + 1))
-  const expected = Buffer.from(createHmac("sha256", key).update(token.slice(0, end)).digest("base64url"))
-  return signature.length === expected.length && timingSafeEqual(signature, expected)
+const commonClaims = {
+  iss: Schema.Literal(ISSUER),
+  sub: UserId,
+  sid: SessionId,
+  exp: Schema.Int
 }
+const AccessToken = Schema.Struct({ ...commonClaims, aud: Schema.Literal("access"), role: Role })
+const RefreshToken = Schema.Struct({ ...commonClaims, aud: Schema.Literal("refresh"), gen: Schema.Int })
 
-const decodeClaims = Schema.decodeUnknownResult(
-  Schema.Struct({
-    iss: Schema.Literal(ISSUER),
-    aud: Schema.String,
-    sub: UserId,
-    role: Role,
-    exp: Schema.Int
-  })
-)
+const decodeAccess = Schema.decodeUnknownResult(AccessToken)
+const decodeRefresh = Schema.decodeUnknownResult(RefreshToken)
+
+const callerOf = ({ role, sid, sub }: typeof AccessToken.Type): Caller => ({
+  userId: sub,
+  role,
+  sessionId: sid
+})
+
+const refreshClaimsOf = ({ gen, sid }: typeof RefreshToken.Type): RefreshClaims => ({
+  sessionId: sid,
+  generation: gen
+})

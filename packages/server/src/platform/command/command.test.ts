@@ -23,6 +23,7 @@ import { tx } from "../db/transaction.ts"
 import { WriteConflict } from "../db/sql-errors.ts"
 import type { Call } from "../trpc/handler.ts"
 import { command } from "./command.ts"
+import { newSessionId } from "../db/ids.ts"
 
 const sku = "counter" as Sku
 const procedure = contract.admin.adjustStock
@@ -91,8 +92,14 @@ describe("a command", () => {
 
   const callOf = (idempotencyKey: string | undefined, delta = -1): AdjustStock => ({
     input: { sku, delta, reason: "test" },
-    caller: { userId: UserId.make(shop.admin.id), role: "admin" },
-    request: { requestId: randomUUID(), address: "127.0.0.1", idempotencyKey, lastEventId: undefined }
+    caller: { userId: UserId.make(shop.admin.id), role: "admin", sessionId: newSessionId() },
+    request: {
+      requestId: randomUUID(),
+      address: "127.0.0.1",
+      userAgent: "",
+      idempotencyKey,
+      lastEventId: undefined
+    }
   })
   /** Runs on both servers in turn. */
   const run = <A, E>(effect: Effect.Effect<A, E, App>, server = 0) =>

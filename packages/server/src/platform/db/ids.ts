@@ -1,4 +1,12 @@
-import type { CouponId, OrderId, PaymentId, TicketId, UserCouponId, UserId } from "@holdfast/domain"
+import type {
+  CouponId,
+  OrderId,
+  PaymentId,
+  SessionId,
+  TicketId,
+  UserCouponId,
+  UserId
+} from "@holdfast/domain"
 import { uuidv7 } from "uuidv7"
 
 const BYTES = 16
@@ -19,6 +27,7 @@ export const textOf = (bytes: Uint8Array): string => {
 // These ids are made here, or by the database from what was, so no schema checks them again. They begin with the time of
 // this process: lists that show the newest first follow the clocks of the processes, and nothing is decided by that order.
 export const newUserId = () => uuidv7() as UserId
+export const newSessionId = () => uuidv7() as SessionId
 export const newOrderId = () => uuidv7() as OrderId
 export const newPaymentId = () => uuidv7() as PaymentId
 export const newCouponId = () => uuidv7() as CouponId
@@ -26,6 +35,7 @@ export const newUserCouponId = () => uuidv7() as UserCouponId
 export const newTicketId = () => uuidv7() as TicketId
 
 export const userIdOf = (bytes: Uint8Array) => textOf(bytes) as UserId
+export const sessionIdOf = (bytes: Uint8Array) => textOf(bytes) as SessionId
 export const orderIdOf = (bytes: Uint8Array) => textOf(bytes) as OrderId
 export const paymentIdOf = (bytes: Uint8Array) => textOf(bytes) as PaymentId
 export const couponIdOf = (bytes: Uint8Array) => textOf(bytes) as CouponId

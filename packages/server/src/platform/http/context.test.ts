@@ -1,17 +1,24 @@
-import { Unauthenticated, UserId } from "@holdfast/domain"
+import { SessionId, Unauthenticated, UserId } from "@holdfast/domain"
 import { Effect, Exit } from "effect"
 import type { FastifyRequest } from "fastify"
 import { expect, test } from "vitest"
 import { makeContext } from "./context.ts"
 
-const caller = { userId: UserId.make("01890a5d-ac96-774b-bcce-b302099a8057"), role: "user" } as const
+const caller = {
+  userId: UserId.make("01890a5d-ac96-774b-bcce-b302099a8057"),
+  role: "user",
+  sessionId: SessionId.make("01890a5d-ac96-774b-bcce-b302099a8058")
+} as const
 
 /** Who a request comes from, and the tokens that were verified for that. */
 const callerOf = (authorization: string) => {
   const verified: Array<string> = []
   const authenticate = (token: string) => Effect.sync(() => (verified.push(token), caller))
   const request = { id: "1", ip: "127.0.0.1", headers: { authorization } } as unknown as FastifyRequest
-  const context = makeContext(authenticate, new AbortController().signal)({ request })
+  const context = makeContext(
+    { named: authenticate, caller: authenticate },
+    new AbortController().signal
+  )({ request })
   return { exit: Effect.runSyncExit(context.caller), verified }
 }
 

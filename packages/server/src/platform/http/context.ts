@@ -1,21 +1,30 @@
-import { InvalidInput, Unauthenticated } from "@holdfast/domain"
+import { InvalidInput, type ServiceUnavailable, Unauthenticated } from "@holdfast/domain"
 import type { FastifyRequest } from "fastify"
 import { Effect, Result } from "effect"
 import { isIPv6 } from "node:net"
 import type { Caller } from "../trpc/handler.ts"
 import type { RpcContext } from "../trpc/trpc.ts"
 
-/** Verifies an access token. Fails with `Unauthenticated` when it is not valid. */
-export type Authenticate = (token: string) => Effect.Effect<Caller, Unauthenticated>
+/** Verifies access tokens. Fails with `Unauthenticated` when one is not valid. */
+export interface Authenticate {
+  /** By its signature and its expiry alone. */
+  readonly named: (token: string) => Effect.Effect<Caller, Unauthenticated>
+  /** Whether its session is open, too, as of now or as of a few seconds ago. */
+  readonly caller: (
+    token: string,
+    asOf: "recently" | "now"
+  ) => Effect.Effect<Caller, Unauthenticated | ServiceUnavailable>
+}
 
 const BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i
 
 /** Printable ASCII: fits the column of the keys and is safe in a log line. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
-/** What is read of a request. A client that cannot set headers sends `authorization` as a connection parameter. */
+/** What is read of a request. */
 export interface ContextSource {
   readonly request: FastifyRequest
+  /** The connection parameters of a subscription: no other request may have any. */
   readonly connectionParams?: Readonly<Record<string, string | undefined>> | null
 }
 
@@ -25,14 +34,22 @@ export interface ContextSource {
  */
 export const makeContext =
   (authenticate: Authenticate, closing: AbortSignal) =>
-  ({ connectionParams, request }: ContextSource): RpcContext => ({
-    requestId: request.id,
-    idempotencyKey: idempotencyKeyOf(request.headers["idempotency-key"]),
-    caller: callerOf(request.headers.authorization ?? connectionParams?.["authorization"], authenticate),
-    address: networkOf(request.ip),
-    standing: {},
-    closing
-  })
+  ({ connectionParams, request }: ContextSource): RpcContext => {
+    const authorization = request.headers.authorization ?? connectionParams?.["authorization"]
+    return {
+      requestId: request.id,
+      idempotencyKey: idempotencyKeyOf(request.headers["idempotency-key"]),
+      named: callerOf(authorization, authenticate.named),
+      caller: callerOf(authorization, (token) => authenticate.caller(token, "recently")),
+      confirmedCaller: callerOf(authorization, (token) => authenticate.caller(token, "now")),
+      address: networkOf(request.ip),
+      standing: {},
+      get userAgent() {
+        return request.headers["user-agent"] ?? ""
+      },
+      closing
+    }
+  }
 
 /** Who has one IPv6 address has a network of 2^64 of them, so the network is the caller. */
 export const networkOf = (address: string): string => {
@@ -45,16 +62,14 @@ export const networkOf = (address: string): string => {
   return [...groups, ...zeros, ...rest].slice(0, 4).join(":")
 }
 
-const callerOf = (
+const callerOf = <E>(
   header: string | undefined,
-  authenticate: Authenticate
-): Effect.Effect<Caller, Unauthenticated> =>
-  Effect.suspend(() => {
+  verify: (token: string) => Effect.Effect<Caller, E>
+): Effect.Effect<Caller, E | Unauthenticated> =>
+  Effect.suspend((): Effect.Effect<Caller, E | Unauthenticated> => {
     if (header === undefined) return Effect.fail(new Unauthenticated({ reason: "missing" }))
     const token = BEARER.exec(header)?.[1]
-    return token === undefined
-      ? Effect.fail(new Unauthenticated({ reason: "malformed" }))
-      : authenticate(token)
+    return token === undefined ? Effect.fail(new Unauthenticated({ reason: "malformed" })) : verify(token)
   })
 
 const idempotencyKeyOf = (

@@ -68,6 +68,12 @@ test("every procedure answers as the document says", async () => {
   const { refreshToken } = await ok("auth.login", examples.auth.login.input)
   await ok("auth.refresh", { refreshToken })
   await ok("auth.me", {})
+  const leaving = await shop.newUser()
+  const { items } = (await ok("auth.sessions", {}, leaving)) as { items: ReadonlyArray<{ id: string }> }
+  const passwords = { currentPassword: "a password", newPassword: "another password" }
+  await ok("auth.changePassword", passwords, leaving)
+  await ok("auth.revokeSession", { sessionId: items[0]!.id }, leaving)
+  await ok("auth.logout", {}, await shop.newUser())
   const { sku } = await ok("admin.createProduct", admin.createProduct.input)
   await ok("admin.adjustStock", { sku, delta: 5, reason: "more" })
   await ok("products.bySku", { sku })

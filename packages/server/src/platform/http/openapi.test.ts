@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { expect, test } from "vitest"
 import { document, faultsOf, operationOf, operations, procedures } from "../../../test/api-document.ts"
-import { errorExamples, examples } from "../../api-examples.ts"
+import { errorExamples } from "../../api-error-examples.ts"
+import { examples } from "../../api-examples.ts"
 import { openApiOf } from "./openapi.ts"
 
 const redocly = fileURLToPath(new URL("../../../node_modules/@redocly/cli/bin/cli.js", import.meta.url))

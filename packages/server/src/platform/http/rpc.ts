@@ -135,9 +135,11 @@ const answerDirectly = async (
 const VARY = "trpc-accept, accept"
 
 /** Hands a request to tRPC. Its host is not looked at: a caller may write anything there. */
-const makeAdapter =
-  ({ createContext, router }: RpcOptions) =>
-  async (req: FastifyRequest, reply: FastifyReply, path: string): Promise<FastifyReply> => {
+const makeAdapter = ({ contract, createContext, router }: RpcOptions) => {
+  const subscriptions = new Set(
+    [...pathsOf(contract)].flatMap(([{ kind }, path]) => (kind === "subscription" ? [path] : []))
+  )
+  return async (req: FastifyRequest, reply: FastifyReply, path: string): Promise<FastifyReply> => {
     const left = new AbortController()
     reply.raw.once("close", () => {
       if (!reply.raw.writableEnded) left.abort()
@@ -147,8 +149,9 @@ const makeAdapter =
       path,
       req: asFetchRequest(req, left.signal),
       error: null,
+      // Addresses are logged and shared. Only an event source, which cannot set headers, may have its token there.
       createContext: async ({ info: { connectionParams } }) =>
-        createContext({ request: req, connectionParams }),
+        createContext(subscriptions.has(path) ? { request: req, connectionParams } : { request: req }),
       responseMeta: ({ ctx, errors }) => {
         const waitsMs = errors.flatMap(({ cause }) =>
           cause instanceof Declared ? (cause.error.retryAfterMs ?? []) : []
@@ -162,6 +165,7 @@ const makeAdapter =
     if (typeof vary === "string") response.headers.append("vary", vary)
     return reply.send(response)
   }
+}
 
 const asFetchRequest = (request: FastifyRequest, signal: AbortSignal): Request => {
   const at = request.url.indexOf("?")

@@ -3,7 +3,10 @@ import { eventually, startServices } from "@holdfast/testkit"
 import { createServer } from "node:net"
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"
 import { startServer } from "../../server.ts"
+import { bytesOf } from "../db/ids.ts"
 import { Shop, testSettings } from "../../../test/shop.ts"
+
+const shopId = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 describe("the HTTP server", () => {
   let shop: Shop
@@ -50,6 +53,41 @@ describe("the HTTP server", () => {
     const page = await fetch(`${url}/docs/`)
     expect(page.status).toBe(200)
     expect(await page.text()).toContain("Holdfast API")
+  })
+
+  // Guarantees: no token is used that stands in an address, which is logged and shared, but by a subscription.
+  test.each([
+    ["POST", "points.charge", { amount: 1_000 }],
+    ["POST", "points.charge?batch=1", { 0: { amount: 1_000 } }],
+    ["POST", "points.charge,points.charge?batch=1", { 0: { amount: 1_000 }, 1: { amount: 1_000 } }],
+    ["GET", "points.balance", {}],
+    ["GET", "points.balance?batch=1", { 0: {} }],
+    ["GET", "points.balance,coupons.mine?batch=1", { 0: {}, 1: {} }],
+    // A subscription in the same address opens no door for the others.
+    ["GET", "orders.watch,points.balance?batch=1", { 0: { orderId: shopId }, 1: {} }]
+  ])("%s %s does not take a token from its address", async (method, target, input) => {
+    const { id, token } = await shop.newUser()
+    const parameters = new URLSearchParams({
+      connectionParams: JSON.stringify({ authorization: `Bearer ${token}` }),
+      authorization: `Bearer ${token}`,
+      access_token: token,
+      ...(method === "GET" ? { input: JSON.stringify(input) } : {})
+    })
+    const response = await fetch(
+      `${url}/trpc/${target}${target.includes("?") ? "&" : "?"}${parameters.toString()}`,
+      {
+        method,
+        headers: {
+          "content-type": "application/json",
+          "idempotency-key": "in the address".replaceAll(" ", "-")
+        },
+        ...(method === "POST" ? { body: JSON.stringify(input) } : {})
+      }
+    )
+    expect(response.ok).toBe(false)
+    expect(await response.text()).not.toContain('"result"')
+    const [rows] = await shop.sql.query("SELECT balance FROM point_accounts WHERE user_id = ?", [bytesOf(id)])
+    expect(rows).toEqual([{ balance: 0 }])
   })
 
   test("every response carries a request id, the caller's own when it is safe", async () => {

@@ -124,7 +124,13 @@ describe("what a retry means", () => {
     const call = {
       input: { amount: 1_000 },
       caller: undefined as never,
-      request: { requestId: "1", address: "127.0.0.1", idempotencyKey: "order", lastEventId: undefined }
+      request: {
+        requestId: "1",
+        address: "127.0.0.1",
+        userAgent: "",
+        idempotencyKey: "order",
+        lastEventId: undefined
+      }
     }
     const fingerprintOf = (identity: unknown) =>
       shop.servers[0].runtime.runPromise(

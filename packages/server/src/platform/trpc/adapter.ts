@@ -5,8 +5,7 @@ import {
   InvalidInput,
   type InputOf,
   type OutputOf,
-  type Procedure,
-  type Unauthenticated
+  type Procedure
 } from "@holdfast/domain"
 import {
   tracked,
@@ -23,6 +22,7 @@ import {
   type AnswerHandler,
   type Callers,
   isUnexpected,
+  authorise,
   makeAnswer,
   makeCallOf
 } from "./answer.ts"
@@ -139,7 +139,8 @@ const makeSubscribe = <P extends Procedure, R>(
   const callOf = makeCallOf(procedure, limit)
   const encode = Schema.encodeEffect(procedure.output)
   return async function* ({ ctx, input, path, signal }: ResolverOptions) {
-    const caller = await runtime.runPromise(Effect.result(ctx.caller))
+    const isOver = Effect.raceFirst(abortOf([signal, ctx.closing]), lossOfAccess(procedure, ctx))
+    const caller = await runtime.runPromise(Effect.result(ctx.named))
     const answers = Stream.unwrap(Effect.map(callOf(input, ctx), handler)).pipe(
       Stream.mapEffect(({ data, id }) =>
         encode(data).pipe(
@@ -148,7 +149,7 @@ const makeSubscribe = <P extends Procedure, R>(
         )
       ),
       Stream.provideService(Subscriber, subscriberOf(ctx.address, caller)),
-      Stream.interruptWhen(abortOf([signal, ctx.closing])),
+      Stream.interruptWhen(isOver),
       Stream.tapCause((cause) =>
         isUnexpected(procedure, cause)
           ? Effect.annotateLogs(Effect.logError("the procedure died", cause), {
@@ -213,8 +214,23 @@ interface ResolverOptions {
 }
 
 /** Who may have a number of subscriptions: a user wherever they are, or an address without a user. */
-const subscriberOf = (address: string, caller: Result.Result<Caller, Unauthenticated>): string =>
+const subscriberOf = (address: string, caller: Result.Result<Caller, unknown>): string =>
   Result.isSuccess(caller) ? `user ${caller.success.userId}` : `address ${address}`
+
+/** How often a subscription's caller is verified again. */
+const VERIFIED_EVERY_MS = 2_000
+
+/**
+ * Fails when the caller has lost the right to go on: the token has expired or the session has ended. While the database
+ * is away nobody can tell, and there is nothing new to send either.
+ */
+const lossOfAccess = ({ access }: Procedure, ctx: RpcContext) =>
+  access === "public"
+    ? Effect.never
+    : Effect.sleep(VERIFIED_EVERY_MS).pipe(
+        Effect.andThen(Effect.catchTag(authorise(access, ctx), "ServiceUnavailable", () => Effect.void)),
+        Effect.forever
+      )
 
 /** Completes when one of the signals is aborted. */
 const abortOf = (signals: ReadonlyArray<AbortSignal | undefined>): Effect.Effect<void> => {

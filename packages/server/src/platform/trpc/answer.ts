@@ -113,14 +113,19 @@ export const makeCallOf = <P extends Procedure>(procedure: P, limit: CallLimit) 
   return Effect.fnUntraced(function* (
     input: unknown,
     ctx: RpcContext
-  ): Effect.fn.Return<Call<P>, RateLimited | InvalidInput | Unauthenticated | Forbidden> {
-    const named = yield* Effect.result(ctx.caller)
-    yield* limit(ctx, named)
-    const caller = yield* authorise(procedure.access, named)
+  ): Effect.fn.Return<
+    Call<P>,
+    RateLimited | InvalidInput | Unauthenticated | Forbidden | ServiceUnavailable
+  > {
+    yield* limit(ctx, yield* Effect.result(ctx.named))
+    const caller = yield* authorise(procedure.access, ctx)
     const decoded = yield* decode(input ?? {})
     const request = {
       requestId: ctx.requestId,
       address: ctx.address,
+      get userAgent() {
+        return ctx.userAgent
+      },
       idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
       lastEventId: lastEventIdOf(input)
     }
@@ -128,13 +133,12 @@ export const makeCallOf = <P extends Procedure>(procedure: P, limit: CallLimit) 
   })
 }
 
-const authorise = Effect.fnUntraced(function* (
-  access: Access,
-  caller: Result.Result<Caller, Unauthenticated>
-) {
+/** Who may do more than others is looked up for every call: an administrator's power ends with the role. */
+export const authorise = Effect.fnUntraced(function* (access: Access, ctx: RpcContext) {
   if (access === "public") return undefined
-  const known = yield* Effect.fromResult(caller)
-  if (access === "admin" && known.role !== "admin") return yield* new Forbidden({ requiredRole: "admin" })
+  if (access === "user") return yield* ctx.caller
+  const known = yield* ctx.confirmedCaller
+  if (known.role !== "admin") return yield* new Forbidden({ requiredRole: "admin" })
   return known
 })
 

@@ -7,6 +7,7 @@ import {
   pathsOf,
   type Procedure,
   type Role,
+  type SessionId,
   type UserId
 } from "@holdfast/domain"
 import { Effect, Stream } from "effect"
@@ -15,13 +16,20 @@ import { Effect, Stream } from "effect"
 export interface Caller {
   readonly userId: UserId
   readonly role: Role
+  readonly sessionId: SessionId
+}
+
+/** Where a request comes from. */
+export interface RequestOrigin {
+  /** The caller's IPv4 address or IPv6 network. */
+  readonly address: string
+  /** The header `user-agent`, or an empty text. */
+  readonly userAgent: string
 }
 
 /** What a handler knows of the request besides its input. */
-interface RequestInfo {
+interface RequestInfo extends RequestOrigin {
   readonly requestId: string
-  /** The caller's IPv4 address or IPv6 network. */
-  readonly address: string
   /** The caller makes one for each mutation and repeats it with every retry. */
   readonly idempotencyKey: string | undefined
   /** The last event that the subscriber received on an earlier connection. */
@@ -62,7 +70,7 @@ export const pathOf = (procedure: Procedure): string => {
   return path
 }
 
-/** Implements a procedure that writes nothing: a query or an action. The path of the procedure names its span. */
+/** Implements a procedure without an idempotency key: a query or an action. The path of the procedure names its span. */
 export const query = <P extends Procedure<"query" | "action">, E extends ErrorOf<P>, R>(
   procedure: P,
   body: (call: Call<P>) => Effect.Effect<OutputOf<P>, E, R>

@@ -1,18 +1,20 @@
-import type { InvalidInput, Unauthenticated } from "@holdfast/domain"
+import type { InvalidInput, ServiceUnavailable, Unauthenticated } from "@holdfast/domain"
 import { initTRPC } from "@trpc/server"
 import type { Effect, Result } from "effect"
 import { abridged } from "./errors.ts"
-import type { Caller } from "./handler.ts"
+import type { Caller, RequestOrigin } from "./handler.ts"
 import type { Standing } from "../rates/rate-limits.ts"
 
 /** What the HTTP layer reads from the headers. A bad header is an error only for procedures that need it. */
-export interface RpcContext {
+export interface RpcContext extends RequestOrigin {
   readonly requestId: string
-  /** Verifies the access token, where a procedure needs one. */
-  readonly caller: Effect.Effect<Caller, Unauthenticated>
+  /** Who the access token names, whether its session is open or not: enough for counting. */
+  readonly named: Effect.Effect<Caller, Unauthenticated>
+  /** Verifies the access token, where a procedure needs one. A session that has just ended may pass for seconds. */
+  readonly caller: Effect.Effect<Caller, Unauthenticated | ServiceUnavailable>
+  /** The same as of now. */
+  readonly confirmedCaller: Effect.Effect<Caller, Unauthenticated | ServiceUnavailable>
   readonly idempotencyKey: Result.Result<string | undefined, InvalidInput>
-  /** Where the request comes from: the caller of those who are not logged in. */
-  readonly address: string
   /** How the caller stands with the limit that it comes closest to; the calls of the request note it. */
   readonly standing: { tightest?: Standing }
   /** Aborted when the server stops: subscriptions end, and their clients reconnect to another server. */
