@@ -1,7 +1,7 @@
 // How long servers survive the SIGKILL of their test runner.
 import { setTimeout as delay } from "node:timers/promises"
 import { engine } from "../../src/services/docker/engine.ts"
-import { processExists } from "../../src/services/native/owner.ts"
+import { processExists } from "../../src/services/owner.ts"
 import { startRunner, type Runner } from "../../test/services/killed.ts"
 import { until } from "../../test/services/support.ts"
 import { figures } from "./figures.ts"

@@ -17,6 +17,7 @@ export class EventList {
   readonly #previous: Int32Array
   readonly #callNode: Int32Array
   readonly #returnNode: Int32Array
+  readonly #returnsFrom: Int32Array
   /** The operation of a node; negative for returns (`~operation`). */
   readonly #event: Int32Array
 
@@ -44,6 +45,11 @@ export class EventList {
       this.#next[node - 1] = node
     })
     this.#next[2 * count] = END
+    this.#returnsFrom = new Int32Array(2 * count + 1)
+    for (let node = 2 * count, returns = 0; node > 0; node--) {
+      if (this.isReturn(node)) returns++
+      this.#returnsFrom[node] = returns
+    }
   }
 
   first(): EventNode {
@@ -72,6 +78,11 @@ export class EventList {
     let node = this.first()
     while (node !== END && !this.isReturn(node)) node = this.next(node)
     return node
+  }
+
+  /** The number of returns at and after this node, of linearized operations too. */
+  returnsFrom(node: EventNode): number {
+    return node === END ? 0 : at(this.#returnsFrom, node)
   }
 
   lift(operation: number): void {

@@ -1,5 +1,5 @@
 import type { Operation, RecordedHistory } from "./operation.ts"
-import { describeOperation, type Model } from "./model.ts"
+import { brief, describeOperation, type Model } from "./model.ts"
 import {
   checkLinearizable,
   type CheckOptions,
@@ -104,7 +104,7 @@ const explain = <State, Input, Output>(
   if (prefix !== undefined) {
     lines.push(
       `The longest linearizable prefix orders ${prefix.order.length} of ${operations.length} operations ` +
-        `and ends in state ${JSON.stringify(prefix.state)}:`,
+        `and ends in state ${brief(prefix.state)}:`,
       ...prefix.order.slice(-5).map(line)
     )
   }

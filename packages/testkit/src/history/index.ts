@@ -48,6 +48,8 @@ export {
 } from "./models/mutex.ts"
 export { register, type RegisterInput, type RegisterOutput } from "./models/register.ts"
 export { stockCounter, type StockInput, type StockOptions, type StockOutput } from "./models/stock-counter.ts"
+export { MutatedStateError } from "./search.ts"
+export { IncomparableValueError } from "./structural-key.ts"
 export type {
   Failed,
   Mark,

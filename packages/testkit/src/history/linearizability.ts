@@ -1,6 +1,7 @@
 import type { Model, Violation } from "./model.ts"
 import type { Operation } from "./operation.ts"
-import { searchOrder, type SearchLimits, type SearchResult } from "./search.ts"
+import { fairSearch, type Found } from "./fair-search.ts"
+import type { ReachedLimit, SearchLimits } from "./search.ts"
 
 /** Limits of a check. */
 export type CheckOptions = SearchLimits
@@ -40,7 +41,7 @@ export interface Illegal<State, Input, Output> {
 export interface Undecided {
   readonly verdict: "unknown"
   readonly partition: string
-  readonly reason: "deadline" | "steps" | "configurations"
+  readonly reason: ReachedLimit
   readonly steps: number
 }
 
@@ -52,6 +53,8 @@ const EXPLAIN_MS = 1_000
  * the model specifies (linearizability: Herlihy and Wing, TOPLAS 1990). The limits apply to the whole check.
  *
  * @throws UnsoundInvariantError when an invariant accuses a history that has a legal order
+ * @throws IncomparableValueError when states or inputs cannot be compared, and the model has no `stateKey`
+ * @throws MutatedStateError when the model's `step` changes its state in place
  */
 export const checkLinearizable = <State, Input, Output>(
   history: Operations<Input, Output>,
@@ -60,45 +63,43 @@ export const checkLinearizable = <State, Input, Output>(
 ): Check<State, Input, Output> => {
   const partitions = partitionsOf(history, model)
   const broken = brokenInvariant(partitions, model)
-  const startedAtMs = performance.now()
-  const deadlineMs = options.deadlineMs ?? 10_000
-  let steps = 0
+  if (broken !== undefined) return explained(partitions, model, broken, options)
 
-  const search = (name: string, withinMs = deadlineMs): SearchResult<State, Input, Output> => {
-    const result = searchOrder(partitions.get(name) ?? [], model, name, {
-      ...options,
-      deadlineMs: withinMs - (performance.now() - startedAtMs),
-      maxSteps: (options.maxSteps ?? Infinity) - steps
-    })
-    steps += result.steps
-    return result
-  }
-
-  if (broken !== undefined) {
-    const { partition, violation } = broken
-    const result = search(partition, Math.min(deadlineMs, EXPLAIN_MS))
-    const illegal = violation.operations.at(-1)
-    if (illegal === undefined) throw new TypeError(`Invariant ${violation.invariant} names no operation.`)
-    if (result.verdict === "ok") throw new UnsoundInvariantError(model.name, violation)
-    const prefix = result.verdict === "illegal" ? { prefix: result } : {}
-    const operations = partitions.get(partition) ?? []
-    return { verdict: "illegal", partition, operations, illegal, violation, steps, ...prefix }
-  }
-
+  const { results, steps, undecided } = fairSearch(partitions, model, options)
   const orders = new Map<string, ReadonlyArray<Operation<Input, Output>>>()
-  let undecided: Undecided | undefined
-  for (const [partition, operations] of partitions) {
-    const result = search(partition)
+  for (const [partition, result] of results) {
     if (result.verdict === "illegal") {
       const { blocked: illegal } = result
+      const operations = partitions.get(partition) ?? []
       return { verdict: "illegal", partition, operations, illegal, prefix: result, steps }
     }
-    if (result.verdict === "unknown")
-      undecided ??= { verdict: "unknown", partition, reason: result.reason, steps }
-    else orders.set(partition, result.order)
+    orders.set(partition, result.order)
   }
-  return undecided ?? { verdict: "ok", orders, steps }
+  if (undecided !== undefined) return { verdict: "unknown", ...undecided, steps }
+  return { verdict: "ok", orders, steps }
 }
+
+/** Adds the longest legal prefix to what an invariant found, if it can be found in time. */
+const explained = <State, Input, Output>(
+  partitions: Partitions<Input, Output>,
+  model: Model<State, Input, Output>,
+  { partition, violation }: { readonly partition: string; readonly violation: Violation<Input, Output> },
+  limits: CheckOptions
+): Illegal<State, Input, Output> => {
+  const illegal = violation.operations.at(-1)
+  if (illegal === undefined) throw new TypeError(`Invariant ${violation.invariant} names no operation.`)
+  const operations = partitions.get(partition) ?? []
+  const { results, steps } = fairSearch(new Map([[partition, operations]]), model, {
+    ...limits,
+    timeoutMs: Math.min(limits.timeoutMs ?? Infinity, EXPLAIN_MS)
+  })
+  const result: Found<State, Input, Output> | undefined = results.get(partition)
+  if (result?.verdict === "ok") throw new UnsoundInvariantError(model.name, violation)
+  const prefix = result === undefined ? {} : { prefix: result }
+  return { verdict: "illegal", partition, operations, illegal, violation, steps, ...prefix }
+}
+
+type Partitions<Input, Output> = ReadonlyMap<string, ReadonlyArray<Operation<Input, Output>>>
 
 /** An invariant accused a history that has a legal order, so the model contradicts itself. */
 export class UnsoundInvariantError extends Error {
@@ -119,14 +120,14 @@ export class UnsoundInvariantError extends Error {
 const partitionsOf = <State, Input, Output>(
   history: Operations<Input, Output>,
   model: Model<State, Input, Output>
-): ReadonlyMap<string, ReadonlyArray<Operation<Input, Output>>> => {
+): Partitions<Input, Output> => {
   const operations = "operations" in history ? history.operations : history
   const effective = operations.filter(({ outcome }) => outcome.status !== "failed")
   return Map.groupBy(effective, ({ input }) => model.partition?.(input) ?? "")
 }
 
 const brokenInvariant = <State, Input, Output>(
-  partitions: ReadonlyMap<string, ReadonlyArray<Operation<Input, Output>>>,
+  partitions: Partitions<Input, Output>,
   { invariants = [] }: Model<State, Input, Output>
 ) => {
   for (const [partition, operations] of partitions) {

@@ -1,3 +1,4 @@
+import { inspect } from "node:util"
 import type { Operation } from "./operation.ts"
 
 /** Stands for the output of an operation whose reply was lost. */
@@ -24,14 +25,14 @@ export interface Model<State, Input, Output> {
   readonly step: (state: State, input: Input, output: Observed<Output>) => State | undefined
   /** Whether an operation with this output changes no state. Makes the search much faster. */
   readonly isReadOnly?: (input: Input, output: Output) => boolean
-  /** A key that is equal if and only if the states are equal. Default: JSON. */
+  /** A key that is equal if and only if the states are equal. Default: structural equality, also of Maps and Sets. */
   readonly stateKey?: (state: State) => string
   /**
    * Operations of different partitions are independent, so each partition is checked separately (P-compositionality:
    * Horn and Kroening, "Faster linearizability checking via P-compositionality", FORTE 2015).
    */
   readonly partition?: (input: Input) => string
-  /** The operation on one line, for messages and timelines. Default: its JSON. */
+  /** The operation on one line, for messages and timelines. Default: its input and output. */
   readonly describe?: (input: Input, output: Observed<Output>) => string
   /** Fast checks that run first. They miss some violations that the search finds, but explain those they find. */
   readonly invariants?: ReadonlyArray<Invariant<Input, Output>>
@@ -65,7 +66,7 @@ export const describeOperation = <Input, Output>(
 
 /** A value on one short line. */
 export const brief = (value: unknown): string => {
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value))
+  const text = typeof value === "string" ? value : inspect(value, { breakLength: Infinity, depth: 6 })
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
 

@@ -1,16 +1,36 @@
 import { END, EventList, type EventNode } from "./event-list.ts"
+import { departureOf, Frontier, type Configuration } from "./frontier.ts"
 import { LinearizedSet } from "./linearized-set.ts"
-import { unknownOutput, type Model } from "./model.ts"
+import { brief, unknownOutput, type Model } from "./model.ts"
 import { endOf, hasReturned, type Operation } from "./operation.ts"
+import { structuralKey } from "./structural-key.ts"
 
-/** Limits beyond which the verdict is `unknown`. */
+/** Limits beyond which the verdict is `unknown`. They apply to the whole history. */
 export interface SearchLimits {
   /** Default 10,000. */
-  readonly deadlineMs?: number
+  readonly timeoutMs?: number
   /** Maximum number of model steps. Default: no limit. */
   readonly maxSteps?: number
   /** Maximum number of remembered configurations, at about 100 bytes each. Default 2,000,000. */
   readonly maxConfigurations?: number
+}
+
+/** Which limit was reached. */
+export type ReachedLimit = "timeout" | "steps" | "configurations"
+
+/** `step` changed the state that it was given, so the checker can no longer go back to it. */
+export class MutatedStateError extends Error {
+  readonly _tag = "MutatedState"
+  readonly model: string
+
+  constructor(model: string, before: string, after: string) {
+    super(
+      `The step of model ${model} changed its state in place, from ${brief(before)} to ${brief(after)}. ` +
+        "It must leave the state alone and return another one."
+    )
+    this.name = "MutatedStateError"
+    this.model = model
+  }
 }
 
 export type SearchResult<State, Input, Output> = {
@@ -18,13 +38,14 @@ export type SearchResult<State, Input, Output> = {
   readonly order: ReadonlyArray<Operation<Input, Output>>
   /** The state after `order`. */
   readonly state: State
-  readonly steps: number
 } & (
   | { readonly verdict: "ok" }
   /** `blocked` is the operation with the first return that `order` cannot explain. */
   | { readonly verdict: "illegal"; readonly blocked: Operation<Input, Output> }
-  | { readonly verdict: "unknown"; readonly reason: "deadline" | "steps" | "configurations" }
 )
+
+/** The number of first steps after which the state before is compared with what it was. */
+const VERIFIED_STEPS = 1_000
 
 /**
  * Searches for an order of the operations that respects real time and that the model accepts.
@@ -33,25 +54,13 @@ export type SearchResult<State, Input, Output> = {
  * backtrack when the model refuses. Lowe, "Testing for linearizability" (CCPE 2017): keep the events in a linked list,
  * and remember failed configurations, which are pairs of a set of linearized operations and a state.
  *
+ * A {@link Frontier} chooses the configuration to continue with. Depth first, one wrong choice would cost all orders of
+ * the operations after it.
+ *
  * Pending operations may take effect at any time after their call or never, so they are tried last. Two of them with
  * equal inputs are interchangeable, so only the one called first is tried.
  */
-export const searchOrder = <State, Input, Output>(
-  operations: ReadonlyArray<Operation<Input, Output>>,
-  model: Model<State, Input, Output>,
-  partition: string,
-  limits: SearchLimits = {}
-): SearchResult<State, Input, Output> => new Search(operations, model, partition, limits).run()
-
-/** A linearized operation, with what is needed to undo it and try the next candidate. */
-interface Choice<State> {
-  readonly operation: number
-  readonly before: State
-  readonly candidates: ReadonlyArray<number>
-  readonly tried: number
-}
-
-class Search<State, Input, Output> {
+export class Search<State, Input, Output> {
   readonly #model: Model<State, Input, Output>
   readonly #stateKey: (state: State) => string
   /** Completed operations by call, then pending ones by call. Operations are identified by their index here. */
@@ -62,26 +71,18 @@ class Search<State, Input, Output> {
   readonly #events: EventList
   readonly #linearized: LinearizedSet
   readonly #seen = new Set<string>()
-  readonly #choices: Array<Choice<State>> = []
-  #state: State
-
-  /** The operations that may come next, and how many of them were tried. */
-  #candidates: ReadonlyArray<number>
-  #tried = 0
-
-  #furthest: EventNode = -1
-  #furthestOrder: ReadonlyArray<number> = []
-  #furthestState: State
-
+  /** A short number for each state, because its key may be long. */
+  readonly #states = new Map<string, number>()
+  readonly #open = new Frontier<State>()
+  #current: Configuration<State>
+  #furthest: Configuration<State>
+  #furthestReturn: EventNode = -1
   #steps = 0
-  readonly #limits: Required<SearchLimits>
-  readonly #startedAtMs = performance.now()
 
   constructor(
     operations: ReadonlyArray<Operation<Input, Output>>,
     model: Model<State, Input, Output>,
-    partition: string,
-    limits: SearchLimits
+    partition: string
   ) {
     const byCall = operations.toSorted((a, b) => a.calledAtNs - b.calledAtNs)
     const completed = byCall.filter(hasReturned)
@@ -92,39 +93,96 @@ class Search<State, Input, Output> {
     this.#events = new EventList(completed)
     this.#linearized = new LinearizedSet(this.#operations.length)
     this.#model = model
-    this.#stateKey = model.stateKey ?? JSON.stringify
-    this.#state = model.initial(partition)
-    this.#furthestState = this.#state
-    this.#candidates = this.#findCandidates()
-    this.#limits = { deadlineMs: 10_000, maxSteps: Infinity, maxConfigurations: 2_000_000, ...limits }
+    this.#stateKey = model.stateKey ?? structuralKey
+    const state = model.initial(partition)
+    const root = {
+      parent: undefined,
+      depth: 0,
+      operation: -1,
+      state,
+      key: this.#stateKey(state),
+      departure: 0,
+      behind: completed.length
+    }
+    this.#current = { ...root, candidates: this.#findCandidates(state), tried: 0 }
+    this.#furthest = this.#current
+    this.#add(this.#current)
   }
 
-  run(): SearchResult<State, Input, Output> {
+  /** The number of model steps so far. */
+  get steps(): number {
+    return this.#steps
+  }
+
+  /** The number of configurations that are remembered. */
+  get configurations(): number {
+    return this.#seen.size
+  }
+
+  /** Continues for about `steps` model steps. Returns undefined when that does not suffice. */
+  advance(steps: number): SearchResult<State, Input, Output> | undefined {
+    const until = this.#steps + steps
     for (;;) {
       if (this.#events.first() === END) return this.#found()
-      const exceeded = this.#exceeded()
-      if (exceeded !== undefined) return this.#gaveUp(exceeded)
-      const candidate = this.#candidates[this.#tried++]
-      if (candidate !== undefined) this.#tryNext(candidate)
-      else {
-        this.#noteHowFar()
-        if (!this.#goBack()) return this.#refuted()
+      if (this.#steps >= until) return undefined
+      const configuration = this.#open.take()
+      if (configuration === undefined) return this.#refuted()
+      this.#moveTo(configuration)
+      const candidate = configuration.candidates[configuration.tried++]
+      this.#open.add(configuration)
+      if (candidate !== undefined) this.#tryNext(candidate, configuration)
+    }
+  }
+
+  /** Adds a configuration that was just reached. */
+  #add(configuration: Configuration<State>): void {
+    const firstReturn = this.#events.firstReturn()
+    if (firstReturn > this.#furthestReturn) {
+      this.#furthestReturn = firstReturn
+      this.#furthest = configuration
+    }
+    this.#open.add(configuration)
+  }
+
+  /** Undoes and repeats choices, back to the common beginning of both orders and on from there. */
+  #moveTo(target: Configuration<State>): void {
+    const ahead: Array<Configuration<State>> = []
+    let [from, to] = [this.#current, target]
+    while (from !== to) {
+      if (from.depth >= to.depth && from.parent !== undefined) {
+        this.#restore(from.operation)
+        from = from.parent
+      } else if (to.parent !== undefined) {
+        ahead.push(to)
+        to = to.parent
       }
     }
+    for (const { operation } of ahead.toReversed()) this.#lift(operation)
+    this.#current = target
+  }
+
+  #lift(operation: number): void {
+    this.#linearized.add(operation)
+    if (operation < this.#completed) this.#events.lift(operation)
+  }
+
+  #restore(operation: number): void {
+    this.#linearized.delete(operation)
+    if (operation < this.#completed) this.#events.restore(operation)
   }
 
   /**
    * The operations that no other unlinearized one precedes. Those that return first are tried first, because they are
    * most likely next.
    */
-  #findCandidates(): ReadonlyArray<number> {
+  #findCandidates(state: State): ReadonlyArray<number> {
     const candidates: Array<number> = []
     let node = this.#events.first()
     while (node !== END && !this.#events.isReturn(node)) {
       candidates.push(this.#events.operationAt(node))
       node = this.#events.next(node)
     }
-    const readOnly = candidates.find((candidate) => this.#fitsAndIsReadOnly(candidate))
+    const readOnly = candidates.find((candidate) => this.#fitsAndIsReadOnly(candidate, state))
     if (readOnly !== undefined) return [readOnly]
     if (node === END) return candidates
     candidates.sort((a, b) => this.#events.returnOf(a) - this.#events.returnOf(b))
@@ -142,85 +200,73 @@ class Search<State, Input, Output> {
    * Whether the operation is read-only and its output matches the current state. Then it can be placed now: in every
    * legal order in which it comes later, it could also come now.
    */
-  #fitsAndIsReadOnly(candidate: number): boolean {
+  #fitsAndIsReadOnly(candidate: number, state: State): boolean {
     const { input, outcome } = this.#operation(candidate)
     if (outcome.status !== "returned" || this.#model.isReadOnly?.(input, outcome.output) !== true)
       return false
-    return this.#stateAfter(candidate) !== undefined
+    this.#steps++
+    return this.#model.step(state, input, outcome.output) !== undefined
   }
 
-  #stateAfter(candidate: number): State | undefined {
+  #stateAfter(candidate: number, { state, key }: Configuration<State>): State | undefined {
     this.#steps++
     const { input, outcome } = this.#operation(candidate)
     const output = outcome.status === "returned" ? outcome.output : unknownOutput
-    return this.#model.step(this.#state, input, output)
+    const after = this.#model.step(state, input, output)
+    // A step that changes its state usually returns it; the others are found at the beginning.
+    if (isObject(state) && (after === state || this.#steps <= VERIFIED_STEPS)) {
+      const now = this.#stateKey(state)
+      if (now !== key) throw new MutatedStateError(this.#model.name, key, now)
+    }
+    return after
   }
 
-  #tryNext(candidate: number): void {
-    const next = this.#stateAfter(candidate)
-    if (next === undefined) return
-    this.#linearized.add(candidate)
-    const configuration = `${this.#linearized.key()}|${this.#stateKey(next)}`
-    if (this.#seen.has(configuration)) {
-      this.#linearized.delete(candidate)
+  #tryNext(candidate: number, from: Configuration<State>): void {
+    const state = this.#stateAfter(candidate, from)
+    if (state === undefined) return
+    const key = this.#stateKey(state)
+    this.#lift(candidate)
+    const seen = `${this.#linearized.key()}|${this.#numberOf(key)}`
+    if (this.#seen.has(seen)) {
+      this.#restore(candidate)
       return
     }
-    this.#seen.add(configuration)
-    const [candidates, tried] = [this.#candidates, this.#tried]
-    this.#choices.push({ operation: candidate, before: this.#state, candidates, tried })
-    this.#state = next
-    if (candidate < this.#completed) this.#events.lift(candidate)
-    this.#candidates = this.#findCandidates()
-    this.#tried = 0
+    this.#seen.add(seen)
+    const behind = this.#events.returnsFrom(this.#events.firstReturn())
+    this.#current = {
+      parent: from,
+      depth: from.depth + 1,
+      operation: candidate,
+      state,
+      key,
+      behind,
+      departure: behind < from.behind ? 0 : from.departure + departureOf(from.tried - 1),
+      candidates: this.#findCandidates(state),
+      tried: 0
+    }
+    this.#add(this.#current)
   }
 
-  /** Undoes the latest choice; false when there is none. */
-  #goBack(): boolean {
-    const choice = this.#choices.pop()
-    if (choice === undefined) return false
-    const { operation, before, candidates, tried } = choice
-    this.#state = before
-    this.#candidates = candidates
-    this.#tried = tried
-    this.#linearized.delete(operation)
-    if (operation < this.#completed) this.#events.restore(operation)
-    return true
-  }
-
-  /** Records the current order if it explains more returns than any before. */
-  #noteHowFar(): void {
-    const barrier = this.#events.firstReturn()
-    if (barrier <= this.#furthest) return
-    this.#furthest = barrier
-    this.#furthestOrder = this.#choices.map(({ operation }) => operation)
-    this.#furthestState = this.#state
-  }
-
-  #exceeded(): "deadline" | "steps" | "configurations" | undefined {
-    if (this.#steps > this.#limits.maxSteps) return "steps"
-    if (this.#seen.size > this.#limits.maxConfigurations) return "configurations"
-    const looksAtClock = (this.#steps & 1023) === 1
-    if (looksAtClock && performance.now() - this.#startedAtMs > this.#limits.deadlineMs) return "deadline"
-    return undefined
+  #numberOf(key: string): number {
+    const number = this.#states.get(key) ?? this.#states.size
+    this.#states.set(key, number)
+    return number
   }
 
   #found(): SearchResult<State, Input, Output> {
-    const order = this.#choices.map(({ operation }) => this.#operation(operation))
-    return { verdict: "ok", order, state: this.#state, steps: this.#steps }
+    return { verdict: "ok", ...this.#orderTo(this.#current) }
   }
 
   #refuted(): SearchResult<State, Input, Output> {
-    const blocked = this.#operation(this.#events.operationAt(this.#furthest))
-    return { verdict: "illegal", blocked, ...this.#longestPrefix() }
+    const blocked = this.#operation(this.#events.operationAt(this.#furthestReturn))
+    return { verdict: "illegal", blocked, ...this.#orderTo(this.#furthest) }
   }
 
-  #gaveUp(reason: "deadline" | "steps" | "configurations"): SearchResult<State, Input, Output> {
-    return { verdict: "unknown", reason, ...this.#longestPrefix() }
-  }
-
-  #longestPrefix() {
-    const order = this.#furthestOrder.map((index) => this.#operation(index))
-    return { order, state: this.#furthestState, steps: this.#steps }
+  #orderTo(configuration: Configuration<State>) {
+    const order: Array<Operation<Input, Output>> = []
+    for (let at = configuration; at.parent !== undefined; at = at.parent)
+      order.push(this.#operation(at.operation))
+    return { order: order.toReversed(), state: configuration.state }
   }
 
   #operation(index: number): Operation<Input, Output> {
@@ -230,13 +276,15 @@ class Search<State, Input, Output> {
   }
 }
 
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null
+
 const earlierTwins = <Input>(
   pending: ReadonlyArray<Operation<Input, unknown>>,
   firstIndex: number
 ): ReadonlyArray<number | undefined> => {
   const latest = new Map<string, number>()
   return pending.map(({ input }, position) => {
-    const key = JSON.stringify(input)
+    const key = structuralKey(input, "input")
     const twin = latest.get(key)
     latest.set(key, firstIndex + position)
     return twin

@@ -6,7 +6,13 @@ export {
   type Attempt
 } from "./errors.ts"
 export { databaseFactory, type DatabaseFactory, type IsolatedDatabase } from "./isolation/database.ts"
-export { claimRedisDatabase, NoRedisDatabaseFree, type ClaimedDatabase } from "./isolation/redis-database.ts"
+export {
+  claimRedisDatabase,
+  NoRedisDatabaseFree,
+  RedisClaimLost,
+  type ClaimedDatabase
+} from "./isolation/redis-database.ts"
+export { DatabasesForbidden, ForeignDatabase } from "./isolation/registry.ts"
 export { TemplateFailed, type TemplateOptions } from "./isolation/template.ts"
 export type {
   RedisFlavour,

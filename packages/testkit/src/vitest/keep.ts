@@ -6,20 +6,21 @@ export interface Borrowed<Fixture> {
   readonly fixture: Fixture
   readonly giveBack: () => void
   /** Leaves the database as it is, and never hands it out again. */
-  readonly keep: (test: string) => void
+  readonly keep: (test: string) => Promise<void>
 }
 
 /** Whether the data of failed tests are kept: `HOLDFAST_KEEP=1`. */
 const keepsFailures = () => !["", "0", "false", undefined].includes(process.env["HOLDFAST_KEEP"])
 
-const KEPT_SECONDS = 3_600
+/** How long the data of failed tests are kept. */
+export const KEPT_SECONDS = 3_600
 
 /** Ends a test's use of its database, and keeps it if the test failed and `HOLDFAST_KEEP` is set. */
-export function giveBackOrKeep(
+export async function giveBackOrKeep(
   borrowed: Borrowed<unknown> | undefined,
   { name, result }: { readonly name: string; readonly result?: { readonly state: string } }
-): void {
-  if (keepsFailures() && result?.state === "fail") borrowed?.keep(name)
+): Promise<void> {
+  if (keepsFailures() && result?.state === "fail") await borrowed?.keep(name)
   else borrowed?.giveBack()
 }
 

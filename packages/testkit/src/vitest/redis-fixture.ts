@@ -1,7 +1,7 @@
 import { urlOfDatabase } from "../internal/urls.ts"
 import { claimRedisDatabase, type ClaimedDatabase } from "../services/index.ts"
 import type { RedisConnection } from "./connection.ts"
-import { noteKept, type Borrowed } from "./keep.ts"
+import { KEPT_SECONDS, noteKept, type Borrowed } from "./keep.ts"
 import type { Isolation, Lent } from "./worker-services.ts"
 
 /** The fixture `redis`: an empty database that no other test uses at the same time. */
@@ -34,7 +34,10 @@ export function workerRedis(lent: Lent<RedisConnection>): WorkerRedis {
       return {
         fixture: { ...lent.connection, database: index, url: url(index), isolation },
         giveBack: () => void idle.push(database),
-        keep: (test) => noteKept(lent.keptFile, `Kept for "${test}": redis-cli -u ${url(index)}`)
+        keep: async (test) => {
+          await database.keep(KEPT_SECONDS)
+          noteKept(lent.keptFile, `Kept for "${test}": redis-cli -u ${url(index)}`)
+        }
       }
     },
     release: async () => {

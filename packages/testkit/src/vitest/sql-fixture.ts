@@ -1,7 +1,7 @@
 import { createConnection, type RowDataPacket } from "mysql2/promise"
 import { databaseFactory, type IsolatedDatabase, type TemplateOptions } from "../services/index.ts"
 import type { SqlConnection } from "./connection.ts"
-import { noteKept, type Borrowed } from "./keep.ts"
+import { KEPT_SECONDS, noteKept, type Borrowed } from "./keep.ts"
 import type { Isolation, Lent } from "./worker-services.ts"
 
 /** The fixture `sql`: a database with the contents of the template that no other test uses at the same time. */
@@ -38,12 +38,15 @@ export async function workerDatabases(
       return {
         fixture: fixture(lent, database),
         giveBack: () => void idle.push(database),
-        keep: (test) =>
+        keep: async (test) => {
+          await database.keep(KEPT_SECONDS)
           noteKept(lent.keptFile, `Kept for "${test}": ${clientCommand(lent.connection, database.name)}`)
+        }
       }
     },
     drop: async () => {
       await Promise.all(idle.splice(0).map((database) => database.drop()))
+      await factory.drop()
     }
   }
 }

@@ -12,7 +12,7 @@ import {
   readSqlVersion
 } from "../../src/services/native/installation.ts"
 import { temporaryDirectory } from "../../src/services/native/directories.ts"
-import { thisOwner } from "../../src/services/native/owner.ts"
+import { thisOwner } from "../../src/services/owner.ts"
 import { freePort } from "../../src/services/native/port.ts"
 import { startNativeRedis } from "../../src/services/native/redis.ts"
 import { startNativeSql } from "../../src/services/native/sql.ts"

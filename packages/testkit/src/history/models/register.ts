@@ -1,4 +1,5 @@
 import { brief, shown, unknownOutput, type Model } from "../model.ts"
+import { structuralKey } from "../structural-key.ts"
 
 /** `read` returns the value, `write` anything, `cas` whether the value was `from` and is now `to`. */
 export type RegisterInput<Value> =
@@ -10,8 +11,8 @@ export type RegisterInput<Value> =
 export type RegisterOutput<Value> = Value | boolean
 
 /**
- * One value with read, write, and compare-and-set. One partition per key. Values are plain data, equal when their JSON
- * is equal, and not booleans, which are outputs of `cas`.
+ * One value with read, write, and compare-and-set. One partition per key. Values are equal when
+ * they are structurally equal, and not booleans, which are outputs of `cas`.
  */
 export const register = <Value>(
   initial: Value
@@ -35,4 +36,5 @@ export const register = <Value>(
   }
 })
 
-const equal = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b)
+const equal = (a: unknown, b: unknown): boolean =>
+  a === b || structuralKey(a, "value") === structuralKey(b, "value")

@@ -1,10 +1,9 @@
-import { hostname } from "node:os"
 import { Socket } from "node:net"
 import { createInterface } from "node:readline"
 import { PassThrough } from "node:stream"
 import type { ContainerRuntimeClient } from "testcontainers"
 import { withDeadline } from "../../internal/promises.ts"
-import { isGone, isOwner, thisOwner } from "../native/owner.ts"
+import { isGone, isOwner, thisOwner } from "../owner.ts"
 import { handToSleeper } from "../native/supervisor.ts"
 import { ScriptedContainer, type ContainerPlan } from "./container.ts"
 
@@ -65,7 +64,7 @@ export async function startContained(client: ContainerRuntimeClient, plan: Plan)
   }
   const runtimeHost = client.info.containerRuntime.host
   const local = runtimeHost === "localhost"
-  const labels = { [OWNER_LABEL]: JSON.stringify({ ...thisOwner(), hostname: hostname() }) }
+  const labels = { [OWNER_LABEL]: JSON.stringify(thisOwner()) }
   const container = await new ScriptedContainer({ ...plan, labels, local }, SUPERVISOR, attach)
     .start()
     .catch(async (error: unknown) => {
@@ -199,7 +198,7 @@ const remove = (client: ContainerRuntimeClient, id: string) =>
 function isAbandoned(label: string): boolean {
   try {
     const owner: unknown = JSON.parse(label)
-    return isOwner(owner) && "hostname" in owner && owner.hostname === hostname() && isGone(owner)
+    return isOwner(owner) && isGone(owner)
   } catch {
     return false
   }

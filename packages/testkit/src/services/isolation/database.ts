@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto"
 import { quoted, sqlMethods, type SqlAddress } from "../clients.ts"
 import { build, copyRows, type Blueprint, type TableBlueprint } from "./blueprint.ts"
 import { SqlSession } from "./session.ts"
-import { dropping, forget, GREETING, note, obtainBlueprint, type TemplateOptions } from "./template.ts"
+import { dropOurs, explainingDenial, keepOurs, mark } from "./registry.ts"
+import { GREETING, obtainTemplate, type TemplateOptions } from "./template.ts"
 
 /** A private database created from a migrated template. Disposing it drops it. */
 export interface IsolatedDatabase extends AsyncDisposable {
@@ -12,12 +13,16 @@ export interface IsolatedDatabase extends AsyncDisposable {
   clean(): Promise<ReadonlyArray<string>>
   /** Drops the database. */
   drop(): Promise<void>
+  /** Leaves the database for `seconds`, even after this process has ended. */
+  keep(seconds: number): Promise<void>
 }
 
 /** Creates databases from one template. */
 export interface DatabaseFactory {
   /** Creates a database with the schema and rows of the template. */
   create(): Promise<IsolatedDatabase>
+  /** Drops the template, unless later runs can use it because its `migrations` are known. */
+  drop(): Promise<void>
 }
 
 /**
@@ -26,23 +31,25 @@ export interface DatabaseFactory {
  *
  * @param address the server; a `SqlService` is one
  * @throws TemplateFailed when `migrate` or `seed` throws
+ * @throws DatabasesForbidden when the user may not create databases: the statements that allow it
+ * @throws ForeignDatabase when the server has a database with a name of the testkit that it did not make
  */
 export async function databaseFactory(
   address: SqlAddress,
   options: TemplateOptions = {}
 ): Promise<DatabaseFactory> {
-  const blueprint = await obtainBlueprint(address, options)
-  return { create: () => createDatabase(address, blueprint) }
+  const { blueprint, drop } = await obtainTemplate(address, options)
+  return { create: () => createDatabase(address, blueprint), drop }
 }
 
 async function createDatabase(address: SqlAddress, blueprint: Blueprint): Promise<IsolatedDatabase> {
   const name = `hf_${process.pid}_${randomBytes(4).toString("hex")}`
   const session = new SqlSession(address, GREETING)
-  await session.query(note(name))
-  await build(session, blueprint, name)
+  await mark(session, name)
+  await explainingDenial(session, () => build(session, blueprint, name))
   let baseline = await observeNew(session, blueprint, name)
   const drop = async () => {
-    await session.query(`${dropping(name)}; ${forget(name)}`)
+    await dropOurs(session, name)
     await session.close()
   }
   return {
@@ -54,7 +61,7 @@ async function createDatabase(address: SqlAddress, blueprint: Blueprint): Promis
         (table) => !isEqual(baseline.get(table.name), now.get(table.name))
       )
       if (!sameTables(baseline, now) || dirty.some(cannotBeRestored)) {
-        await session.query(dropping(name))
+        await session.query(`DROP DATABASE IF EXISTS ${quoted(name)}`)
         await build(session, blueprint, name)
         baseline = await observeNew(session, blueprint, name)
         return blueprint.tables.map((table) => table.name)
@@ -63,6 +70,10 @@ async function createDatabase(address: SqlAddress, blueprint: Blueprint): Promis
       return dirty.map((table) => table.name)
     },
     drop,
+    keep: async (seconds) => {
+      await keepOurs(session, name, seconds)
+      await session.close()
+    },
     [Symbol.asyncDispose]: drop
   }
 }

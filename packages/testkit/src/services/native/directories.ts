@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { SourceUnusable } from "../errors.ts"
 import { temporaryBase } from "../settings.ts"
-import { isGone, isOwner, thisOwner, type Owner } from "./owner.ts"
+import { isGone, isOwner, thisOwner, type Owner } from "../owner.ts"
 
 const PREFIX = "holdfast-"
 const OWNER_FILE = "owner.json"

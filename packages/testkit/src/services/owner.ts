@@ -1,13 +1,15 @@
 import { readFileSync, readlinkSync } from "node:fs"
+import { hostname } from "node:os"
 
 /**
- * Identifies one run of one process, so that a reused pid is not mistaken for the owner. Processes of other containers
- * that share the directory cannot be checked.
+ * Identifies one run of one process, so that a reused pid is not mistaken for the owner. Processes of other hosts and
+ * containers cannot be checked.
  */
 export interface Owner {
   readonly pid: number
   readonly startedAt: string
   readonly namespace: string
+  readonly host: string
 }
 
 export const isOwner = (value: unknown): value is Owner =>
@@ -15,7 +17,8 @@ export const isOwner = (value: unknown): value is Owner =>
   value !== null &&
   "pid" in value &&
   "startedAt" in value &&
-  "namespace" in value
+  "namespace" in value &&
+  "host" in value
 
 /** Empty where /proc is missing (macOS), so the pid alone identifies the process. */
 function startOf(pid: number): string {
@@ -39,12 +42,17 @@ function namespaceOfPids(): string {
 export const thisOwner = (): Owner => ({
   pid: process.pid,
   startedAt: startOf(process.pid),
-  namespace: namespaceOfPids()
+  namespace: namespaceOfPids(),
+  host: hostname()
 })
+
+/** Whether this process can tell that the owner has ended. */
+export const isNear = ({ namespace, host }: Owner): boolean =>
+  host === hostname() && namespace === namespaceOfPids()
 
 /** Whether the process has certainly ended. */
 export function isGone(owner: Owner): boolean {
-  if (owner.namespace !== namespaceOfPids()) return false
+  if (!isNear(owner)) return false
   return !processExists(owner.pid) || startOf(owner.pid) !== owner.startedAt
 }
 
