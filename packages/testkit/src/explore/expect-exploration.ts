@@ -50,7 +50,7 @@ export const expectExploration = (exploration: Exploration) => ({
    * @throws IncompleteExplorationError otherwise
    */
   safe: (options: SafeOptions = {}): void => {
-    const { failure, nondeterminism, truncated, schedules, name } = exploration
+    const { failure, nondeterminism, truncated, schedules, uncontrolled, name } = exploration
     if (failure !== undefined) throw violation(exploration, failure, options)
     if (schedules === truncated) {
       throw new IncompleteExplorationError(
@@ -62,7 +62,10 @@ export const expectExploration = (exploration: Exploration) => ({
       throw new IncompleteExplorationError(`${name}: ${describeNondeterminism(exploration)}`, exploration)
     }
     if (options.exhaustive === true && !exploration.exhaustive) {
-      const message = `${name}: ${schedules} schedules were run (${truncated} of them cut off), but there are more.`
+      const message =
+        uncontrolled.length > 0
+          ? `${name}: the schedules do not decide everything:\n${uncontrolled.map((what) => `  ${what}`).join("\n")}`
+          : `${name}: ${schedules} schedules were run (${truncated} of them cut off), but there are more.`
       throw new IncompleteExplorationError(message, exploration)
     }
   }
@@ -70,7 +73,7 @@ export const expectExploration = (exploration: Exploration) => ({
 
 /** What counts as safe. */
 export interface SafeOptions {
-  /** Require that all existing schedules were run. */
+  /** Require that all existing schedules were run, and that they decide everything. */
   readonly exhaustive?: boolean
   /** Accept outcomes that depend on more than the schedule. */
   readonly allowNondeterminism?: boolean

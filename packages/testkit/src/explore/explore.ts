@@ -1,5 +1,6 @@
 import type { Scenario, Step } from "./scenario.ts"
-import { decodeSchedule, encodeSteps, MAX_ACTORS } from "./schedule-code.ts"
+import { MAX_ACTORS } from "./choice.ts"
+import { decodeSchedule, encodeSteps } from "./schedule-code.ts"
 import type { ScheduleLimits } from "./schedule-run.ts"
 import { shrink } from "./shrink.ts"
 import { proposals, type StrategyName } from "./strategy/proposals.ts"
@@ -32,8 +33,10 @@ export interface Exploration {
   readonly seed: number
   /** The number of schedules that were run, without repetitions. */
   readonly schedules: number
-  /** Whether all existing schedules were run to their end and were reproducible. */
+  /** Whether all existing schedules were run to their end, were reproducible, and decide everything. */
   readonly exhaustive: boolean
+  /** What the schedules do not decide, in sentences: a client's timer, work that `run` does not await. */
+  readonly uncontrolled: ReadonlyArray<string>
   /** The number of schedules that exceeded `maxSteps` and were not judged. */
   readonly truncated: number
   readonly elapsedMs: number
@@ -68,8 +71,9 @@ const DEFAULT_LIMITS: ScheduleLimits = { maxSteps: 300, patienceMs: 100, stuckMs
 
 /**
  * Runs a scenario under many schedules of its clients' commands, against real servers and with unmodified client
- * libraries. Every client connects to private ports, where its commands are held and released one at a time. Stops at
- * the first violation, simplifies its schedule and repeats it.
+ * libraries. Every client connects to private ports, where its commands are held and released one at a time. Commands of
+ * one connection keep their order; those of different connections, of one client too, reach the servers in any order.
+ * Stops at the first violation, simplifies its schedule and repeats it.
  *
  * @throws the errors of the scenario's `setup`, `connect`, `disconnect` and `reset`
  * @throws ProtocolNotUnderstood when a client uses TLS or compression
@@ -79,47 +83,27 @@ export const explore = async <Connection, Result>(
   scenario: Scenario<Connection, Result>,
   options: ExploreOptions = {}
 ): Promise<Exploration> => {
-  const { strategy = "auto", schedules = 1_000, seed = 1, pctDepth = 3, repeatEvery = 50 } = options
+  const { strategy = "auto", seed = 1 } = options
   const world = await openWorld(scenario, options)
   try {
-    const divergences: Array<Divergence> = []
-    const repeat = (run: Judged<Result>) => repeatRun(world, run, divergences)
-    // The first run fills script caches, prepares statements and opens lazy connections.
-    const warmUp = await world.run(stay)
-    const source = proposals({
-      strategy,
-      schedules,
-      seed,
-      pctDepth,
-      actors: world.actors,
-      steps: warmUp.steps.length
-    })
+    const warmUp = await world.warmUp(stay)
     const startedAtMs = performance.now()
-    let [count, truncated, exhausted] = [0, 0, false]
-    let failed: FailedRun<Result> | undefined
-    while (count < schedules && failed === undefined) {
-      const proposal = source.next()
-      if (proposal === undefined) {
-        exhausted = true
-        break
-      }
-      const run = await world.run(proposal.choose)
-      proposal.finished(run.steps.length)
-      count++
-      if (run.end === "truncated") truncated++
-      if (run.violation !== undefined) failed = { run, code: proposal.code ?? codeOf(run), after: count - 1 }
-      else if (proposal.code !== undefined && count % repeatEvery === 0) await repeat(run)
-    }
+    const { count, truncated, isExhausted, failed, divergences } = await search(
+      world,
+      options,
+      warmUp.steps.length
+    )
     const elapsedMs = performance.now() - startedAtMs
     const failure = failed === undefined ? undefined : await explain(world, scenario, failed, options)
-    divergences.push(...source.divergences())
+    const { uncontrolled } = world
     const [first] = divergences
     return {
       name: scenario.name,
       strategy,
       seed,
       schedules: count,
-      exhaustive: exhausted && truncated === 0 && first === undefined,
+      exhaustive: isExhausted && truncated === 0 && first === undefined && uncontrolled.length === 0,
+      uncontrolled,
       truncated,
       elapsedMs,
       ...(failure === undefined ? {} : { failure }),
@@ -128,6 +112,49 @@ export const explore = async <Connection, Result>(
   } finally {
     await world.close()
   }
+}
+
+interface Searched<Result> {
+  readonly count: number
+  readonly truncated: number
+  readonly isExhausted: boolean
+  readonly failed: FailedRun<Result> | undefined
+  readonly divergences: ReadonlyArray<Divergence>
+}
+
+/** Runs schedules until one fails, or none is left. */
+const search = async <Connection, Result>(
+  world: World<Connection, Result>,
+  options: ExploreOptions,
+  steps: number
+): Promise<Searched<Result>> => {
+  const { strategy = "auto", schedules = 1_000, seed = 1, pctDepth = 3, repeatEvery = 50 } = options
+  const wasPatient = world.isPatient
+  const source = proposals({ strategy, schedules, seed, pctDepth, actors: world.actors, steps })
+  const divergences: Array<Divergence> = []
+  let [count, truncated, isExhausted] = [0, 0, false]
+  let firstSituations: ReadonlyArray<string> = []
+  let failed: FailedRun<Result> | undefined
+  while (count < schedules && failed === undefined) {
+    const proposal = source.next()
+    if (proposal === undefined) {
+      isExhausted = true
+      await world.lookForTimers(stay, firstSituations)
+      break
+    }
+    const run = await world.run(proposal.choose)
+    proposal.finished(run.steps.length)
+    if (count === 0) firstSituations = run.situations
+    count++
+    if (run.end === "truncated") truncated++
+    if (run.violation !== undefined) failed = { run, code: proposal.code ?? codeOf(run), after: count - 1 }
+    else if (proposal.code !== undefined && count % repeatEvery === 0)
+      await repeatRun(world, run, divergences)
+    // Schedules that were run in a hurry may lack candidates.
+    if (failed === undefined && world.isPatient && !wasPatient) return search(world, options, steps)
+  }
+  divergences.push(...source.divergences())
+  return { count, truncated, isExhausted, failed, divergences }
 }
 
 /**
@@ -146,7 +173,7 @@ export const replay = async <Connection, Result>(
   const world = await openWorld(scenario, options)
   try {
     decodeSchedule(code, world.actors)
-    await world.run(stay)
+    await world.warmUp(stay)
     const replayed: Array<Replayed> = []
     for (let time = 0; time < (options.times ?? 1); time++) {
       const { violation, steps } = await world.run(decodeSchedule(code, world.actors))
@@ -210,6 +237,7 @@ const explain = async <Connection, Result>(
   { shrinkRuns = 200, replays = 5 }: ExploreOptions
 ): Promise<ExplorationFailure> => {
   const failing = new Map([[codeOf(run), run]])
+  if (run.end === "stuck") world.hurry()
   const { actors } = await shrink({
     actors: actorsOf(run),
     clients: scenario.clients,

@@ -1,15 +1,21 @@
+import { actorOf, choiceOf, MAX_ACTORS } from "./choice.ts"
 import { scripted } from "./strategy/scripted.ts"
 import { pct, randomWalk } from "./strategy/seeded.ts"
 import type { Chooser } from "./strategy/strategy.ts"
 
+const LETTERS = " ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-/** The maximum number of clients and actors: each needs its own digit. */
-export const MAX_ACTORS = DIGITS.length
+/** `steps:010A2`: client 0, client 1, client 0 on the second of its ready connections, client 2. */
+export const encodeSteps = (choices: ReadonlyArray<number>): string =>
+  `steps:${choices.map((choice) => `${DIGITS.charAt(actorOf(choice))}${letterOf(choice)}`).join("")}`
 
-/** `steps:0102`: client 0, client 1, client 0, client 2. */
-export const encodeSteps = (actors: ReadonlyArray<number>): string =>
-  `steps:${actors.map((actor) => DIGITS.charAt(actor)).join("")}`
+const letterOf = (choice: number): string => LETTERS.charAt(Math.floor(choice / MAX_ACTORS)).trim()
+
+const choicesOf = (steps: string): ReadonlyArray<number> =>
+  (steps.match(/.[A-Z]?/g) ?? []).map((step) =>
+    choiceOf(DIGITS.indexOf(step.charAt(0)), LETTERS.indexOf(step.charAt(1) || " "))
+  )
 
 export const encodePct = (depth: number, steps: number, seed: number): string =>
   `pct:${depth}:${steps}:${seed}`
@@ -22,8 +28,8 @@ export const encodeRandomWalk = (seed: number): string => `random:${seed}`
  * @throws InvalidScheduleCodeError when the code has another form
  */
 export const decodeSchedule = (code: string, actors: number): Chooser => {
-  const steps = /^steps:([0-9a-z]*)$/.exec(code)?.[1]
-  if (steps !== undefined) return scripted({ actors: Array.from(steps, (digit) => DIGITS.indexOf(digit)) })
+  const steps = /^steps:((?:[0-9a-z][A-Z]?)*)$/.exec(code)?.[1]
+  if (steps !== undefined) return scripted({ actors: choicesOf(steps) })
   const walk = /^random:(\d+)$/.exec(code)?.[1]
   if (walk !== undefined) return randomWalk(Number(walk))
   const [, depth, length, seed] = /^pct:(\d+):(\d+):(\d+)$/.exec(code) ?? []

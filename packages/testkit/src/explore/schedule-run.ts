@@ -1,10 +1,13 @@
-import { setImmediate as nextTurn } from "node:timers/promises"
 import { CutConnections } from "./cut-connections.ts"
 import type { Signal } from "./gate/signal.ts"
 import { normaliseLabel } from "./labels.ts"
+import { ownAccord, severalStatements } from "./uncontrolled.ts"
 import type { LockWaits } from "./lock-waits/lock-waits.ts"
-import type { Participant } from "./participant.ts"
+import { actorOf, choiceOf } from "./choice.ts"
+import type { GatedConnection, HeldStep } from "./gate/gated-connection.ts"
+import type { Participant, Strand } from "./participant.ts"
 import type { Actor, ClientResult, ScheduleControl, Step } from "./scenario.ts"
+import { Quiet, type QuietParts } from "./quiet.ts"
 import { situation, type Candidate, type Chooser } from "./strategy/strategy.ts"
 
 /** Limits of one schedule. */
@@ -25,7 +28,7 @@ export interface ScheduleRun<Result> {
   readonly results: ReadonlyArray<ClientResult<Result> | undefined>
 }
 
-interface ScheduleParts<Result> {
+interface ScheduleParts<Result> extends QuietParts {
   readonly participants: ReadonlyArray<Participant<Result>>
   readonly actors: ReadonlyArray<Actor>
   readonly signal: Signal
@@ -33,6 +36,8 @@ interface ScheduleParts<Result> {
   readonly limits: ScheduleLimits
   /** The number of SQL statements answered so far, over all clients. */
   readonly repliesSeen: () => number
+  /** Called with what the schedule does not decide. */
+  readonly onUncontrolled: (what: string) => void
 }
 
 /** The interval at which the SQL server is asked for lock waits. */
@@ -55,10 +60,12 @@ export class ScheduleRunner<Result> {
   /** The number of the latest step that was not a poll. */
   #progress = -1
   #certainAtReply = -1
+  readonly #quiet: Quiet
 
   constructor(parts: ScheduleParts<Result>, choose: Chooser) {
     this.#parts = parts
     this.#choose = choose
+    this.#quiet = new Quiet(parts)
     this.#unfired = new Set(parts.actors.keys())
     this.#cutConnections = new CutConnections(parts.lockWaits, parts.limits.stuckMs)
   }
@@ -91,12 +98,13 @@ export class ScheduleRunner<Result> {
       this.#doubtOldLockWaits()
       const busy = participants.filter(({ isBusy }) => isBusy)
       if (busy.length === 0) {
-        if (await this.#cutAreEnded()) continue
+        if ((await this.#cutAreEnded()) || !(await this.#quiet.lasts())) continue
         break
       }
-      const inSql = busy.filter(({ lane }) => lane.sqlInFlight)
-      if (busy.every(({ lockWait }) => lockWait !== "no")) {
-        await this.#lookForLockWaits(busy, quietMs)
+      const moving = busy.flatMap((participant) => participant.moving)
+      const inSql = moving.filter(({ connection }) => connection.kind === "sql")
+      if (busy.every((each) => each.moving.length > 0) && moving.every(({ lockWait }) => lockWait !== "no")) {
+        await this.#lookForLockWaits(moving, quietMs)
         continue
       }
       const waitMs = inSql.length > 0 ? LOCK_POLL_MS : limits.patienceMs - quietMs
@@ -106,16 +114,15 @@ export class ScheduleRunner<Result> {
       }
       quietMs += waitMs
       if (inSql.length > 0) await this.#lookForLockWaits(inSql, quietMs)
-      if (quietMs >= limits.patienceMs) {
-        for (const participant of busy) participant.isIdle = !participant.lane.awaitsReply
-      }
+      if (quietMs >= limits.patienceMs) for (const participant of busy) this.#losePatience(participant)
       if (quietMs >= limits.stuckMs) break
     }
-    // A client that waits for another one inside the process wakes within two turns of the event loop.
-    if (participants.some(({ isIdle, isFinished }) => isIdle && !isFinished)) {
-      await nextTurn()
-      await nextTurn()
-    }
+    this.#quiet.begins()
+  }
+
+  #losePatience(participant: Participant<Result>): void {
+    if (participant.moving.length === 0) participant.isIdle = !participant.lane.awaitsReply
+    for (const strand of participant.moving) strand.isBlocked = !strand.connection.awaitsReply
   }
 
   /** Waits until the server has ended cut connections. That releases locks without a reply to any client. */
@@ -128,8 +135,8 @@ export class ScheduleRunner<Result> {
   /** Any answered statement may have released a lock, so earlier lock waits are no longer certain. */
   #doubtOldLockWaits(): void {
     if (this.#certainAtReply === this.#parts.repliesSeen()) return
-    for (const participant of this.#parts.participants) {
-      if (participant.lockWait === "certain") participant.lockWait = "doubtful"
+    for (const { strands } of this.#parts.participants) {
+      for (const strand of strands) if (strand.lockWait === "certain") strand.lockWait = "doubtful"
     }
   }
 
@@ -138,27 +145,29 @@ export class ScheduleRunner<Result> {
    * previous holder gets a reply. A deadlocked wait does not count, because the server is about to end it, unless it
    * lasts for `patienceMs`: deadlock detection may be off.
    */
-  async #lookForLockWaits(inSql: ReadonlyArray<Participant<Result>>, quietMs: number): Promise<void> {
+  async #lookForLockWaits(inSql: ReadonlyArray<Strand>, quietMs: number): Promise<void> {
     const { lockWaits, repliesSeen, limits } = this.#parts
     const replies = repliesSeen()
     const report = await lockWaits?.report()
     const isLasting = (thread: number) =>
       report?.waiting.has(thread) === true && (!report.deadlocked.has(thread) || quietMs >= limits.patienceMs)
-    for (const participant of inSql) {
-      const { lockWait, lane } = participant
+    for (const strand of inSql) {
+      const { lockWait, connection } = strand
       const isNew = lockWait === "no" || lockWait === "possible"
-      if (!lane.threadIds.some(isLasting)) participant.lockWait = "no"
-      else participant.lockWait = isNew && lockWaits?.knowsDeadlocks !== true ? "seen" : "certain"
+      if (connection.threadId === undefined || !isLasting(connection.threadId)) strand.lockWait = "no"
+      else strand.lockWait = isNew && lockWaits?.knowsDeadlocks !== true ? "seen" : "certain"
     }
     this.#certainAtReply = replies
   }
 
   #candidates(): ReadonlyArray<Candidate> {
     const { participants, actors } = this.#parts
-    const ready = participants.filter(({ isReady }) => isReady)
-    const useful = ready.filter(({ isPolling, latestStep }) => !isPolling || this.#progress > latestStep)
-    const clients = (useful.length > 0 ? useful : ready).map(({ number, lane }): Candidate => {
-      return { actor: number, label: normaliseLabel(lane.held?.label ?? "") }
+    const ready = participants.flatMap(({ number, ready }) =>
+      ready.map((strand, connection) => ({ strand, actor: choiceOf(number, connection) }))
+    )
+    const useful = ready.filter(({ strand }) => !strand.isPolling || this.#progress > strand.latestStep)
+    const clients = (useful.length > 0 ? useful : ready).map(({ strand, actor }): Candidate => {
+      return { actor, label: normaliseLabel(strand.connection.held?.label ?? "") }
     })
     const others = [...this.#unfired].flatMap((index): Array<Candidate> => {
       const actor = actors[index]
@@ -173,30 +182,34 @@ export class ScheduleRunner<Result> {
     const point = { depth: this.#steps.length, candidates, latest: this.#steps.at(-1)?.actor }
     this.#situations.push(situation(point))
     const chosen = this.#choose(point)
-    const participant = participants[chosen]
+    const participant = participants[actorOf(chosen)]
+    const strand = participant?.ready.find(
+      (_, connection) => choiceOf(participant.number, connection) === chosen
+    )
     const actor = actors[chosen - participants.length]
-    if (participant !== undefined) this.#release(participant)
+    if (participant !== undefined && strand !== undefined) this.#release(participant, strand, chosen)
     else if (actor !== undefined) await this.#fire(actor, chosen)
     else throw new RangeError(`There is no client or actor ${chosen}.`)
   }
 
-  #release(participant: Participant<Result>): void {
+  #release(participant: Participant<Result>, strand: Strand, actor: number): void {
     const step = this.#steps.length
-    if (!participant.isPolling) this.#progress = step
-    const { number } = participant
-    const label = this.#beginStep(participant, step)
-    this.#steps.push({ actor: number, name: `client ${number}`, label, fromMs: this.#nowMs() })
-    participant.lane.release()
+    if (!strand.isPolling) this.#progress = step
+    const label = this.#beginStep(participant, strand, step)
+    this.#steps.push({ actor, name: `client ${participant.number}`, label, fromMs: this.#nowMs() })
+    strand.connection.release()
   }
 
-  /** Prepares the participant for the release of its next step, and returns the step's label. */
-  #beginStep(participant: Participant<Result>, step: number): string {
-    const label = participant.lane.held?.label ?? ""
+  /** Prepares the connection for the release of its next step, and returns the step's label. */
+  #beginStep(participant: Participant<Result>, strand: Strand, step: number): string {
+    const label = strand.connection.held?.label ?? ""
     const othersHaveLocks = this.#parts.participants.some(
-      (other) => other !== participant && other.hasUsedSql && !other.isFinished
+      ({ strands, isFinished }) =>
+        !isFinished && strands.some((other) => other !== strand && other.hasUsedSql)
     )
-    const mayWait = participant.lane.isHeldBySql && othersHaveLocks && mayTakeLocks(label)
-    participant.beginsStep(label, step, mayWait ? "possible" : "no")
+    const mayWait = strand.connection.kind === "sql" && othersHaveLocks && mayTakeLocks(label)
+    participant.isIdle = false
+    strand.beginsStep(label, step, mayWait ? "possible" : "no")
     return label
   }
 
@@ -204,19 +217,37 @@ export class ScheduleRunner<Result> {
     this.#unfired.delete(number - this.#parts.participants.length)
     const step = this.#steps.length
     this.#progress = step
+    this.#quiet.noteCause()
     const fired = { actor: number, name: actor.name, label: actor.name, fromMs: this.#nowMs() }
     this.#steps.push(fired)
     await actor.run(this.#control)
     this.#steps[step] = { ...fired, toMs: this.#nowMs() }
   }
 
-  /** Records the time and the text of the reply to a client's latest step. */
-  noteReply(client: number, reply: string): void {
+  /** Records the time and the text of the reply to a connection's latest step. */
+  noteReply(client: number, connection: GatedConnection, reply: string): void {
     const participant = this.#parts.participants[client]
-    participant?.getsReply(reply)
-    const step = this.#steps[participant?.latestStep ?? -1]
-    if (participant === undefined || step === undefined) return
-    this.#steps[participant.latestStep] = { ...step, toMs: this.#nowMs() }
+    if (participant === undefined) return
+    participant.isIdle = false
+    const strand = participant.strand(connection)
+    strand.getsReply(reply)
+    const step = this.#steps[strand.latestStep]
+    if (step !== undefined) this.#steps[strand.latestStep] = { ...step, toMs: this.#nowMs() }
+  }
+
+  /** Records that a client may react: it got something from a server, or another client ended. */
+  noteCause(): void {
+    this.#quiet.noteCause()
+  }
+
+  /** Records that a step has arrived. */
+  noteStep(client: number, step: HeldStep): void {
+    const { participants, actors, onUncontrolled } = this.#parts
+    const others = participants.length > 1
+    const hasOrder = others || actors.length > 0 || this.#quiet.hasSeveral(participants[client])
+    if (hasOrder && this.#quiet.isUncaused(participants[client]))
+      onUncontrolled(ownAccord(client, step.label))
+    if (step.kind === "sql" && others) severalStatements(client, step.label).forEach(onUncontrolled)
   }
 
   #nowMs(): number {
@@ -247,7 +278,8 @@ export class ScheduleRunner<Result> {
       },
       loseReply: async (client) => {
         const loser = participant(client)
-        this.#beginStep(loser, steps.length - 1)
+        const [first] = loser.ready
+        if (first !== undefined) this.#beginStep(loser, first, steps.length - 1)
         loser.lane.releaseAndLoseReply((threadIds) => this.#cutConnections.add(threadIds))
         await this.#standstill()
       }

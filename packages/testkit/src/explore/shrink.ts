@@ -1,3 +1,5 @@
+import { actorOf } from "./choice.ts"
+
 /** A failing schedule, and how to try a simpler one. */
 interface ShrinkOptions {
   /** The client or actor of each step. */
@@ -45,7 +47,7 @@ const isSimpler = (a: ReadonlyArray<number>, b: ReadonlyArray<number>, clients: 
 }
 
 const cost = (actors: ReadonlyArray<number>, clients: number): ReadonlyArray<number> => [
-  actors.filter((actor) => actor >= clients).length,
+  actors.filter((actor) => actorOf(actor) >= clients).length,
   blocksOf(actors).length,
   actors.length
 ]
@@ -53,7 +55,7 @@ const cost = (actors: ReadonlyArray<number>, clients: number): ReadonlyArray<num
 /** The proposals, in the order in which they are tried. The runner fills in omitted steps. */
 function* simplifications(actors: ReadonlyArray<number>, clients: number): Generator<ReadonlyArray<number>> {
   for (const [index, actor] of actors.entries()) {
-    if (actor >= clients) yield actors.toSpliced(index, 1)
+    if (actorOf(actor) >= clients) yield actors.toSpliced(index, 1)
   }
   const blocks = blocksOf(actors)
   for (let length = 0; length < blocks.length; length++) yield blocks.slice(0, length).flat()

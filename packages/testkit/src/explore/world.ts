@@ -1,9 +1,12 @@
-import { withDeadline } from "../internal/promises.ts"
+import { pause, withDeadline } from "../internal/promises.ts"
+import type { GatedConnection, HeldStep } from "./gate/gated-connection.ts"
 import { Lane } from "./gate/lane.ts"
 import { Signal } from "./gate/signal.ts"
+import { afterTheEnd, dependsOnPatience } from "./uncontrolled.ts"
 import { normaliseLabel } from "./labels.ts"
 import { LockWaits } from "./lock-waits/lock-waits.ts"
 import { Participant } from "./participant.ts"
+import type { Pace } from "./quiet.ts"
 import type { Scenario } from "./scenario.ts"
 import { ScheduleRunner, type ScheduleLimits, type ScheduleRun } from "./schedule-run.ts"
 import type { Chooser } from "./strategy/strategy.ts"
@@ -14,6 +17,9 @@ export interface Judged<Result> extends ScheduleRun<Result> {
   readonly violation: string | undefined
 }
 
+/** Far enough from one that a timer cannot hide in both waits. */
+const MORE_PATIENCE = 2.5
+
 /** The clients of a scenario behind their gates, where schedules run one after the other. */
 export class World<Connection, Result> {
   readonly #scenario: Scenario<Connection, Result>
@@ -23,12 +29,22 @@ export class World<Connection, Result> {
   readonly #connections: Array<Connection> = []
   readonly #lockWaits: LockWaits | undefined
   readonly #gate: Gate
+  readonly #uncontrolled = new Set<string>()
+  #pace: Pace = "probe"
+  #stuckMs: number
 
   static async open<Connection, Result>(
     scenario: Scenario<Connection, Result>,
     limits: ScheduleLimits
   ): Promise<World<Connection, Result>> {
-    const gate: Gate = { isHolding: false, sqlReplies: 0, onReply: () => {}, failure: undefined }
+    const gate: Gate = {
+      isHolding: false,
+      sqlReplies: 0,
+      onReply: () => {},
+      onCause: () => {},
+      onStep: () => {},
+      failure: undefined
+    }
     const signal = new Signal()
     const lanes: Array<Lane> = []
     const { sql } = scenario.upstreams
@@ -59,6 +75,7 @@ export class World<Connection, Result> {
   ) {
     this.#scenario = scenario
     this.#limits = limits
+    this.#stuckMs = limits.stuckMs
     this.#signal = parts.signal
     this.#lanes = parts.lanes
     this.#lockWaits = parts.lockWaits
@@ -70,9 +87,44 @@ export class World<Connection, Result> {
     return this.#lanes.length + (this.#scenario.actors?.length ?? 0)
   }
 
+  /** What the schedules do not decide, in sentences. */
+  get uncontrolled(): ReadonlyArray<string> {
+    return [...this.#uncontrolled]
+  }
+
+  /** Waits less for a schedule that is stuck, because one was seen that stays so. */
+  hurry(): void {
+    this.#stuckMs = Math.min(this.#limits.stuckMs, 2 * this.#limits.patienceMs)
+  }
+
+  /** Whether a client with several connections was seen to act later than at once. */
+  get isPatient(): boolean {
+    return this.#pace === "patient"
+  }
+
+  /** Waits for work that the clients have not awaited, and sees whether more patience changes the first schedule. */
+  async lookForTimers(choose: Chooser, first: ReadonlyArray<string>): Promise<void> {
+    await pause(this.#limits.patienceMs)
+    if (!this.isPatient) return
+    const { patienceMs } = this.#limits
+    const { situations } = await this.run(choose, { ...this.#limits, patienceMs: MORE_PATIENCE * patienceMs })
+    if (situations.join("\n") !== first.join("\n")) this.#uncontrolled.add(dependsOnPatience(patienceMs))
+  }
+
+  /** Runs a schedule that is not judged. It fills script caches, prepares statements and opens lazy connections. */
+  async warmUp(choose: Chooser): Promise<ScheduleRun<Result>> {
+    const run = await this.run(choose)
+    this.#uncontrolled.clear()
+    if (this.#pace === "probe") this.#pace = "quick"
+    return run
+  }
+
   /** Sets the servers up, runs the schedule that `choose` chooses, and checks the result. */
-  async run(choose: Chooser): Promise<Judged<Result>> {
+  async run(choose: Chooser, { patienceMs } = this.#limits): Promise<Judged<Result>> {
     const { setup, run, actors = [] } = this.#scenario
+    const late = (client: number, { label }: HeldStep) =>
+      void this.#uncontrolled.add(afterTheEnd(client, label))
+    this.#gate.onStep = late
     await setup()
     const participants = this.#lanes.map((lane, client) => new Participant<Result>(client, lane))
     const runner = new ScheduleRunner<Result>(
@@ -80,13 +132,18 @@ export class World<Connection, Result> {
         participants,
         actors,
         signal: this.#signal,
-        limits: this.#limits,
+        limits: { ...this.#limits, patienceMs, stuckMs: this.#stuckMs },
+        pace: this.#pace,
+        onSlow: () => (this.#pace = "patient"),
+        onUncontrolled: (what) => void this.#uncontrolled.add(what),
         repliesSeen: () => this.#gate.sqlReplies,
         ...(this.#lockWaits === undefined ? {} : { lockWaits: this.#lockWaits })
       },
       choose
     )
-    this.#gate.onReply = (client, reply) => runner.noteReply(client, reply)
+    this.#gate.onReply = (client, connection, reply) => runner.noteReply(client, connection, reply)
+    this.#gate.onCause = () => runner.noteCause()
+    this.#gate.onStep = (client, step) => runner.noteStep(client, step)
     this.#gate.isHolding = true
     const bodies = participants.map((participant) => {
       const connection = this.#connections[participant.number]
@@ -95,8 +152,10 @@ export class World<Connection, Result> {
     })
     const schedule = await runner.run()
     this.#gate.isHolding = false
+    this.#gate.onStep = schedule.end === "complete" ? late : () => {}
     if (this.#gate.failure !== undefined) throw this.#gate.failure
     const results = await this.#windUp(participants, bodies)
+    this.#gate.onStep = late
     const violation = await this.#judge(schedule, results)
     return { ...schedule, results, violation }
   }
@@ -120,6 +179,7 @@ export class World<Connection, Result> {
   async #follow(participant: Participant<Result>, body: () => Promise<Result>): Promise<void> {
     const settle = (result: Participant<Result>["result"]) => {
       participant.result ??= result
+      this.#gate.onCause()
       this.#signal.notify()
     }
     try {
@@ -133,7 +193,9 @@ export class World<Connection, Result> {
   async #windUp(participants: ReadonlyArray<Participant<Result>>, bodies: ReadonlyArray<Promise<void>>) {
     for (const { lane, isDead } of participants) if (!isDead) lane.letGo()
     const ending = Promise.all(bodies.filter((_, index) => !participants[index]?.isDead))
-    await withDeadline(ending, this.#limits.stuckMs, "").catch(() => {})
+    await withDeadline(ending, this.#stuckMs, "").catch(() => {})
+    // What follows renews the connections, which is not the program's work.
+    this.#gate.onStep = () => {}
     await Promise.all(participants.map((participant) => this.#renew(participant)))
     return participants.map(({ result }) => result ?? ({ status: "died" } as const))
   }
@@ -172,7 +234,9 @@ export class World<Connection, Result> {
 interface Gate {
   isHolding: boolean
   sqlReplies: number
-  onReply: (client: number, reply: string) => void
+  onReply: (client: number, connection: GatedConnection, reply: string) => void
+  onCause: () => void
+  onStep: (client: number, step: HeldStep) => void
   failure: unknown
 }
 
@@ -190,9 +254,11 @@ const openLane = (
     signal,
     isHolding: () => gate.isHolding,
     onFailure: (error) => (gate.failure ??= error),
-    onReply: (_command, reply, kind) => {
-      if (kind === "sql") gate.sqlReplies++
-      gate.onReply(client, reply.toString("latin1", 0, COMPARED_BYTES))
+    onStep: (step) => gate.onStep(client, step),
+    onDelivery: () => gate.onCause(),
+    onReply: (_command, reply, connection) => {
+      if (connection.kind === "sql") gate.sqlReplies++
+      gate.onReply(client, connection, reply.toString("latin1", 0, COMPARED_BYTES))
     }
   })
 

@@ -133,7 +133,7 @@ class Watcher {
       signal,
       isHolding: () => true,
       onFailure: (error) => (this.failure ??= error),
-      onReply: (command, reply, kind) => {
+      onReply: (command, reply, { kind }) => {
         if (kind === "redis") redisLocks.answered(owner, command, reply)
         else namedLocks.answered(owner, command)
       }

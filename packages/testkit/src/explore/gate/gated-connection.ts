@@ -8,7 +8,11 @@ export interface HeldStep {
   readonly kind: "redis" | "sql"
   readonly label: string
   readonly command: Command
+  /** Grows with each step of any connection. */
+  readonly arrival: number
 }
+
+let arrivals = 0
 
 interface GatedConnectionOptions {
   readonly kind: "redis" | "sql"
@@ -20,6 +24,10 @@ interface GatedConnectionOptions {
   readonly isHolding: () => boolean
   /** Called when a step arrives or is answered, and when the connection ends. */
   readonly onChange: () => void
+  /** Called when a step arrives, whether or not it is held. */
+  readonly onStep?: (step: HeldStep) => void
+  /** Called when the client gets anything from the server. */
+  readonly onDelivery?: () => void
   /** Called when a step is answered. */
   readonly onReply?: (command: Command, bytes: Buffer) => void
   /** Called when the traffic cannot be read; the connection is then closed. */
@@ -132,16 +140,22 @@ export class GatedConnection {
   }
 
   #fromClient(chunk: Buffer): void {
-    const { dialogue, steps, isHolding, onChange } = this.#options
+    const { dialogue, steps, isHolding, onChange, onStep } = this.#options
     for (const frame of dialogue.requests(chunk)) {
       const { command } = frame
-      if (command !== undefined && steps.isStep(command) && isHolding()) {
-        this.#enqueue({ ...frame, step: { kind: this.kind, command, label: steps.label(command) } })
-        onChange()
+      const step =
+        command !== undefined && steps.isStep(command)
+          ? { kind: this.kind, command, label: steps.label(command), arrival: arrivals++ }
+          : undefined
+      if (step !== undefined) onStep?.(step)
+      if (step !== undefined && isHolding()) {
+        this.#enqueue({ ...frame, step })
       } else if (this.#queue.length > 0) this.#enqueue(frame)
       else this.#send(frame)
     }
     this.#regulate()
+    // Also for a part of a command, which shows that the client is not idle.
+    onChange()
   }
 
   #enqueue(frame: Queued): void {
@@ -173,7 +187,10 @@ export class GatedConnection {
 
   #fromServer(chunk: Buffer): void {
     const { client, server } = this.#options
-    if (this.#swallowsReply === undefined && !client.write(chunk)) server.pause()
+    if (this.#swallowsReply === undefined) {
+      if (!client.write(chunk)) server.pause()
+      this.#options.onDelivery?.()
+    }
     for (const { command, ends, bytes } of this.#options.dialogue.replies(chunk)) {
       if (this.kind === "sql") this.#threadId ??= threadIdOf(bytes)
       if (!ends || command === undefined) continue

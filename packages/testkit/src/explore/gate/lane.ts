@@ -28,7 +28,9 @@ interface LaneOptions {
   readonly upstreams: Upstreams
   readonly signal: Signal
   readonly isHolding: () => boolean
-  readonly onReply?: (command: Command, reply: Buffer, kind: "redis" | "sql") => void
+  readonly onStep?: (step: HeldStep, connection: GatedConnection) => void
+  readonly onDelivery?: () => void
+  readonly onReply?: (command: Command, reply: Buffer, connection: GatedConnection) => void
   /** Called when a connection cannot be read, for example because of TLS; it is then closed. */
   readonly onFailure: (error: unknown) => void
 }
@@ -55,6 +57,11 @@ export class Lane {
     this.ports = { redis: portOf(redis), sql: portOf(sql) }
     redis?.on("connection", (socket: Socket) => this.#accept("redis", socket))
     sql?.on("connection", (socket: Socket) => this.#accept("sql", socket))
+  }
+
+  /** The open connections, in the order in which they were opened. */
+  get connections(): ReadonlyArray<GatedConnection> {
+    return this.#connections
   }
 
   /** The client's next step. With several connections, the one opened first goes first. */
@@ -123,7 +130,7 @@ export class Lane {
   }
 
   #accept(kind: "redis" | "sql", client: Socket): void {
-    const { upstreams, signal, isHolding, onReply, onFailure } = this.#options
+    const { upstreams, signal, isHolding, onStep, onDelivery, onReply, onFailure } = this.#options
     const upstream = upstreams[kind]
     if (this.#refuses || upstream === undefined) {
       client.on("error", () => {})
@@ -142,11 +149,15 @@ export class Lane {
         if (connection.closed) this.#connections = this.#connections.filter((open) => open !== connection)
         signal.notify()
       },
-      ...(onReply === undefined
-        ? {}
-        : { onReply: (command: Command, reply: Buffer) => onReply(command, reply, kind) })
+      onStep: (step) => onStep?.(step, connection),
+      onDelivery: () => {
+        onDelivery?.()
+        signal.notify()
+      },
+      onReply: (command, reply) => onReply?.(command, reply, connection)
     })
     this.#connections.push(connection)
+    signal.notify()
   }
 }
 

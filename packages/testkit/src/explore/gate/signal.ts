@@ -5,6 +5,11 @@ export class Signal {
   #version = 0
   #wake: (() => void) | undefined
 
+  /** Changes with every notification. */
+  get version(): number {
+    return this.#version
+  }
+
   notify(): void {
     this.#version++
     this.#wake?.()

@@ -24,6 +24,9 @@ export const pct = ({ seed, depth, steps, actors }: PctOptions): Chooser => {
   const priorities = new Map(order.map((actor, rank) => [actor, depth + rank]))
   const changePoints = Array.from({ length: depth - 1 }, () => random.below(Math.max(1, steps)))
   return ({ depth: step, candidates }) => {
+    // A client's further connections are known only when they have a step.
+    for (const { actor } of candidates)
+      if (!priorities.has(actor)) priorities.set(actor, depth + random.next() * actors)
     const highest = () =>
       candidates.reduce((best, { actor }) => {
         return (priorities.get(actor) ?? 0) > (priorities.get(best) ?? 0) ? actor : best

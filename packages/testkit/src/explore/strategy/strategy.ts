@@ -1,6 +1,11 @@
+import { actorOf } from "../choice.ts"
+
 /** A client or actor that could make the next step, and the label of that step. */
 export interface Candidate {
-  /** The number of the client; actors are numbered after the clients. */
+  /**
+   * The number of the client; actors are numbered after the clients. A client's second connection with a step counts
+   * `MAX_ACTORS` more, its third twice that.
+   */
   readonly actor: number
   readonly label: string
 }
@@ -49,7 +54,8 @@ export const situation = ({ candidates }: ChoicePoint): string =>
 
 /** The default choice: the client or actor of the previous step, else the first candidate. */
 export const stay = ({ candidates, latest }: ChoicePoint): number => {
-  const first = candidates[0]
+  const [first] = candidates
   if (first === undefined) throw new RangeError("There is no candidate for the next step.")
-  return candidates.some(({ actor }) => actor === latest) && latest !== undefined ? latest : first.actor
+  const is = (wanted: number) => candidates.find(({ actor }) => actor === wanted)?.actor
+  return latest === undefined ? first.actor : (is(latest) ?? is(actorOf(latest)) ?? first.actor)
 }
