@@ -7,7 +7,7 @@
 import { writeFileSync } from "node:fs"
 import { Redis } from "ioredis"
 import { faultProxy, load, startServices } from "../src/index.ts"
-import { Latencies } from "../src/load/latencies.ts"
+import { Latencies, loadHistograms } from "../src/load/latencies.ts"
 import { pause } from "../src/internal/promises.ts"
 
 const durationMs = 5_000
@@ -31,6 +31,7 @@ const withStall = async <A>(
 
 /** As most tools measure: the next call starts after the previous one has ended. */
 const closedLoop = async (fn: () => Promise<unknown>) => {
+  await loadHistograms()
   const latencies = new Latencies()
   const endsAt = performance.now() + durationMs
   for (let now = performance.now(); now < endsAt;) {

@@ -1,4 +1,11 @@
-import { build, type Histogram } from "hdr-histogram-js"
+import type { build, Histogram } from "hdr-histogram-js"
+
+let buildHistogram: typeof build | undefined
+
+/** Loads the histograms, which takes longer than all the rest of the testkit. */
+export async function loadHistograms(): Promise<void> {
+  buildHistogram ??= (await import("hdr-histogram-js")).build
+}
 
 /** Latencies in milliseconds. `p999` is the 99.9th percentile. */
 export interface LatencySummary {
@@ -30,9 +37,14 @@ const highestMicroseconds = 3_600_000_000
 export class Latencies {
   readonly #histogram: Histogram
 
-  /** @param digits significant decimal digits */
+  /**
+   * {@link loadHistograms} comes first.
+   *
+   * @param digits significant decimal digits
+   */
   constructor(digits: 2 | 3 = 3) {
-    this.#histogram = build({
+    if (buildHistogram === undefined) throw new Error("the histograms are not loaded")
+    this.#histogram = buildHistogram({
       bitBucketSize: 32,
       lowestDiscernibleValue: 1,
       highestTrackableValue: highestMicroseconds,

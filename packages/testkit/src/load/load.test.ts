@@ -4,7 +4,7 @@ import { faultProxy } from "../faults/proxy.ts"
 import { pause } from "../internal/promises.ts"
 import { startServices } from "../services/index.ts"
 import { arrivals } from "./arrivals.ts"
-import { Latencies } from "./latencies.ts"
+import { Latencies, loadHistograms } from "./latencies.ts"
 import { load } from "./load.ts"
 
 describe("load", () => {
@@ -162,6 +162,7 @@ describe("arrivals", () => {
 
 describe("latencies", () => {
   test("keep three digits from a microsecond to an hour", () => {
+    await loadHistograms()
     const latencies = new Latencies()
     expect(latencies.summary()).toMatchObject({ count: 0, mean: 0, p50: 0, max: 0 })
     for (let ms = 1; ms <= 1_000; ms += 1) latencies.recordMs(ms)

@@ -1,6 +1,7 @@
 import { settler } from "../internal/promises.ts"
 import { tagOf } from "../race/outcome.ts"
 import { type ArrivalKind, arrivals } from "./arrivals.ts"
+import { loadHistograms } from "./latencies.ts"
 import { LoadRecorder } from "./recorder.ts"
 import type { LoadReport } from "./report.ts"
 
@@ -52,6 +53,7 @@ export const load = async (options: LoadOptions): Promise<LoadReport> => {
   if (!(rate > 0 && durationMs > 0 && maxInFlight >= 1) || !Number.isFinite(rate * durationMs))
     throw new RangeError("load needs a finite rate and durationMs above 0, and a maxInFlight of 1 or more")
   const kind = options.arrivals ?? "constant"
+  await loadHistograms()
   const recorder = new LoadRecorder({ ratePerSecond: rate, durationMs, arrivals: kind, maxInFlight })
   const schedule = arrivals(kind, rate, durationMs, seed)
   const inFlight = new Set<InFlight>()

@@ -1,5 +1,6 @@
-import { Redis, type RedisOptions } from "ioredis"
-import { createConnection, type Connection, type ConnectionOptions, type RowDataPacket } from "mysql2/promise"
+import type { Redis, RedisOptions } from "ioredis"
+import type { Connection, ConnectionOptions, RowDataPacket } from "mysql2/promise"
+import { peer } from "../internal/peer.ts"
 import { withDeadline } from "../internal/promises.ts"
 import type { RedisFlavour, SqlFlavour } from "./service.ts"
 
@@ -18,6 +19,7 @@ export async function connectSql(
   { host, port, user, password }: SqlAddress,
   options: ConnectionOptions = {}
 ): Promise<Connection> {
+  const { createConnection } = await peer("mysql2", () => import("mysql2/promise"))
   const connection = await createConnection({
     host,
     port,
@@ -64,6 +66,7 @@ export async function withRedis<A>(
     retryStrategy: () => null,
     ...more
   }
+  const { Redis } = await peer("ioredis", () => import("ioredis"))
   const client =
     typeof address === "string" ? new Redis(address, options) : new Redis(address.port, address.host, options)
   const late = `Redis at ${client.options.host}:${client.options.port} did not answer`

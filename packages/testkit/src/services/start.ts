@@ -1,11 +1,7 @@
-import { dockerRedis, dockerSql } from "./docker/index.ts"
 import { messageOf } from "../internal/message-of.ts"
 import { InvalidSetting, ServiceUnavailable, type Attempt } from "./errors.ts"
-import { nativeRedis, nativeSql } from "./native/index.ts"
-import { packagesRedis, packagesSql } from "./packages/index.ts"
 import type { RedisService, Source, SqlService } from "./service.ts"
 import { chosenKind, sourceOrder, type RedisOptions, type SqlOptions, type Wish } from "./settings.ts"
-import { urlRedis, urlSql } from "./url.ts"
 
 /** Which servers to start, and from where. */
 export interface ServiceOptions {
@@ -88,18 +84,18 @@ type Starters<W, S> = Readonly<Record<Source, (wish: W) => Promise<S>>>
 
 const startSql = (order: ReadonlyArray<Source>, wish: Wish<SqlService["flavour"]>) =>
   firstThatWorks("sql", order, wish, {
-    url: urlSql,
-    docker: dockerSql,
-    native: nativeSql,
-    packages: packagesSql
+    url: async (asked) => (await import("./url.ts")).urlSql(asked),
+    docker: async (asked) => (await import("./docker/index.ts")).dockerSql(asked),
+    native: async (asked) => (await import("./native/index.ts")).nativeSql(asked),
+    packages: async (asked) => (await import("./packages/index.ts")).packagesSql(asked)
   })
 
 const startRedis = (order: ReadonlyArray<Source>, wish: Wish<RedisService["flavour"]>) =>
   firstThatWorks("redis", order, wish, {
-    url: urlRedis,
-    docker: dockerRedis,
-    native: nativeRedis,
-    packages: packagesRedis
+    url: async (asked) => (await import("./url.ts")).urlRedis(asked),
+    docker: async (asked) => (await import("./docker/index.ts")).dockerRedis(asked),
+    native: async (asked) => (await import("./native/index.ts")).nativeRedis(asked),
+    packages: async (asked) => (await import("./packages/index.ts")).packagesRedis(asked)
   })
 
 async function firstThatWorks<

@@ -1,4 +1,5 @@
-import { createConnection, type RowDataPacket } from "mysql2/promise"
+import type { RowDataPacket } from "mysql2/promise"
+import { connectSql } from "../services/clients.ts"
 import { databaseFactory, type IsolatedDatabase, type TemplateOptions } from "../services/index.ts"
 import type { SqlConnection } from "./connection.ts"
 import { KEPT_SECONDS, noteKept, type Borrowed } from "./keep.ts"
@@ -57,8 +58,7 @@ const fixture = (lent: Lent<SqlConnection>, { name, url }: IsolatedDatabase): Sq
   url,
   isolation: lent.controls === undefined ? "database" : "server",
   query: async (sql, values = []) => {
-    const client = await createConnection({ uri: url, connectTimeout: 10_000 })
-    client.on("error", () => {})
+    const client = await connectSql(lent.connection, { database: name, multipleStatements: false })
     try {
       const [rows] = await client.query<Array<RowDataPacket>>(sql, [...values])
       return rows

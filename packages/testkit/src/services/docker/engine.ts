@@ -4,6 +4,7 @@ import { connect } from "node:net"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import type { ContainerRuntimeClient } from "testcontainers"
+import { peer } from "../../internal/peer.ts"
 import { messageOf } from "../../internal/message-of.ts"
 import { withDeadline } from "../../internal/promises.ts"
 import { SourceUnusable } from "../errors.ts"
@@ -18,7 +19,7 @@ const CLIENT_DEADLINE_MS = 30_000
  */
 export async function engine(): Promise<ContainerRuntimeClient> {
   await requireAnswer()
-  const { getContainerRuntimeClient } = await import("testcontainers")
+  const { getContainerRuntimeClient } = await peer("testcontainers", () => import("testcontainers"))
   try {
     return await withDeadline(
       getContainerRuntimeClient(),

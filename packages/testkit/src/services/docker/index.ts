@@ -7,12 +7,15 @@ import { redisDataArgs } from "../native/redis.ts"
 import type { RedisFlavour, RedisService, SqlFlavour, SqlService } from "../service.ts"
 import type { Wish } from "../settings.ts"
 import { engine } from "./engine.ts"
-import { firstImage, type Image } from "./images.ts"
-import { runContainer } from "./server.ts"
+import type { Image } from "./images.ts"
+
+/** Only a machine with an engine loads Testcontainers. */
+const containers = () => Promise.all([import("./images.ts"), import("./server.ts")])
 
 /** Starts MySQL or MariaDB in a container. Without a data directory it keeps its data in memory. */
 export async function dockerSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
   const client = await engine()
+  const [{ firstImage }, { runContainer }] = await containers()
   const flavours: ReadonlyArray<SqlFlavour> = wish.kind === "any" ? ["mysql", "mariadb"] : [wish.kind]
   const image = await firstImage(client, { image: wish.image, flavours }, wish.progress)
   const flavour = wish.kind === "any" ? flavourOf(image) : wish.kind
@@ -44,6 +47,7 @@ export async function dockerSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
 /** Starts Redis or Valkey in a container. */
 export async function dockerRedis(wish: Wish<RedisFlavour>): Promise<RedisService> {
   const client = await engine()
+  const [{ firstImage }, { runContainer }] = await containers()
   const flavours: ReadonlyArray<RedisFlavour> = wish.kind === "any" ? ["redis", "valkey"] : [wish.kind]
   const image = await firstImage(client, { image: wish.image, flavours }, wish.progress)
   const { volume, release } = await claimVolume(wish.dataDirectory, "docker-redis")
