@@ -29,7 +29,7 @@ const owner = (key: string) => redis.plain.get(`mutex:${key}`)
 const isHeld = (key: string) => eventually(async () => expect(await owner(key)).not.toBeNull())
 /** Within less than the lease of ten seconds. */
 const isFree = (key: string) =>
-  eventually(async () => expect(await owner(key)).toBeNull(), { deadlineMs: 6_000 })
+  eventually(async () => expect(await owner(key)).toBeNull(), { timeoutMs: 6_000 })
 
 describe("a Redis that is frozen", () => {
   test("lets no body run past its lease or commit", async () => {
@@ -181,7 +181,7 @@ describe("a Redis that dies", () => {
     await redis.service.kill()
     expect(String(await held)).toContain("LockLost")
     await redis.service.restart()
-    const after = await eventually(() => run(withLock(turn, "a")(token)), { deadlineMs: 10_000 })
+    const after = await eventually(() => run(withLock(turn, "a")(token)), { timeoutMs: 10_000 })
     expect(after).toBeGreaterThan(before)
   })
 })
@@ -192,7 +192,7 @@ describe("a holder that dies", () => {
     await using crash = crashAt("locked", {
       module: new URL("../test/holder.ts", import.meta.url),
       env: { REDIS_URL: redis.service.url() },
-      deadlineMs: 30_000
+      timeoutMs: 30_000
     })
     await crash.died
     expect(await owner("brief:a")).not.toBeNull()

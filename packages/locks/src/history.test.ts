@@ -86,7 +86,7 @@ describe("a fenced lock whose holders are cut off from Redis", () => {
       }
       // The lease ended between the cut and the moment at which its key is gone.
       await eventually(async () => expect(await redis.plain.get(`mutex:${KEY}`)).not.toBe(identifier ?? ""), {
-        deadlineMs: 10_000
+        timeoutMs: 10_000
       })
       expire.returned(true)
       return false

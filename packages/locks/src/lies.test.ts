@@ -58,12 +58,12 @@ describe("lies under the keys of a lock", () => {
     async (_lie, tell) => {
       const [one, two] = [redis.member(), redis.member()]
       await tell()
-      const held = await eventually(() => one.run(withLock(brief, "a")(tokenOf)), { deadlineMs: 4_000 })
+      const held = await eventually(() => one.run(withLock(brief, "a")(tokenOf)), { timeoutMs: 4_000 })
       expectToken(held)
       await tell()
       const both = await Promise.all([
-        eventually(() => one.run(withLock(brief, "a")(tokenOf)), { deadlineMs: 4_000 }),
-        eventually(() => two.run(withLock(brief, "a")(tokenOf)), { deadlineMs: 4_000 })
+        eventually(() => one.run(withLock(brief, "a")(tokenOf)), { timeoutMs: 4_000 }),
+        eventually(() => two.run(withLock(brief, "a")(tokenOf)), { timeoutMs: 4_000 })
       ])
       both.forEach(expectToken)
       expect(new Set(both).size).toBe(2)

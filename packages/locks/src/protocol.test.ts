@@ -172,7 +172,7 @@ describe("a caller that does not get the lock", () => {
         )
         yield* Effect.promise(() =>
           eventually(async () => expect(await queueLength("turn:a")).toBeGreaterThan(5_000), {
-            deadlineMs: 20_000
+            timeoutMs: 20_000
           })
         )
         yield* Fiber.interruptAll(waiting)

@@ -47,7 +47,7 @@ describe("silent connections to Redis", () => {
     else proxy.cut({ when: "before", how: "halfOpen", match: /^SET/i })
     const { tookMs } = await timed(() => runtime.runPromise(Effect.exit(set)))
     expect(tookMs).toBeLessThan(3_000)
-    await eventually(() => runtime.runPromise(set), { deadlineMs: WHOLE_WITHIN_MS })
+    await eventually(() => runtime.runPromise(set), { timeoutMs: WHOLE_WITHIN_MS })
   })
 
   // Guarantees: a subscriber sends nothing, and still finds out that it hears nothing any more.
@@ -78,7 +78,7 @@ describe("silent connections to Redis", () => {
           await redis.plain.publish("news", "after")
           expect(heard).toContain("after")
         },
-        { deadlineMs: WHOLE_WITHIN_MS, everyMs: 50 }
+        { timeoutMs: WHOLE_WITHIN_MS, everyMs: 50 }
       )
     )
     console.log(`heard again after ${Math.round(tookMs)} ms`)
@@ -110,7 +110,7 @@ describe("silent connections of named locks", () => {
     const held = silent.exit(withLock(once, "a")(Effect.never))
     await eventually(async () => expect(await other.exit(take)).toMatchObject({ _tag: "Failure" }))
     proxy.freeze()
-    await eventually(() => other.run(take), { deadlineMs: 20_000, everyMs: 100 })
+    await eventually(() => other.run(take), { timeoutMs: 20_000, everyMs: 100 })
     proxy.thaw()
     expect(await held).toMatchObject({ _tag: "Failure" })
   })

@@ -80,7 +80,7 @@ describe("a Redis Cluster", () => {
             await cluster.clients[0]!.publish("news", message)
             expect(heard).toContain(message)
           },
-          { deadlineMs: 8_000, everyMs: 50 }
+          { timeoutMs: 8_000, everyMs: 50 }
         )
       await hears("before")
       const hidden = (client as Cluster)["subscriber"].getInstance()!
@@ -107,7 +107,7 @@ describe("Redis behind a sentinel", () => {
       const token = Effect.map(assertHeld(turn), (lock) => lock.token("turn:a") ?? 0)
       const before = await run(withLock(turn, "a")(token))
       await redis.failOver()
-      const after = await eventually(() => run(withLock(turn, "a")(token)), { deadlineMs: 20_000 })
+      const after = await eventually(() => run(withLock(turn, "a")(token)), { timeoutMs: 20_000 })
       expect(after).toBeGreaterThan(before)
       expect(await run(withLock(once, "a")(Effect.succeed("there")))).toBe("there")
     },

@@ -75,7 +75,7 @@ class Servers {
     const client = listenForErrors(new Redis(port, "127.0.0.1", { retryStrategy: () => 20 }))
     this.clients.push(client)
     this.ports.push(port)
-    await eventually(() => client.ping(), { deadlineMs: 10_000 })
+    await eventually(() => client.ping(), { timeoutMs: 10_000 })
     return client
   }
 
@@ -159,7 +159,7 @@ export const startCluster = (masters: number): Promise<Topology> =>
           const info = String(await client.call("CLUSTER", "INFO"))
           return info.includes("cluster_state:ok") && info.includes(`cluster_known_nodes:${masters}`)
         },
-        { deadlineMs: 20_000 }
+        { timeoutMs: 20_000 }
       )
     }
   })
@@ -182,14 +182,14 @@ export const startSentinel = async (): Promise<SentinelTopology> => {
       "0"
     ])
     await eventually(async () => (await replica.info("replication")).includes("master_link_status:up"), {
-      deadlineMs: 20_000
+      timeoutMs: 20_000
     })
     const config = servers.file("sentinel.conf", `sentinel monitor main 127.0.0.1 ${masterPort} 1\n`)
     const sentinel = await servers.start(await freePort(), [config, "--sentinel"])
     // A sentinel looks at its servers every ten seconds, which is too long for a test.
     await sentinel.call("SENTINEL", "DEBUG", "info-period", "100").catch(() => {})
     await eventually(async () => (await sentinel.info("sentinel")).includes("slaves=1"), {
-      deadlineMs: 20_000
+      timeoutMs: 20_000
     })
   })
   const [, replica, sentinel] = topology.clients
@@ -199,11 +199,11 @@ export const startSentinel = async (): Promise<SentinelTopology> => {
     sentinelPort: topology.ports[2] ?? 0,
     failOver: async () => {
       await eventually(() => sentinel?.call("SENTINEL", "FAILOVER", "main"), {
-        deadlineMs: 20_000,
+        timeoutMs: 20_000,
         everyMs: 100
       })
       await eventually(async () => (await replica?.info("replication"))?.includes("role:master") ?? false, {
-        deadlineMs: 20_000
+        timeoutMs: 20_000
       })
     }
   }

@@ -56,7 +56,7 @@ const faults: ReadonlyArray<Fault> = [
     name: "late commit",
     weight: 20,
     strike: async ({ mysqlProxy, random }) => {
-      const held = mysqlProxy.hold({ when: "before", match: /^COMMIT/i, deadlineMs: 5_000 })
+      const held = mysqlProxy.hold({ when: "before", match: /^COMMIT/i, timeoutMs: 5_000 })
       await held.fired.catch(() => {})
       await sleep(aroundTheLeaseMs(random))
       held.release()
@@ -66,7 +66,7 @@ const faults: ReadonlyArray<Fault> = [
     name: "late begin",
     weight: 10,
     strike: async ({ mysqlProxy, random }) => {
-      const held = mysqlProxy.hold({ when: "before", match: /^INSERT INTO lock_fences/i, deadlineMs: 5_000 })
+      const held = mysqlProxy.hold({ when: "before", match: /^INSERT INTO lock_fences/i, timeoutMs: 5_000 })
       await held.fired.catch(() => {})
       await sleep(aroundTheLeaseMs(random))
       held.release()

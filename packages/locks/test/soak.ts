@@ -125,7 +125,7 @@ const raiseStage = async (seed: number) => {
       )
     )
     closing.push(() => workers.forEach((worker) => worker.kill("SIGKILL")))
-    await eventually(() => (outcomes.get("Committed") ?? 0) > 0, { deadlineMs: PROGRESS_WITHIN_MS })
+    await eventually(() => (outcomes.get("Committed") ?? 0) > 0, { timeoutMs: PROGRESS_WITHIN_MS })
     const random = randomStream(seed, "soak")
     const stopWorkers = () => Promise.all(workers.map(stopWorker))
     const stage = { services, redisProxy, mysqlProxy, admin, pool, workers, random, outcomes }

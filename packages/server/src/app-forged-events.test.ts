@@ -72,7 +72,7 @@ describe("a Redis that lies about events", () => {
         const bodies = await delivered()
         for (const orderId of orderIds) expect(bodies.filter((id) => id === orderId)).toHaveLength(1)
       },
-      { deadlineMs: 15_000 }
+      { timeoutMs: 15_000 }
     )
     await shop.expectRightBooks()
   }
@@ -145,7 +145,7 @@ describe("a Redis that lies about events", () => {
         await settle()
         expect(await delivered()).toContain(orderId)
       },
-      { deadlineMs: 15_000 }
+      { timeoutMs: 15_000 }
     )
     await shop.sql.query("DELETE FROM webhook_deliveries WHERE event_id = ?", [number])
     await shop.sql.query("DELETE FROM outbox WHERE id = ?", [number])
@@ -246,7 +246,7 @@ describe("a Redis that lies about events", () => {
         () => {
           for (const orderId of orders) expect(received.filter((id) => id === orderId)).toHaveLength(1)
         },
-        { deadlineMs: 20_000 }
+        { timeoutMs: 20_000 }
       )
       expect(received).not.toContain(unpaid)
     } finally {
@@ -269,12 +269,12 @@ describe("a Redis that lies about events", () => {
           await settle()
           expect(await delivered()).toContain(paid)
         },
-        { deadlineMs: 15_000 }
+        { timeoutMs: 15_000 }
       )
     } finally {
       await redis.service.restart()
     }
-    await eventually(() => redis.client.ping(), { deadlineMs: 10_000 })
+    await eventually(() => redis.client.ping(), { timeoutMs: 10_000 })
     await expectDelivered(await pay())
   })
 })

@@ -110,7 +110,7 @@ describe("a shop that loses Redis", () => {
         expect(await redisOfAll()).toEqual(["up", "up"])
         expect(await usesRedisForLocks()).toBe(true)
       },
-      { deadlineMs: 15_000 }
+      { timeoutMs: 15_000 }
     )
     await exactly("after")
   }, 120_000)

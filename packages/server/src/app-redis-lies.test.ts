@@ -109,7 +109,7 @@ describe("a shop whose Redis lies", () => {
       await trade(couponId)
       const isUp = Locks.use(({ isStoreUp }) => Effect.sync(isStoreUp))
       expect(await shop.servers[0].runtime.runPromise(isUp)).toBe(true)
-      await eventually(() => shop.expectRightBooks(), { deadlineMs: 15_000 })
+      await eventually(() => shop.expectRightBooks(), { timeoutMs: 15_000 })
     },
     60_000
   )

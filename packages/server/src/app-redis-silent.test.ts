@@ -40,7 +40,7 @@ const expectRedisBack = async (behind: ServerBehindProxy) => {
       expect(await ready.json()).toMatchObject({ redis: "up" })
       expect(await usesRedis(behind)).toBe(true)
     },
-    { deadlineMs: WHOLE_WITHIN_MS, everyMs: 50 }
+    { timeoutMs: WHOLE_WITHIN_MS, everyMs: 50 }
   )
   console.log(`Redis is back after ${Math.round(performance.now() - startedAtMs)} ms`)
 }

@@ -17,7 +17,7 @@ export const crashingServer = (
   return {
     module: new URL("./crashing-server.ts", import.meta.url),
     nodeArgs: NODE_ARGUMENTS,
-    deadlineMs: CHILD_DEADLINE_MS,
+    timeoutMs: CHILD_DEADLINE_MS,
     env: {
       HOLDFAST_MYSQL_URL: mysqlUrl.href,
       HOLDFAST_REDIS_URL: inject("redisUrl"),

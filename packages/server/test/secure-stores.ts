@@ -119,7 +119,7 @@ export const startSecureStores = async (): Promise<SecureStores> => {
     ])
     const connection = await eventually(
       () => createConnection({ host: "127.0.0.1", port: sql.port, user: sql.user, password: sql.password }),
-      { deadlineMs: 30_000 }
+      { timeoutMs: 30_000 }
     )
     for (const [user, condition] of [
       ["tls", "REQUIRE SSL"],
@@ -131,7 +131,7 @@ export const startSecureStores = async (): Promise<SecureStores> => {
     await connection.end()
     const client = new Redis(redis.port, "127.0.0.1", { retryStrategy: () => 50 })
     client.on("error", () => {})
-    await eventually(() => client.ping(), { deadlineMs: 30_000 })
+    await eventually(() => client.ping(), { timeoutMs: 30_000 })
     await client.call("ACL", "SETUSER", "ann", "on", ">p@ss:w/rd#%1", "~*", "&*", "+@all")
     client.disconnect()
     return {

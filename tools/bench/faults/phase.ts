@@ -27,14 +27,14 @@ const GIVE_UP_MS = 45_000
 const LOOK_EVERY_MS = 250
 
 /** Resolves with the recovery time once the service is whole. Rejects with `EventuallyFailed` when it stays broken. */
-export const untilWhole = (load: Load, sinceMs: number, deadlineMs = GIVE_UP_MS): Promise<number> =>
+export const untilWhole = (load: Load, sinceMs: number, timeoutMs = GIVE_UP_MS): Promise<number> =>
   eventually(
     () => {
       const found = recoveryMs(load.ended, callKinds, sinceMs, performance.now())
       if (found === undefined) throw new Error("no second in which every kind of call succeeded")
       return found
     },
-    { deadlineMs, everyMs: LOOK_EVERY_MS }
+    { timeoutMs, everyMs: LOOK_EVERY_MS }
   )
 
 /** Strikes once and checks everything afterwards. */

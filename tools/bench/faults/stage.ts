@@ -135,7 +135,7 @@ const controlsOf = (servers: Stage["servers"], killed: Set<ServerName>): Pick<St
   started: (name) =>
     Promise.race([
       servers[name].failed,
-      eventually(() => !killed.has(name), { deadlineMs: STARTED_WITHIN_MS }).then(() => {})
+      eventually(() => !killed.has(name), { timeoutMs: STARTED_WITHIN_MS }).then(() => {})
     ])
 })
 
@@ -163,7 +163,7 @@ const sqlAs =
   async (...statements) => {
     // While its connections are all taken, the database refuses administrators, too.
     const connection = await eventually(() => createConnection({ uri, connectTimeout: ANSWER_WITHIN_MS }), {
-      deadlineMs: ANSWER_WITHIN_MS
+      timeoutMs: ANSWER_WITHIN_MS
     })
     connection.on("error", () => {})
     try {

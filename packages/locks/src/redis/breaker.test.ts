@@ -82,7 +82,7 @@ describe("a Redis that is away", () => {
     expect(await runtime.runPromise(Effect.flip(counted))).toBeInstanceOf(RedisUnavailable)
     expect(calls).toBe(0)
     await redis.service.restart()
-    await eventually(() => runtime.runPromise(counted), { deadlineMs: 10_000 })
+    await eventually(() => runtime.runPromise(counted), { timeoutMs: 10_000 })
     expect(calls).toBe(1)
   })
 })

@@ -108,7 +108,7 @@ test("a killed test runner leaves no server process behind", async () => {
     const [line] = (await once(createInterface(parent.stdout), "line")) as [string]
     expect(isAlive(Number(line))).toBe(true)
     parent.kill("SIGKILL")
-    await eventually(() => expect(isAlive(Number(line))).toBe(false), { deadlineMs: 20_000 })
+    await eventually(() => expect(isAlive(Number(line))).toBe(false), { timeoutMs: 20_000 })
   } finally {
     parent.kill("SIGKILL")
   }

@@ -212,8 +212,8 @@ export class ProxyConnection implements ConnectionView {
     this.#hub.note(`held ${rule.when}`, command.text, this.id)
     rule.fire(this.id, command)
     const released = Promise.race([rule.action.held.promise, this.#over.promise])
-    const late = () => new Error(`the deadline of ${rule.deadlineMs} ms passed`)
-    const why = await withDeadline(released, rule.deadlineMs, late).then(() => "", String)
+    const late = () => new Error(`the deadline of ${rule.timeoutMs} ms passed`)
+    const why = await withDeadline(released, rule.timeoutMs, late).then(() => "", String)
     this.#hub.note("released", `${command.text} ${why}`.trim(), this.id)
   }
 

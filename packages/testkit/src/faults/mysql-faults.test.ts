@@ -76,7 +76,7 @@ describe("a fault proxy in front of MySQL or MariaDB", () => {
   }
   /** True only when the proxy knows where every reply so far ended; otherwise it would have closed the connection. */
   const expectInStep = async (sql: Connection) => {
-    const rule = proxy.cut({ when: "after", match: /in step/, deadlineMs: 3_000 })
+    const rule = proxy.cut({ when: "after", match: /in step/, timeoutMs: 3_000 })
     await expect(sql.query("SELECT 'in step'")).rejects.toMatchObject({ code: "PROTOCOL_CONNECTION_LOST" })
     expect((await rule.fired).command.text).toBe("SELECT 'in step'")
   }

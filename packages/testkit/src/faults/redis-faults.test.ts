@@ -166,7 +166,7 @@ describe("a fault proxy before Redis", () => {
     test("lists the commands it saw when none matched in time", async () => {
       const redis = client()
       await redis.incr("counter")
-      const rule = proxy.cut({ when: "before", match: /^EVALSHA/i, deadlineMs: 50 })
+      const rule = proxy.cut({ when: "before", match: /^EVALSHA/i, timeoutMs: 50 })
       await expect(rule.fired).rejects.toBeInstanceOf(RuleNotFired)
       await expect(rule.fired).rejects.toThrow(
         /cut before \/\^EVALSHA\/i, nth 1, did not fire within 50 ms \(0 commands matched\); the proxy saw: .*INCR 1/
@@ -206,7 +206,7 @@ describe("a fault proxy before Redis", () => {
     test("releases at the deadline", async () => {
       const redis = client()
       await redis.ping()
-      const held = proxy.hold({ when: "before", match: /^INCR/, deadlineMs: 800 })
+      const held = proxy.hold({ when: "before", match: /^INCR/, timeoutMs: 800 })
       expect(await redis.incr("counter")).toBe(1)
       await held.fired
       expect(proxy.log.find((entry) => entry.what === "released")?.detail).toContain("deadline of 800 ms")

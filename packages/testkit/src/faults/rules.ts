@@ -22,7 +22,7 @@ export interface RuleOptions {
   /** Fires first at the nth match, counted over all connections since the rule was made. Default 1. */
   readonly nth?: number
   /** Deadline of `fired`, at which an unfired rule is disarmed, and longest time of a hold. Default 10,000. */
-  readonly deadlineMs?: number
+  readonly timeoutMs?: number
   /** Only commands of the connection with this number. */
   readonly connection?: number
 }
@@ -35,7 +35,7 @@ export interface CutOptions extends RuleOptions {
   readonly times?: number
   /**
    * Probability (0 to 1) of firing at each match from the nth on, drawn from the proxy's seed. Such a rule has no
-   * deadline unless `deadlineMs` is set.
+   * deadline unless `timeoutMs` is set.
    */
   readonly chance?: number
 }
@@ -93,7 +93,7 @@ interface RuleContext {
 export class Rule implements RuleHandle {
   readonly when: When
   readonly action: Action
-  readonly deadlineMs: number
+  readonly timeoutMs: number
   readonly #options: CutOptions
   readonly #context: RuleContext
   readonly #fired = settler<Firing>()
@@ -112,10 +112,10 @@ export class Rule implements RuleHandle {
     this.#options = options
     this.#context = context
     this.#name = `${name} ${options.when} ${String(options.match ?? "any command")}, nth ${options.nth ?? 1},`
-    this.deadlineMs = options.deadlineMs ?? 10_000
-    const isBounded = options.chance === undefined || options.deadlineMs !== undefined
+    this.timeoutMs = options.timeoutMs ?? 10_000
+    const isBounded = options.chance === undefined || options.timeoutMs !== undefined
     if (isBounded)
-      this.#timer = setTimeout(() => this.disarm(`within ${this.deadlineMs} ms`), this.deadlineMs)
+      this.#timer = setTimeout(() => this.disarm(`within ${this.timeoutMs} ms`), this.timeoutMs)
   }
 
   get fired(): Promise<Firing> {

@@ -161,7 +161,7 @@ describe("arrivals", () => {
 })
 
 describe("latencies", () => {
-  test("keep three digits from a microsecond to an hour", () => {
+  test("keep three digits from a microsecond to an hour", async () => {
     await loadHistograms()
     const latencies = new Latencies()
     expect(latencies.summary()).toMatchObject({ count: 0, mean: 0, p50: 0, max: 0 })

@@ -24,15 +24,15 @@ export interface Barrier {
 }
 
 /**
- * A single-use barrier for `parties` callers. It breaks unless all arrive within `deadlineMs` (default 30,000) of the
+ * A single-use barrier for `parties` callers. It breaks unless all arrive within `timeoutMs` (default 30,000) of the
  * first one. Share one between several races to release them together.
  *
  * @throws RangeError unless `parties` is a positive integer
  */
-export const barrier = (parties: number, options: { readonly deadlineMs?: number } = {}): Barrier => {
+export const barrier = (parties: number, options: { readonly timeoutMs?: number } = {}): Barrier => {
   if (!Number.isInteger(parties) || parties < 1)
     throw new RangeError(`a barrier needs 1 party or more, got ${parties}`)
-  const deadlineMs = options.deadlineMs ?? 30_000
+  const timeoutMs = options.timeoutMs ?? 30_000
   const opened = settler<void>()
   let arrived = 0
   let timer: NodeJS.Timeout | undefined
@@ -47,7 +47,7 @@ export const barrier = (parties: number, options: { readonly deadlineMs?: number
       arrived += 1
       if (arrived > parties)
         return Promise.reject(new BarrierBroken(parties, arrived, "more callers arrived than it is for"))
-      timer ??= setTimeout(() => breakIt(`the deadline of ${deadlineMs} ms passed`), deadlineMs)
+      timer ??= setTimeout(() => breakIt(`the deadline of ${timeoutMs} ms passed`), timeoutMs)
       if (arrived === parties) {
         clearTimeout(timer)
         opened.resolve()

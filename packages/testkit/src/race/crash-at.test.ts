@@ -69,7 +69,7 @@ describe("crashAt", () => {
   })
 
   test("kills a process that outlives its deadline", async () => {
-    await using run = crashAt("never", { module, args: [counter, "stay"], deadlineMs: 1_500 })
+    await using run = crashAt("never", { module, args: [counter, "stay"], timeoutMs: 1_500 })
     await expect(run.died).rejects.toThrow(/it still ran after 1500 ms and was killed/)
   })
 

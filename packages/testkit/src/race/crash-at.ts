@@ -20,7 +20,7 @@ export interface CrashOptions {
   /** Crash when the step is passed for the nth time. Default 1. */
   readonly nth?: number
   /** Deadline of `died`, `exited` and `output`. Default 10,000. */
-  readonly deadlineMs?: number
+  readonly timeoutMs?: number
 }
 
 /** What a process left that crashed at its step. */
@@ -141,7 +141,7 @@ const dieWithParent =
 const dieWithParentArgs = ["--import", `data:text/javascript,${encodeURIComponent(dieWithParent)}`]
 
 const startProgram = (options: CrashOptions, crashEnv: Readonly<Record<string, string>>): ProgramRun => {
-  const deadlineMs = options.deadlineMs ?? 10_000
+  const timeoutMs = options.timeoutMs ?? 10_000
   const { [crashAtVariable]: _at, [crashReportVariable]: _report, ...inherited } = process.env
   const module = options.module instanceof URL ? fileURLToPath(options.module) : options.module
   const child = spawn(
@@ -166,10 +166,10 @@ const startProgram = (options: CrashOptions, crashEnv: Readonly<Record<string, s
     ended.resolve({ code, signal, stdout: stdout.text(), stderr: stderr.text() })
   })
 
-  const exited = withDeadline(ended.promise, deadlineMs, () => {
+  const exited = withDeadline(ended.promise, timeoutMs, () => {
     child.kill("SIGKILL")
     return new Error(
-      `it still ran after ${deadlineMs} ms and was killed; stderr: ${stderr.text() || "(empty)"}`
+      `it still ran after ${timeoutMs} ms and was killed; stderr: ${stderr.text() || "(empty)"}`
     )
   })
   exited.catch(() => {})
@@ -186,8 +186,8 @@ const startProgram = (options: CrashOptions, crashEnv: Readonly<Record<string, s
         })
       ])
       const late = () =>
-        new Error(`it did not print ${pattern} within ${deadlineMs} ms; stdout: ${stdout.text()}`)
-      return withDeadline(waiting, deadlineMs, late)
+        new Error(`it did not print ${pattern} within ${timeoutMs} ms; stdout: ${stdout.text()}`)
+      return withDeadline(waiting, timeoutMs, late)
     },
     kill: (signal = "SIGKILL") => void child.kill(signal),
     [Symbol.asyncDispose]: async () => {

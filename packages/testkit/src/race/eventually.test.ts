@@ -23,7 +23,7 @@ describe("eventually", () => {
   })
 
   test("fails at the deadline with the last failure and the number of attempts", async () => {
-    const failing = eventually(() => expect(1).toBe(2), { deadlineMs: 30, everyMs: 5 })
+    const failing = eventually(() => expect(1).toBe(2), { timeoutMs: 30, everyMs: 5 })
     await expect(failing).rejects.toBeInstanceOf(EventuallyFailed)
     await expect(failing).rejects.toThrow(/not true within 30 ms \(\d+ attempts\); last: expected 1 to be 2/)
   })
@@ -35,7 +35,7 @@ describe("eventually", () => {
         signal.addEventListener("abort", () => (aborted = true))
         return new Promise<boolean>(() => {})
       },
-      { deadlineMs: 20 }
+      { timeoutMs: 20 }
     )
     await expect(hanging).rejects.toThrow(/still running at the deadline/)
     expect(aborted).toBe(true)

@@ -3,7 +3,7 @@ import { pause, withDeadline } from "../internal/promises.ts"
 /** How long and how often to try. */
 export interface EventuallyOptions {
   /** Default 5,000. */
-  readonly deadlineMs?: number
+  readonly timeoutMs?: number
   /** Pause between two attempts. Default 10. */
   readonly everyMs?: number
 }
@@ -12,14 +12,14 @@ export interface EventuallyOptions {
 export class EventuallyFailed extends Error {
   readonly _tag = "EventuallyFailed"
   readonly attempts: number
-  readonly deadlineMs: number
+  readonly timeoutMs: number
 
-  constructor(attempts: number, deadlineMs: number, last: unknown) {
+  constructor(attempts: number, timeoutMs: number, last: unknown) {
     const why = last instanceof Error ? last.message : String(last)
-    super(`not true within ${deadlineMs} ms (${attempts} attempts); last: ${why}`, { cause: last })
+    super(`not true within ${timeoutMs} ms (${attempts} attempts); last: ${why}`, { cause: last })
     this.name = "EventuallyFailed"
     this.attempts = attempts
-    this.deadlineMs = deadlineMs
+    this.timeoutMs = timeoutMs
   }
 }
 
@@ -33,8 +33,8 @@ export const eventually = async <A>(
   fn: (signal: AbortSignal) => A | PromiseLike<A>,
   options: EventuallyOptions = {}
 ): Promise<A> => {
-  const deadlineMs = options.deadlineMs ?? 5_000
-  const endsAt = performance.now() + deadlineMs
+  const timeoutMs = options.timeoutMs ?? 5_000
+  const endsAt = performance.now() + timeoutMs
   const controller = new AbortController()
   let last: unknown = new Error("no attempt finished")
   let attempts = 0
@@ -50,7 +50,7 @@ export const eventually = async <A>(
       last = error
     }
     if (performance.now() >= endsAt) {
-      const failure = new EventuallyFailed(attempts, deadlineMs, last)
+      const failure = new EventuallyFailed(attempts, timeoutMs, last)
       controller.abort(failure)
       throw failure
     }

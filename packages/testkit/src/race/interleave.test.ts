@@ -92,7 +92,7 @@ describe("interleave", () => {
         await steps.reached("read")
         wentOn = true
       },
-      { before: { read: never }, deadlineMs: 20 }
+      { before: { read: never }, stepTimeoutMs: 20 }
     )
     await expect(hanging).rejects.toBeInstanceOf(InjectionTimedOut)
     expect(wentOn).toBe(true)
@@ -134,7 +134,7 @@ describe("stepPoints", () => {
   })
 
   test("rejects at the deadline when the step is not reached", async () => {
-    const steps = stepPoints({ deadlineMs: 20 })
+    const steps = stepPoints({ timeoutMs: 20 })
     await expect(steps.before("commit", () => {}).done).rejects.toThrow(
       'step "commit" was not reached within 20 ms; no step was reached at all'
     )

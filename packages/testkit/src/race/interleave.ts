@@ -12,7 +12,7 @@ export interface InterleaveOptions {
   /** Starts the code at the step without holding `main`. Both are awaited at the end. */
   readonly alongside?: Injected
   /** Time for each step to be reached and for each injected call to end. Default 5,000. */
-  readonly deadlineMs?: number
+  readonly stepTimeoutMs?: number
   /** Time for `main` to end. Default 30,000. */
   readonly timeoutMs?: number
 }
@@ -50,7 +50,7 @@ export const interleave = async <A>(
   main: (steps: StepPoints) => A | PromiseLike<A>,
   options: InterleaveOptions
 ): Promise<Interleaved<A>> => {
-  const steps = stepPoints(options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs })
+  const steps = stepPoints(options.stepTimeoutMs === undefined ? {} : { timeoutMs: options.stepTimeoutMs })
   const injections = new Map<string, Injection<unknown>>()
   for (const position of ["before", "after", "alongside"] as const)
     for (const [name, run] of Object.entries(options[position] ?? {})) {

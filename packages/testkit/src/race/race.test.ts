@@ -164,7 +164,7 @@ describe("race", () => {
 
 describe("barrier", () => {
   test("breaks at its deadline and tells how many arrived", async () => {
-    const lonely = barrier(2, { deadlineMs: 20 })
+    const lonely = barrier(2, { timeoutMs: 20 })
     await expect(lonely.arrive()).rejects.toThrow(
       "the barrier never opened: 1 of 2 callers arrived; the deadline of 20 ms passed"
     )

@@ -92,7 +92,7 @@ export const race = async <A>(
   const timeoutMs = options.timeoutMs ?? 30_000
   const inside = options.barrier === "ready"
   const start =
-    typeof options.barrier === "object" ? options.barrier : barrier(callers, { deadlineMs: timeoutMs })
+    typeof options.barrier === "object" ? options.barrier : barrier(callers, { timeoutMs })
   const controller = new AbortController()
   const settled: Array<Outcome<A>> = []
   let broken: BarrierBroken | undefined

@@ -20,16 +20,16 @@ export class StepNotReached extends Error {
 export class InjectionTimedOut extends Error {
   readonly _tag = "InjectionTimedOut"
   readonly step: string
-  readonly deadlineMs: number
+  readonly timeoutMs: number
 
-  constructor(step: string, deadlineMs: number) {
+  constructor(step: string, timeoutMs: number) {
     super(
-      `the code injected at step "${step}" did not end within ${deadlineMs} ms;` +
+      `the code injected at step "${step}" did not end within ${timeoutMs} ms;` +
         ` it may wait for a lock of the side that is held there (then use \`alongside\`)`
     )
     this.name = "InjectionTimedOut"
     this.step = step
-    this.deadlineMs = deadlineMs
+    this.timeoutMs = timeoutMs
   }
 }
 
@@ -38,7 +38,7 @@ export interface InjectionOptions {
   /** Run when the step is passed for the nth time. Default 1. */
   readonly nth?: number
   /** Time for the step to be reached, and again for the code to end. Default: the deadline of the points. */
-  readonly deadlineMs?: number
+  readonly timeoutMs?: number
 }
 
 /** Code registered for a step. */
@@ -80,8 +80,8 @@ interface Pending {
  * Named points in the code under test at which a test runs its own code, without sleeps and mocks. The code under test
  * takes a hook: `onFailpoint: (name) => steps.reached(name)`.
  */
-export const stepPoints = (options: { readonly deadlineMs?: number } = {}): StepPoints => {
-  const points = new InjectedSteps(options.deadlineMs ?? 5_000)
+export const stepPoints = (options: { readonly timeoutMs?: number } = {}): StepPoints => {
+  const points = new InjectedSteps(options.timeoutMs ?? 5_000)
   return {
     reached: (name) => points.step(name, () => {}),
     step: (name, body) => points.step(name, body),
@@ -96,17 +96,17 @@ export const stepPoints = (options: { readonly deadlineMs?: number } = {}): Step
 class InjectedSteps {
   readonly passed: Array<string> = []
   readonly #pending = new Set<Pending>()
-  readonly #deadlineMs: number
+  readonly #timeoutMs: number
 
-  constructor(deadlineMs: number) {
-    this.#deadlineMs = deadlineMs
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs
   }
 
   register<A>(
     position: Position,
     name: string,
     run: () => A | PromiseLike<A>,
-    { nth = 1, deadlineMs = this.#deadlineMs }: InjectionOptions = {}
+    { nth = 1, timeoutMs = this.#timeoutMs }: InjectionOptions = {}
   ): Injection<A> {
     const done = settler<A>()
     const giveUp = (why: string) => {
@@ -114,13 +114,13 @@ class InjectedSteps {
       this.#pending.delete(entry)
       done.reject(new StepNotReached(name, nth, [...this.passed], why))
     }
-    const timer = setTimeout(() => giveUp(`within ${deadlineMs} ms`), deadlineMs)
+    const timer = setTimeout(() => giveUp(`within ${timeoutMs} ms`), timeoutMs)
     const inject = async () => {
       clearTimeout(timer)
       this.#pending.delete(entry)
       const running = (async () => run())()
       try {
-        done.resolve(await withDeadline(running, deadlineMs, () => new InjectionTimedOut(name, deadlineMs)))
+        done.resolve(await withDeadline(running, timeoutMs, () => new InjectionTimedOut(name, timeoutMs)))
       } catch (error) {
         done.reject(error)
       }

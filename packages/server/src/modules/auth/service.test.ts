@@ -229,7 +229,7 @@ describe("access tokens", () => {
     await eventually(
       async () =>
         expect(await shop.call(contract.auth.me, {}, user)).toMatchObject({ error: { reason: "expired" } }),
-      { deadlineMs: 8_000 }
+      { timeoutMs: 8_000 }
     )
   })
 })

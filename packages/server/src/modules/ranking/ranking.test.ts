@@ -115,7 +115,7 @@ describe("top sellers", () => {
         await settle(1)
         expect(await positions()).toEqual([last])
       },
-      { deadlineMs: 15_000 }
+      { timeoutMs: 15_000 }
     )
     expect(await ranking()).toEqual(await books())
     expect(await ranking()).toContainEqual([sku, 4])
@@ -317,7 +317,7 @@ describe("top sellers", () => {
     await redis.service.kill()
     expect(await ranking()).toEqual(await books())
     await redis.service.restart()
-    for (const server of [0, 1]) await eventually(() => settle(server), { deadlineMs: 20_000 })
+    for (const server of [0, 1]) await eventually(() => settle(server), { timeoutMs: 20_000 })
   })
 
   // Known from comparable systems: ranking by read-then-write loses updates.

@@ -111,7 +111,7 @@ describe("the webhook of paid orders", () => {
         )
         expect((rows as Array<{ n: number }>)[0]!.n).toBe(0)
       },
-      { deadlineMs: 20_000 }
+      { timeoutMs: 20_000 }
     )
   const deadLetters = async () => (await shop.ok(contract.admin.deadLetters, {}, shop.admin)).items
 
@@ -250,7 +250,7 @@ describe("the webhook of paid orders", () => {
       )
       expect((rows as Array<{ state: string }>)[0]!.state).not.toBe("0")
     }
-    await eventually(handledAgain, { deadlineMs: 15_000 })
+    await eventually(handledAgain, { timeoutMs: 15_000 })
     expect(receiver.received).toEqual([])
   }, 20_000)
 

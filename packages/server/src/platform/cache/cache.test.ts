@@ -172,7 +172,7 @@ describe("the cache", () => {
   })
 
   describe("alone", () => {
-    beforeAll(() => eventually(() => redis.client.ping(), { deadlineMs: 20_000 }))
+    beforeAll(() => eventually(() => redis.client.ping(), { timeoutMs: 20_000 }))
     beforeAll(async () => {
       for (const server of [0, 1, 2])
         await eventually(
@@ -183,7 +183,7 @@ describe("the cache", () => {
             await get([{ name: "warm", tag: "warm" }], async () => ({ warm: ++loads }), server)
             expect(loads).toBe(0)
           },
-          { deadlineMs: 20_000 }
+          { timeoutMs: 20_000 }
         )
     })
 

@@ -63,7 +63,7 @@ describe("a Redis that answers reads and refuses writes", () => {
         // Two values with a version each, for two processes.
         expect(after - before).toBeGreaterThanOrEqual(8)
       },
-      { deadlineMs: 10_000 }
+      { timeoutMs: 10_000 }
     )
 
   const setting = (name: string, value: string, usual: string): Fault => ({
@@ -154,7 +154,7 @@ describe("a Redis that answers reads and refuses writes", () => {
     await eventually(async () => expect(await demoted.client.keys("*:e:product:tea")).toHaveLength(1))
     await demoted.client.replicaof("127.0.0.1", 1)
     await answered(first, contract.orders.create, { lines: [{ sku, quantity: 1 }] }, buyer)
-    await eventually(async () => expect(await stockAt(third)).toBe(stock - 1), { deadlineMs: 1_000 })
+    await eventually(async () => expect(await stockAt(third)).toBe(stock - 1), { timeoutMs: 1_000 })
     const seenAtMs = performance.now()
     while (performance.now() - seenAtMs < 1_500) expect(await stockAt(third)).toBe(stock - 1)
   })

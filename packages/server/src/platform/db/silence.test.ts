@@ -59,7 +59,7 @@ const expectWhole = async (behind: ServerBehindProxy): Promise<number> => {
       expect(answers.filter(({ ok }) => !ok)).toEqual([])
       expect((await order(behind)).ok).toBe(true)
     },
-    { deadlineMs: WHOLE_WITHIN_MS, everyMs: 50 }
+    { timeoutMs: WHOLE_WITHIN_MS, everyMs: 50 }
   )
   const tookMs = performance.now() - startedAtMs
   console.log(`whole after ${Math.round(tookMs)} ms`)
@@ -116,7 +116,7 @@ describe("silent connections to the database", () => {
   // Guarantees: a session whose client is gone holds no row locks for long, although the server has not heard of it.
   test("a transaction that goes silent frees its rows", async () => {
     await using behind = await serverBehindProxy(shop, "mysql")
-    const held = behind.proxy.hold({ when: "before", match: /insert into `orders`/, deadlineMs: 60_000 })
+    const held = behind.proxy.hold({ when: "before", match: /insert into `orders`/, timeoutMs: 60_000 })
     const lost = timed(() => order(behind))
     await held.fired
     const other = timed(() => shop.ok(contract.orders.create, { lines: [{ sku: "tea", quantity: 1 }] }, user))
@@ -129,7 +129,7 @@ describe("silent connections to the database", () => {
 
   test("a COMMIT whose reply is lost in silence is decided by the idempotency key", async () => {
     await using behind = await serverBehindProxy(shop, "mysql")
-    const held = behind.proxy.hold({ when: "after", match: /^commit/i, deadlineMs: 60_000 })
+    const held = behind.proxy.hold({ when: "after", match: /^commit/i, timeoutMs: 60_000 })
     const first = await order(behind, "silent-commit")
     expect(first).toMatchObject({ ok: false, tag: "ServiceUnavailable" })
     const before = await shop.stockOf("tea")

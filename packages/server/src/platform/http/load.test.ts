@@ -44,7 +44,7 @@ describe("the bound on the calls in flight", () => {
       expect(admitsBeside(load, 8)).toBe(false)
     })
     expect(admitsBeside(load, 7)).toBe(true)
-    await eventually(() => expect(admitsBeside(load, 319)).toBe(true), { everyMs: 500, deadlineMs: 20_000 })
+    await eventually(() => expect(admitsBeside(load, 319)).toBe(true), { everyMs: 500, timeoutMs: 20_000 })
     load.stop()
   })
 
@@ -70,7 +70,7 @@ describe("the bound on the calls in flight", () => {
     load.end(320)
     wait.resolve()
     waitMs = 0
-    await eventually(() => expect(admitsBeside(load, 319)).toBe(true), { everyMs: 500, deadlineMs: 20_000 })
+    await eventually(() => expect(admitsBeside(load, 319)).toBe(true), { everyMs: 500, timeoutMs: 20_000 })
     load.stop()
   })
 

@@ -43,7 +43,7 @@ describe("the HTTP server", () => {
     await services.sql.restart()
     await eventually(
       async () => expect(await ready()).toEqual([200, { status: "ready", database: "up", redis: "up" }]),
-      { deadlineMs: 20_000 }
+      { timeoutMs: 20_000 }
     )
   })
 
@@ -191,7 +191,7 @@ describe("the HTTP server", () => {
     await eventually(async () => expect(await running()).toBe(1))
     abort.abort()
     await expect(order).rejects.toThrow()
-    await eventually(async () => expect(await running()).toBe(0), { deadlineMs: 2_500 })
+    await eventually(async () => expect(await running()).toBe(0), { timeoutMs: 2_500 })
     await blocker.query("COMMIT")
     blocker.release()
     expect(await shop.stockOf("aborted")).toBe(5)

@@ -178,7 +178,7 @@ describe("the outbox", () => {
           await drain(server, outboxRelay, job)
           await condition()
         },
-        { deadlineMs: 15_000 }
+        { timeoutMs: 15_000 }
       )
 
     // Guarantees: two processes that serve a group handle no event twice, and leave none out.

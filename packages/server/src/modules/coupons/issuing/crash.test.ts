@@ -57,7 +57,7 @@ describe("a process that is killed while it issues coupons", () => {
     const diedAtMs = performance.now()
     const expected = { free: isIssued ? 2 : 3, reserved: 0 }
     await eventually(async () => expect(await gateOf(shop, couponId)).toEqual(expected), {
-      deadlineMs: 15_000
+      timeoutMs: 15_000
     })
     console.info(`a slot was settled ${Math.round(performance.now() - diedAtMs)} ms after its process died`)
     const { holders } = await withGate(shop, (gate) => gate.members(CouponId.make(couponId)))

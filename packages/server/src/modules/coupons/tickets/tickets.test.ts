@@ -261,7 +261,7 @@ describe("tickets", () => {
       expect(await watching.next()).toMatchObject({ data: { result: { status: "waiting" } } })
       const stopping = other.stop()
       expect((await watching.all()).map(({ event }) => event)).toEqual(["return"])
-      await eventually(() => stopping.then(() => true), { deadlineMs: 20_000 })
+      await eventually(() => stopping.then(() => true), { timeoutMs: 20_000 })
     })
   })
 })
