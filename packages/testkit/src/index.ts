@@ -1,3 +1,5 @@
+export { UnknownOption } from "./internal/options.ts"
+export { PeerMissing } from "./internal/peer.ts"
 export { crashPoint } from "./crash-point/index.ts"
 export * from "./evidence/index.ts"
 export * from "./explore/index.ts"

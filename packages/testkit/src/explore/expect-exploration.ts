@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import type { Timeline } from "../history/timeline/timeline.ts"
 import { writeTimeline } from "../history/timeline/write-timeline.ts"
 import type { Exploration, ExplorationFailure } from "./explore.ts"
@@ -50,6 +51,8 @@ export const expectExploration = (exploration: Exploration) => ({
    * @throws IncompleteExplorationError otherwise
    */
   safe: (options: SafeOptions = {}): void => {
+    const names = { exhaustive: true, allowNondeterminism: true, timelineDirectory: true } as const
+    assertOptions("safe", options, names)
     const { failure, nondeterminism, truncated, schedules, uncontrolled, name } = exploration
     if (failure !== undefined) throw violation(exploration, failure, options)
     if (schedules === truncated) {

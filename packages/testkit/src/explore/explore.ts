@@ -1,4 +1,5 @@
 import type { Scenario, Step } from "./scenario.ts"
+import { assertOptions, type OptionNames } from "../internal/options.ts"
 import { MAX_ACTORS } from "./choice.ts"
 import { decodeSchedule, encodeSteps } from "./schedule-code.ts"
 import type { ScheduleLimits } from "./schedule-run.ts"
@@ -24,6 +25,18 @@ export interface ExploreOptions extends Partial<ScheduleLimits> {
   readonly replays?: number
   /** Repeats every nth seeded schedule to detect outcomes that depend on more than the schedule. Default 50. */
   readonly repeatEvery?: number
+}
+
+const limits = { maxSteps: true, patienceMs: true, stuckMs: true } as const
+const exploreOptions: OptionNames<ExploreOptions> = {
+  ...limits,
+  strategy: true,
+  schedules: true,
+  seed: true,
+  pctDepth: true,
+  shrinkRuns: true,
+  replays: true,
+  repeatEvery: true
 }
 
 /** The result of an exploration. */
@@ -83,6 +96,7 @@ export const explore = async <Connection, Result>(
   scenario: Scenario<Connection, Result>,
   options: ExploreOptions = {}
 ): Promise<Exploration> => {
+  assertOptions("explore", options, exploreOptions)
   const { strategy = "auto", seed = 1 } = options
   const world = await openWorld(scenario, options)
   try {
@@ -170,6 +184,7 @@ export const replay = async <Connection, Result>(
   code: string,
   options: Partial<ScheduleLimits> & { readonly times?: number } = {}
 ): Promise<ReadonlyArray<Replayed>> => {
+  assertOptions("replay", options, { ...limits, times: true })
   const world = await openWorld(scenario, options)
   try {
     decodeSchedule(code, world.actors)

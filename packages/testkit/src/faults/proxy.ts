@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { settler, type Settler } from "../internal/promises.ts"
 import { urlThrough } from "../internal/urls.ts"
@@ -23,6 +24,8 @@ import {
  * @throws Error (EADDRINUSE) when the wanted port is taken
  */
 export const faultProxy = async (options: FaultProxyOptions): Promise<FaultProxy> => {
+  const names = { upstream: true, protocol: true, seed: true, port: true, onLog: true } as const
+  assertOptions("faultProxy", options, names)
   const proxy = new TcpFaultProxy(options)
   await proxy.accept()
   return proxy
@@ -32,6 +35,8 @@ const dialogues = { redis: respDialogue, mysql: mysqlDialogue, raw: rawDialogue 
   FaultProxyOptions["protocol"],
   () => Dialogue
 >
+
+const ofRules = { when: true, match: true, nth: true, timeoutMs: true, connection: true } as const
 
 const keptConnections = 1_000
 const keptLogEntries = 10_000
@@ -70,12 +75,14 @@ class TcpFaultProxy implements FaultProxy {
   }
 
   cut(options: CutOptions): RuleHandle {
+    assertOptions("cut", options, { ...ofRules, how: true, times: true, chance: true })
     return this.#addRule(
       new Rule("cut", { kind: "cut", how: options.how ?? "close" }, options, this.#context())
     )
   }
 
   hold(options: RuleOptions): HoldHandle {
+    assertOptions("hold", options, ofRules)
     return this.#addRule(new Rule("hold", { kind: "hold", held: settler<void>() }, options, this.#context()))
   }
 

@@ -114,8 +114,7 @@ export class Rule implements RuleHandle {
     this.#name = `${name} ${options.when} ${String(options.match ?? "any command")}, nth ${options.nth ?? 1},`
     this.timeoutMs = options.timeoutMs ?? 10_000
     const isBounded = options.chance === undefined || options.timeoutMs !== undefined
-    if (isBounded)
-      this.#timer = setTimeout(() => this.disarm(`within ${this.timeoutMs} ms`), this.timeoutMs)
+    if (isBounded) this.#timer = setTimeout(() => this.disarm(`within ${this.timeoutMs} ms`), this.timeoutMs)
   }
 
   get fired(): Promise<Firing> {

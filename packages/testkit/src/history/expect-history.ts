@@ -67,15 +67,11 @@ export const expectHistory = <Input, Output>(history: RecordedHistory<Input, Out
    */
   linearizable: <State>(
     model: Model<State, Input, Output>,
-    options: ExpectOptions = {}
+    { title = model.name, timelineDirectory, ...limits }: ExpectOptions = {}
   ): Legal<Input, Output> => {
-    const check = checkLinearizable(history, model, options)
+    const check = checkLinearizable(history, model, limits)
     if (check.verdict === "ok") return check
-    const title = options.title ?? model.name
-    const timelinePath = writeTimeline(
-      timelineOfCheck(history, model, check, title),
-      options.timelineDirectory
-    )
+    const timelinePath = writeTimeline(timelineOfCheck(history, model, check, title), timelineDirectory)
     const fields = { model: model.name, timelinePath }
     if (check.verdict === "illegal") {
       throw new NotLinearizableError(explain(model, check, timelinePath), { ...fields, check })

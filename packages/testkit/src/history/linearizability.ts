@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import type { Model, Violation } from "./model.ts"
 import type { Operation } from "./operation.ts"
 import { fairSearch, type Found } from "./fair-search.ts"
@@ -61,6 +62,7 @@ export const checkLinearizable = <State, Input, Output>(
   model: Model<State, Input, Output>,
   options: CheckOptions = {}
 ): Check<State, Input, Output> => {
+  assertOptions("a check", options, { timeoutMs: true, maxSteps: true, maxConfigurations: true })
   const partitions = partitionsOf(history, model)
   const broken = brokenInvariant(partitions, model)
   if (broken !== undefined) return explained(partitions, model, broken, options)

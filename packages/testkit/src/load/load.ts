@@ -1,3 +1,4 @@
+import { assertOptions, type OptionNames } from "../internal/options.ts"
 import { settler } from "../internal/promises.ts"
 import { tagOf } from "../race/outcome.ts"
 import { type ArrivalKind, arrivals } from "./arrivals.ts"
@@ -35,6 +36,16 @@ export interface LoadOptions {
   readonly drainMs?: number
 }
 
+const names: OptionNames<LoadOptions> = {
+  rate: true,
+  durationMs: true,
+  fn: true,
+  maxInFlight: true,
+  arrivals: true,
+  seed: true,
+  drainMs: true
+}
+
 interface InFlight {
   readonly intendedMs: number
   readonly startedMs: number
@@ -49,6 +60,7 @@ interface InFlight {
  * @throws RangeError for a rate, duration or `maxInFlight` that is not positive
  */
 export const load = async (options: LoadOptions): Promise<LoadReport> => {
+  assertOptions("load", options, names)
   const { rate, durationMs, fn, maxInFlight = 1_000, drainMs = 10_000, seed = 1 } = options
   if (!(rate > 0 && durationMs > 0 && maxInFlight >= 1) || !Number.isFinite(rate * durationMs))
     throw new RangeError("load needs a finite rate and durationMs above 0, and a maxInFlight of 1 or more")

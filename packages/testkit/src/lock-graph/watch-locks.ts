@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import { Lane, type Ports } from "../explore/gate/lane.ts"
 import { Signal } from "../explore/gate/signal.ts"
 import type { Scenario } from "../explore/scenario.ts"
@@ -51,6 +52,8 @@ export interface LockWatch extends AsyncDisposable {
  */
 export const watchLocks = async (options: WatchOptions): Promise<LockWatch> => {
   const { upstreams, clients, lockKeys, flushScripts = true, scripts = [] } = options
+  const ofLocks = { lockKeys: true, flushScripts: true, scripts: true } as const
+  assertOptions("watchLocks", options, { upstreams: true, clients: true, ...ofLocks })
   const graph = new LockGraph()
   const redisLocks = new RedisLocks(graph, lockKeys)
   for (const script of scripts) redisLocks.learnScript(script)

@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import { settler } from "../internal/promises.ts"
 
 /** A barrier can no longer open: a party failed or left before all arrived, or the deadline passed. */
@@ -32,6 +33,7 @@ export interface Barrier {
 export const barrier = (parties: number, options: { readonly timeoutMs?: number } = {}): Barrier => {
   if (!Number.isInteger(parties) || parties < 1)
     throw new RangeError(`a barrier needs 1 party or more, got ${parties}`)
+  assertOptions("barrier", options, { timeoutMs: true })
   const timeoutMs = options.timeoutMs ?? 30_000
   const opened = settler<void>()
   let arrived = 0

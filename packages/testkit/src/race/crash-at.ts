@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -85,6 +86,8 @@ export class CrashNotReached extends Error {
  * it got there; `await run.again()` restarts it, as a supervisor would.
  */
 export const crashAt = (step: string, options: CrashOptions): CrashRun => {
+  const ofProcess = { module: true, args: true, env: true, nodeArgs: true, cwd: true } as const
+  assertOptions("crashAt", options, { ...ofProcess, nth: true, timeoutMs: true })
   const nth = options.nth ?? 1
   const reportDirectory = mkdtempSync(join(tmpdir(), "crash-point-"))
   const reportFile = join(reportDirectory, "passed")

@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import { pause, withDeadline } from "../internal/promises.ts"
 
 /** How long and how often to try. */
@@ -33,6 +34,7 @@ export const eventually = async <A>(
   fn: (signal: AbortSignal) => A | PromiseLike<A>,
   options: EventuallyOptions = {}
 ): Promise<A> => {
+  assertOptions("eventually", options, { timeoutMs: true, everyMs: true })
   const timeoutMs = options.timeoutMs ?? 5_000
   const endsAt = performance.now() + timeoutMs
   const controller = new AbortController()

@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import { withDeadline } from "../internal/promises.ts"
 import { type Injection, InjectionTimedOut, StepNotReached, stepPoints, type StepPoints } from "./steps.ts"
 
@@ -50,6 +51,8 @@ export const interleave = async <A>(
   main: (steps: StepPoints) => A | PromiseLike<A>,
   options: InterleaveOptions
 ): Promise<Interleaved<A>> => {
+  const places = { before: true, after: true, alongside: true } as const
+  assertOptions("interleave", options, { ...places, stepTimeoutMs: true, timeoutMs: true })
   const steps = stepPoints(options.stepTimeoutMs === undefined ? {} : { timeoutMs: options.stepTimeoutMs })
   const injections = new Map<string, Injection<unknown>>()
   for (const position of ["before", "after", "alongside"] as const)

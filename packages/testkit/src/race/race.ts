@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import { type Barrier, BarrierBroken, barrier } from "./barrier.ts"
 import { settler, withDeadline } from "../internal/promises.ts"
 import {
@@ -89,10 +90,10 @@ export const race = async <A>(
 ): Promise<RaceResult<A>> => {
   if (!Number.isInteger(callers) || callers < 1)
     throw new RangeError(`a race needs 1 caller or more, got ${callers}`)
+  assertOptions("race", options, { barrier: true, timeoutMs: true, signal: true, won: true })
   const timeoutMs = options.timeoutMs ?? 30_000
   const inside = options.barrier === "ready"
-  const start =
-    typeof options.barrier === "object" ? options.barrier : barrier(callers, { timeoutMs })
+  const start = typeof options.barrier === "object" ? options.barrier : barrier(callers, { timeoutMs })
   const controller = new AbortController()
   const settled: Array<Outcome<A>> = []
   let broken: BarrierBroken | undefined

@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import { settler, withDeadline } from "../internal/promises.ts"
 
 /** A step with registered code was not reached before its deadline, or before the points were closed. */
@@ -81,6 +82,7 @@ interface Pending {
  * takes a hook: `onFailpoint: (name) => steps.reached(name)`.
  */
 export const stepPoints = (options: { readonly timeoutMs?: number } = {}): StepPoints => {
+  assertOptions("stepPoints", options, { timeoutMs: true })
   const points = new InjectedSteps(options.timeoutMs ?? 5_000)
   return {
     reached: (name) => points.step(name, () => {}),

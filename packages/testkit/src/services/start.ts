@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import { messageOf } from "../internal/message-of.ts"
 import { InvalidSetting, ServiceUnavailable, type Attempt } from "./errors.ts"
 import type { RedisService, Source, SqlService } from "./service.ts"
@@ -44,6 +45,8 @@ export function startServices(options: WithSql & { readonly redis: false }): Pro
 export function startServices(options: WithRedis & { readonly sql: false }): Promise<Omit<Services, "sql">>
 export function startServices(options: ServiceOptions): Promise<SomeServices>
 export async function startServices(options: ServiceOptions = {}): Promise<SomeServices> {
+  const names = { sql: true, redis: true, source: true, dataDirectory: true, onProgress: true } as const
+  assertOptions("startServices", options, names)
   const { sql, redis, source, dataDirectory, onProgress: progress = () => {} } = options
   const order = sourceOrder(source)
   const shared = { dataDirectory, progress }

@@ -1,3 +1,4 @@
+import { assertOptions } from "../internal/options.ts"
 import { test, type TestAPI } from "vitest"
 import type { LiveEvidence } from "../evidence/evidence.ts"
 import type { RedisOptions, Source, SqlOptions, TemplateOptions } from "../services/index.ts"
@@ -74,6 +75,17 @@ export function createTest(options: WithRedis & { readonly sql: false }): TestAP
 export function createTest(options?: WithSql & WithRedis): TestAPI<TestFixtures>
 // Omitted stores are undefined at run time, and missing from the types of the overloads.
 export function createTest(options: TestOptions = {}): unknown {
+  const names = { sql: true, redis: true, source: true, faults: true, locks: true } as const
+  assertOptions("createTest", options, names)
+  const ofServer = { kind: true, image: true, isolation: true } as const
+  if (options.sql)
+    assertOptions("createTest's sql", options.sql, {
+      ...ofServer,
+      migrate: true,
+      seed: true,
+      migrations: true
+    })
+  if (options.redis) assertOptions("createTest's redis", options.redis, { ...ofServer, persistent: true })
   return withStores(options)
     .extend("race", ({ task, signal }) => boundRace({ task, signal }))
     .extend("history", ({ task, annotate }, { onCleanup }) => {

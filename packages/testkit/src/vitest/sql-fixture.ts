@@ -27,9 +27,13 @@ interface WorkerDatabases {
 /** Prepares the template of the worker's databases. */
 export async function workerDatabases(
   lent: Lent<SqlConnection>,
-  template: TemplateOptions
+  { migrate, seed, migrations }: TemplateOptions
 ): Promise<WorkerDatabases> {
-  const factory = await databaseFactory(lent.connection, template)
+  const factory = await databaseFactory(lent.connection, {
+    ...(migrate === undefined ? {} : { migrate }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(migrations === undefined ? {} : { migrations })
+  })
   const idle: Array<IsolatedDatabase> = []
   return {
     forTest: async () => {

@@ -1,3 +1,4 @@
+import { assertOptions } from "../../internal/options.ts"
 import { randomBytes } from "node:crypto"
 import { quoted, sqlMethods, type SqlAddress } from "../clients.ts"
 import { build, copyRows, type Blueprint, type TableBlueprint } from "./blueprint.ts"
@@ -38,6 +39,7 @@ export async function databaseFactory(
   address: SqlAddress,
   options: TemplateOptions = {}
 ): Promise<DatabaseFactory> {
+  assertOptions("databaseFactory", options, { migrate: true, seed: true, migrations: true })
   const { blueprint, drop } = await obtainTemplate(address, options)
   return { create: () => createDatabase(address, blueprint), drop }
 }
