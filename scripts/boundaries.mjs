@@ -24,12 +24,12 @@ export const FOLDERS = {
     "crash-point": [],
     services: ["internal"],
     faults: ["internal"],
-    history: [],
+    history: ["internal"],
     race: ["crash-point", "internal"],
     load: ["internal", "race"],
     evidence: ["services"],
     explore: ["faults", "history", "internal", "services"],
-    "lock-graph": ["explore", "faults", "services"],
+    "lock-graph": ["explore", "faults", "internal", "services"],
     vitest: ["evidence", "faults", "history", "internal", "lock-graph", "race", "services"]
   }
 }

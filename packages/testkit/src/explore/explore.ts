@@ -152,8 +152,9 @@ const search = async <Connection, Result>(
   while (count < schedules && failed === undefined) {
     const proposal = source.next()
     if (proposal === undefined) {
-      isExhausted = true
       await world.lookForTimers(stay, firstSituations)
+      if (world.isPatient && !wasPatient) return search(world, options, steps)
+      isExhausted = true
       break
     }
     const run = await world.run(proposal.choose)

@@ -102,10 +102,17 @@ export class World<Connection, Result> {
     return this.#pace === "patient"
   }
 
-  /** Waits for work that the clients have not awaited, and sees whether more patience changes the first schedule. */
+  /**
+   * Waits for work that the clients have not awaited, and runs the first schedule with more patience. It may turn out that
+   * a client needs the pace `patient`; with that pace, a difference means that something is not controlled.
+   */
   async lookForTimers(choose: Chooser, first: ReadonlyArray<string>): Promise<void> {
     await pause(this.#limits.patienceMs)
-    if (!this.isPatient) return
+    if (!this.isPatient) {
+      this.#pace = "probe"
+      await this.run(choose)
+      return
+    }
     const { patienceMs } = this.#limits
     const { situations } = await this.run(choose, { ...this.#limits, patienceMs: MORE_PATIENCE * patienceMs })
     if (situations.join("\n") !== first.join("\n")) this.#uncontrolled.add(dependsOnPatience(patienceMs))
