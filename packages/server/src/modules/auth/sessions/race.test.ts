@@ -85,7 +85,7 @@ describe("sessions under races", () => {
             expect(await shop.call(contract.auth.me, {}, { token: accessToken })).toMatchObject(
               unauthenticated
             ),
-          { deadlineMs: 5_000 }
+          { timeoutMs: 5_000 }
         )
     }
   })

@@ -37,7 +37,7 @@ describe("sessions", () => {
     for (let server = 0; server < 2; server += 1)
       await eventually(
         async () => expect(await shop.call(contract.auth.me, {}, { token })).toMatchObject(unauthenticated),
-        { deadlineMs: REVOKED_WITHIN_MS }
+        { timeoutMs: REVOKED_WITHIN_MS }
       )
     expect(performance.now() - startedAtMs).toBeLessThan(REVOKED_WITHIN_MS)
   }
@@ -252,7 +252,7 @@ describe("sessions", () => {
     behind.proxy.thaw()
     await eventually(
       async () => expect(await behind.call(contract.auth.me, {}, user)).toMatchObject({ ok: true }),
-      { deadlineMs: 10_000 }
+      { timeoutMs: 10_000 }
     )
   })
 })
