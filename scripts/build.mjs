@@ -2,9 +2,9 @@
 import { readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { PACKAGES } from "./api-report.mjs"
-import { root } from "./bootstrap.mjs"
+import { NPX, PNPM, root } from "./bootstrap.mjs"
 import { packPackages } from "./consumer.mjs"
-import { nodeStep, runSteps } from "./steps.mjs"
+import { capture, nodeStep, runSteps } from "./steps.mjs"
 
 const packed = join(root, ".tsbuild", "packed")
 
@@ -24,8 +24,19 @@ const checksOf = (tarball) => [
   )
 ]
 
+/** What the published packages need, for whoever has to know. */
+const writeBillOfMaterials = () =>
+  capture(
+    NPX,
+    `--yes ${PNPM} sbom --prod --lockfile-only --sbom-format cyclonedx --sbom-spec-version 1.6 --out .tsbuild/sbom.cdx.json`.split(
+      " "
+    )
+  )
+
 const built =
-  (await runSteps("build", [{ name: "compile and pack", work: () => packPackages(PACKAGES, packed) }])) &&
-  (await runSteps("packages", readdirSync(packed).flatMap(checksOf)))
+  (await runSteps("build", [
+    { name: "compile and pack", work: () => packPackages(PACKAGES, packed) },
+    { name: "bill of materials", work: writeBillOfMaterials }
+  ])) && (await runSteps("packages", readdirSync(packed).flatMap(checksOf)))
 if (built) console.error(`build: the tarballs are in ${packed}`)
 process.exitCode = built ? 0 : 1
