@@ -1,3 +1,5 @@
+import { contract } from "@holdfast/domain"
+import { eventually } from "@holdfast/testkit"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"
@@ -5,17 +7,18 @@ import { Shop } from "../test/shop.ts"
 import { TEST_SECRET } from "../test/settings.ts"
 
 /** Runs the command as a user would: in a process of its own. */
-const holdfast = (args: ReadonlyArray<string>, env: Record<string, string>) =>
+const holdfast = (args: ReadonlyArray<string>, env: Record<string, string>, stdin = "") =>
   new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
     const main = fileURLToPath(new URL("./cli.ts", import.meta.url))
     const command = ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning", main, ...args]
-    execFile(
+    const child = execFile(
       process.execPath,
       command,
       { env: { PATH: process.env["PATH"] ?? "", ...env } },
       (error, stdout, stderr) =>
         resolve({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr })
     )
+    child.stdin?.end(stdin)
   })
 
 describe("the holdfast command", () => {
@@ -42,6 +45,56 @@ describe("the holdfast command", () => {
     expect(wrong.code).toBe(1)
     expect(JSON.parse(wrong.stdout)).toMatchObject({ ok: false })
     await shop.sql.query("UPDATE products SET stock = 5")
+  })
+
+  // Guarantees: a shop that was just installed gets its administrator without a password in any list of processes.
+  test(
+    "admin creates an administrator, and says so when there is one, or a user, or a wrong input",
+    { timeout: 120_000 },
+    async () => {
+      const created = await holdfast(["admin", "create", " Boss@Example.com"], env, "a long password\n")
+      expect(created).toMatchObject({ code: 0, stdout: " Boss@Example.com is an administrator now\n" })
+      const credentials = { email: "boss@example.com", password: "a long password" }
+      expect((await shop.ok(contract.auth.login, credentials)).user.role).toBe("admin")
+      const again = await holdfast(["admin", "create", "boss@example.com"], env, "another password")
+      expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining("is an administrator already") })
+      await shop.ok(contract.auth.login, credentials)
+      const made = await holdfast(["admin", "create", "chief@example.com", "--generate"], env)
+      const password = /the password is ([\w-]{24})\n$/.exec(made.stdout)![1]!
+      expect((await shop.ok(contract.auth.login, { email: "chief@example.com", password })).user.role).toBe(
+        "admin"
+      )
+      const { email } = await shop.newUser()
+      for (const [args, stdin, message] of [
+        [["create", email], "a long password", "is registered as a user"],
+        [["create", "x@example.com"], "short", "password: must be at least 8 characters"],
+        [["create", "x@example.com"], "", "password: must be at least 8 characters"],
+        [["create", "nobody"], "a long password", "email: must be an e-mail address"],
+        [["grant", "nobody@example.com"], "", "there is no user nobody@example.com"]
+      ] as const)
+        expect(await holdfast(["admin", ...args], env, stdin)).toMatchObject({
+          code: 2,
+          stderr: expect.stringContaining(message)
+        })
+    }
+  )
+
+  test("admin changes what a user may do, as often as it is told to", { timeout: 120_000 }, async () => {
+    const { email, token } = await shop.newUser()
+    const tell = async (change: string) => (await holdfast(["admin", change, email], env)).stdout
+    expect(await tell("grant")).toBe(`${email} is an administrator now; all their sessions have ended\n`)
+    expect(await tell("grant")).toBe(`${email} is an administrator already\n`)
+    const login = () => shop.call(contract.auth.login, { email, password: "a password" })
+    expect(await login()).toMatchObject({ value: { user: { role: "admin" } } })
+    expect(await tell("block")).toContain("is blocked now")
+    expect(await login()).toMatchObject({ tag: "InvalidCredentials" })
+    expect(await tell("unblock")).toContain("is not blocked now")
+    expect(await tell("revoke")).toContain("is a user without further rights now")
+    expect(await login()).toMatchObject({ value: { user: { role: "user" } } })
+    await eventually(
+      async () => expect(await shop.call(contract.auth.me, {}, { token })).toMatchObject({ status: 401 }),
+      { timeoutMs: 5_000 }
+    )
   })
 
   test("migrate reports a database that is up to date", async () => {

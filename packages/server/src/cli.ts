@@ -5,7 +5,7 @@ import * as NodePath from "@effect/platform-node-shared/NodePath"
 import * as NodeStdio from "@effect/platform-node-shared/NodeStdio"
 import * as NodeTerminal from "@effect/platform-node-shared/NodeTerminal"
 import { Effect, Layer, ManagedRuntime } from "effect"
-import { CliConfig, CliError, Command, Flag, GlobalFlag } from "effect/cli"
+import { Argument, CliConfig, CliError, Command, Flag, GlobalFlag } from "effect/cli"
 import { readFileSync } from "node:fs"
 
 /** The exit code when a command cannot do its work: a wrong command line or setting, or stores out of reach. */
@@ -72,12 +72,45 @@ const config = Command.make(
   Command.withDescription("Shows every setting: its value, where that comes from, its default and meaning")
 )
 
+const email = Argument.String("email").pipe(Argument.withDescription("the user's e-mail address"))
+
+const generate = Flag.Boolean("generate").pipe(
+  Flag.withDescription("makes up a password and prints it, instead of reading one from stdin"),
+  Flag.withoutNegation,
+  Flag.withDefault(false)
+)
+
+const changes = {
+  grant: "Makes a user an administrator",
+  revoke: "Takes an administrator's role",
+  block: "Keeps a user from logging in",
+  unblock: "Lets a blocked user log in again"
+} as const
+
+const admin = Command.make("admin").pipe(
+  Command.withDescription("Manages administrators. A change of access ends all sessions of the user"),
+  Command.withSubcommands([
+    Command.make(
+      "create",
+      { email, generate },
+      run(({ createAdministrator }, options) => createAdministrator(options.email, options.generate))
+    ).pipe(Command.withDescription("Creates an administrator, whose password it reads from stdin")),
+    ...(["grant", "revoke", "block", "unblock"] as const).map((change) =>
+      Command.make(
+        change,
+        { email },
+        run(({ changeAccess }, options) => changeAccess(options.email, change))
+      ).pipe(Command.withDescription(changes[change]))
+    )
+  ])
+)
+
 const holdfast = Command.make("holdfast").pipe(
   Command.withDescription(`A commerce core that stays exact under any concurrency.
 
   Settings come from the environment; \`holdfast config\` shows all of them. Those that may be secret can be in a file,
   which HOLDFAST_SECRET_FILE names, for instance.`),
-  Command.withSubcommands([serve, migrate, verify, config]),
+  Command.withSubcommands([serve, migrate, verify, config, admin]),
   Command.withExamples([{ command: "holdfast serve" }, { command: "holdfast verify --json" }])
 )
 

@@ -1,7 +1,15 @@
 /** What the `holdfast` command does. Each operation reads its settings from the environment and gives an exit code. */
+import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
+import * as NodePath from "@effect/platform-node-shared/NodePath"
+import * as NodeTerminal from "@effect/platform-node-shared/NodeTerminal"
 import { connect, RedisStore } from "@holdfast/locks"
-import { Cause, Effect, Exit, Layer, ManagedRuntime, Redacted, Result } from "effect"
+import { Cause, Effect, Exit, Layer, Logger, ManagedRuntime, Redacted, Result } from "effect"
+import { Prompt } from "effect/cli"
+import { randomBytes } from "node:crypto"
+import { text } from "node:stream/consumers"
 import { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./config.ts"
+import { createAdmin, giveRole, setBlocked } from "./modules/auth/administration.ts"
+import { Passwords } from "./modules/auth/passwords.ts"
 import { CouponGate } from "./modules/coupons/issuing/gate.ts"
 import { verifyText } from "./platform/audit/report.ts"
 import { migrations } from "./migrations/index.ts"
@@ -9,6 +17,8 @@ import { faultsOfSettings, reportOfSettings, type SettingReport } from "./platfo
 import { Database } from "./platform/db/database.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { migrate } from "./platform/db/migrate.ts"
+import { Transactions } from "./platform/db/transaction.ts"
+import { dangersOf } from "./platform/production.ts"
 import { startServer } from "./server.ts"
 import { verify } from "./verify.ts"
 
@@ -75,8 +85,58 @@ export const tableOfSettings = (): string =>
   ].join("\n")
 
 /** Throws an `Error` that lists everything that is wrong with the settings. */
+/** Creates an administrator. A generated password is printed once; any other is read from stdin, never from the arguments. */
+export const createAdministrator = async (email: string, isGenerated: boolean): Promise<number> => {
+  const settings = await readSettings()
+  const password = isGenerated ? randomBytes(18).toString("base64url") : await askPassword()
+  const outcome = await administer(settings, createAdmin(email, password))
+  if (outcome === "user")
+    throw new Error(`${email} is registered as a user; run \`holdfast admin grant ${email}\``)
+  if (outcome === "admin") console.log(`${email} is an administrator already, with the password as it was`)
+  else console.log(`${email} is an administrator now${isGenerated ? `; the password is ${password}` : ""}`)
+  return 0
+}
+
+/** Changes what the user with this e-mail may do. What is so already stays, and is no error. */
+export const changeAccess = async (
+  email: string,
+  change: "grant" | "revoke" | "block" | "unblock"
+): Promise<number> => {
+  const settings = await readSettings()
+  const [effect, now] = {
+    grant: [giveRole(email, "admin"), "an administrator"] as const,
+    revoke: [giveRole(email, "user"), "a user without further rights"] as const,
+    block: [setBlocked(email, true), "blocked"] as const,
+    unblock: [setBlocked(email, false), "not blocked"] as const
+  }[change]
+  const hasChanged = await administer(settings, effect)
+  console.log(`${email} is ${now}${hasChanged ? " now; all their sessions have ended" : " already"}`)
+  return 0
+}
+
+const askPassword = async (): Promise<string> => {
+  if (!process.stdin.isTTY) return (await text(process.stdin)).replace(/\r?\n$/, "")
+  const asked = Prompt.run(Prompt.Password({ message: "Password" })).pipe(
+    Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer))
+  )
+  return Redacted.value(await Effect.runPromise(asked))
+}
+
+const administer = <A, E>(
+  settings: ServerSettings,
+  effect: Effect.Effect<A, E, Database | Transactions | Passwords>
+): Promise<A> =>
+  runWith(
+    Layer.merge(Transactions.layer.pipe(Layer.provideMerge(Database.layer)), Passwords.layer).pipe(
+      Layer.provideMerge(ServerConfig.layer(settings)),
+      // What happened goes where logs go; stdout is for the answer.
+      Layer.provideMerge(Logger.layer([Logger.withConsoleError(Logger.formatJson)]))
+    ),
+    effect
+  )
+
 const readSettings = async (): Promise<ServerSettings> => {
-  const faults = await Effect.runPromise(faultsOfSettings(process.env))
+  const faults = [...(await Effect.runPromise(faultsOfSettings(process.env))), ...dangersOf(process.env)]
   if (faults.length === 1) throw new Error(faults[0])
   if (faults.length > 1) throw new Error([`${faults.length} settings are wrong:`, ...faults].join("\n  "))
   const exit = await Effect.runPromiseExit(settingsFromEnvironment)

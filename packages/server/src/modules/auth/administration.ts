@@ -1,9 +1,10 @@
-import { contract, type Role, UserNotFound } from "@holdfast/domain"
+import { contract, normaliseEmail, type Role, UserNotFound } from "@holdfast/domain"
 import { Effect, Schema } from "effect"
 import { inTransaction } from "../../platform/db/transaction.ts"
 import { invalidInputOf } from "../../platform/trpc/errors.ts"
 import { type Account, findAccountByEmail, lockAccountRows, updateAccess } from "./repository.ts"
 import { recordSecurityEvent } from "./security-events.ts"
+import { ensureAdmin } from "./service.ts"
 import { endSessionsOf } from "./sessions/repository.ts"
 
 /**
@@ -24,6 +25,17 @@ export const setBlocked = (email: string, isBlocked: boolean) =>
       ? undefined
       : { columns: { isBlocked }, event: isBlocked ? "user blocked" : "user unblocked" }
   )
+
+/**
+ * Creates an administrator. Returns `created`, or the role that the user with this e-mail has already, which is not
+ * changed; fails with `InvalidInput`.
+ */
+export const createAdmin = Effect.fn("createAdmin")(function* (email: string, password: string) {
+  const existing = yield* findAccountByEmail(normaliseEmail(email))
+  if (existing !== undefined) return existing.user.role
+  yield* ensureAdmin(email, password)
+  return "created" as const
+})
 
 interface AccessChange {
   readonly columns: Parameters<typeof updateAccess>[1]
