@@ -73,6 +73,12 @@ const sdk = Command.make(
   measure("bench", () => import("../../bench/sdk/index.ts"))
 ).pipe(Command.withDescription("Processor time and bundle size of the client and of the plain tRPC client"))
 
+const attacks = Command.make(
+  "attacks",
+  { json, turnMs: turnMs(10_000) },
+  measure("bench", () => import("../../bench/attacks.ts"))
+).pipe(Command.withDescription("What guessers and hoarders get, with the limits and without them"))
+
 const cache = Command.make(
   "cache",
   { turnMs: turnMs(1_000), json },
@@ -219,6 +225,7 @@ export const bench = Command.make("bench").pipe(
     locks,
     lockPeers,
     sdk,
+    attacks,
     cache,
     overload,
     strategies,
