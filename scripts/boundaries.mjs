@@ -18,7 +18,7 @@ export const FOLDERS = {
   domain: { kernel: [], locks: ["kernel"], coupons: ["kernel"] },
   locks: { addresses: [], redis: ["addresses"], backends: ["addresses", "redis"] },
   server: { platform: [], modules: ["platform"], migrations: ["platform"] },
-  "client-sdk": { auth: [], transport: [] },
+  "client-sdk": { auth: [], transport: [], links: ["auth", "transport"] },
   testkit: {
     internal: [],
     "crash-point": [],
@@ -97,9 +97,11 @@ const packageRules = [
   },
   {
     name: "client-imports",
-    comment: "the client imports the domain and effect, no part of Node and nothing of tRPC",
+    comment: "the client imports the domain, effect, tRPC's client and its event source, and no part of Node",
     from: { path: "^packages/client-sdk/src/", pathNot: TEST_FILES },
-    to: { pathNot: ["^packages/(client-sdk|domain)/src/", npm("effect")] }
+    to: {
+      pathNot: ["^packages/(client-sdk|domain)/src/", npm("(effect|@trpc/client|@trpc/server|eventsource)")]
+    }
   },
   {
     name: "locks-without-the-shop",

@@ -37,14 +37,15 @@ export const programOf = (page) =>
     .map(([, code]) => code)
     .join("\n")
 
-/** Copies an example out of the workspace. Its dependencies come from the tarballs and the registry. */
-export function copyExample(name, tarballs) {
+/** Copies an example out of the workspace. Its dependencies, and those added, come from the tarballs and the registry. */
+export function copyExample(name, tarballs, added = {}) {
   const directory = mkdtempSync(join(tmpdir(), `holdfast-${name}-`))
   cpSync(join(root, "examples", name), directory, {
     recursive: true,
     filter: (source) => !/[\\/](node_modules|dist)$/.test(source)
   })
   const manifest = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"))
+  manifest.dependencies = { ...manifest.dependencies, ...added }
   return project(directory, manifest, tarballs)
 }
 

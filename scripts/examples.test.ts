@@ -63,13 +63,14 @@ const runNode = (directory: string, ...args: Array<string>): Promise<string> =>
     env: { ...process.env, ...environment, HOLDFAST_URL: shop.url }
   })
 
-/** Sets up an example, with the program of a package's README beside its own. */
+/** Sets up an example, with the program of a package's README beside its own and further dependencies. */
 const withExample = async (
   name: string,
   use: (directory: string) => Promise<void>,
-  readme?: string
+  readme?: string,
+  added: Record<string, string> = {}
 ): Promise<void> => {
-  const consumer = copyExample(name, tarballs)
+  const consumer = copyExample(name, tarballs, added)
   try {
     if (readme !== undefined) writeFileSync(join(consumer.directory, "src/readme.ts"), programOf(readme))
     await install("pnpm", consumer.directory)
@@ -201,36 +202,50 @@ test.skipIf(executable === undefined && !isNeeded)(
   }
 )
 
-/** Joins the programs of docs/sdk.md: the imports and the body of the first, then the others as nested blocks. */
+/** Joins the programs of docs/sdk.md: all imports, the body of the first, then the others as nested blocks. */
 const guideProgram = (): string => {
   const text = readFileSync(join(root, "docs/sdk.md"), "utf8")
-  const [opening = "", ...others] = [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code)
-  const imports = opening.match(/^import .*$/gm) ?? []
-  const body = opening.replace(/^import .*$/gm, "").replace(`"http://localhost:3000"`, `url ?? ""`)
+  const blocks = [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code = ""]) => code)
+  const IMPORT = /^import [^]*? from .*$/gm
+  const imports = blocks.flatMap((block) => block.match(IMPORT) ?? [])
+  const [opening, ...others] = blocks.map((block) =>
+    block.replace(IMPORT, "").replace(`"http://localhost:3000"`, `url ?? ""`)
+  )
   return [
     ...imports,
     `const { HOLDFAST_URL: url } = process.env`,
     `const [, , email = "", password = ""] = process.argv`,
     `const show = (...shown: ReadonlyArray<unknown>) => console.log(...shown)`,
-    body,
+    opening,
     ...others.map((block) => `{\n${block}}`)
   ].join("\n")
 }
 
 // Runs last: it adds a product to the catalogue, and the tests above count the products.
 test("the programs of the client guide print what the guide says", { timeout: 300_000 }, () =>
-  withExample("node-script", async (directory) => {
-    const reader = { email: "reader@example.com", password: "a password to read" }
-    const administrator = createClient({ url: shop.url, auth: admin })
-    await administrator.admin.createProduct({ sku: "LAMP", name: "A lamp", priceMinor: 900, initialStock: 2 })
-    const { id: userId } = await administrator.auth.register(reader)
-    await administrator.admin.grantPoints({ userId, amount: 1_800, reason: "to read on" })
-    writeFileSync(join(directory, "src", "guide.ts"), guideProgram())
-    await runNode(directory, "node_modules/typescript/bin/tsc", "-p", ".")
-    const printed = await runNode(directory, "dist/guide.js", reader.email, reader.password)
-    expect(printed).toMatch(/^1800\n0 left\n/m)
-    expect(printed).toMatch(/^PENDING\nPAID\nCANCELLED\n2 lamps\nOrderNotFound\n/m)
-  })
+  withExample(
+    "node-script",
+    async (directory) => {
+      const reader = { email: "reader@example.com", password: "a password to read" }
+      const administrator = createClient({ url: shop.url, auth: admin })
+      await administrator.admin.createProduct({
+        sku: "LAMP",
+        name: "A lamp",
+        priceMinor: 900,
+        initialStock: 2
+      })
+      const { id: userId } = await administrator.auth.register(reader)
+      await administrator.admin.grantPoints({ userId, amount: 1_800, reason: "to read on" })
+      writeFileSync(join(directory, "src", "guide.ts"), guideProgram())
+      await runNode(directory, "node_modules/typescript/bin/tsc", "-p", ".")
+      const printed = await runNode(directory, "dist/guide.js", reader.email, reader.password)
+      expect(printed).toMatch(/^1800\n0 left\n/m)
+      expect(printed).toMatch(/^PENDING\nPAID\nCANCELLED\n2 lamps\nOrderNotFound\n/m)
+      expect(printed).toMatch(/^2 left$/m)
+    },
+    undefined,
+    { "@trpc/client": "catalog:" }
+  )
 )
 
 const types: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" }

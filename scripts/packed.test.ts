@@ -84,7 +84,7 @@ describe.each(["npm", "pnpm"] as const)(
   }
 )
 
-test("the types of the client import only the domain and effect", async () => {
+test("the types of the client import the domain, effect and tRPC, and nothing of the server", async () => {
   await runProgram("tar", ["-xzf", tarballs["@holdfast/client-sdk"]!.replace("file:", ""), "-C", packed])
   const types = join(packed, "package", "dist")
   const files = readdirSync(types, { recursive: true, encoding: "utf8" }).filter((file) =>
@@ -97,5 +97,5 @@ test("the types of the client import only the domain and effect", async () => {
     )
   )
   const outside = new Set(imports.filter((name) => !/^(\.|effect\/)/.test(name ?? "")))
-  expect(outside).toEqual(new Set(["@holdfast/domain", "effect"]))
+  expect(outside).toEqual(new Set(["@holdfast/domain", "@trpc/client", "@trpc/server"]))
 })

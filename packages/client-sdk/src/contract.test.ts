@@ -1,5 +1,5 @@
 import { contract, query, subscription, type Procedure } from "@holdfast/domain"
-import { Effect, Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { expect, test } from "vitest"
 import { deriveClient } from "./derive-client.ts"
 import { createClient } from "./index.ts"
@@ -38,7 +38,7 @@ test("a procedure that is added to a contract gets its methods without further c
   const watch = subscription({ ...planted, output: Schema.Int })
   const client = deriveClient(
     { stock: { history: planted, watch } },
-    (operation, input) => Effect.succeed({ items: [operation.name.length, Object.keys(input ?? {}).length] }),
+    async (operation, input) => ({ items: [operation.name.length, Object.keys(input ?? {}).length] }),
     async function* () {
       yield 1
     }

@@ -1,24 +1,16 @@
-import type { Contract, Procedure } from "@holdfast/domain"
-import { Cause, Effect, Exit, Stream } from "effect"
+import type { Contract } from "@holdfast/domain"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { isReported, type Reported } from "./errors.ts"
-import type { Failure, InvokeOptions } from "./invoke.ts"
+import type { Invoke, InvokeOptions } from "./invoke.ts"
+import type { Failure } from "./links/failure.ts"
 import { makeOperation, type Operation } from "./operation.ts"
 import { isPaged, items, pagedNames, pages } from "./pages.ts"
+import type { Subscribe } from "./subscribe.ts"
 import type { CallOptions, ClientOf, Result } from "./types.ts"
 
-/** Runs one call of an operation. */
-export type RunOperation = (
-  operation: Operation,
-  input: unknown,
-  options: InvokeOptions
-) => Effect.Effect<unknown, Reported<Failure>>
-
-/** Runs one subscription of an operation. */
-type RunSubscription = (
-  operation: Operation,
-  input: unknown,
-  signal: AbortSignal
-) => AsyncGenerator<unknown, void, undefined>
+type Methods = Record<string, unknown>
+type Tree = Record<string, Methods>
 
 /**
  * Derives the client of a contract: a loop over the procedures creates the methods, and a mapped type gives them their
@@ -26,58 +18,85 @@ type RunSubscription = (
  */
 export const deriveClient = <C extends Contract>(
   contract: C,
-  runOperation: RunOperation,
-  runSubscription: RunSubscription
+  invoke: Invoke,
+  subscribe: Subscribe
 ): ClientOf<C> => {
   const client: Tree = {}
   const safe: Tree = {}
   const effect: Tree = {}
   for (const [group, procedures] of Object.entries(contract)) {
-    client[group] = {}
-    safe[group] = {}
-    effect[group] = {}
+    const styles = [(client[group] = {}), (safe[group] = {}), (effect[group] = {})] as const
     for (const [name, procedure] of Object.entries(procedures)) {
       const operation = makeOperation(`${group}.${name}`, procedure)
-      if (procedure.kind === "subscription") {
-        const subscribe = (input: unknown, signal: AbortSignal) => runSubscription(operation, input, signal)
-        const watch = (input?: unknown, options?: CallOptions) =>
-          subscribe(input, options?.signal ?? new AbortController().signal)
-        client[group][name] = watch
-        safe[group][name] = (input?: unknown, options?: CallOptions) => toResults(watch(input, options))
-        effect[group][name] = (input?: unknown) => toStream((signal) => subscribe(input, signal))
-        continue
-      }
-      const call = (input?: unknown, options: InvokeOptions = {}) => runOperation(operation, input, options)
-      safe[group][name] = (input?: unknown, options?: CallOptions) => toResult(call(input, options), options)
-      Object.assign(effect[group], effectMethods(name, procedure, call))
-      Object.assign(client[group], promiseMethods(name, procedure, call))
+      const methods =
+        procedure.kind === "subscription"
+          ? subscriptionMethods(operation, name, subscribe)
+          : callMethods(operation, name, invoke)
+      styles.forEach((style, index) => Object.assign(style, methods[index]))
     }
   }
   return { ...client, safe, effect } as unknown as ClientOf<C>
 }
 
-type Tree = Record<string, Record<string, unknown>>
-type EffectCall = (input?: unknown, options?: InvokeOptions) => ReturnType<RunOperation>
-
-const promiseMethods = (name: string, procedure: Procedure, call: EffectCall): Record<string, unknown> => {
-  const method = (input?: unknown, options?: CallOptions) => toPromise(call(input, options), options)
-  if (!isPaged(procedure)) return { [name]: method }
-  const names = pagedNames(name)
-  const fetchPage = (options?: CallOptions) => (input: object) => method(input, options) as Promise<never>
-  return {
-    [name]: method,
-    [names.pages]: (input?: object, options?: CallOptions) => pages(fetchPage(options), input),
-    [names.items]: (input?: object, options?: CallOptions) => items(fetchPage(options), input)
-  }
+/** The methods of a subscription in the three styles. */
+const subscriptionMethods = (
+  operation: Operation,
+  name: string,
+  subscribe: Subscribe
+): ReadonlyArray<Methods> => {
+  const watch = (input?: unknown, options?: CallOptions) => subscribe(operation, input, options?.signal)
+  return [
+    { [name]: watch },
+    { [name]: (input?: unknown, options?: CallOptions) => toResults(watch(input, options)) },
+    { [name]: (input?: unknown) => toStream((signal) => watch(input, { signal })) }
+  ]
 }
 
-const effectMethods = (name: string, procedure: Procedure, call: EffectCall): Record<string, unknown> => {
-  if (!isPaged(procedure)) return { [name]: call }
-  const names = pagedNames(name)
-  const streamOf = (read: typeof pages | typeof items) => (input?: object, options?: InvokeOptions) =>
-    toStream((signal) => read((part) => toPromise(call(part, options), { signal }) as Promise<never>, input))
-  return { [name]: call, [names.pages]: streamOf(pages), [names.items]: streamOf(items) }
+/** The methods of everything else in the three styles. */
+const callMethods = (operation: Operation, name: string, invoke: Invoke): ReadonlyArray<Methods> => {
+  const call = (input?: unknown, options?: InvokeOptions) => invoke(operation, input, options)
+  const methods: ReadonlyArray<Methods> = [
+    { [name]: call },
+    { [name]: (input?: unknown, options?: InvokeOptions) => toResult(call(input, options)) },
+    {
+      [name]: (input?: unknown, options?: InvokeOptions) =>
+        toEffect((signal) => call(input, { ...options, signal }))
+    }
+  ]
+  return isPaged(operation.procedure)
+    ? methods.map((style, index) => ({ ...style, ...pageMethods(name, call)[index] }))
+    : methods
 }
+
+const pageMethods = (
+  name: string,
+  call: (input: object, options?: InvokeOptions) => Promise<unknown>
+): ReadonlyArray<Methods> => {
+  const names = pagedNames(name)
+  const reading = (read: typeof pages | typeof items) => (input?: object, options?: InvokeOptions) =>
+    read((part) => call(part, options) as Promise<never>, input)
+  const streaming = (read: typeof pages | typeof items) => (input?: object, options?: InvokeOptions) =>
+    toStream((signal) => reading(read)(input, { ...options, signal }))
+  return [
+    { [names.pages]: reading(pages), [names.items]: reading(items) },
+    {},
+    { [names.pages]: streaming(pages), [names.items]: streaming(items) }
+  ]
+}
+
+/** An effect of a promise, which interruption aborts. What is not an error of the call is a defect. */
+const toEffect = (
+  start: (signal: AbortSignal) => Promise<unknown>
+): Effect.Effect<unknown, Reported<Failure>> =>
+  Effect.callback((resume) => {
+    const controller = new AbortController()
+    start(controller.signal).then(
+      (value) => resume(Effect.succeed(value)),
+      (error: unknown) =>
+        resume(isReported(error) ? Effect.fail(error as Reported<Failure>) : Effect.die(error))
+    )
+    return Effect.sync(() => controller.abort())
+  })
 
 /** A stream that closes the connection whenever it ends, fails or is interrupted. */
 const toStream = (subscribe: (signal: AbortSignal) => AsyncIterable<unknown>) =>
@@ -85,6 +104,16 @@ const toStream = (subscribe: (signal: AbortSignal) => AsyncIterable<unknown>) =>
     Effect.map(Effect.abortSignal, (signal) =>
       Stream.fromAsyncIterable(subscribe(signal), (error) => error as Reported<Failure>)
     )
+  )
+
+/** The outcome as a value. An abort still rejects. */
+const toResult = (promise: Promise<unknown>): Promise<Result<unknown, unknown>> =>
+  promise.then(
+    (value) => ({ ok: true, value }),
+    (error: unknown) => {
+      if (!isReported(error)) throw error
+      return { ok: false, error }
+    }
   )
 
 /** Yields each answer as a result, and a failure as the last one. An abort is still thrown. */
@@ -97,32 +126,4 @@ async function* toResults(
     if (!isReported(error)) throw error
     yield { ok: false, error }
   }
-}
-
-const toPromise = <A, E>(effect: Effect.Effect<A, E>, options: CallOptions | undefined): Promise<A> =>
-  settle(effect, options).then((exit) => {
-    if (Exit.isSuccess(exit)) return exit.value
-    throw Cause.squash(exit.cause)
-  })
-
-const toResult = <A, E>(
-  effect: Effect.Effect<A, E>,
-  options: CallOptions | undefined
-): Promise<Result<A, E>> => {
-  const asResult = Effect.match(effect, {
-    onSuccess: (value) => ({ ok: true, value }) as const,
-    onFailure: (error) => ({ ok: false, error }) as const
-  })
-  return toPromise(asResult, options)
-}
-
-/** Runs an effect that the signal interrupts. An abort rejects with the signal's reason, as `fetch` does. */
-const settle = async <A, E>(
-  effect: Effect.Effect<A, E>,
-  { signal }: CallOptions = {}
-): Promise<Exit.Exit<A, E>> => {
-  signal?.throwIfAborted()
-  const exit = await Effect.runPromiseExit(effect, signal === undefined ? undefined : { signal })
-  if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) signal?.throwIfAborted()
-  return exit
 }

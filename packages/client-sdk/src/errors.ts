@@ -1,5 +1,5 @@
 import type { DomainError } from "@holdfast/domain"
-import { Data } from "effect"
+import * as Data from "effect/Data"
 
 /**
  * Why a request ended without an answer:

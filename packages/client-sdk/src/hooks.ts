@@ -17,3 +17,11 @@ export interface ResponseEvent extends RequestEvent {
   /** `undefined` if the request succeeded. */
   readonly error: DomainError | TransportError | RemoteDefect | undefined
 }
+
+/** Functions that are told of every request. What they throw is ignored. */
+export interface Hooks {
+  /** Called before every request, including retries. */
+  readonly onRequest?: ((event: RequestEvent) => void) | undefined
+  /** Called after every request. */
+  readonly onResponse?: ((event: ResponseEvent) => void) | undefined
+}

@@ -1,6 +1,7 @@
 export * from "@holdfast/domain"
 export { type Credentials, memoryTokenStore, type TokenStore } from "./auth/sessions.ts"
-export type { TokenOption } from "./auth/token-source.ts"
+export type { TokenOption, TokenSource } from "./auth/token-source.ts"
+export type { AppRouter } from "./app-router.ts"
 export { type ClientOptions, createClient } from "./create-client.ts"
 export {
   type CallDetails,
@@ -10,8 +11,15 @@ export {
   type TransportReason
 } from "./errors.ts"
 export { isHoldfastError } from "./is-holdfast-error.ts"
-export type { RequestEvent, ResponseEvent } from "./hooks.ts"
+export type { Hooks, RequestEvent, ResponseEvent } from "./hooks.ts"
+export { authLink } from "./links/auth-link.ts"
+export type { CallContext, HoldfastLink } from "./links/call.ts"
+export { decodingLink, errorsLink } from "./links/errors-link.ts"
+export { hooksLink } from "./links/hooks-link.ts"
+export { holdfastHttpLink, type HttpLinkOptions } from "./links/http-link.ts"
+export { idempotencyLink } from "./links/idempotency-link.ts"
+export { retryLink, type RetryLinkOptions } from "./links/retry-link.ts"
 export type { RetryPolicy } from "./retry.ts"
-export type { Fetch } from "./transport/bounded-fetch.ts"
+export type { Fetch } from "./transport/responses.ts"
 export type * from "./names.ts"
 export type * from "./types.ts"

@@ -1,7 +1,18 @@
 import { InvalidInput, type DomainError, type Procedure } from "@holdfast/domain"
-import { Result, Schema, SchemaIssue } from "effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import { RemoteDefect } from "./errors.ts"
-import type { WireError } from "./transport/transport.ts"
+
+/** An error response. `domain` is the encoded tagged error if the procedure declares it. */
+interface WireError {
+  readonly message: string
+  readonly code: string
+  readonly httpStatus: number | undefined
+  readonly retryable: boolean
+  readonly retryAfterMs: number | undefined
+  readonly domain: unknown
+}
 
 /** A procedure as the client runs it: its name and its codecs. */
 export interface Operation {

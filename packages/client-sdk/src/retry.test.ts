@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { OutOfStock, RequestInProgress, ServiceUnavailable } from "@holdfast/domain"
-import { Effect } from "effect"
 import { describe, expect, test } from "vitest"
 import { createClient, RemoteDefect, TransportError } from "./index.ts"
 import { defaultRetryPolicy, delayMs, mayRetry } from "./retry.ts"
@@ -236,17 +235,17 @@ describe("the retry policy", () => {
     expect(mayRetry("mutation", new RemoteDefect({ ...bug, retryable: true }))).toBe(true)
   })
 
-  test("waits with full jitter and exponential backoff up to its limit, in addition to what the server asked for", async () => {
+  test("waits with full jitter and exponential backoff up to its limit, in addition to what the server asked for", () => {
     const policy = { ...defaultRetryPolicy, baseDelayMs: 100, maxDelayMs: 1000 }
     const draw = (attempts: number, error: Parameters<typeof delayMs>[2]) =>
-      Promise.all(Array.from({ length: 400 }, () => Effect.runPromise(delayMs(policy, attempts, error))))
-    const first = await draw(1, transportError(true))
+      Array.from({ length: 400 }, () => delayMs(policy, attempts, error))
+    const first = draw(1, transportError(true))
     expect(Math.max(...first)).toBeLessThanOrEqual(100)
     expect(Math.min(...first)).toBeLessThan(50)
     expect(Math.max(...first)).toBeGreaterThan(50)
-    expect(Math.max(...(await draw(3, transportError(true))))).toBeGreaterThan(200)
-    expect(Math.max(...(await draw(20, transportError(true))))).toBeLessThanOrEqual(1000)
-    const asked = await draw(1, new ServiceUnavailable({ retryAfterMs: 700 }))
+    expect(Math.max(...draw(3, transportError(true)))).toBeGreaterThan(200)
+    expect(Math.max(...draw(20, transportError(true)))).toBeLessThanOrEqual(1000)
+    const asked = draw(1, new ServiceUnavailable({ retryAfterMs: 700 }))
     expect(Math.min(...asked)).toBeGreaterThanOrEqual(700)
     expect(new Set(asked).size).toBeGreaterThan(10)
   })

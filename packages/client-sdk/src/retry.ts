@@ -1,5 +1,4 @@
 import type { DomainError, ProcedureKind } from "@holdfast/domain"
-import { Effect, Random } from "effect"
 import { type RemoteDefect, TransportError } from "./errors.ts"
 
 /** How a client retries failed requests. Durations are in milliseconds. */
@@ -42,7 +41,7 @@ export const spendsAttempt = (maxAttempts: number, error: Failure): boolean =>
  * The delay before the next attempt, in milliseconds: exponential backoff with full jitter (Brooker, "Exponential
  * Backoff and Jitter", AWS 2015) in addition to what the server asked for. The jitter avoids lockstep.
  */
-export const delayMs = (policy: RetryPolicy, attempts: number, error: Failure): Effect.Effect<number> => {
+export const delayMs = (policy: RetryPolicy, attempts: number, error: Failure): number => {
   const ceiling = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** (attempts - 1))
-  return Effect.map(Random.next, (random) => Math.round((error.retryAfterMs ?? 0) + random * ceiling))
+  return Math.round((error.retryAfterMs ?? 0) + Math.random() * ceiling)
 }

@@ -134,15 +134,47 @@ test("a connection that is silent for longer than the server announces is reopen
   const connected = `event: connected\ndata: {"reconnectAfterInactivityMs":50}\n\n`
   const { server, served } = await serving([connected + event(1) + HELD, connected + event(2) + END])
   await using _ = server
-  const client = createClient({ url: server.url, token: "t1", retry: quick })
+  expect(await secondsOf(clientOf(server).coupons.watchTicket({ ticketId }))).toEqual([1, 2])
+  expect(served()).toBe(2)
+})
+
+test("a slow reader does not count as silence of the server", async () => {
+  await using server = await startWireServer()
+  let served = 0
+  server.intercept((_request, response) => {
+    served += 1
+    response.writeHead(200, { "content-type": "text/event-stream" })
+    response.write(`event: connected\ndata: {"reconnectAfterInactivityMs":150}\n\n${event(1)}`)
+    const pings = setInterval(() => response.write("event: ping\ndata: \n\n"), 20)
+    setTimeout(() => {
+      clearInterval(pings)
+      response.end(event(2) + END)
+    }, 400)
+    return true
+  })
   const seen: Array<number> = []
-  for await (const { requestedAt } of client.coupons.watchTicket({ ticketId })) {
+  for await (const { requestedAt } of clientOf(server).coupons.watchTicket({ ticketId })) {
     seen.push(requestedAt.getUTCSeconds())
-    // A slow reader does not count as silence of the server.
-    if (seen.length === 1) await new Promise((resolve) => setTimeout(resolve, 150))
-    expect(served()).toBe(seen.length)
+    await new Promise((resolve) => setTimeout(resolve, 300))
   }
   expect(seen).toEqual([1, 2])
+  expect(served).toBe(1)
+})
+
+test("a reader that is far behind skips the oldest states and gets the latest", async () => {
+  await using server = await startWireServer({
+    "products.watchStock": async function* () {
+      for (let stock = 1000; stock >= 0; stock -= 1) yield { sku: "TEA", stock }
+    }
+  })
+  const seen: Array<number> = []
+  for await (const { stock } of clientOf(server).products.watchStock({ sku: "TEA" })) {
+    if (seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 500))
+    seen.push(stock)
+  }
+  expect(seen.length).toBeLessThanOrEqual(102)
+  expect(seen.at(-1)).toBe(0)
+  expect(seen).toEqual(seen.toSorted((a, b) => b - a))
 })
 
 test("the hooks are called for every connection", async () => {

@@ -1,5 +1,6 @@
 import type { Contract, ErrorOf, HoldfastContract, InputOf, OutputOf, Procedure } from "@holdfast/domain"
-import type { Effect, Stream } from "effect"
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { RemoteDefect, Reported, TransportError } from "./errors.ts"
 import type { ResponseEvent } from "./hooks.ts"
 

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { domainError, Unauthenticated } from "./kernel/error.ts"
 import { SessionId, UserId } from "./kernel/ids.ts"
 import { Moment } from "./kernel/moment.ts"

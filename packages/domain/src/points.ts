@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { domainError } from "./kernel/error.ts"
 import { OrderId, UserId } from "./kernel/ids.ts"
 import { Moment } from "./kernel/moment.ts"

@@ -1,6 +1,5 @@
 import { InvalidCredentials, type Session, Unauthenticated } from "@holdfast/domain"
-import { Effect } from "effect"
-import type { TokenFailure, TokenSource } from "./token-source.ts"
+import type { TokenSource } from "./token-source.ts"
 
 /** What the client logs in with. */
 export interface Credentials {
@@ -27,8 +26,8 @@ export const memoryTokenStore = (): TokenStore => {
 
 /** The procedures that create sessions. */
 export interface SessionCalls {
-  readonly login: (credentials: Credentials) => Effect.Effect<Session, TokenFailure | InvalidCredentials>
-  readonly refresh: (refreshToken: string) => Effect.Effect<Session, TokenFailure>
+  readonly login: (credentials: Credentials) => Promise<Session>
+  readonly refresh: (refreshToken: string) => Promise<Session>
 }
 
 /**
@@ -42,62 +41,57 @@ export const sessionTokens = (
 ): TokenSource => {
   // Reads the store when there is no cached token or one was rejected: another tab may have renewed it.
   let known: string | undefined
-  const load = Effect.tap(
-    Effect.promise(async () => store.load()),
-    (session) => Effect.sync(() => void (known = session?.accessToken))
-  )
-  const clear = Effect.promise(async () => store.clear())
-  const save = (session: Session) => Effect.promise(async () => store.save(session))
-  const remember = <E>(session: Effect.Effect<Session, E>) =>
-    session.pipe(
-      Effect.tap(save),
-      Effect.map(({ accessToken }) => (known = accessToken))
-    )
-
-  const login =
-    credentials === undefined
-      ? Effect.undefined
-      : remember(calls.login(credentials)).pipe(Effect.catchTag("InvalidCredentials", wrongCredentials))
-
-  const refresh = ({ refreshToken }: Session) =>
-    remember(calls.refresh(refreshToken)).pipe(
-      Effect.catchTag("Unauthenticated", () => Effect.andThen(clear, login))
-    )
-
-  const loginOnce = singleFlight(
-    Effect.flatMap(load, (session) => (session === undefined ? login : Effect.succeed(session.accessToken)))
-  )
-  const renewOnce = singleFlight(
-    Effect.flatMap(load, (session) => (session === undefined ? login : refresh(session)))
-  )
+  const load = async () => {
+    const session = await store.load()
+    known = session?.accessToken
+    return session
+  }
+  const remember = async (session: Session) => {
+    await store.save(session)
+    return (known = session.accessToken)
+  }
+  const login = async () => {
+    if (credentials === undefined) return undefined
+    try {
+      return await remember(await calls.login(credentials))
+    } catch (error) {
+      throw error instanceof InvalidCredentials ? wrongCredentials(error) : error
+    }
+  }
+  const refresh = async ({ refreshToken }: Session) => {
+    try {
+      return await remember(await calls.refresh(refreshToken))
+    } catch (error) {
+      if (!(error instanceof Unauthenticated)) throw error
+      await store.clear()
+      return login()
+    }
+  }
+  const loginOnce = singleFlight(async () => (await load())?.accessToken ?? login())
+  const renewOnce = singleFlight(async () => {
+    const session = await load()
+    return session === undefined ? login() : refresh(session)
+  })
 
   return {
     known: () => known,
-    current: Effect.flatMap(load, (session) =>
-      session === undefined ? loginOnce : Effect.succeed(session.accessToken)
-    ),
-    renew: (rejected) =>
-      Effect.flatMap(load, (session) =>
-        session !== undefined && session.accessToken !== rejected
-          ? Effect.succeed(session.accessToken)
-          : renewOnce
-      )
+    current: async () => (await load())?.accessToken ?? loginOnce(),
+    renew: async (rejected) => {
+      const session = await load()
+      return session !== undefined && session.accessToken !== rejected ? session.accessToken : renewOnce()
+    }
   }
 }
 
-/**
- * Runs the effect once for all callers that arrive while it runs. It runs in a fiber of its own, so an interrupted
- * caller does not cancel it for the others.
- */
-const singleFlight = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-  let running: ReturnType<typeof Effect.runPromiseExit<A, E>> | undefined
-  const start = () =>
-    (running ??= Effect.runPromiseExit(effect).finally(() => {
+/** Runs the work once for all callers that arrive while it runs. */
+const singleFlight = <A>(work: () => Promise<A>): (() => Promise<A>) => {
+  let running: Promise<A> | undefined
+  return () =>
+    (running ??= work().finally(() => {
       running = undefined
     }))
-  return Effect.flatten(Effect.promise(start))
 }
 
 /** Wrong credentials of the client: the call that needed a token fails as unauthenticated. */
 const wrongCredentials = (cause: InvalidCredentials) =>
-  Effect.fail(Object.assign(new Unauthenticated({ reason: "invalid" }), { cause }))
+  Object.assign(new Unauthenticated({ reason: "invalid" }), { cause })

@@ -1,24 +1,11 @@
-import type { InvalidInput, RateLimited, ServiceUnavailable, Unauthenticated } from "@holdfast/domain"
-import { Effect } from "effect"
-import type { RemoteDefect, TransportError } from "../errors.ts"
-
-/** Why there is no token: errors that every authenticated procedure may fail with. */
-export type TokenFailure =
-  | Unauthenticated
-  | InvalidInput
-  | RateLimited
-  | ServiceUnavailable
-  | TransportError
-  | RemoteDefect
-
-/** Where a client's access tokens come from. */
+/** Where a client's access tokens come from. Both promises reject with what the application or a login threw. */
 export interface TokenSource {
   /** The cached token; `undefined` if {@link current} has to look for one. */
   readonly known: () => string | undefined
   /** The token to send; `undefined` if there is none. May log in. */
-  readonly current: Effect.Effect<string | undefined, TokenFailure>
+  readonly current: () => Promise<string | undefined>
   /** Another token than the rejected one; `undefined` if there is none. */
-  readonly renew: (rejected: string | undefined) => Effect.Effect<string | undefined, TokenFailure>
+  readonly renew: (rejected: string | undefined) => Promise<string | undefined>
 }
 
 type MaybeToken = string | undefined
@@ -28,10 +15,13 @@ export type TokenOption = string | (() => MaybeToken | Promise<MaybeToken>)
 
 /** A token source whose tokens the application manages. */
 export const givenToken = (token: TokenOption): TokenSource => {
-  const current = typeof token === "string" ? Effect.succeed(token) : Effect.promise(async () => token())
+  const current = async () => (typeof token === "string" ? token : token())
   return {
     known: () => (typeof token === "string" ? token : undefined),
     current,
-    renew: (rejected) => Effect.map(current, (fresh) => (fresh === rejected ? undefined : fresh))
+    renew: async (rejected) => {
+      const fresh = await current()
+      return fresh === rejected ? undefined : fresh
+    }
   }
 }

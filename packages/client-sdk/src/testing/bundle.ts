@@ -1,10 +1,8 @@
 import { fileURLToPath } from "node:url"
-import { gzipSync } from "node:zlib"
 import { build, type Rolldown } from "vite"
 
 interface Bundle {
   readonly code: string
-  readonly gzipBytes: number
   /** The ids of the bundled modules. */
   readonly modules: ReadonlyArray<string>
   /** The remaining imports: none, except for `external`. */
@@ -13,8 +11,8 @@ interface Bundle {
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-/** Bundles and minifies a module for browsers, as an application's build does. */
-export const bundle = async (source: string, external: ReadonlyArray<RegExp> = []): Promise<Bundle> => {
+/** Bundles and minifies a module for browsers into one file, as an application's build does. */
+export const bundle = async (source: string): Promise<Bundle> => {
   const entry = "\0entry"
   const output = (await build({
     configFile: false,
@@ -36,15 +34,14 @@ export const bundle = async (source: string, external: ReadonlyArray<RegExp> = [
     build: {
       write: false,
       target: "es2022",
-      rolldownOptions: { input: "entry", external: [...external], preserveEntrySignatures: "strict" }
+      rolldownOptions: {
+        input: "entry",
+        preserveEntrySignatures: "strict",
+        output: { codeSplitting: false }
+      }
     }
   })) as Rolldown.RolldownOutput
   const [chunk, ...others] = output.output
   if (others.length > 0) throw new Error(`expected one chunk, got ${others.length} more`)
-  return {
-    code: chunk.code,
-    gzipBytes: gzipSync(chunk.code).length,
-    modules: Object.keys(chunk.modules),
-    imports: chunk.imports
-  }
+  return { code: chunk.code, modules: Object.keys(chunk.modules), imports: chunk.imports }
 }

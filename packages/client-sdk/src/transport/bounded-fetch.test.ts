@@ -1,14 +1,22 @@
 import { expect, test } from "vitest"
 import { failureOf } from "../testing/failure-of.ts"
-import { type Fetch, makeBoundedFetch } from "./bounded-fetch.ts"
+import { makeBoundedFetch } from "./bounded-fetch.ts"
+import type { Fetch } from "./responses.ts"
 
 const bounds = { maxConnections: 1, maxWaiting: 10, attemptTimeoutMs: 30 }
-const message = { url: "http://localhost/", method: "GET", headers: {} }
+const url = "http://localhost/"
 const JSON_TYPE = "application/json"
+
+/** Starts a request that can be cancelled. */
+const start = (fetch: ReturnType<typeof makeBoundedFetch>) => {
+  const controller = new AbortController()
+  const answer = fetch(url, { signal: controller.signal })
+  return { answer, cancel: () => controller.abort() }
+}
 
 test("a request ends in time even if `fetch` ignores its signal", async () => {
   const deaf = makeBoundedFetch(() => new Promise(() => {}), bounds)
-  const [first, second] = [deaf(message), deaf(message)]
+  const [first, second] = [start(deaf), start(deaf)]
   expect(await failureOf(first.answer)).toMatchObject({ reason: "timeout", maybeSent: true })
   second.cancel()
   expect(await failureOf(second.answer)).toMatchObject({ reason: "connection-lost" })
@@ -23,7 +31,7 @@ test("a request that is cancelled in the queue is not sent, and one that is canc
     )
   }
   const fetch = makeBoundedFetch(silent, { ...bounds, attemptTimeoutMs: 60_000 })
-  const [first, second, third] = [fetch(message), fetch(message), fetch(message)]
+  const [first, second, third] = [start(fetch), start(fetch), start(fetch)]
   second.cancel()
   await failureOf(second.answer)
   first.cancel()
@@ -40,8 +48,8 @@ test("a truncated answer and a foreign answer are told apart", async () => {
     makeBoundedFetch(
       () => Promise.resolve(new Response(body, { status, headers: { "content-type": type } })),
       bounds
-    )(message).answer
-  expect(await answering('{"result":{}}', JSON_TYPE)).toEqual({ result: {} })
+    )(url)
+  expect(await (await answering('{"result":{}}', JSON_TYPE)).json()).toEqual({ result: {} })
   const half = await failureOf(answering('{"result":', JSON_TYPE))
   expect(half).toMatchObject({ reason: "connection-lost", retryable: true })
   const page = await failureOf(answering("<h1>", "text/html", 503))

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { CouponId, TicketId } from "../kernel/ids.ts"
 import { Moment } from "../kernel/moment.ts"
 import { AmountMinor } from "../kernel/money.ts"

@@ -1,4 +1,5 @@
-import { type Cause, Schema } from "effect"
+import type * as Cause from "effect/Cause"
+import * as Schema from "effect/Schema"
 
 /** The HTTP status that tRPC answers with for each error code. */
 export const HTTP_STATUS = {

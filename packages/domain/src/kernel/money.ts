@@ -1,4 +1,5 @@
-import { Result, Schema } from "effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 
 /**
  * Money in integer minor units (pence, cents) of the shop's single currency, never a float. The limit is

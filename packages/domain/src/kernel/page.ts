@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** How many items a page has by default and at most. */
 export const PAGE_SIZE = { default: 20, maximum: 100 } as const

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { domainError } from "../kernel/error.ts"
 
 /** The caller waited as long as the scope allows and did not get the lock. Nothing was done. */
