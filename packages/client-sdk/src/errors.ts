@@ -68,6 +68,29 @@ export class RemoteDefect extends Data.TaggedError("RemoteDefect")<RemoteDefectF
   }
 }
 
+interface UnknownErrorFields {
+  readonly procedure: string
+  /** The `_tag` of the server's error. */
+  readonly tag: string
+  /** The fields of the server's error, as JSON. */
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly code: string
+  readonly httpStatus: number | undefined
+  readonly retryable: boolean
+  readonly retryAfterMs?: number | undefined
+  readonly detail: string
+}
+
+/** A newer server answered with an error that this version of the contract does not declare. It keeps tag and fields. */
+export class UnknownError extends Data.TaggedError("UnknownError")<UnknownErrorFields> {
+  override get message() {
+    return `${this.procedure}: ${this.detail} (${this.tag})`
+  }
+}
+
+/** An error of a call: one that the server declares, or one of the client's own. */
+export type AnyFailure = DomainError | TransportError | RemoteDefect | UnknownError
+
 /** The details of the call that every reported error carries besides its own fields. */
 export interface CallDetails {
   readonly retryable: boolean
@@ -79,6 +102,10 @@ export interface CallDetails {
   readonly idempotencyKey: string | undefined
   /** How many requests were sent, including retries; 0 if the input was invalid. */
   readonly attempts: number
+  /** The page of the error: what it means and what to do. */
+  readonly docsUrl: string
+  /** The error with its fields and these details, as plain JSON. */
+  readonly toJSON: () => Readonly<Record<string, unknown>>
 }
 
 /** An error as a call reports it: the declared class with the {@link CallDetails}. */
@@ -86,15 +113,21 @@ export type Reported<E> = E extends unknown ? E & CallDetails : never
 
 type Details = Pick<CallDetails, "requestId" | "idempotencyKey" | "attempts">
 
+/** Where the pages of the errors are. */
+const DOCS = "https://github.com/holdfast-commerce/holdfast/blob/main/docs/errors"
+
 /**
  * Adds the details to the error itself, so that `instanceof`, `_tag` and the fields are preserved. They are not
- * enumerable, so that the error's JSON and equality are preserved as well.
+ * enumerable, so that the error's equality is preserved as well. The message becomes the error's own property, because
+ * `structuredClone` copies no other.
  */
-export const report = <E extends DomainError | TransportError | RemoteDefect>(
-  error: E,
-  details: Details
-): Reported<E> => {
-  for (const [name, value] of Object.entries(details))
+export const report = <E extends AnyFailure>(error: E, details: Details): Reported<E> => {
+  const { retryable, retryAfterMs } = error
+  const docsUrl = `${DOCS}/${error._tag}.md`
+  const { message } = error
+  const own = { message, retryable, retryAfterMs, ...details, docsUrl, cause: undefined }
+  const toJSON = () => ({ ...error, ...own })
+  for (const [name, value] of Object.entries({ ...details, docsUrl, message, toJSON }))
     Object.defineProperty(error, name, { value, enumerable: false, configurable: true, writable: false })
   Object.defineProperty(error, reported, { value: true, enumerable: false })
   return error as Reported<E>
@@ -107,7 +140,7 @@ export const isReported = (error: unknown): boolean =>
   typeof error === "object" && error !== null && reported in error
 
 /** Copies an error that several calls share because they waited for the same login, so that each reports its own. */
-export const ownCopy = <E extends DomainError | TransportError | RemoteDefect>(error: E): E => {
+export const ownCopy = <E extends AnyFailure>(error: E): E => {
   const copy = Object.defineProperties(new Error(error.message), Object.getOwnPropertyDescriptors(error))
   return Object.setPrototypeOf(copy, Object.getPrototypeOf(error) as object) as E
 }

@@ -1,5 +1,5 @@
-import type { DomainError, ProcedureKind } from "@holdfast/domain"
-import type { RemoteDefect, TransportError } from "./errors.ts"
+import type { ProcedureKind } from "@holdfast/domain"
+import type { AnyFailure } from "./errors.ts"
 
 /** What `onRequest` receives: one request of a call. */
 export interface RequestEvent {
@@ -15,7 +15,7 @@ export interface ResponseEvent extends RequestEvent {
   readonly requestId: string | undefined
   readonly durationMs: number
   /** `undefined` if the request succeeded. */
-  readonly error: DomainError | TransportError | RemoteDefect | undefined
+  readonly error: AnyFailure | undefined
 }
 
 /** Functions that are told of every request. What they throw is ignored. */

@@ -8,7 +8,8 @@ export {
   RemoteDefect,
   type Reported,
   TransportError,
-  type TransportReason
+  type TransportReason,
+  UnknownError
 } from "./errors.ts"
 export { isHoldfastError } from "./is-holdfast-error.ts"
 export type { Hooks, RequestEvent, ResponseEvent } from "./hooks.ts"

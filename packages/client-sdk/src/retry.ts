@@ -1,5 +1,5 @@
-import type { DomainError, ProcedureKind } from "@holdfast/domain"
-import { type RemoteDefect, TransportError } from "./errors.ts"
+import type { ProcedureKind } from "@holdfast/domain"
+import { type AnyFailure, TransportError } from "./errors.ts"
 
 /** How a client retries failed requests. Durations are in milliseconds. */
 export interface RetryPolicy {
@@ -21,7 +21,7 @@ export const defaultRetryPolicy: RetryPolicy = {
   attemptTimeoutMs: 10_000
 }
 
-type Failure = DomainError | TransportError | RemoteDefect
+type Failure = AnyFailure
 
 /**
  * Whether retrying the request is safe and may help. If the server answered, its verdict decides. Without an answer,

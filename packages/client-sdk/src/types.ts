@@ -1,7 +1,7 @@
 import type { Contract, ErrorOf, HoldfastContract, InputOf, OutputOf, Procedure } from "@holdfast/domain"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
-import type { RemoteDefect, Reported, TransportError } from "./errors.ts"
+import type { RemoteDefect, Reported, TransportError, UnknownError } from "./errors.ts"
 import type { ResponseEvent } from "./hooks.ts"
 
 /** The options of a call in the Effect API. */
@@ -29,7 +29,9 @@ export interface IdempotencyOption {
 }
 
 /** Every error of a call: the declared errors, no answer, or an undeclared answer. */
-export type FailureOf<P extends Procedure> = Reported<ErrorOf<P> | TransportError | RemoteDefect>
+export type FailureOf<P extends Procedure> = Reported<
+  ErrorOf<P> | TransportError | RemoteDefect | UnknownError
+>
 
 /** The outcome of a call as a value. */
 export type Result<A, E> =

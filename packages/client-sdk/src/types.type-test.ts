@@ -22,7 +22,13 @@ import type {
   ProductsPageOutput,
   Result
 } from "./index.ts"
-import { isHoldfastError, type RemoteDefect, type Reported, type TransportError } from "./index.ts"
+import {
+  isHoldfastError,
+  type RemoteDefect,
+  type Reported,
+  type TransportError,
+  type UnknownError
+} from "./index.ts"
 import type {
   ClientOf,
   EffectMethod,
@@ -109,6 +115,7 @@ type BalanceFailure =
   | Reported<ServiceUnavailable>
   | Reported<TransportError>
   | Reported<RemoteDefect>
+  | Reported<UnknownError>
 const balance = client.effect.points.balance()
 void (true satisfies Same<Effect.Error<typeof balance>, BalanceFailure>)
 void (true satisfies Same<PointsBalanceFailure, BalanceFailure>)

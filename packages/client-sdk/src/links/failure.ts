@@ -1,13 +1,12 @@
-import type { DomainError } from "@holdfast/domain"
 import { TRPCClientError } from "@trpc/client"
 import type { AnyTRPCRouter } from "@trpc/server"
-import { RemoteDefect, report, TransportError } from "../errors.ts"
+import { type AnyFailure, RemoteDefect, report, TransportError } from "../errors.ts"
 import { makeOperation, type Operation } from "../operation.ts"
 import { FetchFailure, unexpected, type FetchResponse } from "../transport/responses.ts"
 import { type Call, procedureAt } from "./call.ts"
 
 /** Every error that a call may fail with. */
-export type Failure = DomainError | TransportError | RemoteDefect
+export type Failure = AnyFailure
 
 /** The error type of tRPC's links. */
 export type ClientError = TRPCClientError<AnyTRPCRouter>
