@@ -22,14 +22,15 @@ type FieldsOf<E> = ReadonlyArray<Exclude<keyof E & string, keyof Error | "_tag" 
 const isErrorClass = (value: unknown): value is domain.DomainErrorClass =>
   typeof value === "function" && "code" in value && value.prototype instanceof Error
 
-/** Every tagged error of the domain and the two that the client adds, sorted by tag. */
+/** Every tagged error of the domain and the three that the client adds, sorted by tag. */
 export const documentedErrors = (): ReadonlyArray<DocumentedError> =>
   [
     ...Object.entries(domain).flatMap(([tag, value]) =>
       isErrorClass(value) ? [{ tag, facts: () => factsOfDomain(value) }] : []
     ),
     { tag: client.TransportError.name, facts: () => factsOfClient(transportErrorFields) },
-    { tag: client.RemoteDefect.name, facts: () => factsOfClient(remoteDefectFields) }
+    { tag: client.RemoteDefect.name, facts: () => factsOfClient(remoteDefectFields) },
+    { tag: client.UnknownError.name, facts: () => factsOfClient(unknownErrorFields) }
   ].toSorted((a, b) => (a.tag < b.tag ? -1 : 1))
 
 const transportErrorFields: FieldsOf<client.TransportError> = [
@@ -42,6 +43,17 @@ const transportErrorFields: FieldsOf<client.TransportError> = [
 ]
 const remoteDefectFields: FieldsOf<client.RemoteDefect> = [
   "procedure",
+  "code",
+  "httpStatus",
+  "retryable",
+  "retryAfterMs",
+  "detail"
+]
+
+const unknownErrorFields: FieldsOf<client.UnknownError> = [
+  "procedure",
+  "tag",
+  "fields",
   "code",
   "httpStatus",
   "retryable",
@@ -111,8 +123,8 @@ function indexPage(errors: ReadonlyArray<DocumentedError>): string {
     "# Errors",
     "",
     "Every expected failure of a procedure is a tagged class that the contract declares and the client rebuilds, so",
-    "`instanceof` works on both sides of the wire. The client adds `TransportError` and `RemoteDefect`. Each tag has a",
-    "page that says what the error means, when it happens and what to do.",
+    "`instanceof` works on both sides of the wire. The client adds `TransportError`, `RemoteDefect` and",
+    "`UnknownError`. Each tag has a page that says what the error means, when it happens and what to do.",
     "",
     "| Error | What it means |",
     "|---|---|",
