@@ -3,6 +3,7 @@ import { TRPCUntypedClient } from "@trpc/client"
 import type { AnyTRPCRouter } from "@trpc/server"
 import { type Credentials, memoryTokenStore, sessionTokens, type TokenStore } from "./auth/sessions.ts"
 import { givenToken, type TokenOption, type TokenSource } from "./auth/token-source.ts"
+import { debugged } from "./debug.ts"
 import { deriveClient } from "./derive-client.ts"
 import type { Hooks } from "./hooks.ts"
 import { type Invoke, makeInvoke } from "./invoke.ts"
@@ -46,6 +47,11 @@ export interface ClientOptions extends Hooks {
   /** How many requests may wait for a connection before further calls fail as `overloaded`. Default: 10,000. */
   readonly maxWaiting?: number
   /**
+   * Prints a line for every request: procedure, attempt, outcome, duration and ids, and nothing of what is sent or
+   * answered. Or a function that receives the lines. The environment variable `HOLDFAST_DEBUG` turns it on, too.
+   */
+  readonly debug?: boolean | ((line: string) => void)
+  /**
    * Further links of tRPC, `loggerLink()` for instance. They stand above the client's own: each sees a call once, with
    * its decoded answer or its typed error as the `cause`.
    */
@@ -75,7 +81,7 @@ export const createClient = (options: ClientOptions): Client => {
       idempotencyLink(),
       retryLink({ ...policy, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
       authLink(tokens),
-      hooksLink(options),
+      hooksLink(debugged(options)),
       decodingLink(),
       holdfastHttpLink({ ...options, attemptTimeoutMs: policy.attemptTimeoutMs })
     ]
@@ -91,8 +97,8 @@ const refresh = makeOperation("auth.refresh", contract.auth.refresh)
 /** Makes a client without credentials act as the user who logs in through it. */
 const savingSessions =
   (invoke: Invoke, store: TokenStore): Invoke =>
-  async (operation, input, options) => {
-    const output = await invoke(operation, input, options)
+  async (operation, input, options, call) => {
+    const output = await invoke(operation, input, options, call)
     const { procedure } = operation
     if (procedure === contract.auth.login || procedure === contract.auth.refresh)
       await store.save(output as Session)

@@ -2,10 +2,11 @@ import type { Contract } from "@holdfast/domain"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { isReported, type Reported } from "./errors.ts"
-import type { Invoke, InvokeOptions } from "./invoke.ts"
+import { callerOf, type Invoke, type InvokeOptions } from "./invoke.ts"
+import { type Call, newCall } from "./links/call.ts"
 import type { Failure } from "./links/failure.ts"
 import { makeOperation, type Operation } from "./operation.ts"
-import { isPaged, items, pagedNames, pages } from "./pages.ts"
+import { isPaged, items, itemsToArray, pagedNames, pages } from "./pages.ts"
 import type { Subscribe } from "./subscribe.ts"
 import type { CallOptions, ClientOf, Result } from "./types.ts"
 
@@ -54,19 +55,32 @@ const subscriptionMethods = (
 
 /** The methods of everything else in the three styles. */
 const callMethods = (operation: Operation, name: string, invoke: Invoke): ReadonlyArray<Methods> => {
-  const call = (input?: unknown, options?: InvokeOptions) => invoke(operation, input, options)
-  const methods: ReadonlyArray<Methods> = [
-    { [name]: call },
-    { [name]: (input?: unknown, options?: InvokeOptions) => toResult(call(input, options)) },
-    {
-      [name]: (input?: unknown, options?: InvokeOptions) =>
-        toEffect((signal) => call(input, { ...options, signal }))
-    }
-  ]
+  const start = (input?: unknown, options?: InvokeOptions, caller?: Call["caller"]) =>
+    invoke(operation, input, options, newCall(options, caller))
+  const promise = (input?: unknown, options?: InvokeOptions) => {
+    const call = newCall(options, callerOf(promise))
+    return withResponse(invoke(operation, input, options, call), call)
+  }
+  const safe = (input?: unknown, options?: InvokeOptions) => toResult(start(input, options, callerOf(safe)))
+  const effect = (input?: unknown, options?: InvokeOptions) =>
+    toEffect((signal) => start(input, { ...options, signal }))
+  const methods = [{ [name]: promise }, { [name]: safe }, { [name]: effect }]
   return isPaged(operation.procedure)
-    ? methods.map((style, index) => ({ ...style, ...pageMethods(name, call)[index] }))
+    ? methods.map((style, index) => ({ ...style, ...pageMethods(name, start)[index] }))
     : methods
 }
+
+const withResponse = (promise: Promise<unknown>, call: Call) =>
+  Object.assign(promise, {
+    withResponse: async () => {
+      const value = await promise
+      const { attempts, requestId, response } = call
+      return {
+        value,
+        response: { requestId, attempts, status: response?.status, headers: response?.headers }
+      }
+    }
+  })
 
 const pageMethods = (
   name: string,
@@ -75,12 +89,32 @@ const pageMethods = (
   const names = pagedNames(name)
   const reading = (read: typeof pages | typeof items) => (input?: object, options?: InvokeOptions) =>
     read((part) => call(part, options) as Promise<never>, input)
-  const streaming = (read: typeof pages | typeof items) => (input?: object, options?: InvokeOptions) =>
-    toStream((signal) => reading(read)(input, { ...options, signal }))
+  const [readPages, readItems] = [reading(pages), reading(items)]
+  const streaming =
+    (read: typeof readPages | typeof readItems) => (input?: object, options?: InvokeOptions) =>
+      toStream((signal) => read(input, { ...options, signal }))
+  const toArray = (all: AsyncIterable<unknown>) => ({
+    autoPagingToArray: (options: { readonly limit: number }) => itemsToArray(all, options)
+  })
+  const toSafeArray = (all: AsyncIterable<unknown>) => ({
+    autoPagingToArray: (options: { readonly limit: number }) => toResult(itemsToArray(all, options))
+  })
   return [
-    { [names.pages]: reading(pages), [names.items]: reading(items) },
-    {},
-    { [names.pages]: streaming(pages), [names.items]: streaming(items) }
+    {
+      [names.pages]: readPages,
+      [names.items]: (input?: object, options?: InvokeOptions) => {
+        const all = readItems(input, options)
+        return Object.assign(all, toArray(all))
+      }
+    },
+    {
+      [names.pages]: (input?: object, options?: InvokeOptions) => toResults(readPages(input, options)),
+      [names.items]: (input?: object, options?: InvokeOptions) => {
+        const all = readItems(input, options)
+        return Object.assign(toResults(all), toSafeArray(all))
+      }
+    },
+    { [names.pages]: streaming(readPages), [names.items]: streaming(readItems) }
   ]
 }
 

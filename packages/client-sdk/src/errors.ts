@@ -126,7 +126,7 @@ export const report = <E extends AnyFailure>(error: E, details: Details): Report
   const docsUrl = `${DOCS}/${error._tag}.md`
   const { message } = error
   const own = { message, retryable, retryAfterMs, ...details, docsUrl, cause: undefined }
-  const toJSON = () => ({ ...error, ...own })
+  const toJSON = () => Object.assign({}, error, own)
   for (const [name, value] of Object.entries({ ...details, docsUrl, message, toJSON }))
     Object.defineProperty(error, name, { value, enumerable: false, configurable: true, writable: false })
   Object.defineProperty(error, reported, { value: true, enumerable: false })

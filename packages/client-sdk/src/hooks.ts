@@ -18,10 +18,19 @@ export interface ResponseEvent extends RequestEvent {
   readonly error: AnyFailure | undefined
 }
 
+/** What `onDeprecated` receives. */
+export interface DeprecationEvent {
+  readonly procedure: string
+  /** Since when; `undefined` if the server's header does not say. */
+  readonly since: Date | undefined
+}
+
 /** Functions that are told of every request. What they throw is ignored. */
 export interface Hooks {
   /** Called before every request, including retries. */
   readonly onRequest?: ((event: RequestEvent) => void) | undefined
+  /** Called once for each procedure that the server calls deprecated. */
+  readonly onDeprecated?: ((event: DeprecationEvent) => void) | undefined
   /** Called after every request. */
   readonly onResponse?: ((event: ResponseEvent) => void) | undefined
 }

@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { RemoteDefect, UnknownError } from "./errors.ts"
+import { once } from "./once.ts"
 import { tolerant } from "./tolerant-schema.ts"
 
 /** An error response. `domain` is the encoded tagged error if the procedure declares it. */
@@ -93,11 +94,6 @@ const unknownError = (
 ): UnknownError => {
   const { domain: _, message: detail, ...details } = error
   return new UnknownError({ procedure, tag, fields, detail, ...details })
-}
-
-const once = <A>(make: () => A): (() => A) => {
-  let made: A | undefined
-  return () => (made ??= make())
 }
 
 const throughJson = (input: unknown): unknown => {

@@ -35,3 +35,21 @@ export async function* items(
 ): AsyncGenerator<unknown, void, undefined> {
   for await (const page of pages(fetchPage, input)) yield* page.items
 }
+
+/** The most items that an array may take: whoever needs more reads them one by one. */
+const ARRAY_ITEMS = 10_000
+
+/** The first items as an array. */
+export const itemsToArray = async <Item>(
+  all: AsyncIterable<Item>,
+  { limit }: { readonly limit: number }
+): Promise<ReadonlyArray<Item>> => {
+  if (!Number.isInteger(limit) || limit < 1 || limit > ARRAY_ITEMS)
+    throw new RangeError(`limit must be a whole number from 1 to ${ARRAY_ITEMS}`)
+  const taken: Array<Item> = []
+  for await (const item of all) {
+    taken.push(item)
+    if (taken.length === limit) break
+  }
+  return taken
+}

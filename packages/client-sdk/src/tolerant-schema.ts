@@ -6,7 +6,7 @@ import * as SchemaAST from "effect/SchemaAST"
  * passes as the text that it is, and an unknown member of a discriminated union as the object that it is. Everything
  * else is decoded as before, and unknown fields are ignored.
  */
-export const tolerant = <S extends Schema.Top>(schema: S): S => Schema.make<S>(opened(schema.ast) as S["ast"])
+export const tolerant = <S extends Schema.Top>(schema: S): S => Schema.make<S>(opened(schema.ast))
 
 /** Effect's nodes rebuild themselves with other parts. A version that could not would decode strictly. */
 interface Node {

@@ -48,8 +48,39 @@ type Arguments<P extends Procedure, Options> =
     ? [input?: GivenInput<P>, options?: OptionsOf<P, Options>]
     : [input: GivenInput<P>, options?: OptionsOf<P, Options>]
 
+/** What the server answered a call with, besides the output. */
+export interface ResponseDetails {
+  /** Identifies the last request in the server's log. */
+  readonly requestId: string | undefined
+  /** How many requests were sent, including retries. */
+  readonly attempts: number
+  /** The HTTP status and headers of the answer. The calls of a batch share them. */
+  readonly status: number | undefined
+  readonly headers: { readonly get: (name: string) => string | null } | undefined
+}
+
+/** The promise of an output, from which the details of the answer are to be had. */
+export interface CallPromise<A> extends Promise<A> {
+  /** Resolves with the output and the details of its answer. */
+  readonly withResponse: () => Promise<{ readonly value: A; readonly response: ResponseDetails }>
+}
+
+/** The items of all pages, each page fetched when the loop reaches it. */
+export interface Items<Item> extends AsyncIterable<Item> {
+  /** The first `limit` items, 10,000 at most. */
+  readonly autoPagingToArray: (options: { readonly limit: number }) => Promise<ReadonlyArray<Item>>
+}
+
+/** The items of all pages as results. A failure is the last one. */
+export interface SafeItems<Item, E> extends AsyncIterable<Result<Item, E>> {
+  /** The first `limit` items, 10,000 at most. */
+  readonly autoPagingToArray: (options: { readonly limit: number }) => Promise<Result<ReadonlyArray<Item>, E>>
+}
+
 /** A procedure as a method of the Promise API. */
-export type PromiseMethod<P extends Procedure> = (...args: Arguments<P, CallOptions>) => Promise<OutputOf<P>>
+export type PromiseMethod<P extends Procedure> = (
+  ...args: Arguments<P, CallOptions>
+) => CallPromise<OutputOf<P>>
 
 /** A procedure as a method of the safe API. */
 export type SafeMethod<P extends Procedure> = (
@@ -114,7 +145,17 @@ type PageMethods<G extends Contract[string]> = {
 } & {
   readonly [N in PagedNames<G> as ItemsName<N>]: (
     ...args: Arguments<G[N], CallOptions>
-  ) => AsyncIterable<ItemOf<G[N]>>
+  ) => Items<ItemOf<G[N]>>
+}
+
+type SafePageMethods<G extends Contract[string]> = {
+  readonly [N in PagedNames<G> as PagesName<N>]: (
+    ...args: Arguments<G[N], CallOptions>
+  ) => AsyncIterable<Result<OutputOf<G[N]>, FailureOf<G[N]>>>
+} & {
+  readonly [N in PagedNames<G> as ItemsName<N>]: (
+    ...args: Arguments<G[N], CallOptions>
+  ) => SafeItems<ItemOf<G[N]>, FailureOf<G[N]>>
 }
 
 /** The names of the procedures that answer once. */
@@ -136,9 +177,11 @@ export type PromiseApi<C extends Contract> = {
 
 /** Methods that resolve with a {@link Result} and reject only when their signal is aborted. */
 export type SafeApi<C extends Contract> = {
-  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: SafeMethod<C[G][N]> } & {
-    readonly [N in SubscriptionNames<C[G]>]: SafeSubscriptionMethod<C[G][N]>
-  }
+  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: SafeMethod<C[G][N]> } & SafePageMethods<
+    C[G]
+  > & {
+      readonly [N in SubscriptionNames<C[G]>]: SafeSubscriptionMethod<C[G][N]>
+    }
 }
 
 /** Methods that return Effects with the procedure's exact errors. Interruption cancels the request and the server's work. */

@@ -32,6 +32,7 @@ import {
 import type {
   ClientOf,
   EffectMethod,
+  Items,
   PromiseMethod,
   SafeMethod,
   SafeSubscriptionMethod,
@@ -164,7 +165,8 @@ void (true satisfies Same<
 const pages = client.products.pages({ limit: 2 })
 void (true satisfies Same<typeof pages, AsyncIterable<ProductsPageOutput>>)
 const items = client.orders.items()
-void (true satisfies Same<typeof items, AsyncIterable<Order>>)
+void (true satisfies Same<typeof items, Items<Order>>)
+void (items satisfies AsyncIterable<Order>)
 const streamed = client.effect.orders.items()
 void (true satisfies Same<typeof streamed, Stream.Stream<Order, OrdersPageFailure>>)
 // @ts-expect-error a balance is not paged

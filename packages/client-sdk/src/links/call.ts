@@ -2,6 +2,7 @@ import { contract, pathsOf, type Procedure } from "@holdfast/domain"
 import type { Operation as TrpcOperation, TRPCLink } from "@trpc/client"
 import type { AnyTRPCRouter } from "@trpc/server"
 import type { ResponseEvent } from "../hooks.ts"
+import type { FetchResponse } from "../transport/responses.ts"
 
 /** A link of Holdfast. It fits into the links of any tRPC client. */
 export type HoldfastLink = TRPCLink<AnyTRPCRouter>
@@ -35,6 +36,10 @@ export interface Call extends Readonly<CallContext> {
   isWaiting: boolean
   /** Whether a rejected token was renewed. */
   isRenewed: boolean
+  /** The HTTP response of the answer. */
+  response: Pick<FetchResponse, "status" | "headers"> | undefined
+  /** Has the stack of the place that called. */
+  readonly caller: { readonly stack?: string }
   /** The last event of a subscription, after which the next connection continues. */
   lastEventId: string | undefined
 }
@@ -42,8 +47,10 @@ export interface Call extends Readonly<CallContext> {
 const CALL = "holdfast"
 
 /** A new call with its options. */
-export const newCall = (options: CallContext = {}): Call => ({
+export const newCall = (options: CallContext = {}, caller: Call["caller"] = {}): Call => ({
   ...options,
+  caller,
+  response: undefined,
   key: options.idempotencyKey,
   token: undefined,
   sentToken: undefined,

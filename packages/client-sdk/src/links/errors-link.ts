@@ -22,6 +22,7 @@ const makeErrorsLink =
       options.next(op).subscribe({
         next: (envelope) => {
           const { result } = envelope
+          call.response = envelope.context?.["response"] as typeof call.response
           if (operation === undefined || (result.type !== undefined && result.type !== "data"))
             return observer.next(envelope)
           const output = operation.decodeOutput(eventData(result))

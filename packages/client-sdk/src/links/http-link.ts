@@ -1,6 +1,7 @@
-import { REQUEST_BOUNDS } from "@holdfast/domain"
+import { API_VERSION, REQUEST_BOUNDS } from "@holdfast/domain"
 import { httpBatchLink, httpLink, type Operation } from "@trpc/client"
 import { defaultRetryPolicy } from "../retry.ts"
+import { once } from "../once.ts"
 import { randomId } from "../random-id.ts"
 import { makeBoundedFetch } from "../transport/bounded-fetch.ts"
 import type { Fetch } from "../transport/responses.ts"
@@ -92,6 +93,16 @@ const mayShare = (op: Operation): boolean =>
   callOf(op)?.headers === undefined &&
   encodeURIComponent(JSON.stringify(op.input) ?? "").length <= SHARED_INPUT_LENGTH
 
+/** A browser names itself, and other origins would have to allow the header. */
+const ownHeaders = once(() => {
+  const { navigator } = globalThis as { readonly navigator?: { readonly userAgent?: string } }
+  const isBrowser = navigator?.userAgent?.startsWith("Mozilla/") === true
+  return {
+    [API_VERSION.header]: API_VERSION.number,
+    ...(isBrowser ? {} : { "user-agent": `holdfast-client-sdk (api ${API_VERSION.number})` })
+  }
+})
+
 /** The headers of one HTTP request, which all calls in it share: who asks, under which id and key, and what the application adds. */
 const makeHeaders = (given: HttpLinkOptions["headers"] = {}) => {
   const headersWith = (ops: ReadonlyArray<Operation>, added: Headers): Record<string, string> => {
@@ -101,6 +112,7 @@ const makeHeaders = (given: HttpLinkOptions["headers"] = {}) => {
     const requestId = randomId()
     for (const call of calls) Object.assign(call, { requestId, sentToken: token })
     return {
+      ...ownHeaders(),
       ...added,
       ...first?.headers,
       "x-request-id": requestId,

@@ -40,6 +40,8 @@ export interface Procedure<
   readonly errors: Errors
   /** The largest body of a request, in bytes. {@link REQUEST_BOUNDS} has the default. */
   readonly maximumBytes?: number
+  /** Since when the procedure is deprecated, and what to call instead. The server tells its callers in headers. */
+  readonly deprecated?: { readonly since: Date; readonly instead: string }
   /** False for a procedure that travels alone, because one call of it is as costly as many of others. Default true. */
   readonly batchable?: boolean
   /** Which limit its calls count for. Default: `reads`, `writes` or `subscriptions`, by the kind. */
@@ -48,6 +50,12 @@ export interface Procedure<
 
 /** What one HTTP request may hold: the bytes of its body unless the procedure says more, and the calls of a batch. */
 export const REQUEST_BOUNDS = { bytes: 64 * 1024, calls: 20 } as const
+
+/**
+ * The major version of the contract, which client and server send with every request and answer in this header. Within one
+ * version the contract only grows.
+ */
+export const API_VERSION = { header: "holdfast-api-version", number: "1" } as const
 
 /** Procedures by group and name. */
 export interface Contract {

@@ -1,4 +1,11 @@
-import { type Contract, InvalidInput, pathsOf, type Procedure, REQUEST_BOUNDS } from "@holdfast/domain"
+import {
+  API_VERSION,
+  type Contract,
+  InvalidInput,
+  pathsOf,
+  type Procedure,
+  REQUEST_BOUNDS
+} from "@holdfast/domain"
 import type { AnyTRPCRouter } from "@trpc/server"
 import { resolveResponse } from "@trpc/server/http"
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
@@ -38,6 +45,7 @@ export const addProcedures = async (app: FastifyInstance, options: RpcOptions): 
       if (encoding === undefined || encoding.toLowerCase() === "identity") return done()
       refuseAs(request, reply, "UNSUPPORTED_MEDIA_TYPE", "the body must not be compressed")
     })
+    addVersions(rpc, procedures)
     rpc.addHook("preValidation", (request, reply, done) => {
       const isDeep = Object.values(request.query as object)
         .flat()
@@ -79,6 +87,32 @@ export const addProcedures = async (app: FastifyInstance, options: RpcOptions): 
       },
       handler: () => {}
     })
+  })
+}
+
+/** Every answer names the version of the contract, and those of its calls that are deprecated (RFC 9745). */
+const addVersions = (rpc: FastifyInstance, procedures: ReadonlyMap<string, Procedure>): void => {
+  rpc.addHook("onRequest", (request, reply, done) => {
+    const { header, number } = API_VERSION
+    reply.header(header, number)
+    const asked = request.headers[header]
+    if (asked !== undefined && asked !== number)
+      return refuse(
+        request,
+        reply,
+        new InvalidInput({
+          issues: [{ path: header, message: `must be ${number}, the version of this server` }]
+        })
+      )
+    const path = /^\/trpc\/([^?]*)/.exec(request.url)?.[1] ?? ""
+    const deprecated = path.split(",").filter((call) => procedures.get(call)?.deprecated !== undefined)
+    if (deprecated.length > 0) {
+      const since = Math.min(...deprecated.map((call) => procedures.get(call)!.deprecated!.since.getTime()))
+      reply
+        .header("deprecation", `@${Math.floor(since / 1000)}`)
+        .header("holdfast-deprecated", deprecated.join())
+    }
+    done()
   })
 }
 
