@@ -64,7 +64,9 @@ const beginAtCaller = <E extends Error>(error: E, { caller }: Call): E => {
 /** Captures the stack from the caller of a method on. Engines without V8's function keep the method on it. */
 export const callerOf = (method: (...args: ReadonlyArray<never>) => unknown): Call["caller"] => {
   const caller: { stack?: string } = {}
-  const { captureStackTrace } = Error as Partial<Pick<ErrorConstructor, "captureStackTrace">>
+  const { captureStackTrace } = Error as {
+    readonly captureStackTrace?: (target: object, below: (...args: ReadonlyArray<never>) => unknown) => void
+  }
   if (captureStackTrace === undefined) caller.stack = new Error().stack ?? ""
   else captureStackTrace(caller, method)
   return caller

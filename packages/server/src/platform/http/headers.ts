@@ -1,4 +1,5 @@
 import cors from "@fastify/cors"
+import { API_VERSION } from "@holdfast/domain"
 import type { FastifyInstance } from "fastify"
 import helmet from "helmet"
 import type { IncomingMessage, ServerResponse } from "node:http"
@@ -10,7 +11,10 @@ const EXPOSED_HEADERS = [
   "retry-after",
   "ratelimit-limit",
   "ratelimit-remaining",
-  "ratelimit-reset"
+  "ratelimit-reset",
+  API_VERSION.header,
+  "deprecation",
+  "holdfast-deprecated"
 ].join(", ")
 
 /** How long a browser remembers the answer of a preflight: as long as Chromium does at most. */

@@ -1,9 +1,4 @@
-<<<<<<< HEAD
 import { InvalidInput, REQUEST_BOUNDS } from "@holdfast/domain"
-=======
-import cors from "@fastify/cors"
-import { API_VERSION, InvalidInput, REQUEST_BOUNDS } from "@holdfast/domain"
->>>>>>> 29d68f5 (Give calls their response, arrays of items, a debug line, stacks that begin at the caller, a version, and webhooks a check)
 import type { AnyTRPCRouter } from "@trpc/server"
 import { Effect, LogLevel, type ManagedRuntime, References } from "effect"
 import Fastify, { type FastifyInstance } from "fastify"
@@ -27,15 +22,6 @@ import type { DirectCall } from "../trpc/direct.ts"
 
 /** A batch names all its procedures in the path; a longer one names none that exist. */
 const MAXIMUM_PATH_LENGTH = 1_000
-
-/** What the pages of other origins may read. */
-const EXPOSED_HEADERS = [
-  "x-request-id",
-  "retry-after",
-  API_VERSION.header,
-  "deprecation",
-  "holdfast-deprecated"
-]
 
 /** The beginning of a path that a log line has room for. */
 const LOGGED_PATH_LENGTH = 200
@@ -80,11 +66,7 @@ export const makeHttpServer = async <R>(
     load.stop()
     shed.stop()
   })
-<<<<<<< HEAD
   await addBrowserHeaders(app, settings)
-=======
-  await app.register(cors, { origin: true, exposedHeaders: EXPOSED_HEADERS })
->>>>>>> 29d68f5 (Give calls their response, arrays of items, a debug line, stacks that begin at the caller, a version, and webhooks a check)
   addRequestIds(app)
   addRetryAfter(app)
   addRefusals(app, runtime)
