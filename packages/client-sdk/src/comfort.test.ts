@@ -124,9 +124,11 @@ test("a page over plain http and React Native, without `randomUUID` or any `cryp
     await clientOf(server).orders.create(orderInput)
     return server.calls.at(-1)?.idempotencyKey
   }
-  const { getRandomValues } = globalThis.crypto
+  const { crypto } = globalThis
   try {
-    vi.stubGlobal("crypto", { getRandomValues: getRandomValues.bind(globalThis.crypto) })
+    vi.stubGlobal("crypto", {
+      getRandomValues: (bytes: Uint8Array<ArrayBuffer>) => crypto.getRandomValues(bytes)
+    })
     const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
     expect(await keys()).toMatch(uuid)
     vi.stubGlobal("crypto", undefined)

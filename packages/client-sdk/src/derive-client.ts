@@ -90,9 +90,8 @@ const pageMethods = (
   const reading = (read: typeof pages | typeof items) => (input?: object, options?: InvokeOptions) =>
     read((part) => call(part, options) as Promise<never>, input)
   const [readPages, readItems] = [reading(pages), reading(items)]
-  const streaming =
-    (read: typeof readPages | typeof readItems) => (input?: object, options?: InvokeOptions) =>
-      toStream((signal) => read(input, { ...options, signal }))
+  const streaming = (read: typeof readPages) => (input?: object, options?: InvokeOptions) =>
+    toStream((signal) => read(input, { ...options, signal }))
   const toArray = (all: AsyncIterable<unknown>) => ({
     autoPagingToArray: (options: { readonly limit: number }) => itemsToArray(all, options)
   })

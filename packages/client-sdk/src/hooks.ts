@@ -28,9 +28,9 @@ export interface DeprecationEvent {
 /** Functions that are told of every request. What they throw is ignored. */
 export interface Hooks {
   /** Called before every request, including retries. */
-  readonly onRequest?: ((event: RequestEvent) => void) | undefined
+  readonly onRequest?: ((event: RequestEvent) => void | Promise<void>) | undefined
   /** Called once for each procedure that the server calls deprecated. */
-  readonly onDeprecated?: ((event: DeprecationEvent) => void) | undefined
+  readonly onDeprecated?: ((event: DeprecationEvent) => void | Promise<void>) | undefined
   /** Called after every request. */
-  readonly onResponse?: ((event: ResponseEvent) => void) | undefined
+  readonly onResponse?: ((event: ResponseEvent) => void | Promise<void>) | undefined
 }

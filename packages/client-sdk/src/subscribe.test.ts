@@ -274,7 +274,7 @@ test("a connection that delivers nothing in time is closed", async () => {
     closed.push(new Promise((resolve) => request.socket.once("close", () => resolve())))
     return true
   })
-  const retry = { ...quick, attemptTimeoutMs: 30, maxAttempts: 2 }
+  const retry = { ...quick, attemptTimeoutMs: 300, maxAttempts: 2 }
   const client = createClient({ url: server.url, token: "t1", retry })
   const error = await failureOf(secondsOf(client.coupons.watchTicket({ ticketId })))
   expect(error).toMatchObject({ _tag: "TransportError", reason: "timeout", attempts: 2 })

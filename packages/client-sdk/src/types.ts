@@ -12,8 +12,8 @@ export interface EffectCallOptions {
   readonly maxAttempts?: number
   /** Additional headers, which override the client's. A query with headers of its own is not batched. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Called after every request of this call, like the client's `onResponse`. Must not throw. */
-  readonly onResponse?: (event: ResponseEvent) => void
+  /** Called after every request of this call, like the client's `onResponse`. What it throws is ignored. */
+  readonly onResponse?: (event: ResponseEvent) => void | Promise<void>
 }
 
 /** The options of a call in the Promise API. */

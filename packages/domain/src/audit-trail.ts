@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 import { UserId } from "./kernel/ids.ts"
 import { Moment } from "./kernel/moment.ts"
 import { pageInput, pageOf } from "./kernel/page.ts"
