@@ -28,9 +28,9 @@ export interface DeprecationEvent {
 /** Functions that are told of every request. What they throw is ignored. */
 export interface Hooks {
   /** Called before every request, including retries. */
-  readonly onRequest?: ((event: RequestEvent) => void | Promise<void>) | undefined
+  readonly onRequest?: ((event: RequestEvent) => unknown) | undefined
   /** Called once for each procedure that the server calls deprecated. */
-  readonly onDeprecated?: ((event: DeprecationEvent) => void | Promise<void>) | undefined
+  readonly onDeprecated?: ((event: DeprecationEvent) => unknown) | undefined
   /** Called after every request. */
-  readonly onResponse?: ((event: ResponseEvent) => void | Promise<void>) | undefined
+  readonly onResponse?: ((event: ResponseEvent) => unknown) | undefined
 }

@@ -13,7 +13,7 @@ export interface EffectCallOptions {
   /** Additional headers, which override the client's. A query with headers of its own is not batched. */
   readonly headers?: Readonly<Record<string, string>>
   /** Called after every request of this call, like the client's `onResponse`. What it throws is ignored. */
-  readonly onResponse?: (event: ResponseEvent) => void | Promise<void>
+  readonly onResponse?: (event: ResponseEvent) => unknown
 }
 
 /** The options of a call in the Promise API. */

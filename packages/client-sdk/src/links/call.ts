@@ -18,7 +18,7 @@ export interface CallContext {
   /** How many requests of the call may fail. */
   readonly maxAttempts?: number
   /** Called after every request of the call. */
-  readonly onResponse?: (event: ResponseEvent) => void | Promise<void>
+  readonly onResponse?: (event: ResponseEvent) => unknown
 }
 
 /** What the links of one call share. */

@@ -1,6 +1,6 @@
 import { query } from "@holdfast/domain"
 import { initTRPC } from "@trpc/server"
-import { Result, Schema, Effect } from "effect"
+import { Schema } from "effect"
 import Fastify from "fastify"
 import { expect, test } from "vitest"
 import { addProcedures } from "./rpc.ts"
@@ -22,13 +22,8 @@ const start = async () => {
     contract,
     router: trpc.router({ things: trpc.router({ current: nothing, old: nothing }) }),
     directCalls: new Map(),
-    createContext: () => ({
-      requestId: "r1",
-      caller: Effect.never,
-      idempotencyKey: Result.succeed(undefined),
-      address: "::1",
-      closing: new AbortController().signal
-    })
+    // The procedures here read nothing of their context.
+    createContext: () => ({ requestId: "r1" }) as never
   })
   return app
 }
