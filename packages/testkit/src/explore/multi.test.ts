@@ -40,7 +40,7 @@ interface Client {
 /** The orders in which lines arrived, over all schedules. */
 const explored = async (
   run: (client: Client, number: number) => Promise<unknown>,
-  options: { readonly clients?: number } = {}
+  options: { readonly clients?: number; readonly schedules?: number } = {}
 ) => {
   const orders = new Set<string>()
   const scenario: Scenario<Client, unknown> = {
@@ -79,7 +79,11 @@ const explored = async (
       return undefined
     }
   }
-  const exploration = await explore(scenario, { strategy: "dfs", patienceMs: 60 })
+  const exploration = await explore(scenario, {
+    strategy: "dfs",
+    patienceMs: 60,
+    schedules: options.schedules ?? 1_000
+  })
   return { exploration, scenario, orders: [...orders].toSorted() }
 }
 
@@ -148,6 +152,16 @@ describe("a client with several connections", () => {
     )
     expect(orders).toEqual(["a b", "b a"])
     expect(exploration).toMatchObject({ schedules: 2, exhaustive: true, uncontrolled: [] })
+  })
+
+  test("random values in commands are no difference when the scenario labels them", async () => {
+    const run = async ({ redis }: Client, number: number) =>
+      redis.set(`key:${number}`, Math.random().toString(36).slice(2, 9))
+    const { exploration, scenario } = await explored(run, { clients: 2, schedules: 5 })
+    expect(exploration.nondeterminism?.count).toBeGreaterThan(0)
+    const label = (text: string) => text.replace(/^(SET key:\d) .*/, "$1 <random>")
+    const labelled = await explore({ ...scenario, label }, { strategy: "dfs" })
+    expect(labelled).toMatchObject({ exhaustive: true, schedules: 2 })
   })
 
   test("a Redis pipeline and a statement that are sent together are interleaved", async () => {

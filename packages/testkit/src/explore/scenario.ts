@@ -17,6 +17,11 @@ export interface Scenario<Connection, Result> {
   readonly run: (connection: Connection, client: number) => Promise<Result>
   /** Ends a transaction that `run` may have left open on the connection. Called after every schedule. */
   readonly reset?: (connection: Connection) => Promise<void>
+  /**
+   * Changes the labels of steps, for a library that draws random values: equal steps need equal labels in every run.
+   * UUIDs, digests and timestamps need no such hook.
+   */
+  readonly label?: (label: string) => string
   /** Other events that may happen at any step: time passes, processes die. */
   readonly actors?: ReadonlyArray<Actor>
   /** Returns what is wrong in one sentence, or undefined. A rejection is a violation, too. */

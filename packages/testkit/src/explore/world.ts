@@ -251,7 +251,7 @@ interface Gate {
 const COMPARED_BYTES = 256
 
 const openLane = (
-  { upstreams }: Pick<Scenario<unknown, unknown>, "upstreams">,
+  { upstreams, label: relabel }: Pick<Scenario<unknown, unknown>, "upstreams" | "label">,
   client: number,
   signal: Signal,
   gate: Gate
@@ -259,6 +259,7 @@ const openLane = (
   Lane.open({
     upstreams,
     signal,
+    relabel,
     isHolding: () => gate.isHolding,
     onFailure: (error) => (gate.failure ??= error),
     onStep: (step) => gate.onStep(client, step),

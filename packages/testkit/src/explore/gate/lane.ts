@@ -5,7 +5,7 @@ import { mysqlDialogue } from "../../faults/mysql.ts"
 import { respDialogue } from "../../faults/resp.ts"
 import { GatedConnection, type HeldStep } from "./gated-connection.ts"
 import type { Signal } from "./signal.ts"
-import { redisSteps, sqlSteps } from "./steps.ts"
+import { redisSteps, sqlSteps, type StepFilter } from "./steps.ts"
 
 /** Where a real server listens. */
 export interface Address {
@@ -28,6 +28,8 @@ interface LaneOptions {
   readonly upstreams: Upstreams
   readonly signal: Signal
   readonly isHolding: () => boolean
+  /** Changes the labels of steps; see `Scenario.label`. */
+  readonly relabel?: ((label: string) => string) | undefined
   readonly onStep?: (step: HeldStep, connection: GatedConnection) => void
   readonly onDelivery?: () => void
   readonly onReply?: (command: Command, reply: Buffer, connection: GatedConnection) => void
@@ -130,7 +132,16 @@ export class Lane {
   }
 
   #accept(kind: "redis" | "sql", client: Socket): void {
-    const { upstreams, signal, isHolding, onStep, onDelivery, onReply, onFailure } = this.#options
+    const {
+      upstreams,
+      signal,
+      isHolding,
+      relabel = (label) => label,
+      onStep,
+      onDelivery,
+      onReply,
+      onFailure
+    } = this.#options
     const upstream = upstreams[kind]
     if (this.#refuses || upstream === undefined) {
       client.on("error", () => {})
@@ -142,7 +153,7 @@ export class Lane {
       client,
       server: connect(upstream),
       dialogue: kind === "redis" ? respDialogue() : mysqlDialogue(),
-      steps: kind === "redis" ? redisSteps() : sqlSteps(),
+      steps: relabelled(kind === "redis" ? redisSteps() : sqlSteps(), relabel),
       isHolding,
       onFailure,
       onChange: () => {
@@ -160,6 +171,11 @@ export class Lane {
     signal.notify()
   }
 }
+
+const relabelled = (steps: StepFilter, relabel: (label: string) => string): StepFilter => ({
+  ...steps,
+  label: (command) => relabel(steps.label(command))
+})
 
 const listen = async (upstream: Address | undefined): Promise<Server | undefined> => {
   if (upstream === undefined) return undefined
