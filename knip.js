@@ -21,6 +21,8 @@ export default {
     ".": {
       entry: ["scripts/{run,check,docs,build,release,api-report,effect-lint}.mjs", "scripts/*.test.ts"],
       project: ["scripts/**/*.{mjs,ts}"],
+      // Tests use what operators have, where it is installed.
+      ignoreBinaries: ["haproxy", "promtool"],
       // oxlint finds the checker of its type-aware rules by itself.
       ignoreDependencies: [...startedByPath, "oxlint-tsgolint"]
     },
@@ -41,6 +43,7 @@ export default {
       project: ["{src,test,bench}/**/*.ts"]
     },
     tools: {
+      ignoreBinaries: ["haproxy"],
       entry: [...commands, ...tests, ...benches],
       // The README's program imports it.
       ignoreDependencies: ["mysql2"],

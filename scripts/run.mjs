@@ -24,6 +24,7 @@ const commands = {
   verify: [command("verify")],
   bench: [command("bench")],
   soak: [command("soak")],
+  drills: [command("drills")],
   test: [script("check.mjs"), tool("vitest/vitest.mjs", "run")],
   vitest: [tool("vitest/vitest.mjs", "run")],
   install: [],

@@ -16,6 +16,7 @@ const topics: Readonly<Record<string, ReadonlyArray<string>>> = {
   Guides: ["input", "guides/replay"],
   Operations: [
     "operations",
+    "metrics",
     "addresses",
     "limits",
     "webhooks",

@@ -4,7 +4,7 @@ import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
 import * as NodePath from "@effect/platform-node-shared/NodePath"
 import * as NodeStdio from "@effect/platform-node-shared/NodeStdio"
 import * as NodeTerminal from "@effect/platform-node-shared/NodeTerminal"
-import { Effect, Layer, ManagedRuntime } from "effect"
+import { Effect, Layer, ManagedRuntime, Schema } from "effect"
 import { Argument, CliConfig, CliError, Command, Flag, GlobalFlag } from "effect/cli"
 import { readFileSync } from "node:fs"
 
@@ -29,9 +29,19 @@ const run =
 
 const serve = Command.make(
   "serve",
-  {},
-  run(({ serve }) => serve())
-).pipe(Command.withDescription("Migrates the database and serves until SIGINT or SIGTERM"))
+  {
+    role: Flag.Literals("role", ["web", "worker", "all"]).pipe(
+      Flag.withDescription("web answers calls, worker runs the background jobs, all does both"),
+      Flag.withDefault("all" as const)
+    ),
+    processes: Flag.Int("processes").pipe(
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 64 }))),
+      Flag.withDescription("processes that share the port; one that dies is replaced"),
+      Flag.withDefault(1)
+    )
+  },
+  run(({ serve }, options) => serve(options))
+).pipe(Command.withDescription("Serves until SIGINT or SIGTERM. The database has to be migrated"))
 
 const migrate = Command.make(
   "migrate",
@@ -111,7 +121,11 @@ const holdfast = Command.make("holdfast").pipe(
   Settings come from the environment; \`holdfast config\` shows all of them. Those that may be secret can be in a file,
   which HOLDFAST_SECRET_FILE names, for instance.`),
   Command.withSubcommands([serve, migrate, verify, config, admin]),
-  Command.withExamples([{ command: "holdfast serve" }, { command: "holdfast verify --json" }])
+  Command.withExamples([
+    { command: "holdfast migrate" },
+    { command: "holdfast serve --role web --processes 2" },
+    { command: "holdfast verify --json" }
+  ])
 )
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {

@@ -1,6 +1,6 @@
 export { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./config.ts"
 export { secretOf } from "./platform/settings.ts"
-export { DatabaseIsNewer, MigrationFailed } from "./platform/db/migrate.ts"
+export { DatabaseIsNewer, DatabaseIsOlder, MigrationFailed } from "./platform/db/migrate.ts"
 export type { AppRouter } from "./app.ts"
 export type { TestAccount } from "./platform/http/first-page.ts"
 export { ListenFailed, type RunningServer, startServer, type StartOptions } from "./server.ts"

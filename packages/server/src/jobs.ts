@@ -33,8 +33,9 @@ export const jobsOf = (settings: ServerSettings): ReadonlyArray<Job<App>> => [
   fenceCleaner
 ]
 
-/** Starts the jobs, unless the settings turn them off in this process. */
-export const startJobs = Effect.gen(function* () {
-  const settings = yield* ServerConfig
-  return yield* runJobs(settings.workers ? jobsOf(settings) : [])
-})
+/** Starts the jobs, where this process runs them. */
+export const startJobs = (runsJobs: boolean) =>
+  Effect.gen(function* () {
+    const settings = yield* ServerConfig
+    return yield* runJobs(runsJobs ? jobsOf(settings) : [])
+  })

@@ -16,28 +16,79 @@ import { migrations } from "./migrations/index.ts"
 import { faultsOfSettings, reportOfSettings, type SettingReport } from "./platform/settings.ts"
 import { Database } from "./platform/db/database.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
-import { migrate } from "./platform/db/migrate.ts"
+import { migrate, requireMigrated } from "./platform/db/migrate.ts"
+import { rememberVerdict } from "./platform/telemetry/process.ts"
+import cluster from "node:cluster"
+import { NTH_PROCESS, superviseProcesses } from "./processes.ts"
+import { untilDatabaseAnswers } from "./platform/db/presence.ts"
+import { type Role, startServer } from "./server.ts"
 import { Transactions } from "./platform/db/transaction.ts"
 import { dangersOf } from "./platform/production.ts"
-import { startServer } from "./server.ts"
 import { verify } from "./verify.ts"
 
-/** Serves until a signal to stop. */
-export const serve = async (): Promise<number> => {
-  const server = await startServer(await readSettings())
-  console.log(JSON.stringify({ message: "serving", url: server.url }))
-  // A signal that comes again finds the listener still there, and ends nothing before its time.
-  await new Promise<void>((resolve) => {
-    process.on("SIGINT", () => resolve())
-    process.on("SIGTERM", () => resolve())
+/** Serves until a signal to stop, in this process or in several. */
+export const serve = async ({ processes, role }: ServeOptions): Promise<number> => {
+  const settings = await readSettings()
+  if (processes > 1 && cluster.isPrimary) {
+    // What no process could start with fails here, once.
+    await untilDatabaseAnswers(settings)
+    await withDatabase(settings, settings.migrateAtStart ? migrate(migrations) : requireMigrated(migrations))
+    return superviseProcesses(processes)
+  }
+  return serveHere(processes > 1 ? ofOneProcess(settings) : settings, role)
+}
+
+/** What `holdfast serve` is asked for. */
+export interface ServeOptions {
+  readonly role: Role
+  readonly processes: number
+}
+
+const serveHere = async (settings: ServerSettings, role: Role): Promise<number> => {
+  await untilDatabaseAnswers(settings)
+  const server = await startServer(settings, { role, migrates: settings.migrateAtStart })
+  const log = (line: Effect.Effect<void>) => server.runtime.runSync(line)
+  reportDefects(log)
+  const stopping = new Promise<void>((resolve) => {
+    // A signal that comes again finds the listener still there, and ends nothing before its time.
+    for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => resolve())
+    // The process that supervises this one is gone.
+    process.once("disconnect", () => resolve())
   })
+  const { metricsPort, url } = server
+  log(Effect.logInfo("serving").pipe(Effect.annotateLogs({ url, role, pid: process.pid, metricsPort })))
+  await stopping
+  log(Effect.logInfo("stopping"))
   await server.stop()
+  if (cluster.isWorker && process.connected) process.disconnect()
   return 0
+}
+
+/** Each process of several has a port of its own for the metrics. */
+const ofOneProcess = (settings: ServerSettings): ServerSettings => {
+  const { metrics } = settings
+  if (!metrics.port) return settings
+  const nth = Number(process.env[NTH_PROCESS] ?? 0)
+  return { ...settings, metrics: { ...metrics, port: metrics.port + nth } }
+}
+
+/** Nothing but lines of the log leaves a server, and a defect ends it: what it has done is in the database. */
+const reportDefects = (log: (line: Effect.Effect<void>) => void): void => {
+  process.removeAllListeners("warning")
+  process.on("warning", (warning) => log(Effect.logWarning(warning.message)))
+  const end = (defect: unknown) => {
+    log(Effect.logFatal("the process ends because of a defect", Cause.die(defect)))
+    process.exit(1)
+  }
+  process.on("uncaughtException", end)
+  process.on("unhandledRejection", end)
 }
 
 /** Migrates the database and prints the names of the migrations. */
 export const runMigrations = async (): Promise<number> => {
-  const names = await withDatabase(await readSettings(), migrate(migrations))
+  const settings = await readSettings()
+  await untilDatabaseAnswers(settings)
+  const names = await withDatabase(settings, migrate(migrations))
   console.log(names.length === 0 ? "the database is up to date" : `migrated: ${names.join(", ")}`)
   return 0
 }
@@ -49,6 +100,8 @@ export const audit = async (asJson: boolean): Promise<number> => {
     ? await withBothStores(settings, verify)
     : await withDatabase(settings, verify)
   console.log(asJson ? JSON.stringify(report) : verifyText(report))
+  // The verdict stands without it: an account that may only read audits as well.
+  await withDatabase(settings, rememberVerdict(report.ok)).catch(() => {})
   return report.ok ? 0 : 1
 }
 

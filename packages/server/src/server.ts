@@ -1,6 +1,7 @@
 import { contract, groupSummaries } from "@holdfast/domain"
-import { Data, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
+import { Data, Effect, Layer, Logger, ManagedRuntime, Redacted, References } from "effect"
 import type { FastifyInstance } from "fastify"
+import type { Server } from "node:http"
 import { setTimeout } from "node:timers/promises"
 import { errorExamples } from "./api-error-examples.ts"
 import { examples } from "./api-examples.ts"
@@ -9,16 +10,23 @@ import { redisVersionOf, requireSupported } from "./platform/db/supported-stores
 import { requireRedisDatabase } from "./platform/db/redis-database.ts"
 import { migrations } from "./migrations/index.ts"
 import { DatabaseClock } from "./platform/db/database-clock.ts"
-import { migrate } from "./platform/db/migrate.ts"
+import { KeyNamespace } from "./platform/db/key-namespace.ts"
+import { migrate, requireMigrated } from "./platform/db/migrate.ts"
 import { type App, appLayer, handlers } from "./app.ts"
 import { userExists } from "./modules/auth/service.ts"
 import { OpenSessions } from "./modules/auth/sessions/open-sessions.ts"
 import { Tokens } from "./modules/auth/tokens.ts"
 import { startJobs } from "./jobs.ts"
 import type { Authenticate } from "./platform/http/context.ts"
+import { makeRender, serveMetrics } from "./platform/http/metrics.ts"
 import { makeHttpServer } from "./platform/http/server.ts"
 import { makeCallLimits } from "./platform/rates/call-limits.ts"
 import { RateLimits } from "./platform/rates/rate-limits.ts"
+import { jsonLog } from "./platform/telemetry/log.ts"
+import { measureBacklog, measureProcess } from "./platform/telemetry/process.ts"
+import { tracesLayer } from "./platform/telemetry/traces.ts"
+import { measureDeliveries } from "./modules/webhooks/service.ts"
+import { SlowStatementMs } from "./platform/db/database.ts"
 import { makeRpc } from "./platform/trpc/adapter.ts"
 import { FailpointListener } from "./platform/failpoints.ts"
 import { askRedis } from "@holdfast/locks"
@@ -46,6 +54,8 @@ export interface RunningServer {
   /** `http://host:port`, without a trailing slash. */
   readonly url: string
   readonly port: number
+  /** The port of the metrics, when they have one of their own. */
+  readonly metricsPort: number | undefined
   readonly runtime: ManagedRuntime.ManagedRuntime<App, never>
   /**
    * Says by `/readyz` that callers have to go elsewhere, serves on for `drainMs`, then refuses new requests, waits for those
@@ -54,10 +64,17 @@ export interface RunningServer {
   readonly stop: () => Promise<void>
 }
 
+/** What a process does. */
+export type Role = "web" | "worker" | "all"
+
 /** How a server starts, beside its settings. */
 export interface StartOptions {
   /** The least level of the JSON log lines on stdout. Default: that of the settings. */
   readonly logLevel?: ServerSettings["logLevel"]
+  /** `web` runs no jobs, and `worker` answers no procedures, only health and metrics. Default: `all`, as the settings say. */
+  readonly role?: Role
+  /** Whether the database is migrated. Without it, one that lacks migrations is refused. Default: true. */
+  readonly migrates?: boolean
   /** Called at each named step of a use case, for tests that end the process there. */
   readonly onFailpoint?: (step: string) => void
   /** Accounts of a shop for development, which its first page shows to callers on the same machine. */
@@ -66,7 +83,7 @@ export interface StartOptions {
 
 /**
  * Migrates the database, serves, and runs the background jobs. Port 0 takes a free port.
- * Rejects with `StoreTooOld`, `NoSuchRedisDatabase`, `DatabaseIsNewer`, `MigrationFailed` or {@link ListenFailed}, and then
+ * Rejects with `StoreTooOld`, `NoSuchRedisDatabase`, `DatabaseIsNewer`, `DatabaseIsOlder`, `MigrationFailed` or {@link ListenFailed}, and then
  * leaves nothing open.
  */
 export const startServer = async (
@@ -74,10 +91,10 @@ export const startServer = async (
   options: StartOptions = {}
 ): Promise<RunningServer> => {
   const logging = Layer.mergeAll(
-    Logger.layer([Logger.consoleJson]),
+    Logger.layer([jsonLog(secretsOf(settings))]),
+    Layer.succeed(SlowStatementMs, settings.slowStatementMs),
     Layer.succeed(References.MinimumLogLevel, options.logLevel ?? settings.logLevel),
-    // Nothing takes spans yet, and each call would make two.
-    Layer.succeed(References.TracerEnabled, false),
+    tracesLayer(settings.tracesUrl),
     options.onFailpoint === undefined ? Layer.empty : Layer.succeed(FailpointListener, options.onFailpoint)
   )
   const runtime = ManagedRuntime.make(
@@ -87,29 +104,36 @@ export const startServer = async (
     await runtime.runPromise(
       refuseOldRedis.pipe(
         Effect.andThen(requireRedisDatabase),
-        Effect.andThen(migrate(migrations)),
+        Effect.andThen(options.migrates === false ? requireMigrated(migrations) : migrate(migrations)),
+        Effect.andThen(KeyNamespace.use(({ prefix }) => prefix)),
         Effect.andThen(DatabaseClock.use(({ measure }) => measure))
       )
     )
     const authenticate = await runtime.runPromise(makeAuthenticate)
     const limitOf = makeCallLimits(await runtime.runPromise(RateLimits), settings.rates)
+    const render = makeRender(runtime, [measureProcess, measureBacklog, measureDeliveries])
     const { app, drain } = await makeHttpServer(runtime, {
       settings: settings.http,
       welcome: welcome(options.testAccounts ?? (() => [])),
       api: { contract, groupSummaries, examples, errorExamples },
       ...makeRpc(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId), limitOf }),
-      authenticate
+      authenticate,
+      metrics: { settings: settings.metrics, render },
+      answersProcedures: options.role !== "worker"
     })
     await listen(app, settings)
-    const address = app.server.address()
-    const port = typeof address === "object" && address !== null ? address.port : settings.port
-    const jobs = await runtime.runPromise(startJobs)
+    const metrics = await listenForMetrics(app, settings, render)
+    const port = portOf(app.server) ?? settings.port
+    const jobs = await runtime.runPromise(
+      startJobs(options.role !== "web" && (settings.workers || options.role === "worker"))
+    )
     const stop = once(async () => {
       drain()
       await setTimeout(settings.drainMs)
       await shutDown(app, jobs, runtime, settings.shutdownMs)
+      metrics?.close()
     })
-    return { url: `http://${settings.host}:${port}`, port, runtime, stop }
+    return { url: `http://${settings.host}:${port}`, port, metricsPort: portOf(metrics), runtime, stop }
   } catch (error) {
     await runtime.dispose()
     throw error
@@ -141,6 +165,41 @@ const listen = async (app: FastifyInstance, { host, http, port }: ServerSettings
     await app.close()
     throw new ListenFailed({ host, port, reason: listenReason(error) })
   }
+}
+
+const portOf = (server: Server | undefined): number | undefined => {
+  const address = server?.address()
+  return typeof address === "object" ? address?.port : undefined
+}
+
+const listenForMetrics = async (
+  app: FastifyInstance,
+  { host, metrics: { port } }: ServerSettings,
+  render: () => Promise<string>
+): Promise<Server | undefined> => {
+  if (port === undefined) return undefined
+  try {
+    return await serveMetrics(port, host, render)
+  } catch (error) {
+    await app.close()
+    throw new ListenFailed({ host, port, reason: listenReason(error) })
+  }
+}
+
+/** What no line of the log may show. */
+const secretsOf = ({
+  metrics,
+  mysqlUrl,
+  redisUrl,
+  secret,
+  webhook
+}: ServerSettings): ReadonlyArray<string> => {
+  const passwords = [mysqlUrl, redisUrl].map((url) => {
+    const { password } = new URL(Redacted.value(url))
+    return [password, decodeURIComponent(password)]
+  })
+  const texts = [secret, metrics.token, webhook?.secret].map((text) => (text ? Redacted.value(text) : ""))
+  return [...passwords.flat(), ...texts]
 }
 
 const listenReason = (error: unknown) => {

@@ -57,10 +57,15 @@ export const testSettings = (
   maximumSubscriptions: 1_000,
   maximumSubscriptionsPerCaller: 1_000,
   http: testHttpSettings,
+  metrics: { port: undefined, token: undefined },
+  tracesUrl: undefined,
+  slowStatementMs: 60_000,
   logLevel: "Info",
   rates: testRates,
   // Most tests observe a state before a job changes it; the others turn jobs on, or run one by `runJob`.
   workers: false,
+  migrateAtStart: true,
+  startWaitMs: 0,
   drainMs: 0,
   shutdownMs: 5_000,
   ...overrides

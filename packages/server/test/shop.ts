@@ -102,8 +102,11 @@ export class Shop {
   }
 
   /** Starts another server in the test's own process. `call` does not use it. */
-  async openBeside(overrides: Partial<ServerSettings> = {}): Promise<RunningServer> {
-    const server = await startServer({ ...this.settings, ...overrides }, { logLevel: LOG_LEVEL })
+  async openBeside(
+    overrides: Partial<ServerSettings> = {},
+    logLevel: ServerSettings["logLevel"] = LOG_LEVEL
+  ): Promise<RunningServer> {
+    const server = await startServer({ ...this.settings, ...overrides }, { logLevel })
     this.beside.push(server)
     return server
   }

@@ -1,16 +1,18 @@
 import { mysqlOptionsOf, redisOptionsOf } from "@holdfast/locks"
-import { Config, Context, Layer, type Redacted } from "effect"
+import { Config, Context, Layer, Option, type Redacted } from "effect"
 import {
   address,
   flag,
   flagUnlessProduction,
   milliseconds,
   oneOf,
+  optionalWhole,
   type Origins,
   origins,
   secretText,
   secretTexts,
   text,
+  webUrl,
   whole
 } from "./settings.ts"
 
@@ -43,10 +45,19 @@ export interface PlatformSettings {
   readonly maximumSubscriptionsPerCaller: number
   readonly http: HttpSettings
   readonly rates: RateSettings
+  readonly metrics: MetricsSettings
+  /** The OTLP receiver of traces, such as `http://collector:4318`. Without one, no spans are made. */
+  readonly tracesUrl: string | undefined
+  /** A statement that takes longer is logged, without its parameters. */
+  readonly slowStatementMs: number
   /** The least level of the log lines on stdout. */
   readonly logLevel: (typeof LOG_LEVELS)[number]
   /** Whether this process runs background jobs. At least one process of a deployment has to. */
   readonly workers: boolean
+  /** Whether `holdfast serve` migrates the database. Without it, it refuses one that lacks migrations. */
+  readonly migrateAtStart: boolean
+  /** How long a start waits for a database that is not there yet. */
+  readonly startWaitMs: number
   /** How long a stopping server serves on after `/readyz` has begun to say no: until the balancers have noticed. */
   readonly drainMs: number
   /** How long a stopping server waits for requests and job runs in flight. */
@@ -88,6 +99,14 @@ export interface RateSettings {
   readonly addressPerMinute: number
   /** Sign-ups from one address. */
   readonly signUpsPerHour: number
+}
+
+/** Who may read `/metrics`. Without a port and a token, nobody. */
+export interface MetricsSettings {
+  /** The port of its own, on the server's host; 0 takes a free one. */
+  readonly port: number | undefined
+  /** What readers have to send as a bearer token on the server's port. */
+  readonly token: Redacted.Redacted | undefined
 }
 
 export class PlatformConfig extends Context.Service<PlatformConfig, PlatformSettings>()(
@@ -244,11 +263,52 @@ export const platformVariables = {
   ),
   http: httpVariables,
   rates: rateVariables,
+  metrics: Config.all({
+    port: optionalWhole(
+      "HOLDFAST_METRICS_PORT",
+      0,
+      65_535,
+      "port of its own for /metrics, not for the public; 0 takes a free one"
+    ),
+    token: Config.map(
+      Config.option(
+        secretText(
+          "HOLDFAST_METRICS_TOKEN",
+          16,
+          "bearer token with which /metrics may be read on the server's port; without it, it cannot",
+          "HOLDFAST_METRICS_TOKEN"
+        )
+      ),
+      Option.getOrUndefined
+    )
+  }),
+  tracesUrl: Config.map(
+    webUrl(
+      "OTEL_EXPORTER_OTLP_ENDPOINT",
+      "address of the OTLP receiver of traces, without /v1/traces; without it, no spans are made"
+    ),
+    Option.getOrUndefined
+  ),
+  slowStatementMs: milliseconds(
+    "HOLDFAST_SLOW_STATEMENT",
+    "1 second",
+    "statements that take longer are logged, without their parameters"
+  ),
   logLevel: oneOf("HOLDFAST_LOG_LEVEL", LOG_LEVELS, "Info", "least level of the log lines"),
   workers: flag(
     "HOLDFAST_WORKERS",
     true,
     "whether the process runs background jobs; at least one of a deployment has to"
+  ),
+  migrateAtStart: flag(
+    "HOLDFAST_MIGRATE_AT_START",
+    false,
+    "whether `holdfast serve` migrates the database; without it, it refuses one that lacks migrations"
+  ),
+  startWaitMs: milliseconds(
+    "HOLDFAST_START_WAIT",
+    "30 seconds",
+    "how long `holdfast serve` and `holdfast migrate` wait for a database that is not there yet"
   ),
   drainMs: milliseconds(
     "HOLDFAST_DRAIN",

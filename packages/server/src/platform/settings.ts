@@ -56,15 +56,22 @@ export const milliseconds = (
 export const whole = (name: string, fallback: number, minimum: number, maximum: number, meaning: string) =>
   declare(
     { name, meaning, fallback: String(fallback) },
-    Config.schema(
-      Schema.Int.check(
-        Schema.isBetween(
-          { minimum, maximum },
-          { message: `${name} must be a whole number from ${minimum} to ${maximum}` }
-        )
-      ),
-      name
-    ).pipe(Config.withDefault(fallback))
+    Config.schema(wholeBetween(name, minimum, maximum), name).pipe(Config.withDefault(fallback))
+  )
+
+/** A whole number that need not be set. */
+export const optionalWhole = (name: string, minimum: number, maximum: number, meaning: string) =>
+  declare(
+    { name, meaning },
+    Config.schema(wholeBetween(name, minimum, maximum), name).pipe(Config.withDefault(undefined))
+  )
+
+const wholeBetween = (name: string, minimum: number, maximum: number) =>
+  Schema.Int.check(
+    Schema.isBetween(
+      { minimum, maximum },
+      { message: `${name} must be a whole number from ${minimum} to ${maximum}` }
+    )
   )
 
 /** `true` or `false`. */
@@ -274,7 +281,7 @@ const faultOf = (name: string, cause: Cause.Cause<Config.ConfigError>): string =
 
 /** Variables of the repository's own programs, and those that Kubernetes sets for a service of this name. */
 const OTHERS =
-  /^HOLDFAST_(SOURCE|DATA|URL|TMPDIR|KEEP|SEED|PROGRESS_MS|TIMELINES|SEARCH_PATH|ADMIN_\w+|CRASH_\w+|REQUIRE_DOCKER|SQL_KIND|REDIS_KIND|\w+_IMAGE|TEST_\w+|(\w+_)?SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)$/
+  /^HOLDFAST_(SOURCE|DATA|URL|TMPDIR|KEEP|SEED|PROGRESS_MS|TIMELINES|SEARCH_PATH|NTH_PROCESS|ADMIN_\w+|CRASH_\w+|REQUIRE_DOCKER|SQL_KIND|REDIS_KIND|\w+_IMAGE|TEST_\w+|(\w+_)?SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)$/
 
 /** A name further away than this from all others is no misspelling of one. */
 const NEAR = 6

@@ -154,3 +154,12 @@ export const deleteDelivered = Effect.fnUntraced(function* (olderThanMs: number,
       ) free straight_join webhook_deliveries d on d.id = free.id`
   )
 })
+
+/** How many deliveries there are of each status but `delivered`. */
+export const countDeliveries = db.rows((q) =>
+  q
+    .selectFrom("webhook_deliveries")
+    .select((of) => ["status", of.fn.countAll<number>().as("n")])
+    .where("status", "in", ["pending", "dead"])
+    .groupBy("status")
+)

@@ -1,9 +1,9 @@
 import { contract, type DeadLetter, DeadLetterNotFound } from "@holdfast/domain"
-import { Effect, Result, Schema } from "effect"
+import { Effect, Metric, Result, Schema } from "effect"
 import { command } from "../../platform/command/command.ts"
 import { makePages } from "../../platform/db/pagination.ts"
 import { query } from "../../platform/trpc/handler.ts"
-import { listDead, lockDead, revive } from "./repository.ts"
+import { countDeliveries, listDead, lockDead, revive } from "./repository.ts"
 
 const pages = makePages(Schema.Struct({ delivery: Schema.Int }))
 
@@ -48,4 +48,15 @@ export const retryDelivery = command(contract.admin.retryDelivery, {
       after: { status: "pending" }
     })
   }
+})
+
+const deliveries = Metric.gauge("holdfast_webhook_deliveries", {
+  description: "Deliveries of webhooks by status: pending, or dead after the last attempt"
+})
+
+/** Measures what is left to deliver, for the metrics. */
+export const measureDeliveries = Effect.gen(function* () {
+  const found = new Map((yield* countDeliveries).map(({ n, status }) => [status, n]))
+  for (const status of ["pending", "dead"] as const)
+    yield* Metric.update(Metric.withAttributes(deliveries, { status }), found.get(status) ?? 0)
 })

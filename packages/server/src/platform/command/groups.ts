@@ -1,6 +1,7 @@
 import type { ServiceUnavailable } from "@holdfast/domain"
 import { lockContext } from "@holdfast/locks"
 import { Context, Deferred, Effect, Layer, Semaphore } from "effect"
+import { currentSpan } from "../telemetry/traces.ts"
 import { busy, DEADLINE_MS, leave, makeMember } from "./member.ts"
 import { type GroupKind, Queues } from "./queue.ts"
 
@@ -49,8 +50,8 @@ export class Groups extends Context.Service<
         alone: makeBulkhead(),
         join: <C, A, E, R>(kind: GroupKind<C, A, E, R>, name: string, call: C) =>
           Effect.uninterruptibleMask((restore) =>
-            Effect.flatMap(lockContext, (locks) => {
-              const member = makeMember<C, A, E>(call, locks)
+            Effect.flatMap(Effect.all([lockContext, currentSpan]), ([locks, span]) => {
+              const member = makeMember<C, A, E>(call, locks, span)
               return Effect.andThen(
                 queues.add(kind, name, [member]),
                 Effect.onInterrupt(restore(Deferred.await(member.answer)), () => leave(member))

@@ -1,6 +1,6 @@
 import { ServiceUnavailable } from "@holdfast/domain"
 import { hasEndedLock, type LockContext } from "@holdfast/locks"
-import { Deferred, Effect, Exit } from "effect"
+import { Deferred, Effect, Exit, type Tracer } from "effect"
 import { BUSY_RETRY_AFTER_MS } from "../db/database.ts"
 
 /** Calls that the database keeps waiting for longer are asked to try again. A client gives an attempt up after 10 s. */
@@ -12,6 +12,8 @@ const LEAST_DEADLINE_MS = 1_000
 export interface Member<C, A, E> {
   readonly call: C
   readonly locks: LockContext
+  /** The span of the call, if it has one. */
+  readonly span: Tracer.AnySpan | undefined
   readonly joinedAtMs: number
   readonly answer: Deferred.Deferred<A, E | ServiceUnavailable>
   /** `left`: interrupted while its transaction ran, for whose end it waits. */
@@ -20,9 +22,10 @@ export interface Member<C, A, E> {
 }
 
 /** A call under the locks that its caller holds. */
-export const makeMember = <C, A, E>(call: C, locks: LockContext): Member<C, A, E> => ({
+export const makeMember = <C, A, E>(call: C, locks: LockContext, span?: Tracer.AnySpan): Member<C, A, E> => ({
   call,
   locks,
+  span,
   joinedAtMs: performance.now(),
   answer: Deferred.makeUnsafe(),
   state: "waiting",

@@ -1,6 +1,7 @@
 import type { ServiceUnavailable } from "@holdfast/domain"
 import { underLocks } from "@holdfast/locks"
 import { Effect, Exit, type Fiber, Result, type Scope, type Semaphore } from "effect"
+import { below } from "../telemetry/traces.ts"
 import { busy, DEADLINE_MS, end, isGone, leftMs, type Member } from "./member.ts"
 
 /** Calls of one transaction. With more of them its failure would cost more than their company saves. */
@@ -217,6 +218,8 @@ class Queue<C, A, E, R> {
         )
         .pipe(
           underLocks(present.map(({ locks }) => locks)),
+          // Of a transaction that several calls share, the first call's trace has the spans.
+          below(present[0]!.span),
           Effect.timeoutOrElse({
             duration: leftMs(present[0]!),
             orElse: () => Effect.fail(busy())

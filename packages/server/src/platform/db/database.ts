@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, Redacted, Semaphore } from "effect"
+import { Context, Effect, Layer, Metric, Redacted, Semaphore } from "effect"
 import { ServiceUnavailable } from "@holdfast/domain"
 import { makeStoreBreaker, mysqlOptionsOf, type StoreBreaker } from "@holdfast/locks"
 import {
@@ -11,6 +11,7 @@ import {
 import type { PoolOptions } from "mysql2"
 import { PlatformConfig, type PlatformSettings } from "../config.ts"
 import { killConnection, makeWatch, type Watch } from "./control.ts"
+import { traced } from "../telemetry/traces.ts"
 import { guardedPool } from "./pool.ts"
 import type { DB } from "./tables.ts"
 import { DatabaseUnavailable, sqlErrorOf, type SqlError, UniqueViolation } from "./sql-errors.ts"
@@ -42,13 +43,15 @@ export class Database extends Context.Service<
     readonly connected: <A, E, R>(use: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ServiceUnavailable, R>
     /** Whether the database answers, as far as this process knows. */
     readonly isUp: () => boolean
+    /** The connections of the pool, and how many callers wait for one. */
+    readonly usage: () => { readonly idle: number; readonly inUse: number; readonly waiting: number }
   }
 >()("@holdfast/server/Database") {
   static readonly layer: Layer.Layer<Database, never, PlatformConfig> = Layer.effect(
     Database,
     Effect.gen(function* () {
       const settings = yield* PlatformConfig
-      const { ghosts, pool, sessions } = guardedPool(poolOptions(settings), settings.databaseWaitMs)
+      const { ghosts, idle, pool, sessions } = guardedPool(poolOptions(settings), settings.databaseWaitMs)
       const watch = makeWatch(mysqlOptionsOf(Redacted.value(settings.mysqlUrl)), sessions, ghosts)
       const dialect = new MysqlDialect({ pool, controlConnection: () => killConnection(watch) })
       const kysely = yield* Effect.acquireRelease(
@@ -61,7 +64,9 @@ export class Database extends Context.Service<
       })
       const breaker = yield* makeStoreBreaker("the database", look)
       yield* Effect.forkScoped(watchOver(watch, look, breaker))
-      return { kysely, isUp: breaker.isUp, connected: yield* makeAdmission(settings, breaker) }
+      const { connected, waiting } = yield* makeAdmission(settings, breaker)
+      const usage = () => ({ idle: idle.size, inUse: sessions.size - idle.size, waiting: waiting() })
+      return { kysely, isUp: breaker.isUp, connected, usage }
     })
   )
 }
@@ -111,7 +116,7 @@ const makeAdmission = Effect.fnUntraced(function* (
   const tripOn = (error: unknown) =>
     error instanceof DatabaseUnavailable && error.everywhere ? breaker.trip(error) : Effect.void
   // Asked again after the wait: the database may have gone away meanwhile.
-  return <A, E, R>(use: Effect.Effect<A, E, R>): Effect.Effect<A, E | ServiceUnavailable, R> =>
+  const connected = <A, E, R>(use: Effect.Effect<A, E, R>): Effect.Effect<A, E | ServiceUnavailable, R> =>
     Effect.uninterruptibleMask((restore) =>
       restore(Effect.andThen(unlessAway, admit)).pipe(
         Effect.flatMap(() =>
@@ -122,10 +127,44 @@ const makeAdmission = Effect.fnUntraced(function* (
         )
       )
     )
+  return { connected, waiting: () => waiting }
 })
 
 /** How a statement is run: interruption cancels it on the server as well. */
 export type StatementOptions = AbortableQueryOptions
+
+/** From which duration on a statement is logged. */
+export const SlowStatementMs = Context.Reference<number>("@holdfast/server/SlowStatementMs", {
+  defaultValue: () => Number.POSITIVE_INFINITY
+})
+
+const slowStatements = Metric.counter("holdfast_slow_statements_total", {
+  description: "Statements that took longer than HOLDFAST_SLOW_STATEMENT",
+  incremental: true
+})
+
+/** Runs a query that was built, and logs its text, which has no parameters, when it took long. */
+export const runQuery = <Row>(
+  executor: Kysely<DB>,
+  query: CompiledQuery<Row>
+): Effect.Effect<QueryResult<Row>, SqlError> =>
+  Effect.withFiber((fiber) => {
+    const startedAtMs = performance.now()
+    const slowMs = fiber.getRef(SlowStatementMs)
+    return Effect.onExit(
+      statement((options) => executor.executeQuery(query, options)).pipe(
+        traced("sql", { "db.query.text": query.sql })
+      ),
+      () => {
+        const tookMs = Math.round(performance.now() - startedAtMs)
+        if (tookMs < slowMs) return Effect.void
+        return Effect.andThen(
+          Metric.update(slowStatements, 1),
+          Effect.logWarning("a statement was slow", { tookMs, sql: query.sql })
+        )
+      }
+    )
+  })
 
 /** Runs statements; what the driver throws becomes a {@link SqlError}, and what is none of them a defect. */
 export const statement = <A>(run: (options: StatementOptions) => Promise<A>): Effect.Effect<A, SqlError> =>
@@ -154,9 +193,7 @@ const runOnPool = <Row>(
   build: (db: Kysely<DB>) => Query<Row>
 ): Effect.Effect<QueryResult<Row>, ServiceUnavailable, Database> =>
   Effect.flatMap(Database, ({ connected, kysely }) =>
-    connected(statement((options) => kysely.executeQuery(build(kysely).compile(kysely), options))).pipe(
-      unavailableOrBug
-    )
+    connected(Effect.suspend(() => runQuery(kysely, build(kysely).compile(kysely)))).pipe(unavailableOrBug)
   )
 
 /** Statements outside of any transaction, each on a connection of its own. All fail with `ServiceUnavailable`. */

@@ -16,6 +16,15 @@ export class DatabaseIsNewer extends Schema.TaggedError<DatabaseIsNewer>()("Data
   }
 }
 
+/** The database lacks migrations of this version, whose statements would fail on it. */
+export class DatabaseIsOlder extends Schema.TaggedError<DatabaseIsOlder>()("DatabaseIsOlder", {
+  missingMigrations: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `the database lacks ${this.missingMigrations.join(", ")}; run \`holdfast migrate\` first, or set HOLDFAST_MIGRATE_AT_START=true`
+  }
+}
+
 /** A migration failed. Its earlier statements stay applied; the next start resumes from there. */
 export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("MigrationFailed", {
   migration: Schema.String,
@@ -37,6 +46,21 @@ const refuseOldServer = Effect.gen(function* () {
 
 /** Kysely reports this state as corrupted migrations; the actual cause is a newer version. */
 const refuseNewerDatabase = Effect.fnUntraced(function* (migrations: Migrations) {
+  const applied = yield* appliedMigrations
+  const unknownMigrations = applied.filter((name) => !(name in migrations))
+  if (unknownMigrations.length > 0) return yield* new DatabaseIsNewer({ unknownMigrations })
+  return applied
+})
+
+/** Refuses a database that this version cannot run on as it is. Changes nothing. */
+export const requireMigrated = Effect.fnUntraced(function* (migrations: Migrations) {
+  yield* refuseOldServer
+  const applied = yield* refuseNewerDatabase(migrations)
+  const missingMigrations = Object.keys(migrations).filter((name) => !applied.includes(name))
+  if (missingMigrations.length > 0) return yield* new DatabaseIsOlder({ missingMigrations })
+})
+
+const appliedMigrations = Effect.gen(function* () {
   const { kysely } = yield* Database
   const applied = yield* Effect.tryPromise({
     try: async () => {
@@ -50,8 +74,7 @@ const refuseNewerDatabase = Effect.fnUntraced(function* (migrations: Migrations)
     },
     catch: (cause) => new MigrationFailed({ migration: "(reading the state)", cause })
   })
-  const unknownMigrations = applied.map((row) => row.name).filter((name) => !(name in migrations))
-  if (unknownMigrations.length > 0) return yield* new DatabaseIsNewer({ unknownMigrations })
+  return applied.map(({ name }) => name)
 })
 
 /**

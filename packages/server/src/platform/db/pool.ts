@@ -26,6 +26,8 @@ export interface GuardedPool {
   readonly pool: MysqlPool
   /** All open sessions. */
   readonly sessions: ReadonlySet<Session>
+  /** Those that nobody uses. */
+  readonly idle: ReadonlySet<Session>
   /** Sessions that were destroyed here and may still live on the server, by id. */
   readonly ghosts: Map<number, SessionIdentity>
 }
@@ -38,7 +40,7 @@ export const guardedPool = (options: PoolOptions, waitMs: number): GuardedPool =
   const driver = createPool(options)
   const tracked = trackSessions()
   const acquire = makeAcquire(driver, tracked)
-  const { ghosts, sessions } = tracked
+  const { ghosts, idle, sessions } = tracked
   const destroyAll = () => {
     for (const session of sessions) session.destroy()
   }
@@ -61,7 +63,7 @@ export const guardedPool = (options: PoolOptions, waitMs: number): GuardedPool =
         .finally(() => settle(undefined))
     }
   }
-  return { pool, sessions, ghosts }
+  return { pool, sessions, idle, ghosts }
 }
 
 interface TrackedSessions {

@@ -3,7 +3,8 @@ import { Context, Effect, Layer, Schedule } from "effect"
 import { CompiledQuery, type ControlledTransaction, type QueryResult, sql } from "kysely"
 import type { LockFree } from "@holdfast/locks"
 import { makeInTransaction, type TransactionBackend } from "@holdfast/locks"
-import { BUSY_RETRY_AFTER_MS, Database, type Query, statement, unavailable } from "./database.ts"
+import { BUSY_RETRY_AFTER_MS, Database, type Query, runQuery, statement, unavailable } from "./database.ts"
+import { traced } from "../telemetry/traces.ts"
 import type { DB } from "./tables.ts"
 import {
   DatabaseUnavailable,
@@ -60,6 +61,7 @@ export const inTransaction = <A, E, R>(
   Effect.gen(function* () {
     const { connected } = yield* Database
     return yield* connected(attempt(body)).pipe(
+      traced("transaction"),
       Effect.retry({
         while: (error) => error instanceof WriteConflict,
         times: CONFLICT_RETRIES,
@@ -126,7 +128,7 @@ const fenceStatement =
 const runInTransaction = <Row>(
   build: (tx: ControlledTransaction<DB>) => Query<Row>
 ): Effect.Effect<QueryResult<Row>, SqlError, Tx> =>
-  Effect.flatMap(Tx, (open) => statement((options) => open.executeQuery(build(open).compile(open), options)))
+  Effect.flatMap(Tx, (open) => runQuery(open, build(open).compile(open)))
 
 /** A unique violation of a statement that no unique key should refuse is a bug. */
 const dieOnUniqueViolation = <A, R>(effect: Effect.Effect<A, SqlError, R>) =>

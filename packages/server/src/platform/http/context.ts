@@ -38,6 +38,7 @@ export const makeContext =
     const authorization = request.headers.authorization ?? connectionParams?.["authorization"]
     return {
       requestId: request.id,
+      traceparent: textOf(request.headers["traceparent"]),
       idempotencyKey: idempotencyKeyOf(request.headers["idempotency-key"]),
       named: callerOf(authorization, authenticate.named),
       caller: callerOf(authorization, (token) => authenticate.caller(token, "recently")),
@@ -50,6 +51,9 @@ export const makeContext =
       closing
     }
   }
+
+const textOf = (header: string | ReadonlyArray<string> | undefined) =>
+  typeof header === "string" ? header : undefined
 
 /** Who has one IPv6 address has a network of 2^64 of them, so the network is the caller. */
 export const networkOf = (address: string): string => {

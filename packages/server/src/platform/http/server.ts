@@ -5,7 +5,7 @@ import Fastify, { type FastifyInstance } from "fastify"
 import { readFileSync } from "node:fs"
 import type { RequestListener, Server } from "node:http"
 import { Groups } from "../command/groups.ts"
-import type { HttpSettings } from "../config.ts"
+import type { HttpSettings, MetricsSettings } from "../config.ts"
 import { Database } from "../db/database.ts"
 import { type Authenticate, makeContext } from "./context.ts"
 import type { Welcome } from "./first-page.ts"
@@ -17,7 +17,9 @@ import { type ApiDescription, openApiOf } from "./openapi.ts"
 import { addApiReference, addFirstPage } from "./pages.ts"
 import { refuse, refuseAs } from "./refusal.ts"
 import { requestIdOf } from "./request-id.ts"
+import { addMetrics } from "./metrics.ts"
 import { addProcedures } from "./rpc.ts"
+import { countShed } from "../telemetry/calls.ts"
 import type { DirectCall } from "../trpc/direct.ts"
 
 /** A batch names all its procedures in the path; a longer one names none that exist. */
@@ -37,6 +39,10 @@ export interface Application {
   /** How single calls are answered, by the paths of their procedures. */
   readonly directCalls: ReadonlyMap<string, DirectCall>
   readonly authenticate: Authenticate
+  /** Without them there are only the health checks and the metrics. */
+  readonly answersProcedures: boolean
+  /** Who may read the metrics, and what writes them. */
+  readonly metrics: { readonly settings: MetricsSettings; readonly render: () => Promise<string> }
 }
 
 /** The HTTP server of an application. */
@@ -49,8 +55,9 @@ export interface HttpServer {
 /** Fastify with the tRPC procedures under `/trpc`, the health checks and the API reference. It does not listen yet. */
 export const makeHttpServer = async <R>(
   runtime: Runtime<R>,
-  { api, authenticate, directCalls, router, settings, welcome }: Application
+  application: Application
 ): Promise<HttpServer> => {
+  const { metrics, settings } = application
   const passDatabase = Database.use(({ connected }) => connected(Effect.void))
   const { waitMs } = await runtime.runPromise(Groups)
   const load = measureLoad(settings, {
@@ -73,21 +80,31 @@ export const makeHttpServer = async <R>(
   countCalls(app, load, settings, shed.count)
   if (await runtime.runPromise(isLogged)) addAccessLog(app, runtime)
   addHealth(app, runtime, () => isDraining)
-  if (settings.hasApiReference) await addApiReference(app, openApiOf(api, version()))
-  addFirstPage(app, welcome, version())
+  addMetrics(app, metrics.settings, metrics.render)
   const closing = new AbortController()
   const drain = () => void (isDraining = true)
   app.addHook("preClose", async () => {
     drain()
     closing.abort()
   })
+  if (application.answersProcedures) await addApplication(app, application, closing.signal)
+  return { app, drain }
+}
+
+/** The procedures and their description. */
+const addApplication = async (
+  app: FastifyInstance,
+  { api, authenticate, directCalls, router, settings, welcome }: Application,
+  closing: AbortSignal
+): Promise<void> => {
+  if (settings.hasApiReference) await addApiReference(app, openApiOf(api, version()))
+  addFirstPage(app, welcome, version())
   await addProcedures(app, {
     contract: api.contract,
     router,
     directCalls,
-    createContext: makeContext(authenticate, closing.signal)
+    createContext: makeContext(authenticate, closing)
   })
-  return { app, drain }
 }
 
 const makeFastify = (
@@ -117,7 +134,11 @@ const makeShedReport = <R>(runtime: Runtime<R>) => {
     shed = 0
   }
   const timer = setInterval(report, REPORT_MS).unref()
-  return { count: () => void (shed += 1), stop: () => clearInterval(timer) }
+  const count = () => {
+    shed += 1
+    countShed()
+  }
+  return { count, stop: () => clearInterval(timer) }
 }
 
 /** Answers what no procedure has seen: nothing of the request is repeated, and defects are masked. */

@@ -40,6 +40,10 @@ const duration = Metric.histogram("holdfast_job_run_ms", {
   boundaries: [1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000]
 })
 
+const lastSuccess = Metric.gauge("holdfast_job_last_success_timestamp_seconds", {
+  description: "When a run of a job last ended without a failure in this process"
+})
+
 export interface RunningJobs {
   /** Waits up to `withinMs` for the runs in flight; those that still run then are interrupted and rolled back. */
   readonly stop: (withinMs: number) => Effect.Effect<void>
@@ -95,9 +99,12 @@ const measuredRun = <R>(job: Job<R>) =>
     const attributes = { job: job.name }
     const outcome = Exit.isSuccess(exit) ? (exit.value > 0 ? "worked" : "idle") : "failed"
     yield* Metric.update(Metric.withAttributes(runs, { ...attributes, outcome }), 1)
+    const endedAtMs = yield* Clock.currentTimeMillis
+    if (Exit.isSuccess(exit))
+      yield* Metric.update(Metric.withAttributes(lastSuccess, attributes), endedAtMs / 1_000)
     if (Exit.isSuccess(exit) && exit.value > 0) {
       yield* Metric.update(Metric.withAttributes(items, attributes), exit.value)
-      const tookMs = (yield* Clock.currentTimeMillis) - startedAtMs
+      const tookMs = endedAtMs - startedAtMs
       yield* Metric.update(Metric.withAttributes(duration, attributes), tookMs)
     }
     return exit

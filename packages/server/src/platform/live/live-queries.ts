@@ -1,6 +1,6 @@
 import { ServiceUnavailable, TooManySubscriptions } from "@holdfast/domain"
 import type { RedisStore } from "@holdfast/locks"
-import { Context, Duration, Effect, Layer, type Scope, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Metric, type Scope, Stream } from "effect"
 import { PlatformConfig, type PlatformSettings } from "../config.ts"
 import type { KeyNamespace } from "../db/key-namespace.ts"
 import { type LiveQuery, type LiveQueryDefinition, makeLiveQuery, type Refresher } from "./live-query.ts"
@@ -11,6 +11,10 @@ const REFRESH_INTERVAL_MS = 1_000
 
 /** The `retryAfterMs` of a subscription that is refused because there are too many. */
 const RETRY_AFTER_MS = 1_000
+
+const subscriptions = Metric.gauge("holdfast_subscriptions", {
+  description: "Subscriptions that the process serves"
+})
 
 /** Whom the subscriptions of a request count for. */
 export const Subscriber = Context.Reference<string>("@holdfast/server/Subscriber", {
@@ -81,14 +85,15 @@ const makeAdmission = ({
         return Effect.fail(new ServiceUnavailable({ retryAfterMs: RETRY_AFTER_MS }))
       open += 1
       openOf.set(subscriber, own + 1)
-      return Effect.void
+      return Metric.update(subscriptions, open)
     })
   const leave = (subscriber: string) =>
-    Effect.sync(() => {
+    Effect.suspend(() => {
       open -= 1
       const others = openOf.get(subscriber)! - 1
       if (others === 0) openOf.delete(subscriber)
       else openOf.set(subscriber, others)
+      return Metric.update(subscriptions, open)
     })
   return <S, E>(stream: Stream.Stream<S, E>) =>
     Stream.unwrap(

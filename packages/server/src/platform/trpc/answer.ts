@@ -12,6 +12,8 @@ import {
 import { Cause, Effect, Exit, type ManagedRuntime, Result, Schema } from "effect"
 import type { CallLimit } from "../rates/call-limits.ts"
 import { encodingOnce } from "../cache/shared.ts"
+import { countCall } from "../telemetry/calls.ts"
+import { below, callersSpan } from "../telemetry/traces.ts"
 import { classOf } from "./errors.ts"
 import type { Call, Caller } from "./handler.ts"
 import { makeDecode } from "./input.ts"
@@ -65,12 +67,14 @@ export const makeAnswer = <P extends Procedure, R>(
   })
   return (input, ctx) => {
     const annotations = { requestId: ctx.requestId, procedure: path }
+    const startedAtMs = performance.now()
     const log = (line: Effect.Effect<void>) => void runtime.runFork(Effect.annotateLogs(line, annotations))
     return runWithin(
       runtime,
-      Effect.annotateLogs(answer(input, ctx), annotations),
+      Effect.annotateLogs(answer(input, ctx), annotations).pipe(below(callersSpan(ctx.traceparent))),
       REQUEST_DEADLINE_MS,
       (exit, isLate) => {
+        countCall(path, outcomeOf(procedure, exit, isLate), performance.now() - startedAtMs)
         if (Exit.isSuccess(exit)) return exit
         if (isLate && Cause.hasInterruptsOnly(exit.cause)) {
           log(Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`))
@@ -81,6 +85,15 @@ export const makeAnswer = <P extends Procedure, R>(
       }
     )
   }
+}
+
+/** What the metrics call the end of a call. */
+const outcomeOf = (procedure: Procedure, exit: Exit.Exit<unknown, unknown>, isLate: boolean): string => {
+  if (Exit.isSuccess(exit)) return "ok"
+  if (Cause.hasInterruptsOnly(exit.cause)) return isLate ? "ServiceUnavailable" : "interrupted"
+  const failure = Cause.findError(exit.cause)
+  const isDeclared = Result.isSuccess(failure) && classOf(procedure.errors, failure.success) !== undefined
+  return isDeclared ? (failure.success as { readonly _tag: string })._tag : "died"
 }
 
 /** Runs an effect, and interrupts it after a while. One timer costs less than the fibers of `Effect.timeout`. */

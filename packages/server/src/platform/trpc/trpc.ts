@@ -8,6 +8,8 @@ import type { Standing } from "../rates/rate-limits.ts"
 /** What the HTTP layer reads from the headers. A bad header is an error only for procedures that need it. */
 export interface RpcContext extends RequestOrigin {
   readonly requestId: string
+  /** The header `traceparent`, which names the caller's span. */
+  readonly traceparent?: string | undefined
   /** Who the access token names, whether its session is open or not: enough for counting. */
   readonly named: Effect.Effect<Caller, Unauthenticated>
   /** Verifies the access token, where a procedure needs one. A session that has just ended may pass for seconds. */

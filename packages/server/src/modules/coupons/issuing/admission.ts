@@ -12,7 +12,7 @@ import {
   type UserId
 } from "@holdfast/domain"
 import type { RedisUnavailable } from "@holdfast/locks"
-import { Context, Effect, Exit, Layer } from "effect"
+import { Context, Effect, Exit, Layer, Metric } from "effect"
 import type { Admission } from "../../../platform/command/command.ts"
 import { makeCoalesced } from "../../../platform/db/coalesce.ts"
 import type { Database } from "../../../platform/db/database.ts"
@@ -132,6 +132,12 @@ interface AdmitParts {
   ) => Effect.Effect<UserCoupon | undefined, ServiceUnavailable>
 }
 
+const verdicts = Metric.counter("holdfast_gate_verdicts_total", {
+  description:
+    "What the gates said to those who asked for a slot: reserved, full, known, pending, missing, away and the like",
+  incremental: true
+})
+
 const withoutSlot: Slot = { _tag: "admitted", reserved: false }
 
 const makeAdmit = ({ couponOf, current, gate, rebuild }: AdmitParts): CouponAdmission["Service"]["admit"] =>
@@ -139,6 +145,7 @@ const makeAdmit = ({ couponOf, current, gate, rebuild }: AdmitParts): CouponAdmi
     const deadlineMs = performance.now() + WAIT_MS
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       const verdict = yield* orAway(gate.reserve(couponId, userId))
+      yield* Metric.update(Metric.withAttributes(verdicts, { verdict }), 1)
       if (verdict === "reserved") return { _tag: "admitted", reserved: true }
       if (verdict === "known" || verdict === "pending") {
         const coupon = yield* couponOf(couponId, userId)

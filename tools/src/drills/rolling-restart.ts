@@ -1,0 +1,180 @@
+import { createClient, type OrderId } from "@holdfast/client-sdk"
+import { type ChildProcess, spawn } from "node:child_process"
+import { randomBytes, randomUUID } from "node:crypto"
+import { once } from "node:events"
+import { createServer } from "node:net"
+import { setTimeout as sleep } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+import { startServerProcess } from "../shop/server-process.ts"
+import { startBalancer } from "./haproxy.ts"
+import type { Ground } from "./ground.ts"
+
+/** What callers noticed of the restarts. */
+export interface RestartFigures {
+  readonly calls: number
+  readonly failed: number
+  readonly worstMs: number
+}
+
+const SERVERS = 3
+const CALLERS = 16
+const CALLS = 10_000
+
+/** Longer than the balancer takes to notice, on a machine that is busy. */
+const DRAIN = "3 seconds"
+
+const READY_WITHIN_MS = 300_000
+
+/**
+ * Restarts three servers behind haproxy, one after the other and over again, while callers order, read and cancel: 10,000
+ * calls or more, none of which anybody repeats.
+ */
+export const rollingRestart = async ({ mysqlUrl, note, redisUrl }: Ground): Promise<RestartFigures> => {
+  const environment = {
+    HOLDFAST_MYSQL_URL: mysqlUrl,
+    HOLDFAST_REDIS_URL: redisUrl,
+    HOLDFAST_SECRET: randomBytes(32).toString("hex"),
+    HOLDFAST_DRAIN: DRAIN,
+    HOLDFAST_LOG_LEVEL: "Warn",
+    // The callers share the processor with the servers: shedding is another drill.
+    HOLDFAST_MAX_EVENT_LOOP_DELAY: "10 seconds"
+  }
+  const [front = 0, ...ports] = await freePorts(SERVERS + 1)
+  const servers = new Map<number, ChildProcess>()
+  const start = async (port: number) => {
+    servers.set(port, serve({ ...environment, PORT: String(port) }))
+    await untilReady(`http://127.0.0.1:${port}`)
+  }
+  await stockUp(environment)
+  try {
+    for (const port of ports) await start(port)
+    await using balancer = await startBalancer(front, ports)
+    await untilReady(balancer.url)
+    const callers = await makeCallers(balancer.url)
+    note(`${CALLERS} callers, ${SERVERS} servers`)
+    const load = startLoad(callers)
+    do {
+      for (const port of ports) {
+        await stop(servers.get(port)!)
+        await start(port)
+        note(`restarted the server on port ${port}, after ${load.figures().calls} calls`)
+      }
+    } while (load.figures().calls < CALLS)
+    return await load.stop()
+  } finally {
+    for (const server of servers.values()) server.kill("SIGKILL")
+  }
+}
+
+const serve = (environment: Readonly<Record<string, string>>): ChildProcess => {
+  const command = fileURLToPath(import.meta.resolve("@holdfast/server/cli"))
+  const args = ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning", command, "serve"]
+  return spawn(process.execPath, args, {
+    env: { PATH: process.env["PATH"] ?? "", ...environment },
+    stdio: ["ignore", "ignore", "inherit"]
+  })
+}
+
+/** Stops a server as an operator does. It has to end by itself. */
+const stop = async (server: ChildProcess): Promise<void> => {
+  if (server.exitCode !== null || server.signalCode !== null) return
+  const ended = once(server, "exit")
+  server.kill("SIGTERM")
+  const [code] = (await ended) as [number | null]
+  if (code !== 0) throw new Error(`a server ended with ${code}`)
+}
+
+const untilReady = async (url: string): Promise<void> => {
+  const deadlineMs = performance.now() + READY_WITHIN_MS
+  for (;;) {
+    const isReady = await fetch(`${url}/readyz`).then(
+      ({ ok }) => ok,
+      () => false
+    )
+    if (isReady) return
+    if (performance.now() > deadlineMs) throw new Error(`${url} was not ready within ${READY_WITHIN_MS} ms`)
+    await sleep(50)
+  }
+}
+
+type Caller = (turn: number) => Promise<void>
+
+const SKU = "DRILL"
+
+/** Makes the tables, and a product without a price that everybody orders. */
+const stockUp = async (environment: Readonly<Record<string, string>>): Promise<void> => {
+  const admin = { email: "admin@shop.example", password: randomUUID() }
+  const server = await startServerProcess({
+    environment: {
+      ...environment,
+      HOLDFAST_ADMIN_EMAIL: admin.email,
+      HOLDFAST_ADMIN_PASSWORD: admin.password
+    }
+  })
+  try {
+    const client = createClient({ url: server.url, auth: admin })
+    await client.admin.createProduct({ sku: SKU, name: SKU, priceMinor: 0, initialStock: 1_000_000 })
+  } finally {
+    await server.stop()
+  }
+}
+
+/** Each caller has an account, and cancels what it has ordered. */
+const makeCallers = async (url: string): Promise<ReadonlyArray<Caller>> =>
+  Promise.all(
+    Array.from({ length: CALLERS }, async (_, n) => {
+      const account = { email: `caller-${n}@shop.example`, password: randomUUID() }
+      const client = createClient({ url, auth: account, retry: { maxAttempts: 1 } })
+      await createClient({ url }).auth.register(account)
+      let orderId: OrderId | undefined
+      return async (turn: number) => {
+        if (turn % 3 === 0) return void (await client.products.bySku({ sku: SKU }))
+        if (orderId === undefined) {
+          const order = await client.orders.create({ lines: [{ sku: SKU, quantity: 1 }] })
+          orderId = order.id
+        } else {
+          const { id } = await client.orders.cancel({ orderId })
+          orderId = id === orderId ? undefined : orderId
+        }
+      }
+    })
+  )
+
+const startLoad = (callers: ReadonlyArray<Caller>) => {
+  let [calls, failed, worstMs] = [0, 0, 0]
+  const stopping = new AbortController()
+  const work = async (call: Caller) => {
+    for (let turn = 0; !stopping.signal.aborted; turn += 1) {
+      const startedAtMs = performance.now()
+      await call(turn).catch((error: unknown) => {
+        failed += 1
+        if (failed <= 5) console.error(`rollingRestart: a call failed: ${String(error)}`)
+      })
+      calls += 1
+      worstMs = Math.max(worstMs, Math.round(performance.now() - startedAtMs))
+    }
+  }
+  const working = callers.map(work)
+  const figures = (): RestartFigures => ({ calls, failed, worstMs })
+  return {
+    figures,
+    stop: async () => {
+      stopping.abort()
+      await Promise.all(working)
+      return figures()
+    }
+  }
+}
+
+const freePorts = async (count: number): Promise<ReadonlyArray<number>> => {
+  const listening = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, "127.0.0.1")
+      await once(server, "listening")
+      return server
+    })
+  )
+  const ports = listening.map((server) => (server.address() as { readonly port: number }).port)
+  await Promise.all(listening.map((server) => once(server.close(), "close")))
+  return ports
+}
