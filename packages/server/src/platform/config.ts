@@ -1,23 +1,21 @@
 import { mysqlOptionsOf, redisOptionsOf } from "@holdfast/locks"
-import { Config, Context, Layer, Option, type Redacted } from "effect"
+import { Config, Context, Layer, type Redacted } from "effect"
 import {
   address,
   flag,
   flagUnlessProduction,
   milliseconds,
-  oneOf,
-  optionalWhole,
   type Origins,
   origins,
   secretText,
   secretTexts,
   text,
-  webUrl,
   whole
 } from "./settings.ts"
+import { type TelemetrySettings, telemetryVariables } from "./telemetry/telemetry-settings.ts"
 
 /** The settings of a server that any application needs. Durations are in milliseconds. */
-export interface PlatformSettings {
+export interface PlatformSettings extends TelemetrySettings {
   /** `mysql://user:password@host:port/database` of MySQL 8.4+ or MariaDB 10.11+, as `mysqlOptionsOf` reads it. */
   readonly mysqlUrl: Redacted.Redacted
   /** `redis://user:password@host:port/database` of Redis 7+ or Valkey 8+, as `redisOptionsOf` reads it. */
@@ -45,13 +43,7 @@ export interface PlatformSettings {
   readonly maximumSubscriptionsPerCaller: number
   readonly http: HttpSettings
   readonly rates: RateSettings
-  readonly metrics: MetricsSettings
-  /** The OTLP receiver of traces, such as `http://collector:4318`. Without one, no spans are made. */
-  readonly tracesUrl: string | undefined
-  /** A statement that takes longer is logged, without its parameters. */
-  readonly slowStatementMs: number
-  /** The least level of the log lines on stdout. */
-  readonly logLevel: (typeof LOG_LEVELS)[number]
+
   /** Whether this process runs background jobs. At least one process of a deployment has to. */
   readonly workers: boolean
   /** Whether `holdfast serve` migrates the database. Without it, it refuses one that lacks migrations. */
@@ -99,14 +91,6 @@ export interface RateSettings {
   readonly addressPerMinute: number
   /** Sign-ups from one address. */
   readonly signUpsPerHour: number
-}
-
-/** Who may read `/metrics`. Without a port and a token, nobody. */
-export interface MetricsSettings {
-  /** The port of its own, on the server's host; 0 takes a free one. */
-  readonly port: number | undefined
-  /** What readers have to send as a bearer token on the server's port. */
-  readonly token: Redacted.Redacted | undefined
 }
 
 export class PlatformConfig extends Context.Service<PlatformConfig, PlatformSettings>()(
@@ -199,8 +183,6 @@ const rateVariables = Config.all({
   )
 })
 
-const LOG_LEVELS = ["Debug", "Info", "Warn", "Error", "None"] as const
-
 /** The environment variable of each setting. All but the stores' addresses and the secret have defaults. */
 export const platformVariables = {
   mysqlUrl: address(
@@ -263,38 +245,7 @@ export const platformVariables = {
   ),
   http: httpVariables,
   rates: rateVariables,
-  metrics: Config.all({
-    port: optionalWhole(
-      "HOLDFAST_METRICS_PORT",
-      0,
-      65_535,
-      "port of its own for /metrics, not for the public; 0 takes a free one"
-    ),
-    token: Config.map(
-      Config.option(
-        secretText(
-          "HOLDFAST_METRICS_TOKEN",
-          16,
-          "bearer token with which /metrics may be read on the server's port; without it, it cannot",
-          "HOLDFAST_METRICS_TOKEN"
-        )
-      ),
-      Option.getOrUndefined
-    )
-  }),
-  tracesUrl: Config.map(
-    webUrl(
-      "OTEL_EXPORTER_OTLP_ENDPOINT",
-      "address of the OTLP receiver of traces, without /v1/traces; without it, no spans are made"
-    ),
-    Option.getOrUndefined
-  ),
-  slowStatementMs: milliseconds(
-    "HOLDFAST_SLOW_STATEMENT",
-    "1 second",
-    "statements that take longer are logged, without their parameters"
-  ),
-  logLevel: oneOf("HOLDFAST_LOG_LEVEL", LOG_LEVELS, "Info", "least level of the log lines"),
+  ...telemetryVariables,
   workers: flag(
     "HOLDFAST_WORKERS",
     true,
