@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { afterAll, describe, expect, test } from "vitest"
 import { settingsFromEnvironment } from "./config.ts"
 import { tableOfSettings } from "./operations.ts"
-import { faultsOfSettings, reportOfSettings } from "./platform/settings.ts"
+import { faultsOfSettings, reportOfSettings } from "./platform/settings-report.ts"
 
 const SECRET = "0123456789abcdef0123456789abcdef"
 const complete = {
