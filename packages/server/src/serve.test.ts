@@ -47,7 +47,7 @@ class Served implements AsyncDisposable {
         return found
       },
       // A busy machine takes its time to load the program.
-      { deadlineMs: 100_000 }
+      { timeoutMs: 100_000 }
     )
   }
 

@@ -63,7 +63,7 @@ test("one trace leads from the caller's span through the lock and the transactio
   await shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, { token: user.token, headers })
   const inTrace = () => receiver.spans.filter(({ traceId }) => traceId === TRACE)
   await eventually(() => expect(inTrace().map(({ name }) => name)).toContain("orders.create"), {
-    deadlineMs: 30_000
+    timeoutMs: 30_000
   })
   const named = (name: string) => inTrace().find((span) => span.name === name)!
   const ancestorsOf = (span: Span): ReadonlyArray<string> => {
