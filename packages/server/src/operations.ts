@@ -169,10 +169,8 @@ export const changeAccess = async (
 
 const askPassword = async (): Promise<string> => {
   if (!process.stdin.isTTY) return (await text(process.stdin)).replace(/\r?\n$/, "")
-  const asked = Prompt.run(Prompt.Password({ message: "Password" })).pipe(
-    Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer))
-  )
-  return Redacted.value(await Effect.runPromise(asked))
+  const terminal = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer)
+  return Redacted.value(await runWith(terminal, Prompt.run(Prompt.Password({ message: "Password" }))))
 }
 
 const administer = <A, E>(
