@@ -67,6 +67,10 @@ export function emptyProject(source, dependencies, tarballs) {
   return project(directory, { private: true, type: "module", dependencies, devDependencies }, tarballs)
 }
 
+/** An empty project with these dependencies; `catalog:` is the version in the catalog. */
+export const packedProject = (dependencies, tarballs) =>
+  project(mkdtempSync(join(tmpdir(), "holdfast-platforms-")), { private: true, dependencies }, tarballs)
+
 /** Writes the files that npm and pnpm read. */
 const project = (directory, manifest, tarballs) => {
   for (const kind of ["dependencies", "devDependencies"]) manifest[kind] = published(manifest[kind], tarballs)

@@ -1,0 +1,59 @@
+// What React Native's Hermes has, and nothing else: no `crypto`, no streams, no `AbortSignal.timeout`, no Node.
+import { readFileSync } from "node:fs"
+import { createContext, Script } from "node:vm"
+
+const [file, url] = process.argv.slice(2)
+
+/** React Native's fetch is built on XMLHttpRequest, so an answer has a text and no body to stream. */
+const reactNativeFetch = async (...args) => {
+  const answer = await fetch(...args)
+  const text = await answer.text()
+  return {
+    ok: answer.ok,
+    status: answer.status,
+    statusText: answer.statusText,
+    headers: answer.headers,
+    url: answer.url,
+    type: answer.type,
+    redirected: answer.redirected,
+    text: async () => text,
+    json: async () => JSON.parse(text)
+  }
+}
+
+class BasicAbortSignal extends EventTarget {
+  aborted = false
+}
+class BasicAbortController {
+  signal = new BasicAbortSignal()
+  abort() {
+    this.signal.aborted = true
+    this.signal.dispatchEvent(new Event("abort"))
+  }
+}
+
+const globals = {
+  AbortController: BasicAbortController,
+  AbortSignal: BasicAbortSignal,
+  clearInterval,
+  clearTimeout,
+  console,
+  fetch: (input, { signal: _, ...options } = {}) => reactNativeFetch(input, options),
+  Headers,
+  navigator: { product: "ReactNative" },
+  performance,
+  queueMicrotask,
+  setInterval,
+  setTimeout,
+  TextEncoder,
+  URL,
+  URLSearchParams
+}
+const context = createContext({ ...globals })
+context.globalThis = context
+context.done = (text) => {
+  console.log(text)
+  process.exit()
+}
+context.shop = url
+new Script(readFileSync(file, "utf8")).runInContext(context)
