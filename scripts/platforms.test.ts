@@ -92,7 +92,7 @@ const startShop = async (): Promise<void> => {
   await shop.runtime.runPromise(ensureAdmin(admin.email, admin.password))
   const administrator = createClient({ url: shop.url, auth: admin })
   for (const sku of ["TEA", "POT", "CUP"])
-    await administrator.admin.createProduct({ sku, name: `A ${sku}`, priceMinor: 450, initialStock: 1_000 })
+    await administrator.admin.createProduct({ sku, name: `A ${sku}`, priceMinor: 450, initialStock: 100 })
 }
 
 const run = async (program: string, args: ReadonlyArray<string>): Promise<unknown> => {
