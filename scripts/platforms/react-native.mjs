@@ -1,4 +1,5 @@
-// What React Native's Hermes has, and nothing else: no `crypto`, no streams, no `AbortSignal.timeout`, no Node.
+// What React Native's Hermes has, and nothing else: no `crypto`, no streams, no `AbortSignal.timeout`, no Node. Its
+// `TextDecoder`, which Effect needs, is a polyfill where Hermes is old.
 import { readFileSync } from "node:fs"
 import { createContext, Script } from "node:vm"
 
@@ -45,6 +46,7 @@ const globals = {
   queueMicrotask,
   setInterval,
   setTimeout,
+  TextDecoder,
   TextEncoder,
   URL,
   URLSearchParams
