@@ -20,7 +20,8 @@ export default {
   workspaces: {
     ".": {
       entry: ["scripts/{run,check,docs,build,release,api-report,effect-lint}.mjs", "scripts/*.test.ts"],
-      project: ["scripts/**/*.{mjs,ts}"],
+      // The files of platforms are copied beside the packed packages.
+      project: ["scripts/**/*.{mjs,ts}", "!scripts/platforms/**"],
       // Tests use what operators have, where it is installed.
       ignoreBinaries: ["haproxy", "promtool"],
       // oxlint finds the checker of its type-aware rules by itself.

@@ -18,7 +18,7 @@ export async function useShop(sdk, { subscribes = true, url }) {
     .create({ lines: [{ sku: "TEA", quantity: 500 }] })
     .catch((thrown) => thrown)
   return {
-    skus: skus.toSorted(),
+    skus: skus.toSorted((a, b) => (a < b ? -1 : 1)),
     order: [order.status, order.totalMinor, order.createdAt instanceof Date],
     refusal:
       refusal instanceof sdk.OutOfStock && sdk.isHoldfastError(refusal) ? refusal.sku : String(refusal),

@@ -1,8 +1,12 @@
 import * as sdk from "@holdfast/client-sdk"
 import { useShop } from "./program.mjs"
 
-const { done, shop } = globalThis
-useShop(sdk, { url: shop, subscribes: false }).then(
-  (result) => done(JSON.stringify(result)),
-  (failure) => done(String(failure?.stack ?? failure))
-)
+const { report, shop } = globalThis
+const visit = async () => {
+  try {
+    return JSON.stringify(await useShop(sdk, { url: shop, subscribes: false }))
+  } catch (failure) {
+    return String(failure?.stack ?? failure)
+  }
+}
+void visit().then(report)

@@ -39,7 +39,8 @@ const globals = {
   clearInterval,
   clearTimeout,
   console,
-  fetch: (input, { signal: _, ...options } = {}) => reactNativeFetch(input, options),
+  // Its signals are no signals of Node, which would refuse them.
+  fetch: (input, options) => reactNativeFetch(input, { ...options, signal: undefined }),
   Headers,
   navigator: { product: "ReactNative" },
   performance,
@@ -53,7 +54,7 @@ const globals = {
 }
 const context = createContext({ ...globals })
 context.globalThis = context
-context.done = (text) => {
+context.report = (text) => {
   console.log(text)
   process.exit()
 }
