@@ -10,7 +10,7 @@ import { createClient } from "@holdfast/client-sdk"
 import { ensureAdmin, type RunningServer, settingsFromEnvironment, startServer } from "@holdfast/server"
 import { databaseFactory, startServices } from "@holdfast/testkit"
 import { node24, root } from "./bootstrap.mjs"
-import { packPackages, packedProject, runProgram } from "./consumer.mjs"
+import { install, packPackages, packedProject, runProgram } from "./consumer.mjs"
 
 // One program uses a real shop through the packed SDK, on every platform that users have. All must see the same.
 const NODES = { 20: "20.20.2", 22: "22.23.3" }
@@ -61,11 +61,7 @@ beforeAll(async () => {
   opened.push(() => project.remove())
   directory = project.directory
   cpSync(join(root, "scripts", "platforms"), directory, { recursive: true })
-  const installing = runProgram("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts"], {
-    cwd: directory
-  })
-  const serving = startShop()
-  await Promise.all([installing, serving])
+  await Promise.all([install("npm", directory), startShop()])
 }, INSTALL_MS)
 
 afterAll(async () => {
@@ -99,6 +95,22 @@ const run = async (program: string, args: ReadonlyArray<string>): Promise<unknow
   const output = await runProgram(program, args, { cwd: directory })
   return JSON.parse(output) as unknown
 }
+
+// The client as it was packed at commit 3cc2ee9. A release replaces these files by its own.
+test("a client of the previous release uses today's server", { timeout: RUN_MS }, async () => {
+  const previous = (name: string) => `file:${join(root, "scripts", "previous", `holdfast-${name}-0.1.0.tgz`)}`
+  const tarballs = { "@holdfast/client-sdk": previous("client-sdk"), "@holdfast/domain": previous("domain") }
+  const project = packedProject({ ...tarballs, effect: "catalog:" }, tarballs)
+  try {
+    for (const file of ["main.mjs", "program.mjs"])
+      cpSync(join(directory, file), join(project.directory, file))
+    await install("npm", project.directory)
+    const output = await runProgram(node24(), ["main.mjs", shop.url], { cwd: project.directory })
+    expect(JSON.parse(output)).toEqual(EXPECTED)
+  } finally {
+    project.remove()
+  }
+})
 
 /** A server that a test starts, and the first group of the first line that it prints of that form. */
 const startProgram = async (

@@ -1,8 +1,14 @@
 import { contract, type Session } from "@holdfast/domain"
 import { TRPCUntypedClient } from "@trpc/client"
 import type { AnyTRPCRouter } from "@trpc/server"
-import { type Credentials, memoryTokenStore, sessionTokens, type TokenStore } from "./auth/sessions.ts"
-import { givenToken, type TokenOption, type TokenSource } from "./auth/token-source.ts"
+import {
+  type Credentials,
+  memoryTokenStore,
+  type SessionTokens,
+  sessionTokens,
+  type TokenStore
+} from "./auth/sessions.ts"
+import { givenToken, type TokenOption } from "./auth/token-source.ts"
 import { debugged } from "./debug.ts"
 import { deriveClient } from "./derive-client.ts"
 import type { Hooks } from "./hooks.ts"
@@ -68,39 +74,41 @@ export const createClient = (options: ClientOptions): Client => {
   const { auth, links = [], retry = {}, timeoutMs, token } = options
   const policy = retry === false ? { maxAttempts: 1 } : retry
   const store = options.tokenStore ?? memoryTokenStore()
-  const tokens: TokenSource =
+  const sessions =
     token === undefined
       ? sessionTokens(store, auth, {
           login: (credentials) => invoke(login, credentials) as Promise<Session>,
           refresh: (refreshToken) => invoke(refresh, { refreshToken }) as Promise<Session>
         })
-      : givenToken(token)
+      : undefined
   const client = new TRPCUntypedClient<AnyTRPCRouter>({
     links: [
       ...links,
       idempotencyLink(),
       retryLink({ ...policy, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
-      authLink(tokens),
+      authLink(sessions ?? givenToken(token!)),
       hooksLink(debugged(options)),
       decodingLink(),
       holdfastHttpLink({ ...options, attemptTimeoutMs: policy.attemptTimeoutMs })
     ]
   })
   const invoke = makeInvoke(client)
-  const actsAsCaller = token === undefined && auth === undefined
-  return deriveClient(contract, actsAsCaller ? savingSessions(invoke, store) : invoke, makeSubscribe(client))
+  const sessionInvoke =
+    sessions === undefined ? invoke : followingSessions(invoke, sessions, auth === undefined)
+  return deriveClient(contract, sessionInvoke, makeSubscribe(client))
 }
 
 const login = makeOperation("auth.login", contract.auth.login)
 const refresh = makeOperation("auth.refresh", contract.auth.refresh)
 
-/** Makes a client without credentials act as the user who logs in through it. */
-const savingSessions =
-  (invoke: Invoke, store: TokenStore): Invoke =>
+/** Makes a client without credentials act as the user who logs in through it, and every client forget a session that ends. */
+const followingSessions =
+  (invoke: Invoke, sessions: SessionTokens, actsAsCaller: boolean): Invoke =>
   async (operation, input, options, call) => {
     const output = await invoke(operation, input, options, call)
     const { procedure } = operation
-    if (procedure === contract.auth.login || procedure === contract.auth.refresh)
-      await store.save(output as Session)
+    if (procedure === contract.auth.logout) await sessions.adopt(undefined)
+    else if (actsAsCaller && (procedure === contract.auth.login || procedure === contract.auth.refresh))
+      await sessions.adopt(output as Session)
     return output
   }

@@ -36,6 +36,12 @@ const startSessionServer = async () => {
       if (token !== state.validToken) throw new Unauthenticated({ reason: "expired" })
       return { balance: 5 }
     },
+    "auth.logout": ({ token }) => {
+      if (token !== state.validToken) throw new Unauthenticated({ reason: "expired" })
+      state.validToken = "none"
+      validRefreshToken = "none"
+      return {}
+    },
     "products.bySku": () => encodedProduct("TEA")
   })
   const expireAccess = () => (state.validToken = "none")
@@ -135,6 +141,22 @@ test("a client without credentials acts as the user who logs in through it, unti
     reason: "expired"
   })
   expect(await tokenStore.load()).toBeUndefined()
+})
+
+test("a client acts as the user who logged in last, and as nobody after a logout", async () => {
+  const { server } = await startSessionServer()
+  await using _ = server
+  const tokenStore = memoryTokenStore()
+  const client = createClient({ url: server.url, tokenStore })
+  await client.auth.login(auth)
+  await client.points.balance()
+  await client.auth.login(auth)
+  await client.points.balance()
+  expect(server.calls.at(-1)).toMatchObject({ procedure: "points.balance", token: "access-2" })
+  await client.auth.logout()
+  expect(await tokenStore.load()).toBeUndefined()
+  expect(await failureOf(client.points.balance())).toMatchObject({ reason: "missing" })
+  expect(count(server, "auth.refresh")).toBe(0)
 })
 
 test("a client with credentials keeps its own session when another user logs in through it", async () => {

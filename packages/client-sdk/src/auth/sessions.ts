@@ -30,6 +30,12 @@ export interface SessionCalls {
   readonly refresh: (refreshToken: string) => Promise<Session>
 }
 
+/** A token source with a session that can be replaced from outside. */
+export interface SessionTokens extends TokenSource {
+  /** From now on, calls are made in this session; without one, in none. */
+  readonly adopt: (session: Session | undefined) => Promise<void>
+}
+
 /**
  * A token source whose session the client manages: it logs in if it has credentials, refreshes once for all calls that
  * were rejected together, and logs in again when the refresh token is no longer valid.
@@ -38,7 +44,7 @@ export const sessionTokens = (
   store: TokenStore,
   credentials: Credentials | undefined,
   calls: SessionCalls
-): TokenSource => {
+): SessionTokens => {
   // Reads the store when there is no cached token or one was rejected: another tab may have renewed it.
   let known: string | undefined
   const load = async () => {
@@ -74,6 +80,10 @@ export const sessionTokens = (
   })
 
   return {
+    adopt: async (session) => {
+      await (session === undefined ? store.clear() : store.save(session))
+      known = session?.accessToken
+    },
     known: () => known,
     current: async () => (await load())?.accessToken ?? loginOnce(),
     renew: async (rejected) => {
