@@ -54,6 +54,24 @@ describe("sign-up, login and tokens", () => {
     expect(other).toMatchObject({ tag: "InvalidCredentials" })
   })
 
+  test("a password that guessers try first is refused wherever one is chosen, by the name of its field", async () => {
+    const weak = (field: string) => ({ _tag: "InvalidInput", issues: [{ path: field }] })
+    const refused = await shop.call(contract.auth.register, { email: "eve@x.test", password: "Password123!" })
+    expect(refused).toMatchObject({ status: 400, error: weak("password") })
+    const { runPromise } = shop.servers[0].runtime
+    await expect(runPromise(ensureAdmin("chief@x.test", "qwertyuiop"))).rejects.toMatchObject(
+      weak("password")
+    )
+    const { email, token } = await shop.newUser()
+    const change = { currentPassword: "a password", newPassword: "12345678" }
+    const unchanged = await shop.call(contract.auth.changePassword, change, {
+      token,
+      idempotencyKey: crypto.randomUUID()
+    })
+    expect(unchanged).toMatchObject({ status: 400, error: weak("newPassword") })
+    await shop.ok(contract.auth.login, { email, password: "a password" })
+  })
+
   // Guarantees: nobody is locked out by the rule that new passwords follow.
   test("a hash of a password as it was typed, control characters included, still opens its account", async () => {
     const { runPromise } = shop.servers[0].runtime

@@ -18,6 +18,7 @@ import { invalidInputOf } from "../../platform/trpc/errors.ts"
 import { type Call, type Caller, query } from "../../platform/trpc/handler.ts"
 import { openAccounts } from "../points/service.ts"
 import { LoginAttempts } from "./login-attempts.ts"
+import { requireStrength } from "./password-strength.ts"
 import { Passwords } from "./passwords.ts"
 import {
   type Account,
@@ -72,6 +73,7 @@ const newUser = Effect.fnUntraced(function* (
   { address, email, password, role }: Applicant,
   salt?: Uint8Array
 ) {
+  yield* requireStrength("password", password, email)
   const passwords = yield* Passwords
   const passwordHash = yield* passwords.hash(password, address, salt)
   const requested: RequestedUser = { user: { id: newUserId(), email, role }, passwordHash }
@@ -169,6 +171,7 @@ function preparePassword({ caller, input, request }: Call<typeof contract.auth.c
     const account = yield* findAccountById(caller.userId)
     const { address, idempotencyKey: key } = request
     const isRight = yield* isCurrentPassword(account, input.currentPassword, address)
+    yield* requireStrength("newPassword", input.newPassword, account?.user.email ?? "")
     const salt = key === undefined ? undefined : yield* saltOf(caller.userId, key)
     const newHash = yield* passwords.hash(input.newPassword, address, salt)
     const change: PasswordChange = {
