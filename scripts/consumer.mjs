@@ -101,7 +101,8 @@ const published = (dependencies = {}, tarballs) =>
     ])
   )
 
-const catalogVersion = (name) => {
+/** The version of a dependency in the catalog of the workspace. */
+export const catalogVersion = (name) => {
   const line = new RegExp(String.raw`^  "?${name}"?: (\S+)$`, "m")
   return line.exec(readFileSync(join(root, "pnpm-workspace.yaml"), "utf8"))?.[1]
 }

@@ -17,12 +17,13 @@ const ann = createClient({
     console.log(`  ${procedure} #${attempt}: ${durationMs} ms`)
 })
 
-let sku: string | undefined
+let inStock: { readonly sku: string; readonly stock: number } | undefined
 for await (const product of ann.products.items({ limit: 10 })) {
   console.log(`${product.sku}: ${product.name}, ${product.stock} left at ${product.priceMinor}`)
-  if (product.stock > 0) sku ??= product.sku
+  if (product.stock > 0) inStock ??= product
 }
-if (sku === undefined) throw new Error("there is nothing to buy")
+if (inStock === undefined) throw new Error("there is nothing to buy")
+const { sku, stock } = inStock
 
 // The order is placed at most once: the client generates an idempotency key and sends it with every retry.
 const order = await ann.orders.create({ lines: [{ sku, quantity: 1 }] })
@@ -30,7 +31,7 @@ console.log(`order ${order.id}: ${order.totalMinor}, to be paid by ${order.expir
 
 // Errors are classes with fields.
 try {
-  await ann.orders.create({ lines: [{ sku, quantity: 100_000 }] })
+  await ann.orders.create({ lines: [{ sku, quantity: stock + 1 }] })
 } catch (error) {
   if (error instanceof OutOfStock) console.log(`only ${error.available} of ${error.sku} left`)
   else if (isHoldfastError(error)) console.log(`refused: ${error.message} (request ${error.requestId})`)

@@ -45,6 +45,6 @@ const key = crypto.randomUUID()
 const [first, second] = [answerOf(await order(1, key)), answerOf(await order(1, key))]
 console.log(`order ${first.id} for ${first.totalMinor}, ${first.id === second.id ? "once" : "twice"}`)
 
-const { error } = await order(100_000, crypto.randomUUID())
+const { error } = await order(product.stock + 1, crypto.randomUUID())
 if (error !== undefined && "domain" in error.error.data && error.error.data.domain._tag === "OutOfStock")
   console.log(`only ${error.error.data.domain.available} of ${error.error.data.domain.sku} left`)
