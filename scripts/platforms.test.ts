@@ -15,6 +15,8 @@ import { install, packPackages, packedProject, runProgram } from "./consumer.mjs
 // One program uses a real shop through the packed SDK, on every platform that users have. All must see the same.
 const NODES = { 20: "20.20.2", 22: "22.23.3" }
 const TYPESCRIPTS = { "5.7": "5.7.3", "5.8": "5.8.3", "5.9": "5.9.3", "6": "6.0.3", "7": "7.0.2" }
+/** The one that also compiles as for a bundler. */
+const LATEST = "7"
 const TOOLS = {
   "@cloudflare/workerd-linux-64": "1.20261117.1",
   "@deno/linux-x64-glibc": "2.9.6",
@@ -209,6 +211,7 @@ test("runs in a server action of Next.js", { timeout: 2 * RUN_MS }, async () => 
 
 test.each(Object.keys(TYPESCRIPTS))("compiles under TypeScript %s", { timeout: RUN_MS }, async (version) => {
   const compiler = join(packages(), `typescript-${version}`, "bin", "tsc")
-  for (const module of ["nodenext", "bundler"])
+  const modules = version === LATEST ? ["nodenext", "bundler"] : ["nodenext"]
+  for (const module of modules)
     await runProgram(node24(), [compiler, "-p", `tsconfig.${module}.json`], { cwd: directory })
 })

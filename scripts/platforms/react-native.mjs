@@ -40,7 +40,9 @@ const globals = {
   clearTimeout,
   console,
   // Its signals are no signals of Node, which would refuse them.
+  FormData,
   fetch: (input, options) => reactNativeFetch(input, { ...options, signal: undefined }),
+  Blob,
   Headers,
   navigator: { product: "ReactNative" },
   performance,

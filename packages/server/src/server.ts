@@ -188,6 +188,7 @@ const listenForMetrics = async (
 
 /** What no line of the log may show. */
 const secretsOf = ({
+  acceptedSecrets,
   metrics,
   mysqlUrl,
   redisUrl,
@@ -195,12 +196,17 @@ const secretsOf = ({
   webhook
 }: ServerSettings): ReadonlyArray<string> => {
   const passwords = [mysqlUrl, redisUrl].map((url) => {
-    const { password } = new URL(Redacted.value(url))
+    const password = passwordIn(Redacted.value(url))
     return [password, decodeURIComponent(password)]
   })
-  const texts = [secret, metrics.token, webhook?.secret].map((text) => (text ? Redacted.value(text) : ""))
+  const texts = [secret, ...acceptedSecrets, metrics.token, webhook?.secret].map((text) =>
+    text ? Redacted.value(text) : ""
+  )
   return [...passwords.flat(), ...texts]
 }
+
+/** As it is written there. An address of several hosts is no `URL`. */
+const passwordIn = (address: string): string => /^[^/]*\/\/[^/@:]*:([^/@]*)@/.exec(address)?.[1] ?? ""
 
 const listenReason = (error: unknown) => {
   const { code } = error as { readonly code?: string }
