@@ -96,7 +96,7 @@ describe("the audit trail", () => {
 
   const entries = async () => {
     const [rows] = await shop.sql.query<Array<RowDataPacket>>(
-      "SELECT *, LOWER(HEX(actor_id)) AS actor FROM audit_trail ORDER BY chain, position"
+      "SELECT *, LOWER(HEX(actor_id)) AS actor FROM audit_trail WHERE chain = 0 ORDER BY position"
     )
     return rows
   }
@@ -141,6 +141,7 @@ describe("the audit trail", () => {
     expect(row).toMatchObject({
       actor: shop.admin.id.replaceAll("-", ""),
       address: "127.0.0.1",
+      session_id: expect.stringMatching(/^[\w-]{36}$/),
       request_id: `request-${name}`,
       procedure_path: `admin.${name}`,
       subject: typeof entry.subject === "string" ? entry.subject : expect.stringMatching(entry.subject)
@@ -198,18 +199,18 @@ describe("the audit trail", () => {
       return items
     }
     const items = await walk({ limit: 3 })
-    expect(items.map(({ position }) => position)).toEqual(all)
+    expect(items.filter(({ chain }) => chain === 0).map(({ position }) => position)).toEqual(all)
     const ofTea = await walk({ subject: "product:tea" })
     expect(ofTea.map(({ procedure }) => procedure)).toEqual(["admin.adjustStock", "admin.createProduct"])
     expect(ofTea[0]).toMatchObject({ actorId: shop.admin.id, before: { stock: 10 }, after: { stock: 7 } })
     const procedure = "admin.pauseCoupon"
     expect(await walk({ procedure })).toEqual(items.filter((item) => item.procedure === procedure))
-    expect(await walk({ actorId: shop.admin.id, limit: 100 })).toEqual(items)
+    const actorId = shop.admin.id
+    expect(await walk({ actorId, limit: 100 })).toEqual(items.filter((item) => item.actorId === actorId))
     expect(await walk({ actorId: UNKNOWN })).toEqual([])
     const [from, until] = [items[9]!.at, items[4]!.at]
     const inSpan = ({ at }: { readonly at: string }) => at >= from && at < until
     expect(await walk({ from, until })).toEqual(items.filter(inSpan))
-    expect(await walk({ from: "2200-01-01T00:00:00Z" })).toEqual([])
   })
 
   test("only administrators read it, and a foreign cursor is refused", async () => {
@@ -250,7 +251,6 @@ describe("the audit trail", () => {
   })
 
   describe("verify reports", () => {
-    const tables = ["audit_trail", "audit_heads"]
     beforeAll(() => snapshot(shop))
 
     const changes: ReadonlyArray<readonly [damage: string, statements: ReadonlyArray<string>]> = [
@@ -265,7 +265,10 @@ describe("the audit trail", () => {
       ["another state before", ["UPDATE audit_trail SET state_before = '{}' WHERE position = 2"]],
       ["another state after", ["UPDATE audit_trail SET state_after = '{}' WHERE position = 2"]],
       ["another hash", ["UPDATE audit_trail SET hash = REPEAT('x', 32) WHERE position = 2"]],
-      ["an entry in another chain", ["UPDATE audit_trail SET chain = 1 WHERE position = 2"]],
+      [
+        "an entry in another chain",
+        ["UPDATE audit_trail SET chain = 1, position = 500 WHERE chain = 0 AND position = 2"]
+      ],
       ["a missing entry", ["DELETE FROM audit_trail WHERE position = 2"]],
       ["a missing beginning", ["DELETE FROM audit_trail WHERE position = 1"]],
       ["a missing end", ["DELETE FROM audit_trail ORDER BY position DESC LIMIT 1"]],
@@ -288,7 +291,7 @@ describe("the audit trail", () => {
       ["a missing head", ["DELETE FROM audit_heads WHERE chain = 3"]]
     ]
     test.each(changes)("%s", async (_damage, statements) => {
-      await restore(shop, tables)
+      await restore(shop, ["audit_trail", "audit_heads"])
       expect(await trailReport()).toMatchObject({ ok: true })
       for (const statement of statements) await shop.sql.query(statement)
       expect(await trailReport()).toMatchObject({ ok: false })

@@ -131,6 +131,7 @@ export const ensureAdmin = Effect.fn("ensureAdmin")(function* (givenEmail: strin
       if (taken.has(email)) return undefined
       const user: User = { ...admin.user, createdAt: yield* databaseTime }
       yield* insertRegistered([{ ...admin, user }])
+      yield* recordSecurityEvent({ kind: "administrator created", userId: user.id })
       return user
     })
   ).pipe(

@@ -171,6 +171,7 @@ const decideAndWrite = <P extends Procedure, Item, Locked, Decided extends Decis
 /** Who calls, as the audit trail names it. */
 const auditSourceOf = ({ caller, request }: Call<Procedure>, procedure: string): AuditSource => ({
   actorId: caller?.userId,
+  sessionId: caller?.sessionId,
   address: request.address,
   requestId: request.requestId,
   procedure

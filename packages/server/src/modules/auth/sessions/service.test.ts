@@ -10,7 +10,7 @@ import { runJob } from "../../../../test/jobs.ts"
 import { subscribe } from "../../../../test/subscribe.ts"
 import { sessionCleaner } from "./cleaner.ts"
 
-/** What the issue allows: so long after its end nobody gets anything with the tokens of a session. */
+/** So long after its end nobody gets anything with the tokens of a session. */
 const REVOKED_WITHIN_MS = 5_000
 
 const unauthenticated = { ok: false, status: 401, tag: "Unauthenticated" }
@@ -198,6 +198,41 @@ describe("sessions", () => {
     else expect(await runPromise(giveRole(email, "user"))).toBe(true)
     for (const answer of [await grant(), await grant()]) expect(answer).toMatchObject(unauthenticated)
     await expectRefused(token)
+  })
+
+  // Guarantees: whoever changes what a user may do is found afterwards, and a refused attempt leaves nothing.
+  test("every change of access is in the audit trail, in the order in which it was made", async () => {
+    const { email, id } = await shop.newUser()
+    const { runPromise } = shop.servers[0].runtime
+    const trail = async () => {
+      const page = await shop.ok(contract.admin.auditTrail, { subject: `user:${id}`, limit: 50 }, shop.admin)
+      return page.items.toReversed()
+    }
+    const before = await trail()
+    const [first, second] = [await logIn(email), await logIn(email)]
+    expect((await shop.call(contract.auth.login, { email, password: "not this one" })).ok).toBe(false)
+    const token = first.accessToken
+    await shop.ok(contract.auth.revokeSession, { sessionId: sessionIdOf(second.accessToken) }, { token })
+    const next = await shop.ok(contract.auth.refresh, { refreshToken: first.refreshToken })
+    await shop.ok(contract.auth.refresh, { refreshToken: next.refreshToken })
+    expect((await refresh(first.refreshToken)).ok).toBe(false)
+    const third = await logIn(email)
+    await shop.ok(contract.auth.logout, {}, { token: third.accessToken })
+    await runPromise(giveRole(email, "admin"))
+    await runPromise(giveRole(email, "admin"))
+    await runPromise(setBlocked(email, true))
+    const entries = (await trail()).slice(before.length)
+    expect(entries.map(({ actorId, procedure, sessionId }) => [procedure, actorId, sessionId])).toEqual([
+      ["login", id, sessionIdOf(first.accessToken)],
+      ["login", id, sessionIdOf(second.accessToken)],
+      ["session revoked", id, sessionIdOf(second.accessToken)],
+      ["refresh token reused", undefined, sessionIdOf(first.accessToken)],
+      ["login", id, sessionIdOf(third.accessToken)],
+      ["logout", id, sessionIdOf(third.accessToken)],
+      ["role granted", undefined, undefined],
+      ["user blocked", undefined, undefined]
+    ])
+    await shop.expectRightBooks()
   })
 
   test("a subscription ends with its session, and with its token, and says so", async () => {

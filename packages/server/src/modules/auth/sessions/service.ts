@@ -23,7 +23,7 @@ import {
   readAccount,
   updatePasswordHash
 } from "../repository.ts"
-import { recordSecurityEvent } from "../security-events.ts"
+import { recordSecurityEvent, reportRefusedLogin } from "../security-events.ts"
 import { Tokens } from "../tokens.ts"
 import { OpenSessions } from "./open-sessions.ts"
 import {
@@ -85,7 +85,7 @@ const accountWith = Effect.fnUntraced(function* (
   const account = yield* findAccountByEmail(email)
   const isRight = yield* isPasswordOf(account, password, address)
   if (isRight && account?.isBlocked === false) return account
-  yield* recordSecurityEvent({ kind: "login refused", userId: account?.user.id, address })
+  yield* reportRefusedLogin(account?.user.id, address)
   return undefined
 })
 
