@@ -44,7 +44,7 @@ const isDecorated = (password: string): boolean => {
 
 /** Each character is the one after, or before, the last. */
 const isSequence = (password: string): boolean => {
-  const codes = [...password].map((character) => character.codePointAt(0)!)
-  const step = codes[1]! - codes[0]!
-  return Math.abs(step) === 1 && codes.every((code, n) => n === 0 || code - codes[n - 1]! === step)
+  const codes = Array.from({ length: password.length }, (_, n) => password.charCodeAt(n))
+  const steps = new Set(codes.slice(1).map((code, n) => code - codes.at(n)!))
+  return steps.size === 1 && (steps.has(1) || steps.has(-1))
 }
