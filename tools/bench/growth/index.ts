@@ -1,4 +1,4 @@
-/** `npm run bench -- growth`: what an order costs with more callers, more lines and more orders in the table. */
+/** `npm run bench -- growth`: what a call costs when callers, lines, products, campaigns or orders grow. */
 import { startServices } from "@holdfast/testkit"
 import type { Reporting } from "../../src/progress.ts"
 import { faultsInBooks } from "../shop/books.ts"
@@ -8,7 +8,7 @@ import { type Figures, measure, type Turn } from "../shop/load.ts"
 import { mutationText } from "../shop/requests.ts"
 import { insertProducts, withDatabase } from "../shop/seed.ts"
 import { openShops, type Shop } from "../shop/shops.ts"
-import { order, personOf } from "../shop/turns.ts"
+import { issueText, openCampaign, order, ordersOf, personOf } from "../shop/turns.ts"
 import { fillOrders } from "./fill.ts"
 
 export interface GrowthOptions {
@@ -28,29 +28,39 @@ export interface GrowthPoint {
 export interface GrowthResult {
   readonly callers: ReadonlyArray<GrowthPoint>
   readonly lines: ReadonlyArray<GrowthPoint>
+  readonly products: ReadonlyArray<GrowthPoint>
+  /** Of a coupon; all others are of an order. */
+  readonly campaigns: ReadonlyArray<GrowthPoint>
   readonly orders: ReadonlyArray<GrowthPoint>
-  /** The callers of the last two. */
-  readonly callersOf: { readonly lines: number; readonly orders: number }
+  /** The callers of all but the first. */
+  readonly callersOf: Readonly<Record<"lines" | "products" | "campaigns" | "orders", number>>
   readonly faultsInBooks: Readonly<Record<"holdfast" | "floor", ReadonlyArray<string>>>
 }
 
 const CALLERS = [1, 4, 16, 64, 256, 1_024]
 const LINES = [1, 5, 20, 100, 500]
+/** The first is what all measurements begin with. */
+const PRODUCT_COUNTS = [1_000, 10_000, 100_000]
+const CAMPAIGNS = [1, 10, 100, 1_000]
 const ORDERS = [1_000, 10_000, 100_000, 1_000_000]
 /** Fewer callers for orders of many lines: the floor sends some statements for each line. */
-const callersOf = { lines: 16, orders: 64 }
-const CUSTOMERS = 2_000
+const callersOf = { lines: 16, products: 64, campaigns: 64, orders: 64 }
+const CUSTOMERS = 4_000
+/** Coupons of a campaign. */
+const ENOUGH = 1_000_000
 /** Until a process has compiled what it runs. */
 const WARM_UP_SECONDS = 0.6
-const MORE_PRODUCTS = 800
 
 /** Holdfast and the floor in turns. The table of orders grows first, while there are only those that it was filled with. */
 export const run = async (options: GrowthOptions & Reporting): Promise<GrowthResult> => {
   await using services = await startServices({ onProgress: options.onProgress })
   const shops = await openShops(services, ["holdfast", "floor"], CUSTOMERS)
   try {
-    for (const { mysqlUrl } of shops)
-      await withDatabase(mysqlUrl, (connection) => insertProducts(connection, moreProducts))
+    const fillProducts = async (from: number, to: number) => {
+      for (const { mysqlUrl } of shops)
+        await withDatabase(mysqlUrl, (connection) => insertProducts(connection, productsBetween(from, to)))
+    }
+    await fillProducts(PRODUCTS, PRODUCT_COUNTS[0]!)
     const point = pointOf(shops, options)
     for (const shop of shops) await measure(shop, await order(shop), callersOf.orders, WARM_UP_SECONDS)
     const orders = await inOrder(
@@ -60,12 +70,20 @@ export const run = async (options: GrowthOptions & Reporting): Promise<GrowthRes
         return point("orders", at, callersOf.orders, order, 1)
       }
     )
+    const campaigns = await inOrder(CAMPAIGNS, (at) =>
+      point("campaigns", at, callersOf.campaigns, (shop) => couponsOf(shop, at), 1)
+    )
     const callers = await inOrder(CALLERS, (at) => point("callers", at, at, order))
     const lines = await inOrder(LINES, (at) =>
       point("lines", at, callersOf.lines, async (shop) => ordersOfLines(shop, at))
     )
+    const ofProducts = await inOrder(PRODUCT_COUNTS, async (at) => {
+      await fillProducts(PRODUCT_COUNTS[PRODUCT_COUNTS.indexOf(at) - 1] ?? at, at)
+      const anyOf = async (shop: Shop) => ordersOf(shop, (n) => skuAt((n * SCATTER) % at))
+      return point("products", at, callersOf.products, anyOf, 1)
+    })
     const faults = { holdfast: await faultsInBooks(shops[0]!), floor: await faultsInBooks(shops[1]!) }
-    return { callers, lines, orders, callersOf, faultsInBooks: faults }
+    return { callers, lines, products: ofProducts, campaigns, orders, callersOf, faultsInBooks: faults }
   } finally {
     await Promise.all(shops.map((shop) => shop.stop()))
   }
@@ -94,17 +112,34 @@ const inOrder = async <A, B>(items: ReadonlyArray<A>, of: (item: A) => Promise<B
   return results
 }
 
-const moreProducts: ReadonlyArray<Product> = Array.from({ length: MORE_PRODUCTS }, (_, n) => ({
-  ...products[n % PRODUCTS]!,
-  sku: `MORE-${n}`
-}))
-const skus = [...moreProducts.map(({ sku }) => sku), ...products.map((_, n) => skuOf(n))]
+/** A prime, so that orders one after the other want products that lie far apart, and all of them in the end. */
+const SCATTER = 7_919
+const skuAt = (n: number): string => (n < PRODUCTS ? skuOf(n) : `MORE-${n - PRODUCTS}`)
+
+const productsBetween = (from: number, to: number): ReadonlyArray<Product> =>
+  Array.from({ length: to - from }, (_, n) => ({
+    ...products[n % PRODUCTS]!,
+    sku: skuAt(from + n)
+  }))
+
+/** Everybody asks for a coupon of each campaign, campaign by campaign in turn. */
+const couponsOf = async (shop: Shop, count: number): Promise<Turn> => {
+  const campaigns: Array<string> = []
+  for (let n = 0; n < count; n += 1) campaigns.push(await openCampaign(shop, ENOUGH))
+  return {
+    request: (n) => {
+      const round = Math.floor(n / count)
+      return round < shop.people.length ? issueText(campaigns[n % count]!, personOf(shop, round)) : undefined
+    },
+    expects: [200]
+  }
+}
 
 /** Each order begins with another product, so that not all of them want the same ones. */
 const ordersOfLines = (shop: Shop, count: number): Turn => ({
   request: (n) => {
     const lines = Array.from({ length: count }, (_, line) => ({
-      sku: skus[(n * count + line) % skus.length]!,
+      sku: skuAt((n * count + line) % PRODUCT_COUNTS[0]!),
       quantity: 1
     }))
     return mutationText("orders.create", { lines }, personOf(shop, n))

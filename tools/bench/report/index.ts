@@ -13,6 +13,10 @@ export interface ReportOptions {
   readonly quick: boolean
   /** The largest number of orders in the table. */
   readonly mostOrders: number
+  /** Installs and measures shops of another make, too. */
+  readonly otherShops: boolean
+  /** How long the memory is watched, unless the measurement is quick. */
+  readonly memoryMinutes: number
 }
 
 const repository = fileURLToPath(new URL("../../..", import.meta.url))
@@ -20,10 +24,10 @@ const repository = fileURLToPath(new URL("../../..", import.meta.url))
 const PLOTS = "docs/performance"
 
 /** Writes the report into the repository. The exit code is 1 when Holdfast's books are wrong. */
-export const run = async ({ from, mostOrders, quick }: ReportOptions): Promise<number> => {
+export const run = async ({ from, quick, ...options }: ReportOptions): Promise<number> => {
   const measurements =
     from === undefined
-      ? await measureAll({ isQuick: quick, mostOrders, onProgress: (line) => console.error(line) })
+      ? await measureAll({ ...options, isQuick: quick, onProgress: (line) => console.error(line) })
       : (JSON.parse(readFileSync(from, "utf8")) as Measurements)
   const readme = readFileSync(join(repository, "README.md"), "utf8")
   mkdirSync(join(repository, PLOTS), { recursive: true })

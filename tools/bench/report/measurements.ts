@@ -3,6 +3,7 @@ import type { Reporting } from "../../src/progress.ts"
 import { run as measureCache } from "../cache.ts"
 import { run as measureGrowth, type GrowthResult } from "../growth/index.ts"
 import { type GuaranteesResult, run as measureGuarantees } from "../guarantees/index.ts"
+import { type PeersResult, run as measurePeers } from "../peers/index.ts"
 import { measureShop, type ShopFigures } from "../shop/index.ts"
 import { run as measureStrategies, type StrategiesResult } from "../strategies/index.ts"
 import { load, type Machine, machineWith } from "./machine.ts"
@@ -18,6 +19,7 @@ interface Efforts {
   readonly strategies: Effort
   readonly growth: Effort
   readonly guarantees: Effort
+  readonly peers: Effort
   readonly cacheTurnMs: number
 }
 
@@ -26,6 +28,7 @@ const FULL: Efforts = {
   strategies: { rounds: 3, seconds: 2 },
   growth: { rounds: 2, seconds: 2 },
   guarantees: { rounds: 3, seconds: 1.5 },
+  peers: { rounds: 3, seconds: 10 },
   cacheTurnMs: 500
 }
 
@@ -35,6 +38,7 @@ const QUICK: Efforts = {
   strategies: { rounds: 1, seconds: 0.4 },
   growth: { rounds: 1, seconds: 0.15 },
   guarantees: { rounds: 1, seconds: 0.3 },
+  peers: { rounds: 1, seconds: 2 },
   cacheTurnMs: 60
 }
 
@@ -56,6 +60,8 @@ export interface Measurements {
   readonly strategies: StrategiesResult
   readonly growth: GrowthResult
   readonly guarantees: GuaranteesResult
+  /** Only where other shops were asked for. */
+  readonly peers?: PeersResult
   readonly cache: Awaited<ReturnType<typeof measureCache>>
 }
 
@@ -63,23 +69,34 @@ interface MeasureOptions {
   readonly isQuick: boolean
   /** The largest number of orders in the table. */
   readonly mostOrders: number
+  /** Installs and measures shops of another make, too. */
+  readonly otherShops: boolean
+  /** How long the memory is watched, unless the measurement is quick. */
+  readonly memoryMinutes: number
 }
 
 const CALLERS = 64
+/** More of them only wait longer in a shop that locks its rows. */
+const PEER_CALLERS = 16
 const MINUTE_MS = 60_000
 
 /** Measures everything, one thing after the other, each on stores of its own. */
 export const measureAll = async ({
   isQuick,
+  memoryMinutes,
   mostOrders,
-  onProgress
+  onProgress,
+  otherShops
 }: MeasureOptions & Reporting): Promise<Measurements> => {
   const efforts = isQuick ? QUICK : FULL
   const startedAtMs = performance.now()
   const before = load()
   const machine = await machineHere()
-  const nothingLeftOut = { only: [], peers: true }
-  const shop = await measureShop({ ...efforts.shop, ...nothingLeftOut, onProgress })
+  const watched = isQuick ? {} : { memoryMinutes }
+  const shop = await measureShop({ ...efforts.shop, ...watched, only: [], peers: true, onProgress })
+  const peers = otherShops
+    ? { peers: await measurePeers({ ...efforts.peers, callers: PEER_CALLERS, onProgress }) }
+    : {}
   const strategies = await measureStrategies({ ...efforts.strategies, callers: CALLERS, onProgress })
   const growth = await measureGrowth({ ...efforts.growth, mostOrders, onProgress })
   const guarantees = await measureGuarantees({ ...efforts.guarantees, onProgress })
@@ -87,7 +104,7 @@ export const measureAll = async ({
   const minutes = Math.round(((performance.now() - startedAtMs) / MINUTE_MS) * 10) / 10
   const on = new Date().toISOString().slice(0, "2026-01-01".length)
   const taken = { on, isQuick, minutes, load: { before, after: load() }, efforts }
-  return { taken, machine, shop, strategies, growth, guarantees, cache }
+  return { taken, machine, shop, ...peers, strategies, growth, guarantees, cache }
 }
 
 const machineHere = async (): Promise<Machine> => {

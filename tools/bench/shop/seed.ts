@@ -28,7 +28,8 @@ const insert = async (connection: Connection, into: string, rows: Rows): Promise
 /** Inserts products of Holdfast with their stock and its ledger. */
 export const insertProducts = async (
   connection: Connection,
-  products: ReadonlyArray<Product>
+  products: ReadonlyArray<Product>,
+  stock = INITIAL_STOCK
 ): Promise<void> => {
   await insert(
     connection,
@@ -38,14 +39,14 @@ export const insertProducts = async (
       name,
       category,
       priceMinor,
-      INITIAL_STOCK,
+      stock,
       searchForm(`${sku} ${name}`)
     ])
   )
   await insert(
     connection,
     "stock_ledger (sku, delta, kind)",
-    products.map(({ sku }) => [sku, INITIAL_STOCK, "initial"])
+    products.map(({ sku }) => [sku, stock, "initial"])
   )
 }
 

@@ -129,7 +129,7 @@ const startShop = async (name: ShopName, stores: Pick<Shop, "mysqlUrl" | "redisU
 }
 
 /** The processes of a store. A store that was not started here has none that can be measured. */
-const processesOf = ({ identity }: Services["sql"] | Services["redis"]): ReadonlyArray<number> => {
+export const processesOf = ({ identity }: Services["sql"] | Services["redis"]): ReadonlyArray<number> => {
   if (identity.pid !== undefined) return [identity.pid]
   const found = identity.containerId === undefined ? [] : processesOfContainer(identity.containerId)
   return found.length === 0 ? [Number.NaN] : found

@@ -99,6 +99,11 @@ const overload = Command.make(
   measure("bench", () => import("../../bench/overload/index.ts"))
 ).pipe(Command.withDescription("What a server answers, and how soon, when far too much is asked of it"))
 
+const memoryMinutes = positiveNumber("memory-minutes", "how long the memory is watched under load", {
+  maximum: 600,
+  defaultTo: 1
+})
+
 const shop = Command.make(
   "shop",
   {
@@ -107,10 +112,7 @@ const shop = Command.make(
       maximum: 600,
       defaultTo: 4
     }),
-    memoryMinutes: positiveNumber("memory-minutes", "how long the memory is watched under load", {
-      maximum: 600,
-      defaultTo: 1
-    }),
+    memoryMinutes,
     only: optionalText("only", "NAMES", "measures only these, separated by commas").pipe(
       Flag.map((names) => names?.split(",") ?? [])
     ),
@@ -160,6 +162,23 @@ const mostOrders = wholeNumber(
   }
 )
 
+const peers = Command.make(
+  "peers",
+  {
+    rounds: wholeNumber("rounds", "times that the last units of a product are sold", {
+      maximum: 100,
+      defaultTo: 3
+    }),
+    seconds: positiveNumber("seconds", "length of the sales of each shop in seconds", {
+      maximum: 3_600,
+      defaultTo: 10
+    }),
+    callers: wholeNumber("callers", "customers that buy at the same time", { maximum: 1_000, defaultTo: 16 }),
+    json
+  },
+  measure("bench", () => import("../../bench/peers/index.ts"))
+).pipe(Command.withDescription("the last units of a product and sales a second, in Holdfast and other shops"))
+
 const growth = Command.make(
   "growth",
   { ...effort(2), mostOrders, json },
@@ -206,7 +225,9 @@ const report = Command.make(
   {
     from: optionalText("from", "FILE", "takes the measurements from this file instead of measuring"),
     quick: toggle("quick", "measures for less than three minutes; the figures are rough"),
-    mostOrders
+    mostOrders,
+    otherShops: toggle("other-shops", "also installs Vendure outside of the repository and measures it"),
+    memoryMinutes
   },
   program(
     "bench",
@@ -230,6 +251,7 @@ export const bench = Command.make("bench").pipe(
     overload,
     strategies,
     growth,
+    peers,
     guarantees,
     testkit,
     explore,

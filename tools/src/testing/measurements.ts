@@ -43,6 +43,7 @@ export const inventedMeasurements: Measurements = {
       strategies: effort,
       growth: effort,
       guarantees: effort,
+      peers: effort,
       cacheTurnMs: 50
     }
   },
@@ -79,8 +80,10 @@ export const inventedMeasurements: Measurements = {
   growth: {
     callers: [point(1), point(1_024)],
     lines: [point(1), point(500)],
+    products: [point(1_000)],
+    campaigns: [point(1)],
     orders: [point(1_000)],
-    callersOf: { lines: 16, orders: 64 },
+    callersOf: { lines: 16, products: 64, campaigns: 64, orders: 64 },
     faultsInBooks: { holdfast: [], floor: [] }
   },
   guarantees: {

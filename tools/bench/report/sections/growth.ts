@@ -2,7 +2,7 @@ import type { GrowthPoint, GrowthResult } from "../../growth/index.ts"
 import { image, paragraphs, table } from "../markdown.ts"
 import { plotCurves } from "../plot/curves.ts"
 
-type Kind = "callers" | "lines" | "orders"
+type Kind = "callers" | "lines" | "products" | "campaigns" | "orders"
 
 /** What an order costs when something else grows. */
 export const growthSection = (growth: GrowthResult): string =>
@@ -21,6 +21,15 @@ audited afterwards, with all orders in them: ${booksOf(growth)}.`,
 table; the floor sends its statements line by line.`,
     growthTable("lines", growth.lines),
     image("growth-lines", "Processor time of an order by its lines"),
+    "### Products",
+    `Orders by ${growth.callersOf.products} callers of all products of a catalogue that grows, one product each.`,
+    growthTable("products", growth.products),
+    image("growth-products", "Processor time of an order by products"),
+    "### Campaigns",
+    `Coupons of as many open campaigns by ${growth.callersOf.campaigns} callers, from each campaign in turn. With one campaign,
+the measurement ends when everybody has a coupon of it.`,
+    growthTable("campaigns", growth.campaigns),
+    image("growth-campaigns", "Processor time of a coupon by campaigns"),
     "### Orders in the table",
     `Orders of one product by ${growth.callersOf.orders} callers, while the table of orders begins with so many. They were
 inserted by SQL, with their lines and their ledger; the measurement adds its own.`,
@@ -64,19 +73,23 @@ const growthTable = (kind: Kind, points: ReadonlyArray<GrowthPoint>): string =>
   )
 
 /** The plots of the section, by name. */
-export const growthPlots = ({ callers, lines, orders }: GrowthResult): Readonly<Record<string, string>> => ({
-  "growth-callers": plot("callers", callers, "cpuUs"),
-  "growth-callers-p50": plot("callers", callers, "p50Ms"),
-  "growth-lines": plot("lines", lines, "cpuUs"),
-  "growth-orders": plot("orders", orders, "cpuUs")
+export const growthPlots = (growth: GrowthResult): Readonly<Record<string, string>> => ({
+  "growth-callers": plot("callers", growth.callers, "cpuUs"),
+  "growth-callers-p50": plot("callers", growth.callers, "p50Ms"),
+  "growth-lines": plot("lines", growth.lines, "cpuUs"),
+  "growth-products": plot("products", growth.products, "cpuUs"),
+  "growth-campaigns": plot("campaigns", growth.campaigns, "cpuUs"),
+  "growth-orders": plot("orders", growth.orders, "cpuUs")
 })
 
 const X_NAMES: Readonly<Record<Kind, string>> = {
   callers: "callers at once",
   lines: "lines of an order",
+  products: "products",
+  campaigns: "open campaigns",
   orders: "orders in the table"
 }
-const Y_NAMES = { cpuUs: "processor time of an order (µs)", p50Ms: "median time of an order (ms)" }
+const Y_NAMES = { cpuUs: "processor time (µs)", p50Ms: "median time (ms)" }
 
 const plot = (kind: Kind, points: ReadonlyArray<GrowthPoint>, figure: keyof typeof Y_NAMES): string => {
   const curveOf = (shop: "holdfast" | "floor") =>
