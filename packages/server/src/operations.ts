@@ -137,7 +137,6 @@ export const tableOfSettings = (): string =>
     )
   ].join("\n")
 
-/** Throws an `Error` that lists everything that is wrong with the settings. */
 /** Creates an administrator. A generated password is printed once; any other is read from stdin, never from the arguments. */
 export const createAdministrator = async (email: string, isGenerated: boolean): Promise<number> => {
   const settings = await readSettings()
@@ -186,6 +185,7 @@ const administer = <A, E>(
     effect
   )
 
+/** Throws an `Error` that lists everything that is wrong with the settings. */
 const readSettings = async (): Promise<ServerSettings> => {
   const faults = [...(await Effect.runPromise(faultsOfSettings(process.env))), ...dangersOf(process.env)]
   if (faults.length === 1) throw new Error(faults[0])

@@ -1,7 +1,7 @@
 import type { Part } from "../shop/shops.ts"
 
 /** How a purchase ended: `sold` when the shop says that it is paid. */
-export type Purchase = "sold" | "refused"
+type Purchase = "sold" | "refused"
 
 /** A shop of another make, or Holdfast, as a customer and a merchant see it over HTTP. */
 export interface PeerShop {

@@ -3,9 +3,10 @@
 import { createRequire } from "node:module"
 import { join } from "node:path"
 
-const require = createRequire(join(process.env.PEER_DIRECTORY, "package.json"))
-const { bootstrap, DefaultLogger, dummyPaymentHandler, LogLevel } = require("@vendure/core")
-const { populateInitialData } = require("@vendure/core/cli")
+// Not called `require`, so that nobody takes these for dependencies of this repository.
+const fromPeer = createRequire(join(process.env.PEER_DIRECTORY, "package.json"))
+const { bootstrap, DefaultLogger, dummyPaymentHandler, LogLevel } = fromPeer("@vendure/core")
+const { populateInitialData } = fromPeer("@vendure/core/cli")
 
 const { hostname, password, pathname, port, username } = new URL(process.env.BENCH_MYSQL_URL)
 const administrator = { identifier: "admin", password: process.env.PEER_PASSWORD }

@@ -95,13 +95,15 @@ const BUY = `mutation ($emailAddress: String!) {
 }`
 const STOCK = `query ($id: ID!) { productVariant(id: $id) { stockLevels { stockOnHand stockAllocated } } }`
 
+interface Answered<Data> {
+  readonly data: Data
+  readonly token: string
+}
+
 /** Asks with a session's token. Gives the data, and the token of a session that has just begun. */
 const askAs =
   (url: string, token?: string) =>
-  async <Data>(
-    query: string,
-    variables: object
-  ): Promise<{ readonly data: Data; readonly token: string }> => {
+  async <Data>(query: string, variables: object): Promise<Answered<Data>> => {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
     const answer = await post<{ readonly data: Data; readonly errors?: unknown }>(url, {
       body: { query, variables },
