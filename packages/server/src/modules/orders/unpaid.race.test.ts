@@ -1,5 +1,6 @@
 import { contract } from "@holdfast/domain"
 import { expectExactly, race } from "@holdfast/testkit"
+import type { RowDataPacket } from "mysql2"
 import { describe, expect, test } from "vitest"
 import { runJob } from "../../../test/jobs.ts"
 import type { Shop, TestUser } from "../../../test/shop.ts"
@@ -74,13 +75,14 @@ describe("unpaid orders", () => {
   })
 
   test("the unpaid orders are read from one index, without the orders", async () => {
-    const [plan] = await shop.sql.query(
-      `EXPLAIN SELECT user_id, COUNT(*), SUM(units) FROM orders FORCE INDEX (orders_unpaid)
+    // The form of a plan differs between MySQL and MariaDB, and its names do, too.
+    const [[plan]] = await shop.sql.query<Array<RowDataPacket>>(
+      `EXPLAIN FORMAT = JSON SELECT user_id, COUNT(*), SUM(units) FROM orders FORCE INDEX (orders_unpaid)
        WHERE user_id IN (?, ?) AND status = 'PENDING' GROUP BY user_id`,
       [bytesOf(shop.admin.id), bytesOf((await shop.newUser()).id)]
     )
-    const [step] = plan as unknown as ReadonlyArray<{ readonly key: string; readonly Extra: string }>
-    expect(step?.key).toBe("orders_unpaid")
-    expect(step?.Extra).toMatch(/Using index/)
+    const text = JSON.stringify(plan).replaceAll("\\", "")
+    expect(text).toContain("orders_unpaid")
+    expect(text).toMatch(/"(using_index|covering)": true/)
   })
 })
