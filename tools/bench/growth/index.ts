@@ -122,14 +122,15 @@ const productsBetween = (from: number, to: number): ReadonlyArray<Product> =>
     sku: skuAt(from + n)
   }))
 
-/** Everybody asks for a coupon of each campaign, campaign by campaign in turn. */
+/** Everybody asks for a coupon of each campaign, neighbours for those of different ones at the same time. */
 const couponsOf = async (shop: Shop, count: number): Promise<Turn> => {
   const campaigns: Array<string> = []
   for (let n = 0; n < count; n += 1) campaigns.push(await openCampaign(shop, ENOUGH))
+  const { people } = shop
   return {
     request: (n) => {
-      const round = Math.floor(n / count)
-      return round < shop.people.length ? issueText(campaigns[n % count]!, personOf(shop, round)) : undefined
+      const round = Math.floor(n / people.length)
+      return round < count ? issueText(campaigns[(n + round) % count]!, personOf(shop, n)) : undefined
     },
     expects: [200]
   }
