@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 import { nodeResolve } from "@rollup/plugin-node-resolve"
@@ -61,7 +61,7 @@ const withEsbuild = async (entry: string): Promise<ReadonlyArray<Chunk>> => {
     outdir: "out",
     write: false
   })
-  return outputFiles.map(({ contents, path }) => ({ name: path, code: contents }))
+  return outputFiles.map(({ contents, path }) => ({ name: basename(path), code: contents }))
 }
 
 const withRollup = async (entry: string): Promise<ReadonlyArray<Chunk>> => {
