@@ -4,51 +4,29 @@ import { once } from "node:events"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { extname, join, normalize } from "node:path"
-import { ConfigProvider, Effect } from "effect"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { createClient } from "@holdfast/client-sdk"
-import { ensureAdmin, type RunningServer, settingsFromEnvironment, startServer } from "@holdfast/server"
-import { databaseFactory, startServices } from "@holdfast/testkit"
+import type { RunningServer } from "@holdfast/server"
 import { findChromium, openInChromium } from "../packages/client-sdk/src/testing/chromium.ts"
 import { node24, root } from "./bootstrap.mjs"
 import { copyExample, install, packPackages, programOf, runProgram } from "./consumer.mjs"
+import { type ExampleShop, startExampleShop } from "./example-shop.ts"
 
 // Runs every example outside of this workspace, from the packed tarballs, against a real shop.
-const admin = { email: "admin@example.com", password: "the admin's password" }
 const packed = mkdtempSync(join(tmpdir(), "holdfast-packed-"))
 
 let tarballs: Record<string, string>
-let environment: Record<string, string>
+let environment: ExampleShop["environment"]
 let shop: RunningServer
+let administrator: ExampleShop["administrator"]
 /** Closed in reverse order, also after a start that fails half-way. */
-const opened: Array<() => Promise<void>> = []
+const opened: Array<() => Promise<void> | void> = []
 
 beforeAll(async () => {
   tarballs = await packPackages(["domain", "locks", "client-sdk", "server", "testkit"], packed)
-  const services = await startServices()
-  opened.push(() => services.stop())
-  const database = await (await databaseFactory(services.sql)).create()
-  opened.push(() => database.drop())
-  environment = {
-    HOLDFAST_MYSQL_URL: services.sql.url(database.name),
-    HOLDFAST_REDIS_URL: services.redis.url(),
-    HOLDFAST_SECRET: "a secret of the examples' test, long enough",
-    HOLDFAST_ARGON2_MEMORY_KIB: "8",
-    HOLDFAST_ARGON2_ITERATIONS: "1",
-    PORT: "0"
-  }
-  const settings = settingsFromEnvironment.parse(ConfigProvider.fromUnknown(environment))
-  shop = await startServer(await Effect.runPromise(settings), { logLevel: "None" })
-  opened.push(() => shop.stop())
-  await shop.runtime.runPromise(ensureAdmin(admin.email, admin.password))
-  const administrator = createClient({ url: shop.url, auth: admin })
-  for (const sku of ["TEA", "POT", "CUP"])
-    await administrator.admin.createProduct({
-      sku,
-      name: `A ${sku.toLowerCase()}`,
-      priceMinor: 450,
-      initialStock: 100
-    })
+  const started = await startExampleShop(opened)
+  administrator = started.administrator
+  environment = started.environment
+  shop = started.server
 }, 300_000)
 
 afterAll(async () => {
@@ -227,7 +205,6 @@ test("the programs of the client guide print what the guide says", { timeout: 30
     "node-script",
     async (directory) => {
       const reader = { email: "reader@example.com", password: "a password to read" }
-      const administrator = createClient({ url: shop.url, auth: admin })
       await administrator.admin.createProduct({
         sku: "LAMP",
         name: "A lamp",

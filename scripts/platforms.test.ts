@@ -4,13 +4,11 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
-import { ConfigProvider, Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { createClient } from "@holdfast/client-sdk"
-import { ensureAdmin, type RunningServer, settingsFromEnvironment, startServer } from "@holdfast/server"
-import { databaseFactory, startServices } from "@holdfast/testkit"
+import type { RunningServer } from "@holdfast/server"
 import { node24, root } from "./bootstrap.mjs"
 import { install, packPackages, packedProject, runProgram } from "./consumer.mjs"
+import { startExampleShop } from "./example-shop.ts"
 
 // One program uses a real shop through the packed SDK, on every platform that users have. All must see the same.
 const NODES = { 20: "20.20.2", 22: "22.23.3" }
@@ -63,35 +61,13 @@ beforeAll(async () => {
   opened.push(() => project.remove())
   directory = project.directory
   cpSync(join(root, "scripts", "platforms"), directory, { recursive: true })
-  await Promise.all([install("npm", directory), startShop()])
+  const [started] = await Promise.all([startExampleShop(opened), install("npm", directory)])
+  shop = started.server
 }, INSTALL_MS)
 
 afterAll(async () => {
   for (const close of opened.toReversed()) await close()
 })
-
-const startShop = async (): Promise<void> => {
-  const services = await startServices()
-  opened.push(() => services.stop())
-  const database = await (await databaseFactory(services.sql)).create()
-  opened.push(() => database.drop())
-  const environment = {
-    HOLDFAST_MYSQL_URL: services.sql.url(database.name),
-    HOLDFAST_REDIS_URL: services.redis.url(),
-    HOLDFAST_SECRET: "a secret of the platforms' test, long enough",
-    HOLDFAST_ARGON2_MEMORY_KIB: "8",
-    HOLDFAST_ARGON2_ITERATIONS: "1",
-    PORT: "0"
-  }
-  const settings = settingsFromEnvironment.parse(ConfigProvider.fromUnknown(environment))
-  shop = await startServer(await Effect.runPromise(settings), { logLevel: "None" })
-  opened.push(() => shop.stop())
-  const admin = { email: "admin@platforms.test", password: "correct horse battery staple" }
-  await shop.runtime.runPromise(ensureAdmin(admin.email, admin.password))
-  const administrator = createClient({ url: shop.url, auth: admin })
-  for (const sku of ["TEA", "POT", "CUP"])
-    await administrator.admin.createProduct({ sku, name: `A ${sku}`, priceMinor: 450, initialStock: 100 })
-}
 
 const run = async (program: string, args: ReadonlyArray<string>): Promise<unknown> => {
   const output = await runProgram(program, args, { cwd: directory })
