@@ -62,8 +62,11 @@ const reportOf = ({ stderr, stdout }: Ended): ReplayReport => {
 const sum = (counts: Readonly<Record<string, number>>) =>
   Object.values(counts).reduce((total, count) => total + count, 0)
 
-/** The part of a report that does not depend on the clock. */
-const timeless = ({ ordersPerSecond: _rate, seconds: _seconds, ...rest }: ReplayReport) => rest
+/** The part of a report that a repetition leaves as it is: not the times, and not how often customers have logged in. */
+const repeatable = ({ ordersPerSecond: _rate, seconds: _seconds, verify, ...rest }: ReplayReport) => ({
+  ...rest,
+  checks: verify.checks.map((check) => (check.name === "audit trail" ? { ...check, checked: 0 } : check))
+})
 
 const brokenChecks = ({ verify }: ReplayReport) => verify.checks.filter(({ ok }) => !ok)
 
@@ -91,7 +94,7 @@ describe("the replay", { timeout: 400_000 }, () => {
 
     const again = await replay("--workers", "16").ended
     expect(again.stderr).toContain("continuing in database")
-    expect(timeless(reportOf(again))).toEqual(timeless(report))
+    expect(repeatable(reportOf(again))).toEqual(repeatable(report))
 
     const fresh = await replay("--workers", "16", "--fresh").ended
     expect(fresh.stderr).toContain("made database")
