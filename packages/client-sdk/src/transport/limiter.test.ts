@@ -29,3 +29,12 @@ test("lets a waiter leave and gives its place in the queue to another", async ()
   release()
   expect(await next).toBeTypeOf("function")
 })
+
+test("needs no more of a signal than React Native's have", async () => {
+  class BasicSignal extends EventTarget {
+    aborted = false
+  }
+  const signal = new BasicSignal() as unknown as AbortSignal
+  const release = await makeLimiter(1, 1).acquire(signal)
+  expect(release).toBeInstanceOf(Function)
+})

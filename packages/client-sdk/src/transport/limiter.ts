@@ -42,7 +42,8 @@ export const makeLimiter = (permits: number, maxWaiting: number): Limiter => {
   return {
     isContended: () => waiting.size > 0,
     acquire: async (signal) => {
-      signal.throwIfAborted()
+      // React Native's signals have no `throwIfAborted`.
+      if (signal.aborted) throw signal.reason as Error
       if (free > 0) {
         free -= 1
         return release
