@@ -74,7 +74,7 @@ export default defineConfig({
       project("domain", "packages/domain"),
       project("server", "packages/server", ["test/global-setup.ts"]),
       project("locks", "packages/locks", ["test/global-setup.ts"]),
-      project("client-sdk", "packages/client-sdk"),
+      project("client-sdk", "packages/client-sdk", ["src/testing/global-setup.ts"]),
       project("testkit", "packages/testkit"),
       project("tools", "tools"),
       project("repository", "scripts")

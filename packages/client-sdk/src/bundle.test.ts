@@ -1,11 +1,8 @@
-import { execFileSync } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { expect, test } from "vitest"
 import { bundle } from "./testing/bundle.ts"
 import { bundleSizes } from "./testing/bundle-sizes.ts"
 
 const promiseUser = `export { createClient } from "./index.ts"`
-const fromRoot = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
 
 test("the bundle needs no part of Node: one file works in browsers and workers", async () => {
   const { code, imports, modules } = await bundle(promiseUser)
@@ -16,17 +13,19 @@ test("the bundle needs no part of Node: one file works in browsers and workers",
 })
 
 test("the bundle stays within its budget with every bundler", { timeout: 300_000 }, async () => {
-  const project = fromRoot("packages/client-sdk/tsconfig.build.json")
-  execFileSync(process.execPath, [fromRoot("node_modules/typescript/bin/tsc"), "-b", project])
   const sizes = await bundleSizes(`export { createClient } from "../index.js"`)
   for (const [bundler, { initialBytes, laterBytes }] of Object.entries(sizes)) {
-    expect(initialBytes, `${bundler}: ${JSON.stringify(sizes)}`).toBeLessThan(BUDGET_BYTES)
-    expect(laterBytes, bundler).toBeLessThan(4_000)
+    const budget = BUDGET_BYTES[bundler as keyof typeof sizes]
+    expect(initialBytes, `${bundler}: ${JSON.stringify(sizes)}`).toBeLessThan(budget)
+    expect(laterBytes, bundler).toBeLessThan(8_200)
   }
 })
 
-/** tRPC's client is 10 kB of it, Effect's schemas and the contract are up to 35. */
-const BUDGET_BYTES = 56_500
+/**
+ * Effect's schemas alone are 17 to 24 kB, tRPC's links 4 to 7. Terser, which rollup and webpack minify with, saves 4 kB
+ * against the minifiers of vite and esbuild; esbuild also loads what the page shares with its first subscription.
+ */
+const BUDGET_BYTES = { esbuild: 52_000, rollup: 45_000, vite: 48_500, webpack: 45_000 }
 
 test("the bundle of an error class contains no client", async () => {
   const { modules } = await bundle(`export { OutOfStock } from "./index.ts"`)

@@ -2,7 +2,9 @@ import { contract, query, subscription, type Procedure } from "@holdfast/domain"
 import * as Schema from "effect/Schema"
 import { expect, test } from "vitest"
 import { deriveClient } from "./derive-client.ts"
-import { createClient } from "./index.ts"
+import * as sdk from "./index.ts"
+
+const { createClient } = sdk
 
 type Methods = Record<string, Record<string, unknown> | undefined>
 
@@ -20,7 +22,6 @@ const missingMethods = (client: { safe: unknown; effect: unknown }, procedures: 
 
 const planted = query({
   access: "public",
-  summary: "Returns a page of the planted procedure.",
   input: Schema.Struct({ cursor: Schema.optionalKey(Schema.String) }),
   output: Schema.Struct({ items: Schema.Array(Schema.Int), nextCursor: Schema.optionalKey(Schema.String) }),
   errors: []
@@ -56,4 +57,32 @@ test("a procedure that is added to a contract gets its methods without further c
 test("no group of the contract is named like one of the styles", () => {
   expect(Object.keys(contract)).not.toContain("safe")
   expect(Object.keys(contract)).not.toContain("effect")
+})
+
+test("the package exports the client, its links and errors, and every error that a procedure declares", () => {
+  const declared = Object.values(contract).flatMap((procedures) =>
+    Object.values(procedures as Record<string, Procedure>).flatMap(({ errors }) => errors)
+  )
+  const names = new Set(
+    declared.map((error) => (error as unknown as { readonly identifier: string }).identifier)
+  )
+  const own = Object.keys(sdk).filter((name) => !names.has(name))
+  expect(Object.keys(sdk).filter((name) => names.has(name))).toEqual([...names].toSorted())
+  expect(own.toSorted()).toEqual([
+    "RemoteDefect",
+    "TransportError",
+    "UnknownError",
+    "WebhookSignatureError",
+    "authLink",
+    "createClient",
+    "decodingLink",
+    "errorsLink",
+    "holdfastHttpLink",
+    "hooksLink",
+    "idempotencyLink",
+    "isHoldfastError",
+    "memoryTokenStore",
+    "retryLink",
+    "webhooks"
+  ])
 })

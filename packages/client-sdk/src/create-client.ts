@@ -1,6 +1,4 @@
 import { contract, type Session } from "@holdfast/domain"
-import { TRPCUntypedClient } from "@trpc/client"
-import type { AnyTRPCRouter } from "@trpc/server"
 import {
   type Credentials,
   memoryTokenStore,
@@ -15,6 +13,7 @@ import type { Hooks } from "./hooks.ts"
 import { type Invoke, makeInvoke } from "./invoke.ts"
 import { authLink } from "./links/auth-link.ts"
 import type { HoldfastLink } from "./links/call.ts"
+import { chain } from "./links/chain.ts"
 import { decodingLink } from "./links/errors-link.ts"
 import { hooksLink } from "./links/hooks-link.ts"
 import { type Headers, holdfastHttpLink } from "./links/http-link.ts"
@@ -81,21 +80,19 @@ export const createClient = (options: ClientOptions): Client => {
           refresh: (refreshToken) => invoke(refresh, { refreshToken }) as Promise<Session>
         })
       : undefined
-  const client = new TRPCUntypedClient<AnyTRPCRouter>({
-    links: [
-      ...links,
-      idempotencyLink(),
-      retryLink({ ...policy, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
-      authLink(sessions ?? givenToken(token!)),
-      hooksLink(debugged(options)),
-      decodingLink(),
-      holdfastHttpLink({ ...options, attemptTimeoutMs: policy.attemptTimeoutMs })
-    ]
-  })
-  const invoke = makeInvoke(client)
+  const send = chain([
+    ...links,
+    idempotencyLink(),
+    retryLink({ ...policy, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
+    authLink(sessions ?? givenToken(token!)),
+    hooksLink(debugged(options)),
+    decodingLink(),
+    holdfastHttpLink({ ...options, attemptTimeoutMs: policy.attemptTimeoutMs })
+  ])
+  const invoke = makeInvoke(send)
   const sessionInvoke =
     sessions === undefined ? invoke : followingSessions(invoke, sessions, auth === undefined)
-  return deriveClient(contract, sessionInvoke, makeSubscribe(client))
+  return deriveClient(contract, sessionInvoke, makeSubscribe(send))
 }
 
 const login = makeOperation("auth.login", contract.auth.login)

@@ -106,6 +106,8 @@ export interface CallDetails {
   readonly docsUrl: string
   /** The error with its fields and these details, as plain JSON. */
   readonly toJSON: () => Readonly<Record<string, unknown>>
+  /** The same, and as its own `cause` what went wrong. `structuredClone` copies it. */
+  readonly cause?: unknown
 }
 
 /** An error as a call reports it: the declared class with the {@link CallDetails}. */
@@ -118,16 +120,18 @@ const DOCS = "https://github.com/holdfast-commerce/holdfast/blob/main/docs/error
 
 /**
  * Adds the details to the error itself, so that `instanceof`, `_tag` and the fields are preserved. They are not
- * enumerable, so that the error's equality is preserved as well. The message becomes the error's own property, because
- * `structuredClone` copies no other.
+ * enumerable, so that the error's equality is preserved as well. `structuredClone` copies of an error its message, its
+ * stack and its `cause`, if they are its own: the cause has the fields and details as plain data, and below it what went
+ * wrong.
  */
 export const report = <E extends AnyFailure>(error: E, details: Details): Reported<E> => {
-  const { retryable, retryAfterMs } = error
+  const { cause: given, message, retryable, retryAfterMs } = error
+  const reason = isReported(error) ? (given as { readonly cause?: unknown }).cause : given
   const docsUrl = `${DOCS}/${error._tag}.md`
-  const { message } = error
-  const own = { message, retryable, retryAfterMs, ...details, docsUrl, cause: undefined }
-  const toJSON = () => Object.assign({}, error, own)
-  for (const [name, value] of Object.entries({ ...details, docsUrl, message, toJSON }))
+  const own = { message, retryable, retryAfterMs, ...details, docsUrl }
+  const toJSON = () => Object.assign({}, error, own, { cause: undefined })
+  const cause = Object.assign(toJSON(), { cause: reason instanceof Error ? reason : undefined })
+  for (const [name, value] of Object.entries({ ...details, docsUrl, message, toJSON, cause }))
     Object.defineProperty(error, name, { value, enumerable: false, configurable: true, writable: false })
   Object.defineProperty(error, reported, { value: true, enumerable: false })
   return error as Reported<E>

@@ -1,4 +1,51 @@
-export * from "@holdfast/domain"
+/** Every error that a procedure declares, and the types of the domain. Its schemas and rules are in `@holdfast/domain`. */
+export {
+  BalanceLimitExceeded,
+  CancellationPeriodOver,
+  ChargeAmountNotAllowed,
+  ChargeLimitExceeded,
+  ChargesDisabled,
+  CouponAlreadyIssued,
+  CouponAlreadyUsed,
+  CouponDiscountTooLarge,
+  CouponEnded,
+  CouponExpired,
+  CouponMinimumNotMet,
+  CouponNotFound,
+  CouponNotStarted,
+  CouponPaused,
+  CouponQuantityExceeded,
+  CouponSoldOut,
+  DeadLetterNotFound,
+  EmailTaken,
+  Forbidden,
+  IdempotencyKeyReused,
+  InsufficientPoints,
+  InvalidCredentials,
+  InvalidInput,
+  OrderExpired,
+  OrderLimitExceeded,
+  OrderNotCancellable,
+  OrderNotFound,
+  OrderNotPayable,
+  OrderTotalTooLarge,
+  OutOfStock,
+  PaymentNotFound,
+  ProductNotFound,
+  RateLimited,
+  RequestInProgress,
+  ServiceUnavailable,
+  SessionNotFound,
+  SkuTaken,
+  StockLimitExceeded,
+  TicketNotFound,
+  TooManySubscriptions,
+  TooManyUnpaidOrders,
+  Unauthenticated,
+  UserCouponNotFound,
+  UserNotFound
+} from "@holdfast/domain"
+export type * from "@holdfast/domain"
 export { type Credentials, memoryTokenStore, type TokenStore } from "./auth/sessions.ts"
 export type { TokenOption, TokenSource } from "./auth/token-source.ts"
 export type { AppRouter } from "./app-router.ts"

@@ -1,8 +1,8 @@
-import type { TRPCUntypedClient } from "@trpc/client"
-import type { AnyTRPCRouter } from "@trpc/server"
+import { observableToPromise } from "@trpc/server/observable"
 import * as Result from "effect/Result"
 import { type Call, contextOf, newCall } from "./links/call.ts"
-import { ApplicationFault, isFailure, reportOf } from "./links/failure.ts"
+import type { Send } from "./links/chain.ts"
+import { faultOf, isFailure, reportOf } from "./links/failure.ts"
 import type { Operation } from "./operation.ts"
 import type { CallOptions, IdempotencyOption } from "./types.ts"
 
@@ -19,16 +19,20 @@ export type Invoke = (
 
 /** Creates the function that runs calls: each input is checked here, and everything else is the work of the links. */
 export const makeInvoke =
-  (client: TRPCUntypedClient<AnyTRPCRouter>): Invoke =>
+  (send: Send): Invoke =>
   async (operation, input, options = {}, call = newCall(options)) => {
     const { signal } = options
     throwIfAborted(signal)
-    const request = { context: contextOf(call), ...(signal === undefined ? {} : { signal }) }
-    const checked = inputOf(operation, input, call)
+    const request = {
+      type: operation.procedure.kind === "query" ? "query" : "mutation",
+      path: operation.name,
+      input: inputOf(operation, input, call),
+      context: contextOf(call),
+      signal: signal ?? null
+    } as const
     try {
-      return operation.procedure.kind === "query"
-        ? await client.query(operation.name, checked, request)
-        : await client.mutation(operation.name, checked, request)
+      const { result } = await observableToPromise(send(request))
+      return "data" in result ? result.data : undefined
     } catch (error) {
       throwIfAborted(signal)
       throw thrownBy(call, error)
@@ -46,7 +50,8 @@ export const inputOf = (operation: Operation, input: unknown, call: Call): unkno
 export const thrownBy = (call: Call, error: unknown): unknown => {
   const { cause } = error as { readonly cause?: unknown }
   if (isFailure(cause)) return beginAtCaller(reportOf(call, cause), call)
-  return cause instanceof ApplicationFault ? cause.cause : (cause ?? error)
+  const fault = faultOf(error)
+  return fault === undefined ? (cause ?? error) : fault.cause
 }
 
 /** Throws the reason of an aborted signal, as `fetch` does. */

@@ -90,8 +90,11 @@ test("an error survives `structuredClone` and `JSON`, with its page", async () =
   failWith(server, { _tag: "OutOfStock", sku: "TEA", requested: 2, available: 1 })
   const error = await failureOf(clientOf(server).orders.create(orderInput, { idempotencyKey: "k1" }))
   if (!isHoldfastError(error)) throw error
-  const clone: unknown = structuredClone(error)
-  expect(clone).toMatchObject({ message: "TEA: 2 asked for, 1 left" })
+  const clone = structuredClone(error) as Error
+  expect(clone.message).toBe("TEA: 2 asked for, 1 left")
+  expect(clone.stack).toContain("newer-server.test.ts")
+  expect(clone.cause).toMatchObject({ _tag: "OutOfStock", sku: "TEA", requested: 2, available: 1 })
+  expect(clone.cause).toMatchObject({ retryable: false, requestId: "r1", idempotencyKey: "k1", attempts: 1 })
   expect(error.docsUrl).toMatch(/\/docs\/errors\/OutOfStock\.md$/)
   expect(JSON.parse(JSON.stringify(error))).toEqual({
     _tag: "OutOfStock",
@@ -105,4 +108,21 @@ test("an error survives `structuredClone` and `JSON`, with its page", async () =
     attempts: 1,
     docsUrl: error.docsUrl
   })
+})
+
+test("every kind of error survives `structuredClone`, below it what went wrong", async () => {
+  const client = createClient({
+    url: "http://shop.example",
+    token: "t1",
+    retry: false,
+    fetch: () => Promise.reject(new TypeError("no network"))
+  })
+  const lost = await failureOf(client.orders.create(orderInput, { idempotencyKey: "k1" }))
+  const { cause } = structuredClone(lost) as { readonly cause: unknown }
+  expect(cause).toMatchObject({ _tag: "TransportError", reason: "connection-lost", maybeSent: true })
+  expect(cause).toMatchObject({ idempotencyKey: "k1", cause: { message: "no network" } })
+  expect((cause as { readonly cause: unknown }).cause).toBeInstanceOf(TypeError)
+  const invalid = await failureOf(client.orders.create({ lines: [] }))
+  const issues = [{ path: "lines", message: "an order needs at least one line" }]
+  expect(structuredClone(invalid)).toMatchObject({ cause: { _tag: "InvalidInput", issues } })
 })

@@ -1,7 +1,6 @@
-import type { TRPCUntypedClient } from "@trpc/client"
-import type { AnyTRPCRouter } from "@trpc/server"
 import { inputOf, throwIfAborted, thrownBy } from "./invoke.ts"
 import { contextOf, newCall } from "./links/call.ts"
+import type { Send } from "./links/chain.ts"
 import type { Operation } from "./operation.ts"
 
 /** Runs a subscription and yields its answers. */
@@ -18,11 +17,17 @@ const UNREAD_ANSWERS = 100
  * Creates the function that runs subscriptions. The links reopen broken connections; the generator throws the error that
  * ends the subscription. Leaving the generator closes the connection.
  */
-export const makeSubscribe = (client: TRPCUntypedClient<AnyTRPCRouter>): Subscribe =>
+export const makeSubscribe = (send: Send): Subscribe =>
   async function* (operation, input, signal) {
     throwIfAborted(signal)
     const call = newCall()
-    const checked = inputOf(operation, input, call)
+    const request = {
+      type: "subscription",
+      path: operation.name,
+      input: inputOf(operation, input, call),
+      context: contextOf(call),
+      signal: signal ?? null
+    } as const
     const unread: Array<unknown> = []
     let end: { readonly error?: unknown } | undefined
     let wake = () => {}
@@ -30,15 +35,15 @@ export const makeSubscribe = (client: TRPCUntypedClient<AnyTRPCRouter>): Subscri
       happened()
       wake()
     }
-    const subscription = client.subscription(operation.name, checked, {
-      context: contextOf(call),
-      ...(signal === undefined ? {} : { signal }),
-      onData: (answer) =>
+    const subscription = send(request).subscribe({
+      next: ({ result }) => {
+        if (result.type !== undefined && result.type !== "data") return
         note(() => {
-          if (unread.push(answer) > UNREAD_ANSWERS) unread.shift()
-        }),
-      onError: (error) => note(() => (end = { error })),
-      onComplete: () => note(() => (end ??= {}))
+          if (unread.push(result.data) > UNREAD_ANSWERS) unread.shift()
+        })
+      },
+      error: (error) => note(() => (end = { error })),
+      complete: () => note(() => (end ??= {}))
     })
     try {
       while (true) {

@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { RemoteDefect, Reported, TransportError, UnknownError } from "./errors.ts"
 import type { ResponseEvent } from "./hooks.ts"
+import type { PageDocuments } from "./page-documents.ts"
 
 /** The options of a call in the Effect API. */
 export interface EffectCallOptions {
@@ -82,10 +83,10 @@ export type PromiseMethod<P extends Procedure> = (
   ...args: Arguments<P, CallOptions>
 ) => CallPromise<OutputOf<P>>
 
-/** A procedure as a method of the safe API. */
+/** A procedure as a method of the safe API. The errors are spelled out, because editors show the name of an alias alone. */
 export type SafeMethod<P extends Procedure> = (
   ...args: Arguments<P, CallOptions>
-) => Promise<Result<OutputOf<P>, FailureOf<P>>>
+) => Promise<Result<OutputOf<P>, Reported<ErrorOf<P> | TransportError | RemoteDefect | UnknownError>>>
 
 /** A procedure as a method of the Effect API. */
 export type EffectMethod<P extends Procedure> = (
@@ -119,75 +120,78 @@ type ItemOf<P extends Procedure> = "cursor" extends keyof InputOf<P>
     : never
   : never
 
-type PagedNames<G> = {
-  [N in keyof G]: G[N] extends Procedure ? ([ItemOf<G[N]>] extends [never] ? never : N) : never
-}[keyof G] &
-  string
-
 /** `page` becomes `pages` and `items`; another name such as `history` becomes `historyPages` and `historyItems`. */
 type PagesName<N extends string> = N extends "page" ? "pages" : `${N}Pages`
 type ItemsName<N extends string> = N extends "page" ? "items" : `${N}Items`
 
+/**
+ * The name `A` for a paged procedure, and no method for any other. The methods below are mapped from the contract's own
+ * keys, so that editors show its comments and lead to it.
+ */
+type IfPaged<P extends Procedure, A> = [ItemOf<P>] extends [never] ? never : A
+type IfCall<P extends Procedure, N> = P["kind"] extends "subscription" ? never : N
+type IfSubscription<P extends Procedure, N> = P["kind"] extends "subscription" ? N : never
+
 type PageStreams<G extends Contract[string]> = {
-  readonly [N in PagedNames<G> as PagesName<N>]: (
+  readonly [N in keyof G as IfPaged<G[N], PagesName<N & string>>]: (
     ...args: Arguments<G[N], EffectCallOptions>
   ) => Stream.Stream<OutputOf<G[N]>, FailureOf<G[N]>>
 } & {
-  readonly [N in PagedNames<G> as ItemsName<N>]: (
+  readonly [N in keyof G as IfPaged<G[N], ItemsName<N & string>>]: (
     ...args: Arguments<G[N], EffectCallOptions>
   ) => Stream.Stream<ItemOf<G[N]>, FailureOf<G[N]>>
 }
 
 type PageMethods<G extends Contract[string]> = {
-  readonly [N in PagedNames<G> as PagesName<N>]: (
+  readonly [N in keyof G as IfPaged<G[N], PagesName<N & string>>]: (
     ...args: Arguments<G[N], CallOptions>
   ) => AsyncIterable<OutputOf<G[N]>>
 } & {
-  readonly [N in PagedNames<G> as ItemsName<N>]: (
+  readonly [N in keyof G as IfPaged<G[N], ItemsName<N & string>>]: (
     ...args: Arguments<G[N], CallOptions>
   ) => Items<ItemOf<G[N]>>
 }
 
 type SafePageMethods<G extends Contract[string]> = {
-  readonly [N in PagedNames<G> as PagesName<N>]: (
+  readonly [N in keyof G as IfPaged<G[N], PagesName<N & string>>]: (
     ...args: Arguments<G[N], CallOptions>
   ) => AsyncIterable<Result<OutputOf<G[N]>, FailureOf<G[N]>>>
 } & {
-  readonly [N in PagedNames<G> as ItemsName<N>]: (
+  readonly [N in keyof G as IfPaged<G[N], ItemsName<N & string>>]: (
     ...args: Arguments<G[N], CallOptions>
   ) => SafeItems<ItemOf<G[N]>, FailureOf<G[N]>>
 }
 
-/** The names of the procedures that answer once. */
-type CallNames<G extends Contract[string]> = {
-  [N in keyof G]: G[N]["kind"] extends "subscription" ? never : N
-}[keyof G]
-
-/** The names of the subscriptions. */
-type SubscriptionNames<G extends Contract[string]> = {
-  [N in keyof G]: G[N]["kind"] extends "subscription" ? N : never
-}[keyof G]
+/** What editors show for the methods that read all pages of a group. */
+type PageDocumentsOf<G> = G extends keyof PageDocuments ? PageDocuments[G] : unknown
 
 /** Methods that resolve with the output and reject with a declared error, `TransportError` or `RemoteDefect`. */
 export type PromiseApi<C extends Contract> = {
-  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: PromiseMethod<C[G][N]> } & PageMethods<C[G]> & {
-      readonly [N in SubscriptionNames<C[G]>]: SubscriptionMethod<C[G][N]>
+  readonly [G in keyof C]: {
+    readonly [N in keyof C[G] as IfCall<C[G][N], N>]: PromiseMethod<C[G][N]>
+  } & PageMethods<C[G]> &
+    PageDocumentsOf<G> & {
+      readonly [N in keyof C[G] as IfSubscription<C[G][N], N>]: SubscriptionMethod<C[G][N]>
     }
 }
 
 /** Methods that resolve with a {@link Result} and reject only when their signal is aborted. */
 export type SafeApi<C extends Contract> = {
-  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: SafeMethod<C[G][N]> } & SafePageMethods<
-    C[G]
-  > & {
-      readonly [N in SubscriptionNames<C[G]>]: SafeSubscriptionMethod<C[G][N]>
+  readonly [G in keyof C]: {
+    readonly [N in keyof C[G] as IfCall<C[G][N], N>]: SafeMethod<C[G][N]>
+  } & SafePageMethods<C[G]> &
+    PageDocumentsOf<G> & {
+      readonly [N in keyof C[G] as IfSubscription<C[G][N], N>]: SafeSubscriptionMethod<C[G][N]>
     }
 }
 
 /** Methods that return Effects with the procedure's exact errors. Interruption cancels the request and the server's work. */
 export type EffectApi<C extends Contract> = {
-  readonly [G in keyof C]: { readonly [N in CallNames<C[G]>]: EffectMethod<C[G][N]> } & PageStreams<C[G]> & {
-      readonly [N in SubscriptionNames<C[G]>]: StreamMethod<C[G][N]>
+  readonly [G in keyof C]: {
+    readonly [N in keyof C[G] as IfCall<C[G][N], N>]: EffectMethod<C[G][N]>
+  } & PageStreams<C[G]> &
+    PageDocumentsOf<G> & {
+      readonly [N in keyof C[G] as IfSubscription<C[G][N], N>]: StreamMethod<C[G][N]>
     }
 }
 

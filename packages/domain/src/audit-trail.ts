@@ -14,9 +14,11 @@ export const AuditEntry = Schema.Struct({
   at: Moment,
   /** Absent when nobody was logged in, or when a program acted. */
   actorId: Schema.optionalKey(UserId),
+  /** The actor's session; absent when a program acted. */
   sessionId: Schema.optionalKey(Schema.String),
   /** The caller's IPv4 address or IPv6 network. */
   address: Schema.optionalKey(Schema.String),
+  /** The request, as it is named in the log. */
   requestId: Schema.optionalKey(Schema.String),
   /** The procedure's path in the contract, such as `admin.adjustStock`. */
   procedure: Schema.String,
@@ -27,8 +29,7 @@ export const AuditEntry = Schema.Struct({
   /** The same after the action. */
   after: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown))
 }).annotate({
-  identifier: "AuditEntry",
-  description: "One row of the audit trail: who did what to which subject, when and by which request."
+  identifier: "AuditEntry"
 })
 export type AuditEntry = typeof AuditEntry.Type
 
@@ -39,14 +40,22 @@ const filterText = Schema.String.check(
 
 /** The procedure on the audit trail in the group `admin`. */
 export const auditTrailAdmin = {
+  /**
+   * Returns a page of the audit trail, newest entry first: all of it, or the entries of one actor, procedure or
+   * subject, and of a span of time.
+   */
   auditTrail: query({
     access: "admin",
-    summary:
-      "Returns a page of the audit trail, newest entry first: all of it, or the entries of one actor, procedure or subject, and of a span of time.",
     input: Schema.Struct({
-      ...pageInput,
+      /** The `nextCursor` of the page before; absent for the first page. */
+      cursor: pageInput.cursor,
+      /** How many items a page has: 20 unless it is given, 100 at most. */
+      limit: pageInput.limit,
+      /** Only what this user did. */
       actorId: Schema.optionalKey(UserId),
+      /** Only calls of this procedure, `admin.adjustStock` for instance. */
       procedure: Schema.optionalKey(filterText),
+      /** Only what was done to this subject, `product:TEA` for instance. */
       subject: Schema.optionalKey(filterText),
       /** The first moment that counts. */
       from: Schema.optionalKey(Moment),

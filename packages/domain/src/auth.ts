@@ -48,11 +48,15 @@ const GivenPassword = Schema.String.check(
 
 /** A registered user. */
 export const User = Schema.Struct({
+  /** Identifies the user. */
   id: UserId,
+  /** The normalised e-mail address. */
   email: Schema.String,
+  /** What the user is allowed to do. */
   role: Role,
+  /** When the user registered. */
   createdAt: Moment
-}).annotate({ identifier: "User", description: "A registered user." })
+}).annotate({ identifier: "User" })
 export type User = typeof User.Type
 
 /**
@@ -60,27 +64,34 @@ export type User = typeof User.Type
  * logs in again.
  */
 export const Session = Schema.Struct({
+  /** Who is logged in. */
   user: User,
+  /** Goes with every request, as `authorization: Bearer`. */
   accessToken: Schema.String,
+  /** Until when the access token is accepted. */
   accessExpiresAt: Moment,
+  /** Is exchanged once for new tokens. */
   refreshToken: Schema.String,
+  /** Until when the refresh token is accepted. Then the user logs in again. */
   refreshExpiresAt: Moment
 }).annotate({
-  identifier: "Session",
-  description:
-    "The tokens of one login. The refresh token is exchanged for new tokens until `refreshExpiresAt`."
+  identifier: "Session"
 })
 export type Session = typeof Session.Type
 
 /** A login that has neither ended nor expired, as its user sees it. */
 export const OpenSession = Schema.Struct({
+  /** Identifies the session. */
   id: SessionId,
+  /** When the user logged in. */
   createdAt: Moment,
   /** When its tokens were issued last. */
   lastUsedAt: Moment,
+  /** When the session ends by itself. */
   expiresAt: Moment,
   /** The address and the program that the tokens were issued to last. */
   address: Schema.String,
+  /** The program that the tokens were issued to last. */
   userAgent: Schema.String,
   /** Whether the call was made with a token of this session. */
   isCurrent: Schema.Boolean
@@ -97,82 +108,111 @@ export class InvalidCredentials extends domainError<InvalidCredentials>()(
 /** A user with this e-mail address is already registered. */
 export class EmailTaken extends domainError<EmailTaken>()(
   "EmailTaken",
-  { email: Schema.String },
+  {
+    /** The normalised address. */
+    email: Schema.String
+  },
   { code: "CONFLICT", message: ({ email }) => `${email} is registered already` }
 ) {}
 
 /** The caller has no session with this id. */
 export class SessionNotFound extends domainError<SessionNotFound>()(
   "SessionNotFound",
-  { sessionId: Schema.String },
+  {
+    /** The id that was asked for. */
+    sessionId: Schema.String
+  },
   { code: "NOT_FOUND", message: ({ sessionId }) => `there is no session ${sessionId}` }
 ) {}
 
 /** The procedures of the group `auth`. */
 export const auth = {
+  /** Registers a user. The e-mail is normalised; the password is stored as an argon2id hash. */
   register: mutation({
     access: "public",
     batchable: false,
     rate: "sign-ups",
-    summary: "Registers a user. The e-mail is normalised; the password is stored as an argon2id hash.",
-    input: Schema.Struct({ email: Email, password: Password }),
+    input: Schema.Struct({
+      /** The address to log in with. */
+      email: Email,
+      /** 8 to 256 characters, and none that guessers try first. */
+      password: Password
+    }),
     output: User,
     errors: [EmailTaken, RequestInProgress]
   }),
+  /** Verifies e-mail and password and issues an access token and a refresh token. */
   login: action({
     access: "public",
     batchable: false,
-    summary: "Verifies e-mail and password and issues an access token and a refresh token.",
-    input: Schema.Struct({ email: Email, password: GivenPassword }),
+    input: Schema.Struct({
+      /** The address that was registered. */
+      email: Email,
+      /** The user's password. */
+      password: GivenPassword
+    }),
     output: Session,
     errors: [InvalidCredentials]
   }),
+  /**
+   * Exchanges a refresh token for new tokens. Used again after a few seconds, it ends its session: one of its two users
+   * has stolen it.
+   */
   refresh: action({
     access: "public",
     batchable: false,
-    summary:
-      "Exchanges a refresh token for new tokens. Used again after a few seconds, it ends its session: one of its two users has stolen it.",
-    input: Schema.Struct({ refreshToken: Schema.String.check(Schema.isMaxLength(4096)) }),
+    input: Schema.Struct({
+      /** The refresh token of the session. */
+      refreshToken: Schema.String.check(Schema.isMaxLength(4096))
+    }),
     output: Session,
     errors: [Unauthenticated]
   }),
+  /** Returns the user that the access token belongs to. */
   me: query({
     access: "user",
     batchable: false,
-    summary: "Returns the user that the access token belongs to.",
     input: Schema.Struct({}),
     output: User,
     errors: []
   }),
+  /** Ends the session of the access token. Its tokens are refused within seconds. */
   logout: action({
     access: "user",
     batchable: false,
-    summary: "Ends the session of the access token. Its tokens are refused within seconds.",
     input: Schema.Struct({}),
     output: Schema.Struct({}),
     errors: []
   }),
+  /** Returns a page of the caller's open sessions, newest first. */
   sessions: query({
     access: "user",
     batchable: false,
-    summary: "Returns a page of the caller's open sessions, newest first.",
     input: Schema.Struct(pageInput),
     output: pageOf(OpenSession),
     errors: []
   }),
+  /** Ends a session of the caller, and changes nothing when it has ended. */
   revokeSession: action({
     access: "user",
     batchable: false,
-    summary: "Ends a session of the caller, and changes nothing when it has ended.",
-    input: Schema.Struct({ sessionId: SessionId }),
+    input: Schema.Struct({
+      /** The session to end. */
+      sessionId: SessionId
+    }),
     output: Schema.Struct({}),
     errors: [SessionNotFound]
   }),
+  /** Changes the caller's password and ends all their other sessions. */
   changePassword: mutation({
     access: "user",
     batchable: false,
-    summary: "Changes the caller's password and ends all their other sessions.",
-    input: Schema.Struct({ currentPassword: GivenPassword, newPassword: Password }),
+    input: Schema.Struct({
+      /** The password until now. */
+      currentPassword: GivenPassword,
+      /** 8 to 256 characters, and none that guessers try first. */
+      newPassword: Password
+    }),
     output: Schema.Struct({}),
     errors: [InvalidCredentials]
   })

@@ -5,41 +5,55 @@ import { Moment } from "./kernel/moment.ts"
 import { AmountMinor } from "./kernel/money.ts"
 import { mutation, query } from "./kernel/procedure.ts"
 import { RequestInProgress } from "./locks/errors.ts"
-import { OrderExpired, OrderNotFound, OrderNotPayable } from "./orders.ts"
+import { OrderExpired, OrderNotFound, OrderNotPayable } from "./order-errors.ts"
 import { InsufficientPoints } from "./points.ts"
 
 /** The one payment of an order, made with points. */
 export const Payment = Schema.Struct({
+  /** Identifies the payment. */
   id: PaymentId,
+  /** The order that it pays. */
   orderId: OrderId,
+  /** How much was paid, in minor units. */
   amountMinor: AmountMinor,
+  /** When it was paid. */
   createdAt: Moment,
   /** When the whole amount was refunded; present only if the order was cancelled. */
   refundedAt: Schema.optionalKey(Moment)
-}).annotate({ identifier: "Payment", description: "The one payment of an order, made with points." })
+}).annotate({ identifier: "Payment" })
 export type Payment = typeof Payment.Type
 
 /** The caller's order has not been paid. */
 export class PaymentNotFound extends domainError<PaymentNotFound>()(
   "PaymentNotFound",
-  { orderId: Schema.String },
+  {
+    /** The order that has no payment. */
+    orderId: Schema.String
+  },
   { code: "NOT_FOUND", message: ({ orderId }) => `order ${orderId} has no payment` }
 ) {}
 
 /** The procedures of the group `payments`. */
 export const payments = {
+  /**
+   * Pays one of the caller's orders with points. An order is paid once; a repeated call returns the existing payment.
+   */
   process: mutation({
     access: "user",
-    summary:
-      "Pays one of the caller's orders with points. An order is paid once; a repeated call returns the existing payment.",
-    input: Schema.Struct({ orderId: OrderId }),
+    input: Schema.Struct({
+      /** The order. */
+      orderId: OrderId
+    }),
     output: Payment,
     errors: [OrderNotFound, OrderNotPayable, OrderExpired, InsufficientPoints, RequestInProgress]
   }),
+  /** Returns the payment of one of the caller's orders. */
   get: query({
     access: "user",
-    summary: "Returns the payment of one of the caller's orders.",
-    input: Schema.Struct({ orderId: OrderId }),
+    input: Schema.Struct({
+      /** The order. */
+      orderId: OrderId
+    }),
     output: Payment,
     errors: [OrderNotFound, PaymentNotFound]
   })

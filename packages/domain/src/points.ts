@@ -18,9 +18,11 @@ const addedPoints = Schema.Int.check(
 )
 
 /** An account's balance in points. */
-export const Balance = Schema.Struct({ balance: Points }).annotate({
-  identifier: "Balance",
-  description: "An account's balance in points."
+export const Balance = Schema.Struct({
+  /** The points in the account. */
+  balance: Points
+}).annotate({
+  identifier: "Balance"
 })
 
 /** Why points moved: a `grant` or a top-up (`charge`) adds, a `payment` debits, a `refund` returns a payment's points. */
@@ -29,22 +31,30 @@ export type PointMovementKind = typeof PointMovementKind.Type
 
 /** One entry of an account's ledger. */
 export const PointMovement = Schema.Struct({
+  /** Why the points moved. */
   kind: PointMovementKind,
   /** The change of the balance; negative for a debit. */
   delta: Schema.Int,
+  /** The balance after the change. */
   balanceAfter: Points,
   /** The order that was paid or refunded. */
   orderId: Schema.optionalKey(OrderId),
   /** The reason that the administrator gave for a grant. */
   reason: Schema.optionalKey(Schema.String),
+  /** When the points moved. */
   createdAt: Moment
-}).annotate({ identifier: "PointMovement", description: "One entry of an account's ledger." })
+}).annotate({ identifier: "PointMovement" })
 export type PointMovement = typeof PointMovement.Type
 
 /** The balance is lower than the payment requires. Nothing was debited. */
 export class InsufficientPoints extends domainError<InsufficientPoints>()(
   "InsufficientPoints",
-  { required: Schema.Int, available: Schema.Int },
+  {
+    /** The points that the payment needs. */
+    required: Schema.Int,
+    /** The points in the account. */
+    available: Schema.Int
+  },
   {
     code: "CONFLICT",
     message: ({ available, required }) => `${required} points needed, ${available} there`
@@ -61,14 +71,22 @@ export class ChargesDisabled extends domainError<ChargesDisabled>()(
 /** No user has this id. */
 export class UserNotFound extends domainError<UserNotFound>()(
   "UserNotFound",
-  { userId: Schema.String },
+  {
+    /** The id that was asked for. */
+    userId: Schema.String
+  },
   { code: "NOT_FOUND", message: ({ userId }) => `there is no user ${userId}` }
 ) {}
 
 /** The grant or top-up would raise the balance above the safe integers. Nothing was added. */
 export class BalanceLimitExceeded extends domainError<BalanceLimitExceeded>()(
   "BalanceLimitExceeded",
-  { balance: Schema.Int, maximum: Schema.Int },
+  {
+    /** The points in the account. */
+    balance: Schema.Int,
+    /** The most points that an account may have. */
+    maximum: Schema.Int
+  },
   {
     code: "UNPROCESSABLE_CONTENT",
     message: ({ balance, maximum }) => `the balance is ${balance} points; an account holds at most ${maximum}`
@@ -79,10 +97,15 @@ export class BalanceLimitExceeded extends domainError<BalanceLimitExceeded>()(
 export class ChargeAmountNotAllowed extends domainError<ChargeAmountNotAllowed>()(
   "ChargeAmountNotAllowed",
   {
+    /** The points that were asked for. */
     amount: Schema.Int,
+    /** Which rule the amount breaks. */
     limit: Schema.Literals(["minimum", "maximum", "step"]),
+    /** The fewest points of one top-up. */
     minimum: Schema.Int,
+    /** The most points of one top-up. */
     maximum: Schema.Int,
+    /** What the points must be a multiple of. */
     step: Schema.Int
   },
   {
@@ -96,7 +119,9 @@ export class ChargeAmountNotAllowed extends domainError<ChargeAmountNotAllowed>(
 export class ChargeLimitExceeded extends domainError<ChargeLimitExceeded>()(
   "ChargeLimitExceeded",
   {
+    /** Whether the limit of the day or of the month is reached. */
     limit: Schema.Literals(["day", "month"]),
+    /** How often an account may be topped up in that time. */
     maximum: Schema.Int,
     /** The earliest time of the next top-up. */
     resetsAt: Moment
@@ -110,24 +135,29 @@ export class ChargeLimitExceeded extends domainError<ChargeLimitExceeded>()(
 
 /** The procedures of the group `points`. */
 export const points = {
+  /** Returns the caller's balance. */
   balance: query({
     access: "user",
-    summary: "Returns the caller's balance.",
     input: Schema.Struct({}),
     output: Balance,
     errors: []
   }),
+  /**
+   * Tops up the caller's balance within the shop's policy, which limits the amount and the number of top-ups per day
+   * and month.
+   */
   charge: mutation({
     access: "user",
-    summary:
-      "Tops up the caller's balance within the shop's policy, which limits the amount and the number of top-ups per day and month.",
-    input: Schema.Struct({ amount: addedPoints }),
+    input: Schema.Struct({
+      /** How many points to add. */
+      amount: addedPoints
+    }),
     output: Balance,
     errors: [ChargesDisabled, ChargeAmountNotAllowed, ChargeLimitExceeded, BalanceLimitExceeded]
   }),
+  /** Returns a page of the caller's ledger, newest movement first. */
   history: query({
     access: "user",
-    summary: "Returns a page of the caller's ledger, newest movement first.",
     input: Schema.Struct(pageInput),
     output: pageOf(PointMovement),
     errors: []
@@ -136,10 +166,17 @@ export const points = {
 
 /** The procedures on points in the group `admin`. */
 export const pointsAdmin = {
+  /** Grants points to a user, with a reason that the ledger records. */
   grantPoints: mutation({
     access: "admin",
-    summary: "Grants points to a user, with a reason that the ledger records.",
-    input: Schema.Struct({ userId: UserId, amount: addedPoints, reason: plainText(200) }),
+    input: Schema.Struct({
+      /** Who receives them. */
+      userId: UserId,
+      /** How many points to add. */
+      amount: addedPoints,
+      /** Why, for the ledger. */
+      reason: plainText(200)
+    }),
     output: Balance,
     errors: [UserNotFound, BalanceLimitExceeded]
   })

@@ -1,4 +1,4 @@
-import { contract, groupSummaries } from "@holdfast/domain"
+import { contract, groupSummaries, procedureSummaries, schemaDescriptions } from "@holdfast/domain"
 import { Data, Effect, Layer, Logger, ManagedRuntime, Redacted, References } from "effect"
 import type { FastifyInstance } from "fastify"
 import type { Server } from "node:http"
@@ -115,7 +115,7 @@ export const startServer = async (
     const { app, drain } = await makeHttpServer(runtime, {
       settings: settings.http,
       welcome: welcome(options.testAccounts ?? (() => [])),
-      api: { contract, groupSummaries, examples, errorExamples },
+      api: { contract, groupSummaries, procedureSummaries, schemaDescriptions, examples, errorExamples },
       ...makeRpc(contract, handlers, runtime, { exists: ({ userId }) => userExists(userId), limitOf }),
       authenticate,
       metrics: { settings: settings.metrics, render },

@@ -1,4 +1,10 @@
-import { contract, groupSummaries, type Procedure } from "@holdfast/domain"
+import {
+  contract,
+  groupSummaries,
+  procedureSummaries,
+  schemaDescriptions,
+  type Procedure
+} from "@holdfast/domain"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import addFormats from "ajv-formats"
 import { errorExamples } from "../src/api-error-examples.ts"
@@ -37,7 +43,10 @@ interface Response {
   }
 }
 
-export const document = openApiOf({ contract, groupSummaries, examples, errorExamples }, "1.2.3")
+export const document = openApiOf(
+  { contract, groupSummaries, procedureSummaries, schemaDescriptions, examples, errorExamples },
+  "1.2.3"
+)
 
 const resolved = <A>(value: A): A => {
   const reference = (value as { readonly $ref?: string }).$ref

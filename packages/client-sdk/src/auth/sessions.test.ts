@@ -116,7 +116,7 @@ test("wrong credentials fail each call as unauthenticated, with an error of its 
   expect(count(server, "auth.login")).toBe(1)
   expect(errors[0]).toBeInstanceOf(Unauthenticated)
   expect(errors).toMatchObject([
-    { reason: "invalid", idempotencyKey: "one", cause: { _tag: "InvalidCredentials" } },
+    { reason: "invalid", idempotencyKey: "one", cause: { cause: { _tag: "InvalidCredentials" } } },
     { reason: "invalid", idempotencyKey: "two" }
   ])
 })

@@ -1,9 +1,8 @@
-import { TRPCClientError } from "@trpc/client"
 import { observable } from "@trpc/server/observable"
 import type { TokenSource } from "../auth/token-source.ts"
 import { ownCopy } from "../errors.ts"
 import { entered, type HoldfastLink, procedureAt } from "./call.ts"
-import { ApplicationFault, type ClientError, clientErrorOf, failureOf, isFailure } from "./failure.ts"
+import { abortOf, type ClientError, clientErrorOf, failureOf, isFailure } from "./failure.ts"
 
 interface Sending {
   readonly unsubscribe: () => void
@@ -23,11 +22,7 @@ export const authLink =
       let sending: Sending | undefined
       let hasLeft = false
       const fail = (cause: unknown): void =>
-        observer.error(
-          isFailure(cause)
-            ? clientErrorOf(call, ownCopy(cause))
-            : TRPCClientError.from(new ApplicationFault(cause))
-        )
+        observer.error(isFailure(cause) ? clientErrorOf(call, ownCopy(cause)) : abortOf(cause))
       const wait = (token: Promise<string | undefined>, proceed: (token: string | undefined) => void) => {
         call.isWaiting = true
         token.then((fresh) => {

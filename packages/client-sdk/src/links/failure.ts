@@ -1,4 +1,4 @@
-import { TRPCClientError } from "@trpc/client"
+import type { TRPCClientError } from "@trpc/client"
 import type { AnyTRPCRouter } from "@trpc/server"
 import { type AnyFailure, RemoteDefect, report, TransportError } from "../errors.ts"
 import { makeOperation, type Operation } from "../operation.ts"
@@ -33,6 +33,10 @@ export const operationAt = (path: string): Operation | undefined => {
   return operation
 }
 
+/** What the application's own code threw, as a link's error or below tRPC's. */
+export const faultOf = (error: unknown): ApplicationFault | undefined =>
+  [error, (error as { readonly cause?: unknown }).cause].find((one) => one instanceof ApplicationFault)
+
 /** Whether the value is a typed error of a call. */
 export const isFailure = (value: unknown): value is Failure =>
   value instanceof Error && "_tag" in value && "retryable" in value
@@ -42,7 +46,7 @@ export const failureOf = (path: string, error: ClientError): Failure | undefined
   const { cause, meta, shape } = error as ClientError & { readonly cause: unknown }
   if (isFailure(cause)) return cause
   if (cause instanceof FetchFailure) return transportErrorOf(path, cause)
-  if (cause instanceof ApplicationFault) return undefined
+  if (faultOf(error) !== undefined) return undefined
   if (shape != null) return decodedError(path, error.message, (error.data ?? {}) as Record<string, unknown>)
   const response = meta?.["response"] as FetchResponse | undefined
   return transportErrorOf(path, response === undefined ? foreign(cause) : unexpected(response, cause))
@@ -74,9 +78,14 @@ const transportErrorOf = (procedure: string, failure: FetchFailure): TransportEr
   return new TransportError({ procedure, reason, maybeSent, retryable, httpStatus, retryAfterMs, cause })
 }
 
-/** The error with which a link reports a failure: tRPC's, with the typed error as its `cause`. */
-export const clientErrorOf = (call: Call, failure: Failure): ClientError =>
-  TRPCClientError.from(reportOf(call, failure))
+/**
+ * The error with which a link reports a failure that no server sent: the typed error, with itself as the `cause`. tRPC's
+ * own client makes one of its class from it; the class would bring all of that client into every page.
+ */
+export const clientErrorOf = (call: Call, failure: Failure): ClientError => {
+  const cause = reportOf(call, failure)
+  return Object.create(cause, { cause: { value: cause } }) as ClientError
+}
 
 /** Makes the typed error the `cause` of tRPC's. */
 export const typed = (call: Call, path: string, error: ClientError): ClientError => {
@@ -90,5 +99,5 @@ export const typed = (call: Call, path: string, error: ClientError): ClientError
 export const reportOf = <E extends Failure>(call: Call, failure: E) =>
   report(failure, { requestId: call.requestId, idempotencyKey: call.key, attempts: call.attempts })
 
-/** The error of a call whose signal was aborted. Its caller receives the signal's reason. */
-export const abortOf = (reason: unknown): ClientError => TRPCClientError.from(new ApplicationFault(reason))
+/** The error of a call that the application's own code ended, by its signal for instance. Its caller receives the reason. */
+export const abortOf = (reason: unknown): ClientError => new ApplicationFault(reason) as never

@@ -1,5 +1,7 @@
 import { API_VERSION, REQUEST_BOUNDS } from "@holdfast/domain"
-import { httpBatchLink, httpLink, type Operation } from "@trpc/client"
+import type { Operation } from "@trpc/client"
+import { httpBatchLink } from "@trpc/client/links/httpBatchLink"
+import { httpLink } from "@trpc/client/links/httpLink"
 import { defaultRetryPolicy } from "../retry.ts"
 import { once } from "../once.ts"
 import { randomId } from "../random-id.ts"

@@ -1,4 +1,4 @@
-import { httpSubscriptionLink, type Operation, TRPCClientError } from "@trpc/client"
+import type { Operation } from "@trpc/client"
 import { observable } from "@trpc/server/observable"
 import type { EventSource, EventSourceFetchInit } from "eventsource"
 import { boundedEvents, boundedText } from "../transport/bounded-body.ts"
@@ -14,7 +14,7 @@ import {
   unexpected
 } from "../transport/responses.ts"
 import { callOf, type HoldfastLink, noteAlive } from "./call.ts"
-import { ApplicationFault, type ClientError } from "./failure.ts"
+import { abortOf, ApplicationFault, type ClientError } from "./failure.ts"
 
 interface SubscriptionLinkOptions {
   /** The tRPC endpoint. */
@@ -38,11 +38,14 @@ export const subscriptionLink =
       let connection: { readonly unsubscribe: () => void } | undefined
       let hasLeft = false
       let cause: unknown
-      const connect = (Source: typeof EventSource) => {
+      const connect = (loaded: typeof import("./event-source.ts")) => {
         if (hasLeft) return
+        const { EventSource, httpSubscriptionLink, TRPCClientError } = loaded
+        const fail = (error: unknown) =>
+          observer.error(TRPCClientError.from(endOf(cause, error as ClientError) as Error))
         const link = httpSubscriptionLink({
           url: options.url,
-          EventSource: Source,
+          EventSource: sourceOf(EventSource, op),
           eventSourceOptions: {
             fetch: (address: string | URL, init: EventSourceFetchInit) =>
               openStream(options, op, String(address), init, (failure) => (cause ??= failure))
@@ -51,44 +54,35 @@ export const subscriptionLink =
         connection = link(runtime)({ op, next }).subscribe({
           next: (envelope) => {
             const { result } = envelope
-            if (result.type === "state" && result.error)
-              observer.error(endOf(cause, result.error as ClientError))
+            if (result.type === "state" && result.error) fail(result.error)
             else observer.next(envelope)
           },
-          error: (error) => observer.error(endOf(cause, error as ClientError)),
+          error: fail,
           complete: () => observer.complete()
         })
       }
-      loadEventSource(op).then(connect, (failure: unknown) =>
-        observer.error(TRPCClientError.from(new ApplicationFault(failure)))
-      )
+      // Few pages subscribe, and React Native has no `EventTarget`, which an event source needs.
+      import("./event-source.ts").then(connect, (fault: unknown) => observer.error(abortOf(fault)))
       return () => {
         hasLeft = true
         connection?.unsubscribe()
       }
     })
 
-/**
- * An event source that notes the server's pings, of which tRPC's link says nothing. Its module is loaded with the first
- * subscription, because it needs `EventTarget`, which React Native does not have.
- */
-const loadEventSource = async (op: Operation): Promise<typeof EventSource> => {
-  const { EventSource } = await import("eventsource")
-  return class extends EventSource {
+/** An event source that notes the server's pings, of which tRPC's link says nothing. */
+const sourceOf = (Source: typeof EventSource, op: Operation): typeof EventSource =>
+  class extends Source {
     constructor(url: string | URL, init?: ConstructorParameters<typeof EventSource>[1]) {
       super(url, init)
       const call = callOf(op)
       if (call !== undefined) this.addEventListener("ping", () => noteAlive(call))
     }
   }
-}
 
 /** Why a connection ended: what went wrong below the event source, the server's error, or a broken connection. */
-const endOf = (cause: unknown, error: ClientError): ClientError => {
-  if (cause instanceof Error) return TRPCClientError.from(cause)
-  if (cause !== undefined) return TRPCClientError.from(cause as object)
-  if (error.shape != null) return error
-  return TRPCClientError.from(error.message.startsWith("Timeout of ") ? late() : broken(error))
+const endOf = (cause: unknown, error: ClientError): unknown => {
+  if (cause !== undefined || error.shape != null) return cause ?? error
+  return error.message.startsWith("Timeout of ") ? late() : broken(error)
 }
 
 /**

@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib"
 import { nodeResolve } from "@rollup/plugin-node-resolve"
 import terser from "@rollup/plugin-terser"
 import * as esbuild from "esbuild"
-import { type Plugin, rollup } from "rollup"
+import { type OutputAsset, type OutputChunk, type Plugin, rollup } from "rollup"
 import { build, type Rolldown } from "vite"
 import webpack from "webpack"
 
@@ -19,10 +19,14 @@ interface BundleSize {
 interface Chunk {
   readonly name: string
   readonly code: string | Uint8Array
+  /** The names of the chunks that are loaded together with this one. */
+  readonly imports: ReadonlyArray<string>
 }
 
 /** Bundles the entry with each bundler as a page's build does. The entry imports the compiled packages. */
-export const bundleSizes = async (source: string): Promise<Readonly<Record<string, BundleSize>>> => {
+export const bundleSizes = async (
+  source: string
+): Promise<Readonly<Record<"esbuild" | "rollup" | "vite" | "webpack", BundleSize>>> => {
   const directory = mkdtempSync(join(fileURLToPath(new URL("../../dist", import.meta.url)), "bundle-"))
   const entry = join(directory, "entry.js")
   writeFileSync(entry, source)
@@ -39,18 +43,32 @@ export const bundleSizes = async (source: string): Promise<Readonly<Record<strin
 }
 
 const sizeOf = (chunks: ReadonlyArray<Chunk>): BundleSize => {
+  const initial = new Set(chunks.filter(({ name }) => /^(entry|main)\b/.test(name)))
+  for (const { imports } of initial)
+    for (const chunk of chunks) if (imports.includes(chunk.name)) initial.add(chunk)
   const gzipped = (isInitial: boolean) =>
     chunks
-      .filter(({ name }) => /(^|\/)(entry|main)\b/.test(name) === isInitial)
+      .filter((chunk) => initial.has(chunk) === isInitial)
       .reduce((sum, { code }) => sum + gzipSync(code).length, 0)
   return { initialBytes: gzipped(true), laterBytes: gzipped(false) }
 }
+
+const chunkOf = (file: OutputAsset | OutputChunk | Rolldown.OutputAsset | Rolldown.OutputChunk) =>
+  file.type === "chunk"
+    ? [
+        {
+          name: basename(file.fileName),
+          code: file.code,
+          imports: file.imports.map((path) => basename(path))
+        }
+      ]
+    : []
 
 // Its types are those of a CommonJS module, which it is not.
 const minify = terser as unknown as () => Plugin
 
 const withEsbuild = async (entry: string): Promise<ReadonlyArray<Chunk>> => {
-  const { outputFiles } = await esbuild.build({
+  const { metafile, outputFiles } = await esbuild.build({
     entryPoints: [entry],
     bundle: true,
     minify: true,
@@ -59,15 +77,25 @@ const withEsbuild = async (entry: string): Promise<ReadonlyArray<Chunk>> => {
     platform: "browser",
     target: "es2022",
     outdir: "out",
+    metafile: true,
     write: false
   })
-  return outputFiles.map(({ contents, path }) => ({ name: basename(path), code: contents }))
+  const importsOf = new Map(
+    Object.entries(metafile.outputs).map(([path, { imports }]) => [
+      basename(path),
+      imports.flatMap(({ kind, path }) => (kind === "import-statement" ? [basename(path)] : []))
+    ])
+  )
+  return outputFiles.map(({ contents, path }) => {
+    const name = basename(path)
+    return { name, code: contents, imports: importsOf.get(name) ?? [] }
+  })
 }
 
 const withRollup = async (entry: string): Promise<ReadonlyArray<Chunk>> => {
   const bundle = await rollup({ input: entry, plugins: [nodeResolve({ browser: true }), minify()] })
   const { output } = await bundle.generate({ format: "es" })
-  return output.flatMap((file) => (file.type === "chunk" ? [{ name: file.fileName, code: file.code }] : []))
+  return output.flatMap(chunkOf)
 }
 
 const withVite = async (entry: string): Promise<ReadonlyArray<Chunk>> => {
@@ -80,7 +108,7 @@ const withVite = async (entry: string): Promise<ReadonlyArray<Chunk>> => {
       rolldownOptions: { input: entry, preserveEntrySignatures: "strict" }
     }
   })) as Rolldown.RolldownOutput
-  return output.flatMap((file) => (file.type === "chunk" ? [{ name: file.fileName, code: file.code }] : []))
+  return output.flatMap(chunkOf)
 }
 
 const withWebpack = async (entry: string): Promise<ReadonlyArray<Chunk>> => {
@@ -104,7 +132,7 @@ const withWebpack = async (entry: string): Promise<ReadonlyArray<Chunk>> => {
     })
     return readdirSync(path)
       .filter((name) => /\.m?js$/.test(name))
-      .map((name) => ({ name, code: readFileSync(join(path, name)) }))
+      .map((name) => ({ name, code: readFileSync(join(path, name)), imports: [] }))
   } finally {
     rmSync(path, { recursive: true, force: true })
   }

@@ -39,7 +39,7 @@ test("a redirect is not followed: no other origin receives a password or a token
     expect(failure).toMatchObject({ _tag: "TransportError", reason: "unexpected-response", httpStatus: 307 })
     expect(failure).toMatchObject({
       retryable: false,
-      cause: { message: expect.stringContaining(thief.url) }
+      cause: { cause: { message: expect.stringContaining(thief.url) } }
     })
   }
   expect(stolen).toEqual([])
@@ -63,7 +63,7 @@ test("an endless answer is not read to its end", async () => {
     expect(failure).toMatchObject({
       _tag: "TransportError",
       reason: "unexpected-response",
-      cause: { message: expect.stringMatching(/^the answer is larger than \d+ bytes$/) }
+      cause: { cause: { message: expect.stringMatching(/^the answer is larger than \d+ bytes$/) } }
     })
   expect(sent).toBeLessThan(64)
 })

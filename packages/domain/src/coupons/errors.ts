@@ -7,14 +7,22 @@ import { UserCoupon } from "./schema.ts"
 /** No campaign has this id. */
 export class CouponNotFound extends domainError<CouponNotFound>()(
   "CouponNotFound",
-  { couponId: Schema.String },
+  {
+    /** The id that was asked for. */
+    couponId: Schema.String
+  },
   { code: "NOT_FOUND", message: ({ couponId }) => `there is no coupon ${couponId}` }
 ) {}
 
 /** The campaign has not started. */
 export class CouponNotStarted extends domainError<CouponNotStarted>()(
   "CouponNotStarted",
-  { couponId: CouponId, startsAt: Moment },
+  {
+    /** The campaign. */
+    couponId: CouponId,
+    /** From when on it issues. */
+    startsAt: Moment
+  },
   {
     code: "PRECONDITION_FAILED",
     message: ({ couponId, startsAt }) => `coupon ${couponId} is issued from ${startsAt.toISOString()} on`
@@ -24,7 +32,12 @@ export class CouponNotStarted extends domainError<CouponNotStarted>()(
 /** The campaign has ended. */
 export class CouponEnded extends domainError<CouponEnded>()(
   "CouponEnded",
-  { couponId: CouponId, endedAt: Moment },
+  {
+    /** The campaign. */
+    couponId: CouponId,
+    /** Until when it issued. */
+    endedAt: Moment
+  },
   {
     code: "PRECONDITION_FAILED",
     message: ({ couponId, endedAt }) => `coupon ${couponId} was issued until ${endedAt.toISOString()}`
@@ -34,14 +47,22 @@ export class CouponEnded extends domainError<CouponEnded>()(
 /** An administrator has paused the campaign. */
 export class CouponPaused extends domainError<CouponPaused>()(
   "CouponPaused",
-  { couponId: CouponId },
+  {
+    /** The campaign. */
+    couponId: CouponId
+  },
   { code: "PRECONDITION_FAILED", message: ({ couponId }) => `coupon ${couponId} is paused` }
 ) {}
 
 /** The campaign has issued its whole quantity. */
 export class CouponSoldOut extends domainError<CouponSoldOut>()(
   "CouponSoldOut",
-  { couponId: CouponId, quantity: Schema.Int },
+  {
+    /** The campaign. */
+    couponId: CouponId,
+    /** How many user coupons it has issued. */
+    quantity: Schema.Int
+  },
   {
     code: "CONFLICT",
     message: ({ couponId, quantity }) => `all ${quantity} of coupon ${couponId} are issued`
@@ -51,7 +72,10 @@ export class CouponSoldOut extends domainError<CouponSoldOut>()(
 /** The campaign has already issued a user coupon to this user. The error carries it. */
 export class CouponAlreadyIssued extends domainError<CouponAlreadyIssued>()(
   "CouponAlreadyIssued",
-  { coupon: UserCoupon },
+  {
+    /** The user coupon that the caller has. */
+    coupon: UserCoupon
+  },
   {
     code: "CONFLICT",
     message: ({ coupon }) =>
@@ -62,7 +86,14 @@ export class CouponAlreadyIssued extends domainError<CouponAlreadyIssued>()(
 /** The new quantity would exceed what a campaign may issue. */
 export class CouponQuantityExceeded extends domainError<CouponQuantityExceeded>()(
   "CouponQuantityExceeded",
-  { couponId: CouponId, quantity: Schema.Int, maximum: Schema.Int },
+  {
+    /** The campaign. */
+    couponId: CouponId,
+    /** The campaign's quantity now. */
+    quantity: Schema.Int,
+    /** The most that a campaign may issue. */
+    maximum: Schema.Int
+  },
   {
     code: "UNPROCESSABLE_CONTENT",
     message: ({ couponId, maximum, quantity }) =>
@@ -73,14 +104,22 @@ export class CouponQuantityExceeded extends domainError<CouponQuantityExceeded>(
 /** The caller has no user coupon with this id. Another user's gives the same answer, so that its existence stays hidden. */
 export class UserCouponNotFound extends domainError<UserCouponNotFound>()(
   "UserCouponNotFound",
-  { userCouponId: Schema.String },
+  {
+    /** The id that was asked for. */
+    userCouponId: Schema.String
+  },
   { code: "NOT_FOUND", message: ({ userCouponId }) => `the caller has no coupon ${userCouponId}` }
 ) {}
 
 /** Another order uses the user coupon. Cancelling that order makes it available again. */
 export class CouponAlreadyUsed extends domainError<CouponAlreadyUsed>()(
   "CouponAlreadyUsed",
-  { userCouponId: UserCouponId, orderId: OrderId },
+  {
+    /** The user coupon. */
+    userCouponId: UserCouponId,
+    /** The order that uses it. */
+    orderId: OrderId
+  },
   {
     code: "CONFLICT",
     message: ({ orderId, userCouponId }) => `coupon ${userCouponId} is used for order ${orderId}`
@@ -90,7 +129,12 @@ export class CouponAlreadyUsed extends domainError<CouponAlreadyUsed>()(
 /** The user coupon is no longer valid. */
 export class CouponExpired extends domainError<CouponExpired>()(
   "CouponExpired",
-  { userCouponId: UserCouponId, expiredAt: Moment },
+  {
+    /** The user coupon. */
+    userCouponId: UserCouponId,
+    /** Since when it is no longer valid. */
+    expiredAt: Moment
+  },
   {
     code: "PRECONDITION_FAILED",
     message: ({ expiredAt, userCouponId }) => `coupon ${userCouponId} expired at ${expiredAt.toISOString()}`
@@ -100,7 +144,14 @@ export class CouponExpired extends domainError<CouponExpired>()(
 /** The goods cost less than the user coupon requires. */
 export class CouponMinimumNotMet extends domainError<CouponMinimumNotMet>()(
   "CouponMinimumNotMet",
-  { userCouponId: UserCouponId, priceMinor: Schema.Int, minimumMinor: Schema.Int },
+  {
+    /** The user coupon. */
+    userCouponId: UserCouponId,
+    /** What the goods cost, in minor units. */
+    priceMinor: Schema.Int,
+    /** What they would have to cost, in minor units. */
+    minimumMinor: Schema.Int
+  },
   {
     code: "UNPROCESSABLE_CONTENT",
     message: ({ minimumMinor, priceMinor, userCouponId }) =>
@@ -111,7 +162,14 @@ export class CouponMinimumNotMet extends domainError<CouponMinimumNotMet>()(
 /** The user coupon would take off more than half of the goods' price. */
 export class CouponDiscountTooLarge extends domainError<CouponDiscountTooLarge>()(
   "CouponDiscountTooLarge",
-  { userCouponId: UserCouponId, discountMinor: Schema.Int, maximumMinor: Schema.Int },
+  {
+    /** The user coupon. */
+    userCouponId: UserCouponId,
+    /** What it would take off, in minor units. */
+    discountMinor: Schema.Int,
+    /** Half of the goods' price, in minor units. */
+    maximumMinor: Schema.Int
+  },
   {
     code: "UNPROCESSABLE_CONTENT",
     message: ({ discountMinor, maximumMinor, userCouponId }) =>
@@ -122,6 +180,9 @@ export class CouponDiscountTooLarge extends domainError<CouponDiscountTooLarge>(
 /** The caller has no ticket with this id. */
 export class TicketNotFound extends domainError<TicketNotFound>()(
   "TicketNotFound",
-  { ticketId: Schema.String },
+  {
+    /** The id that was asked for. */
+    ticketId: Schema.String
+  },
   { code: "NOT_FOUND", message: ({ ticketId }) => `the caller has no ticket ${ticketId}` }
 ) {}

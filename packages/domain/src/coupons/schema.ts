@@ -9,10 +9,11 @@ export const MAXIMUM_COUPONS = 1_000_000_000
 /** The highest percentage that a user coupon may take off: half of the order's price. */
 export const MAXIMUM_PERCENT = 50
 
-/** What a user coupon takes off: a percentage of the price, rounded down to the minor unit, or a fixed amount. */
-export const Discount = Schema.Union([
+const discount = Schema.Union([
   Schema.Struct({
+    /** Whether it is a share of the price or an amount. */
     kind: Schema.Literal("percent"),
+    /** The share, in percent. */
     percent: Schema.Int.check(
       Schema.isBetween(
         { minimum: 1, maximum: MAXIMUM_PERCENT },
@@ -23,59 +24,84 @@ export const Discount = Schema.Union([
     )
   }),
   Schema.Struct({
+    /** Whether it is a share of the price or an amount. */
     kind: Schema.Literal("fixed"),
+    /** The amount, in minor units. */
     amountMinor: AmountMinor.check(
       Schema.makeFilter((amount: number) => amount >= 1, { message: "must be 1 minor unit or more" })
     )
   })
 ]).annotate({
-  identifier: "Discount",
-  description:
-    "What a user coupon takes off: a percentage of the price, rounded down to the minor unit, or a fixed amount."
+  identifier: "Discount"
 })
+type DiscountBase = typeof discount
+/** The schema {@link Discount}, with a name that editors keep. */
+export interface DiscountSchema extends DiscountBase {}
+
+/** What a user coupon takes off: a percentage of the price, rounded down to the minor unit, or a fixed amount. */
+export const Discount: DiscountSchema = discount
 export type Discount = typeof Discount.Type
 
-/** The terms of a campaign. They never change, so that issued user coupons keep their worth. */
-const terms = {
-  discount: Discount,
-  /** The least that the goods of an order must cost. */
-  minimumOrderMinor: AmountMinor
-}
-
-/** A campaign: a limited quantity of user coupons, issued first come, first served. */
-export const Coupon = Schema.Struct({
+const coupon = Schema.Struct({
+  /** Identifies the campaign. */
   id: CouponId,
+  /** The campaign's name. */
   name: Schema.String,
-  ...terms,
+  /** What a user coupon takes off. It never changes, so that issued user coupons keep their worth. */
+  discount: Discount,
+  /** The least that the goods of an order must cost, in minor units. */
+  minimumOrderMinor: AmountMinor,
   /** How many user coupons the campaign may issue; `issued` counts those that it has. */
   quantity: Schema.Int,
+  /** How many it has issued. */
   issued: Schema.Int,
   /** The campaign issues from `startsAt` (inclusive) to `endsAt` (exclusive). */
   startsAt: Moment,
+  /** Until when it issues, exclusive. */
   endsAt: Moment,
   /** How many days of 24 hours a user coupon is valid after it is issued. */
   validDays: Schema.Int,
+  /** Whether an administrator has paused it. */
   paused: Schema.Boolean,
+  /** When it was created. */
   createdAt: Moment
 }).annotate({
-  identifier: "Coupon",
-  description: "A campaign: a limited quantity of user coupons, issued first come, first served."
+  identifier: "Coupon"
 })
+type CouponBase = typeof coupon
+/** The schema {@link Coupon}, with a name that editors keep. */
+export interface CouponSchema extends CouponBase {}
+
+/** A campaign: a limited quantity of user coupons, issued first come, first served. */
+export const Coupon: CouponSchema = coupon
 export type Coupon = typeof Coupon.Type
 
-/** A user coupon: what a campaign issued to one user. */
-export const UserCoupon = Schema.Struct({
+const userCoupon = Schema.Struct({
+  /** Identifies the user coupon. */
   id: UserCouponId,
+  /** The campaign that issued it. */
   couponId: CouponId,
+  /** Whose it is. */
   userId: UserId,
+  /** The campaign's name. */
   name: Schema.String,
-  ...terms,
+  /** What a user coupon takes off. It never changes, so that issued user coupons keep their worth. */
+  discount: Discount,
+  /** The least that the goods of an order must cost, in minor units. */
+  minimumOrderMinor: AmountMinor,
+  /** When it was issued. */
   issuedAt: Moment,
   /** The user coupon is valid before this time. */
   expiresAt: Moment,
   /** The order that uses it; absent while it is unused. */
   orderId: Schema.optionalKey(OrderId)
-}).annotate({ identifier: "UserCoupon", description: "A user coupon: what a campaign issued to one user." })
+}).annotate({ identifier: "UserCoupon" })
+type UserCouponBase = typeof userCoupon
+/** The schema {@link UserCoupon}, with a name that editors keep. */
+export interface UserCouponSchema extends UserCouponBase {}
+
+/** A user coupon: what a campaign issued to one user. */
+export const UserCoupon: UserCouponSchema = userCoupon
 export type UserCoupon = typeof UserCoupon.Type
 
 /** Returns what a discount takes off goods of this price, without checking whether it may be used for them. */

@@ -45,7 +45,10 @@ export interface DomainErrorBase<
 > extends Schema.Class<
   Self,
   Schema.TaggedStruct<Tag, Fields>,
-  Cause.YieldableError & { readonly retryable: Retryable }
+  Cause.YieldableError & {
+    /** Whether the same request may be answered otherwise when it is sent again later. */
+    readonly retryable: Retryable
+  }
 > {
   readonly code: Code
 }
@@ -97,21 +100,37 @@ export const domainError =
 /** The request has no access token or an invalid one. The caller logs in or refreshes its session, then retries. */
 export class Unauthenticated extends domainError<Unauthenticated>()(
   "Unauthenticated",
-  { reason: Schema.Literals(["missing", "malformed", "invalid", "expired"]) },
+  {
+    /** What is wrong with the token. */
+    reason: Schema.Literals(["missing", "malformed", "invalid", "expired"])
+  },
   { code: "UNAUTHORIZED", message: ({ reason }) => `the access token is ${reason}` }
 ) {}
 
 /** The caller is authenticated but lacks the role that the procedure requires. */
 export class Forbidden extends domainError<Forbidden>()(
   "Forbidden",
-  { requiredRole: Schema.String },
+  {
+    /** The role that the procedure requires. */
+    requiredRole: Schema.String
+  },
   { code: "FORBIDDEN", message: ({ requiredRole }) => `this needs the role ${requiredRole}` }
 ) {}
 
 /** The input does not match the procedure's schema. Each issue names the field by its path. */
 export class InvalidInput extends domainError<InvalidInput>()(
   "InvalidInput",
-  { issues: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String })) },
+  {
+    /** Everything that is wrong with the input. */
+    issues: Schema.Array(
+      Schema.Struct({
+        /** The field, `lines[0].quantity` for instance; empty for the input as a whole. */
+        path: Schema.String,
+        /** What the field must be. */
+        message: Schema.String
+      })
+    )
+  },
   {
     code: "BAD_REQUEST",
     message: ({ issues }) =>
@@ -122,7 +141,10 @@ export class InvalidInput extends domainError<InvalidInput>()(
 /** The idempotency key was used before with a different input. A new request needs a new key. */
 export class IdempotencyKeyReused extends domainError<IdempotencyKeyReused>()(
   "IdempotencyKeyReused",
-  { idempotencyKey: Schema.String },
+  {
+    /** The key that has an answer already. */
+    idempotencyKey: Schema.String
+  },
   {
     code: "UNPROCESSABLE_CONTENT",
     message: ({ idempotencyKey }) => `the idempotency key ${idempotencyKey} belongs to another input`
@@ -132,7 +154,10 @@ export class IdempotencyKeyReused extends domainError<IdempotencyKeyReused>()(
 /** The caller has as many open subscriptions as one caller may have. It ends one before it opens another. */
 export class TooManySubscriptions extends domainError<TooManySubscriptions>()(
   "TooManySubscriptions",
-  { maximum: Schema.Int },
+  {
+    /** The most that one caller may have open. */
+    maximum: Schema.Int
+  },
   {
     code: "TOO_MANY_REQUESTS",
     message: ({ maximum }) => `the caller has ${maximum} open subscriptions, and may have no more`
@@ -146,6 +171,7 @@ export class TooManySubscriptions extends domainError<TooManySubscriptions>()(
 export class RateLimited extends domainError<RateLimited>()(
   "RateLimited",
   {
+    /** Which bound is reached. */
     limit: Schema.Literals([
       "reads",
       "writes",
@@ -155,6 +181,7 @@ export class RateLimited extends domainError<RateLimited>()(
       "wrong-passwords",
       "wrong-passwords-of-address"
     ]),
+    /** When a retry may help, in milliseconds from now. */
     retryAfterMs: Schema.Int
   },
   {
@@ -168,7 +195,10 @@ export class RateLimited extends domainError<RateLimited>()(
 /** A store is unreachable or overloaded. Retrying with the same idempotency key settles whether the request took effect. */
 export class ServiceUnavailable extends domainError<ServiceUnavailable>()(
   "ServiceUnavailable",
-  { retryAfterMs: Schema.Int },
+  {
+    /** When a retry may help, in milliseconds from now. */
+    retryAfterMs: Schema.Int
+  },
   {
     code: "SERVICE_UNAVAILABLE",
     retryable: true,

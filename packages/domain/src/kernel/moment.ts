@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Order from "effect/Order"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
@@ -33,7 +34,12 @@ const message = "must be a date with time and offset, such as 2026-01-31T09:30:0
 /** A moment. On the wire it is RFC 3339 text with an offset, and nothing else is understood; sent in UTC. */
 export const Moment = Schema.String.annotate({ format: "date-time", message }).pipe(
   Schema.decodeTo(
-    Schema.Date.check(Schema.isBetweenDate({ minimum: EARLIEST, maximum: LATEST })),
+    Schema.Date.check(
+      Schema.makeFilter(isWritable, {
+        message,
+        arbitraryConstraint: { order: Order.Date, minimum: EARLIEST, maximum: LATEST }
+      })
+    ),
     SchemaTransformation.transformEffect<Date, string>({
       decode: (text, options) => {
         const date = parseMoment(text)

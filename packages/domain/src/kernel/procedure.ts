@@ -24,7 +24,10 @@ export type ProcedureKind = "query" | "mutation" | "action" | "subscription"
 // oxlint-disable-next-line typescript/no-explicit-any -- the concrete procedure carries the schema's own types
 type AnySchema = Schema.Codec<any, any>
 
-/** Everything that the server, the client and the documents know about one procedure. */
+/**
+ * Everything that the server and the client know about one procedure. What it does is said by the comment above it, which
+ * editors show and `procedureSummaries` repeats for documents, so that no page carries the text.
+ */
 export interface Procedure<
   Kind extends ProcedureKind = ProcedureKind,
   Who extends Access = Access,
@@ -34,7 +37,6 @@ export interface Procedure<
 > {
   readonly kind: Kind
   readonly access: Who
-  readonly summary: string
   readonly input: Input
   readonly output: Output
   readonly errors: Errors

@@ -11,10 +11,15 @@ export interface NamedSchemas {
   readonly all: () => JsonObject
 }
 
-/** Collects the named schemas of one document. Throws when two different ones have the same name. */
-export const collectSchemas = (): NamedSchemas => {
+/**
+ * Collects the named schemas of one document. Throws when two different ones have the same name.
+ * @param descriptions of schemas, by identifier
+ */
+export const collectSchemas = (descriptions: Readonly<Record<string, string>> = {}): NamedSchemas => {
   const named = new Map<string, JsonObject>()
-  const add = (name: string, schema: JsonObject) => {
+  const add = (name: string, found: JsonObject) => {
+    const description = descriptions[name]
+    const schema = description === undefined ? found : { ...found, description }
     const known = named.get(name)
     if (known !== undefined && JSON.stringify(known) !== JSON.stringify(schema))
       throw new Error(`two schemas are called ${name}`)

@@ -90,7 +90,14 @@ test("two different schemas cannot have the same name", () => {
   const things: Contract = {
     things: { one: procedure(named("a")), two: procedure(named("b")) }
   }
-  const api = { contract: things, groupSummaries: {}, examples: {}, errorExamples: [] }
+  const api = {
+    contract: things,
+    groupSummaries: {},
+    procedureSummaries: {},
+    schemaDescriptions: {},
+    examples: {},
+    errorExamples: []
+  }
   expect(() => openApiOf(api, "1")).toThrow("two schemas are called Thing")
 })
 

@@ -23,6 +23,10 @@ export interface ApiDescription {
   readonly contract: Contract
   /** What the procedures of each group are for. */
   readonly groupSummaries: { readonly [group: string]: string }
+  /** What each procedure does, by its path. */
+  readonly procedureSummaries: { readonly [path: string]: string }
+  /** What each schema with an identifier holds. */
+  readonly schemaDescriptions: { readonly [identifier: string]: string }
   /** A call of each procedure: its input and its output as JSON. */
   readonly examples: {
     readonly [group: string]: {
@@ -51,14 +55,16 @@ const DESCRIPTION = `Every call is a plain HTTP request, in the format of tRPC 1
  * @returns the document; its only server is the one that serves it
  */
 export const openApiOf = (api: ApiDescription, version: string): OpenApiDocument => {
-  const schemas = collectSchemas()
+  const schemas = collectSchemas(api.schemaDescriptions)
   const errors = makeErrorResponses(schemas, api.errorExamples)
   const operations = Object.entries(api.contract).flatMap(([group, procedures]) =>
     Object.entries(procedures).map(([name, procedure]) => {
       const example = api.examples[group]?.[name]
+      const path = `${group}.${name}`
+      const summary = api.procedureSummaries[path] ?? path
       return [
-        `/trpc/${group}.${name}`,
-        pathItem({ group, name: `${group}.${name}`, procedure, example, schemas, errors })
+        `/trpc/${path}`,
+        pathItem({ group, name: path, procedure, summary, example, schemas, errors })
       ] as const
     })
   )
@@ -95,19 +101,20 @@ interface Operation {
   readonly group: string
   readonly name: string
   readonly procedure: Procedure
+  readonly summary: string
   readonly example: { readonly input: unknown; readonly output: unknown } | undefined
   readonly schemas: NamedSchemas
   readonly errors: ErrorResponses
 }
 
 const pathItem = (operation: Operation) => {
-  const { errors, example, group, name, procedure, schemas } = operation
+  const { errors, example, group, name, procedure, schemas, summary } = operation
   const input = { "application/json": { schema: schemas.of(procedure.input), ...exampleOf(example?.input) } }
   const common = {
     operationId: name,
     tags: [group],
-    summary: procedure.summary.split(/(?<=\.) /, 1)[0]!.replace(/\.$/, ""),
-    description: procedure.summary,
+    summary: summary.split(/(?<=\.) /, 1)[0]!.replace(/\.$/, ""),
+    description: summary,
     security: procedure.access === "public" ? [] : [{ accessToken: [] }]
   }
   if (procedure.kind === "subscription") {

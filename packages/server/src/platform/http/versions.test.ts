@@ -5,7 +5,7 @@ import Fastify from "fastify"
 import { expect, test } from "vitest"
 import { addProcedures } from "./rpc.ts"
 
-const empty = { access: "public", summary: "Returns nothing.", input: Schema.Struct({}), errors: [] } as const
+const empty = { access: "public", input: Schema.Struct({}), errors: [] } as const
 const since = new Date("2026-01-01T00:00:00Z")
 const contract = {
   things: {
