@@ -144,10 +144,7 @@ export const startServer = async (
 const makeAuthenticate = Effect.gen(function* () {
   const { verifyAccess } = yield* Tokens
   const { check } = yield* OpenSessions
-  const authenticate: Authenticate = {
-    named: verifyAccess,
-    caller: (token, asOf) => Effect.flatMap(verifyAccess(token), (caller) => check(caller, asOf))
-  }
+  const authenticate: Authenticate = { named: verifyAccess, confirmed: check }
   return authenticate
 })
 

@@ -29,15 +29,15 @@ interface RefreshClaims {
   readonly generation: number
 }
 
-/** Verified tokens are cached: a lookup is cheaper than a signature. */
-const REMEMBERED_TOKENS = 10_000
+/** How many characters of verified tokens are remembered: a lookup is cheaper than a signature. */
+const REMEMBERED_LENGTH = 16_000_000
 
 const ISSUER = "holdfast"
 
 /** How long a token is still accepted after it expired: the processes measure the database's clock at different times. */
 const LEEWAY_MS = 1_000
 
-/** The tokens that a server makes have about 400 characters. With the number of entries this bounds the cache's bytes. */
+/** The tokens that a server makes have about 400 characters. */
 const MAXIMUM_LENGTH = 1_024
 
 /**
@@ -50,8 +50,8 @@ export class Tokens extends Context.Service<
   {
     readonly issue: (subject: TokenSubject) => Effect.Effect<TokenPair>
     /** Returns the caller that the token names. */
-    readonly verifyAccess: (token: string) => Effect.Effect<Caller, Unauthenticated>
-    readonly verifyRefresh: (token: string) => Effect.Effect<RefreshClaims, Unauthenticated>
+    readonly verifyAccess: (token: string) => Result.Result<Caller, Unauthenticated>
+    readonly verifyRefresh: (token: string) => Result.Result<RefreshClaims, Unauthenticated>
   }
 >()("@holdfast/server/Tokens") {
   static readonly layer: Layer.Layer<Tokens, never, ServerConfig | DatabaseClock> = Layer.effect(
@@ -60,25 +60,27 @@ export class Tokens extends Context.Service<
       const { acceptedSecrets, accessTokenMs, secret } = yield* ServerConfig
       const keys = makeKeyRing(secret, acceptedSecrets)
       const { nowMs } = yield* DatabaseClock
-      const unexpired = Effect.fnUntraced(function* <A>(checked: Checked<A>) {
-        const { claims, expiresAtMs } = yield* Effect.fromResult(checked)
-        if ((yield* nowMs) >= expiresAtMs + LEEWAY_MS)
-          return yield* new Unauthenticated({ reason: "expired" })
-        return claims
+      const unexpired = <A>(checked: Checked<A>): Result.Result<A, Unauthenticated> => {
+        if (Result.isFailure(checked)) return Result.fail(checked.failure)
+        const { claims, expiresAtMs } = checked.success
+        if (nowMs() >= expiresAtMs + LEEWAY_MS) return Result.fail(new Unauthenticated({ reason: "expired" }))
+        return Result.succeed(claims)
+      }
+      const remembered = new LRUCache<string, Checked<Caller>>({
+        maxSize: REMEMBERED_LENGTH,
+        sizeCalculation: (_checked, token) => token.length
       })
-      const remembered = new LRUCache<string, Verified<Caller>>({ max: REMEMBERED_TOKENS })
       const remember = (token: string): Checked<Caller> => {
-        const known = remembered.peek(token)
-        if (known !== undefined) return Result.succeed(known)
+        const known = remembered.get(token)
+        if (known !== undefined) return known
         const checked = check(keys, decodeAccess, callerOf, token)
-        if (Result.isSuccess(checked)) remembered.set(token, checked.success)
+        if (Result.isSuccess(checked)) remembered.set(token, checked)
         return checked
       }
       return {
-        issue: (subject) => Effect.flatMap(nowMs, (now) => issue(keys, subject, now, accessTokenMs)),
-        verifyAccess: (token) => Effect.suspend(() => unexpired(remember(token))),
-        verifyRefresh: (token) =>
-          Effect.suspend(() => unexpired(check(keys, decodeRefresh, refreshClaimsOf, token)))
+        issue: (subject) => Effect.suspend(() => issue(keys, subject, nowMs(), accessTokenMs)),
+        verifyAccess: (token) => unexpired(remember(token)),
+        verifyRefresh: (token) => unexpired(check(keys, decodeRefresh, refreshClaimsOf, token))
       }
     })
   )

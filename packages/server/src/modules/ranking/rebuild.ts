@@ -73,7 +73,7 @@ export const rankingReconciler = {
     const { prefix } = yield* KeyNamespace
     const { nowMs } = yield* DatabaseClock
     const name = yield* prefix
-    const days = lastDays(yield* nowMs, TOP_SELLER_DAYS)
+    const days = lastDays(nowMs(), TOP_SELLER_DAYS)
     const known = yield* askRedis((client) =>
       Promise.all(
         days.map((day) => {
@@ -139,7 +139,7 @@ export const forgetRanking = Effect.gen(function* () {
   const { prefix } = yield* KeyNamespace
   const { nowMs } = yield* DatabaseClock
   const name = yield* prefix
-  const days = lastDays(yield* nowMs, TOP_SELLER_DAYS)
+  const days = lastDays(nowMs(), TOP_SELLER_DAYS)
   const keys = days.flatMap((day) => Object.values(rankingKeys(name, day)))
   yield* askRedis((client) => client.del(...keys))
 })

@@ -17,7 +17,7 @@ export const topSellers = query(
   Effect.fnUntraced(function* ({ input }) {
     const cache = yield* Cache
     const { nowMs } = yield* DatabaseClock
-    const days = lastDays(yield* nowMs, TOP_SELLER_DAYS)
+    const days = lastDays(nowMs(), TOP_SELLER_DAYS)
     const name = `top:${days.at(-1)}`
     const load = () => Effect.map(rank(days, PAGE_SIZE.maximum), (ranking) => new Map([[name, ranking]]))
     const cached = yield* cache.getMany(TopSellers, [{ name, tag: RANKING_TAG }], load)

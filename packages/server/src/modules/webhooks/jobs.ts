@@ -85,7 +85,7 @@ const backoffMs = ({ firstRetryMs }: WebhookSettings, attempts: number): number 
 /** Anything but a 2xx in time is a failure, redirects included: events go to the configured address only. */
 const post = Effect.fnUntraced(function* (webhook: WebhookSettings, { body, eventId, topic }: Delivery) {
   const clock = yield* DatabaseClock
-  const signature = sign(Redacted.value(webhook.secret), body, yield* clock.nowMs)
+  const signature = sign(Redacted.value(webhook.secret), body, clock.nowMs())
   const status = yield* Effect.tryPromise({
     try: async (signal) => {
       const response = await fetch(webhook.url, {

@@ -20,7 +20,7 @@ export class DatabaseClock extends Context.Service<
   DatabaseClock,
   {
     /** Milliseconds since 1970. Until the first measurement, the time of this process. */
-    readonly nowMs: Effect.Effect<number>
+    readonly nowMs: () => number
     /**
      * Asks the database. Returns by how many milliseconds this process's clock is ahead, where that is more than a
      * second either way beyond doubt, else 0. The log says when that begins and ends.
@@ -72,8 +72,6 @@ const makeClock = () => {
     return differsMs
   })
 
-  const nowMs = Effect.flatMap(Clock.currentTimeMillis, (ownMs) =>
-    Effect.sync(() => (originMs === undefined ? ownMs : originMs + performance.now()))
-  )
+  const nowMs = () => (originMs === undefined ? Date.now() : originMs + performance.now())
   return { measure, nowMs, differsMs: () => reportedMs }
 }

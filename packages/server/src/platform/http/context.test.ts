@@ -1,5 +1,5 @@
 import { SessionId, Unauthenticated, UserId } from "@holdfast/domain"
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Result } from "effect"
 import type { FastifyRequest } from "fastify"
 import { expect, test } from "vitest"
 import { makeContext } from "./context.ts"
@@ -13,12 +13,12 @@ const caller = {
 /** Who a request comes from, and the tokens that were verified for that. */
 const callerOf = (authorization: string) => {
   const verified: Array<string> = []
-  const authenticate = (token: string) => Effect.sync(() => (verified.push(token), caller))
+  const named = (token: string) => {
+    verified.push(token)
+    return Result.succeed(caller)
+  }
   const request = { id: "1", ip: "127.0.0.1", headers: { authorization } } as unknown as FastifyRequest
-  const context = makeContext(
-    { named: authenticate, caller: authenticate },
-    new AbortController().signal
-  )({ request })
+  const context = makeContext({ named, confirmed: Effect.succeed }, new AbortController().signal)({ request })
   return { exit: Effect.runSyncExit(context.caller), verified }
 }
 

@@ -7,11 +7,11 @@ import type { RpcContext } from "../trpc/trpc.ts"
 
 /** Verifies access tokens. Fails with `Unauthenticated` when one is not valid. */
 export interface Authenticate {
-  /** By its signature and its expiry alone. */
-  readonly named: (token: string) => Effect.Effect<Caller, Unauthenticated>
-  /** Whether its session is open, too, as of now or as of a few seconds ago. */
-  readonly caller: (
-    token: string,
+  /** Who a token names, by its signature and its expiry alone. */
+  readonly named: (token: string) => Result.Result<Caller, Unauthenticated>
+  /** Whether the session of whom a token names is open, as of now or as of a few seconds ago. */
+  readonly confirmed: (
+    caller: Caller,
     asOf: "recently" | "now"
   ) => Effect.Effect<Caller, Unauthenticated | ServiceUnavailable>
 }
@@ -34,26 +34,65 @@ export interface ContextSource {
  */
 export const makeContext =
   (authenticate: Authenticate, closing: AbortSignal) =>
-  ({ connectionParams, request }: ContextSource): RpcContext => {
-    const authorization = request.headers.authorization ?? connectionParams?.["authorization"]
-    return {
-      requestId: request.id,
-      traceparent: textOf(request.headers["traceparent"]),
-      idempotencyKey: idempotencyKeyOf(request.headers["idempotency-key"]),
-      named: callerOf(authorization, authenticate.named),
-      caller: callerOf(authorization, (token) => authenticate.caller(token, "recently")),
-      confirmedCaller: callerOf(authorization, (token) => authenticate.caller(token, "now")),
-      address: networkOf(request.ip),
-      standing: {},
-      get userAgent() {
-        return request.headers["user-agent"] ?? ""
-      },
-      closing
-    }
+  (source: ContextSource): RpcContext =>
+    new RequestContext(source, authenticate, closing)
+
+/** Every request has one, so it works out what a call asks for and no more. */
+class RequestContext implements RpcContext {
+  readonly requestId: string
+  readonly address: string
+  readonly standing = {}
+  readonly closing: AbortSignal
+  readonly #headers: FastifyRequest["headers"]
+  readonly #authenticate: Authenticate
+  readonly #token: Result.Result<string, Unauthenticated>
+
+  constructor(
+    { connectionParams, request }: ContextSource,
+    authenticate: Authenticate,
+    closing: AbortSignal
+  ) {
+    this.requestId = request.id
+    this.address = networkOf(request.ip)
+    this.closing = closing
+    this.#headers = request.headers
+    this.#authenticate = authenticate
+    this.#token = tokenOf(request.headers.authorization ?? connectionParams?.["authorization"])
   }
 
-const textOf = (header: string | ReadonlyArray<string> | undefined) =>
-  typeof header === "string" ? header : undefined
+  get traceparent() {
+    const header = this.#headers["traceparent"]
+    return typeof header === "string" ? header : undefined
+  }
+
+  get userAgent() {
+    return this.#headers["user-agent"] ?? ""
+  }
+
+  get idempotencyKey() {
+    return idempotencyKeyOf(this.#headers["idempotency-key"])
+  }
+
+  get named() {
+    const token = this.#token
+    return Result.isSuccess(token) ? this.#authenticate.named(token.success) : Result.fail(token.failure)
+  }
+
+  get caller() {
+    return this.#confirmed("recently")
+  }
+
+  get confirmedCaller() {
+    return this.#confirmed("now")
+  }
+
+  #confirmed(asOf: "recently" | "now"): Effect.Effect<Caller, Unauthenticated | ServiceUnavailable> {
+    const { named } = this
+    return Result.isSuccess(named)
+      ? this.#authenticate.confirmed(named.success, asOf)
+      : Effect.fail(named.failure)
+  }
+}
 
 /** Who has one IPv6 address has a network of 2^64 of them, so the network is the caller. */
 export const networkOf = (address: string): string => {
@@ -66,15 +105,18 @@ export const networkOf = (address: string): string => {
   return [...groups, ...zeros, ...rest].slice(0, 4).join(":")
 }
 
-const callerOf = <E>(
-  header: string | undefined,
-  verify: (token: string) => Effect.Effect<Caller, E>
-): Effect.Effect<Caller, E | Unauthenticated> =>
-  Effect.suspend((): Effect.Effect<Caller, E | Unauthenticated> => {
-    if (header === undefined) return Effect.fail(new Unauthenticated({ reason: "missing" }))
-    const token = BEARER.exec(header)?.[1]
-    return token === undefined ? Effect.fail(new Unauthenticated({ reason: "malformed" })) : verify(token)
-  })
+/** Made once: most readers have no token. */
+const NO_TOKEN: Result.Result<string, Unauthenticated> = Result.fail(
+  new Unauthenticated({ reason: "missing" })
+)
+
+const tokenOf = (header: string | undefined): Result.Result<string, Unauthenticated> => {
+  if (header === undefined) return NO_TOKEN
+  const token = BEARER.exec(header)?.[1]
+  return token === undefined
+    ? Result.fail(new Unauthenticated({ reason: "malformed" }))
+    : Result.succeed(token)
+}
 
 const idempotencyKeyOf = (
   header: string | ReadonlyArray<string> | undefined

@@ -9,7 +9,7 @@ import {
 import type { AnyTRPCRouter } from "@trpc/server"
 import { resolveResponse } from "@trpc/server/http"
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
-import type { DirectCall } from "../trpc/direct.ts"
+import type { DirectCall, WireAnswer } from "../trpc/direct.ts"
 import { Declared } from "../trpc/errors.ts"
 import type { RpcContext } from "../trpc/trpc.ts"
 import { rateHeaders } from "../rates/call-limits.ts"
@@ -149,20 +149,31 @@ const directInputOf = ({ body, headers, method, query }: FastifyRequest, call: D
   }
 }
 
-const answerDirectly = async (
-  call: DirectCall,
-  input: unknown,
+const answerDirectly = (call: DirectCall, input: unknown, ctx: RpcContext, reply: FastifyReply): void => {
+  const interrupt = call.answer(input, ctx, (exit) => {
+    try {
+      sendAnswer(call.respond(exit, ctx), ctx, reply)
+    } catch (error) {
+      reply.send(error)
+    }
+  })
+  // Also after an answer, when there is nothing left to interrupt.
+  reply.raw.once("close", interrupt)
+}
+
+const sendAnswer = (
+  { body, retryAfterMs, status }: WireAnswer,
   ctx: RpcContext,
   reply: FastifyReply
-): Promise<FastifyReply> => {
-  const { exit, interrupt } = call.answer(input, ctx)
-  reply.raw.once("close", interrupt)
-  const { body, retryAfterMs, status } = call.respond(await exit, ctx)
-  reply.raw.off("close", interrupt)
+): void => {
   if (retryAfterMs !== undefined) reply.header("retry-after", retryAfterSeconds(retryAfterMs))
-  reply.headers(rateHeaders(ctx.standing))
-  const vary = [VARY, reply.getHeader("vary")].filter(Boolean).join(", ")
-  return reply.code(status).header("content-type", "application/json").header("vary", vary).send(body)
+  const others = reply.getHeader("vary")
+  reply
+    .headers(rateHeaders(ctx.standing))
+    .header("content-type", "application/json")
+    .header("vary", others === undefined ? VARY : `${VARY}, ${others}`)
+    .code(status)
+    .send(body)
 }
 
 /** tRPC's adapter says so of all its answers. */

@@ -19,7 +19,8 @@ const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-
 
 /** The span of a caller, from the header `traceparent`. A header that is none of that counts as missing. */
 export const callersSpan = (header: string | undefined): Tracer.ExternalSpan | undefined => {
-  const [, traceId, spanId, flags] = TRACEPARENT.exec(header ?? "") ?? []
+  if (header === undefined) return undefined
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(header) ?? []
   if (traceId === undefined || spanId === undefined) return undefined
   return Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags ?? "0", 16) & 1) === 1 })
 }

@@ -88,9 +88,10 @@ export const makeImplement =
 /** The tRPC procedure of everything but a subscription: one answer. */
 const implementAnswer = <P extends Procedure>(procedure: P, answer: Answer): Implemented<P> => {
   const resolve = async ({ ctx, input, signal }: ResolverOptions) => {
-    const { exit, interrupt } = answer(input, ctx)
+    const { promise, resolve: end } = Promise.withResolvers<Exit.Exit<unknown, unknown>>()
+    const interrupt = answer(input, ctx, end)
     signal?.addEventListener("abort", interrupt, { once: true })
-    const ended = await exit
+    const ended = await promise
     signal?.removeEventListener("abort", interrupt)
     if (Exit.isSuccess(ended)) return ended.value
     throw toTrpcError(procedure, ended.cause)
@@ -140,7 +141,6 @@ const makeSubscribe = <P extends Procedure, R>(
   const encode = Schema.encodeEffect(procedure.output)
   return async function* ({ ctx, input, path, signal }: ResolverOptions) {
     const isOver = Effect.raceFirst(abortOf([signal, ctx.closing]), lossOfAccess(procedure, ctx))
-    const caller = await runtime.runPromise(Effect.result(ctx.named))
     const answers = Stream.unwrap(Effect.map(callOf(input, ctx), handler)).pipe(
       Stream.mapEffect(({ data, id }) =>
         encode(data).pipe(
@@ -148,7 +148,7 @@ const makeSubscribe = <P extends Procedure, R>(
           Effect.map((encoded) => tracked(id, encoded))
         )
       ),
-      Stream.provideService(Subscriber, subscriberOf(ctx.address, caller)),
+      Stream.provideService(Subscriber, subscriberOf(ctx.address, ctx.named)),
       Stream.interruptWhen(isOver),
       Stream.tapCause((cause) =>
         isUnexpected(procedure, cause)
@@ -228,7 +228,11 @@ const lossOfAccess = ({ access }: Procedure, ctx: RpcContext) =>
   access === "public"
     ? Effect.never
     : Effect.sleep(VERIFIED_EVERY_MS).pipe(
-        Effect.andThen(Effect.catchTag(authorise(access, ctx), "ServiceUnavailable", () => Effect.void)),
+        Effect.andThen(
+          Effect.suspend(() =>
+            Effect.catchTag(authorise(access, ctx), "ServiceUnavailable", () => Effect.void)
+          )
+        ),
         Effect.forever
       )
 

@@ -19,16 +19,15 @@ import type { Call, Caller } from "./handler.ts"
 import { makeDecode } from "./input.ts"
 import type { RpcContext } from "./trpc.ts"
 
-/** A call that is being answered. */
-interface Answering {
-  /** The encoded output, or why there is none. */
-  readonly exit: Promise<Exit.Exit<unknown, unknown>>
-  /** Rolls the call back: its caller is gone. */
-  readonly interrupt: () => void
-}
-
-/** Answers one call of a procedure. `input` is what the caller sent, as JSON has it. */
-export type Answer = (input: unknown, ctx: RpcContext) => Answering
+/**
+ * Answers one call of a procedure. `input` is what the caller sent, as JSON has it; `onExit` gets the encoded output, or
+ * why there is none, maybe before this returns. Returns what rolls the call back when its caller is gone.
+ */
+export type Answer = (
+  input: unknown,
+  ctx: RpcContext,
+  onExit: (exit: Exit.Exit<unknown, unknown>) => void
+) => () => void
 
 /** Implements a procedure with one answer. */
 export type AnswerHandler<P extends Procedure, R> = (
@@ -60,31 +59,45 @@ export const makeAnswer = <P extends Procedure, R>(
 ): Answer => {
   const callOf = makeCallOf(procedure, callers.limitOf(procedure, path))
   const encode = encodingOnce(Schema.encodeEffect(procedure.output))
-  const answer = Effect.fnUntraced(function* (input: unknown, ctx: RpcContext) {
-    const call = yield* callOf(input, ctx)
-    const output = yield* Effect.catchCause(handler(call), (cause) => deletedOr(callers, call.caller, cause))
-    return yield* Effect.orDie(encode(output))
-  })
-  return (input, ctx) => {
+  const answered = (call: Call<P>) =>
+    handler(call).pipe(
+      Effect.catchCause((cause) => deletedOr(callers, call.caller, cause)),
+      Effect.flatMap((output) => Effect.orDie(encode(output)))
+    )
+  return (input, ctx, onExit) => {
     const annotations = { requestId: ctx.requestId, procedure: path }
     const startedAtMs = performance.now()
     const log = (line: Effect.Effect<void>) => void runtime.runFork(Effect.annotateLogs(line, annotations))
-    return runWithin(
-      runtime,
-      Effect.annotateLogs(answer(input, ctx), annotations).pipe(below(callersSpan(ctx.traceparent))),
-      REQUEST_DEADLINE_MS,
-      (exit, isLate) => {
-        countCall(path, outcomeOf(procedure, exit, isLate), performance.now() - startedAtMs)
-        if (Exit.isSuccess(exit)) return exit
-        if (isLate && Cause.hasInterruptsOnly(exit.cause)) {
-          log(Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`))
-          return Exit.fail(new ServiceUnavailable({ retryAfterMs: LATE_RETRY_AFTER_MS }))
-        }
-        if (isUnexpected(procedure, exit.cause)) log(Effect.logError("the procedure died", exit.cause))
-        return exit
+    const settle = (exit: Exit.Exit<unknown, unknown>, isLate: boolean) => {
+      countCall(path, outcomeOf(procedure, exit, isLate), performance.now() - startedAtMs)
+      if (Exit.isSuccess(exit)) return onExit(exit)
+      if (isLate && Cause.hasInterruptsOnly(exit.cause)) {
+        log(Effect.logWarning(`no answer within ${REQUEST_DEADLINE_MS} ms`))
+        return onExit(Exit.fail(new ServiceUnavailable({ retryAfterMs: LATE_RETRY_AFTER_MS })))
       }
-    )
+      if (isUnexpected(procedure, exit.cause)) log(Effect.logError("the procedure died", exit.cause))
+      onExit(exit)
+    }
+    const call = callOf(input, ctx)
+    if (Exit.isExit(call) && Exit.isFailure(call)) {
+      settle(call, false)
+      return nothingRuns
+    }
+    const answering = Effect.annotateLogs(next(call, answered), annotations)
+    return runWithin(runtime, below(callersSpan(ctx.traceparent))(answering), REQUEST_DEADLINE_MS, settle)
   }
+}
+
+const nothingRuns = () => {}
+
+/** Like `Effect.flatMap`, but at once when the effect has ended: most of what is asked of a call is known. */
+const next = <A, E, R, B, E2, R2>(
+  effect: Effect.Effect<A, E, R>,
+  then: (value: A) => Effect.Effect<B, E2, R2>
+): Effect.Effect<B, E | E2, R | R2> => {
+  if (!Exit.isExit(effect)) return Effect.flatMap(effect, then)
+  const exit = effect as Exit.Exit<A, E>
+  return Exit.isSuccess(exit) ? then(exit.value) : Effect.failCause(exit.cause)
 }
 
 /** What the metrics call the end of a call. */
@@ -101,59 +114,62 @@ const runWithin = <A, E, R>(
   runtime: ManagedRuntime.ManagedRuntime<R, never>,
   effect: Effect.Effect<A, E, R>,
   deadlineMs: number,
-  settle: (exit: Exit.Exit<A, E>, isLate: boolean) => Exit.Exit<unknown, unknown>
-): Answering => {
+  settle: (exit: Exit.Exit<A, E>, isLate: boolean) => void
+): (() => void) => {
   let isLate = false
   const fiber = runtime.runFork(effect)
   const timer = setTimeout(() => {
     isLate = true
     fiber.interruptUnsafe()
   }, deadlineMs)
-  return {
-    interrupt: () => fiber.interruptUnsafe(),
-    exit: new Promise((resolve) =>
-      fiber.addObserver((exit) => {
-        clearTimeout(timer)
-        resolve(settle(exit, isLate))
+  fiber.addObserver((exit) => {
+    clearTimeout(timer)
+    settle(exit, isLate)
+  })
+  return () => fiber.interruptUnsafe()
+}
+
+/** Makes the call that a handler gets, at once where nothing has to be read. Fails with the errors of limits, access and input. */
+export const makeCallOf = <P extends Procedure>(procedure: P, limit: CallLimit) => {
+  const decode = makeDecode(procedure)
+  type Refusal = RateLimited | InvalidInput | Unauthenticated | Forbidden | ServiceUnavailable
+  const decoded = (input: unknown, ctx: RpcContext, caller: Caller | undefined) =>
+    next(decode(input ?? {}), (value) =>
+      next(idempotencyKeyOf(procedure, ctx), (idempotencyKey): Effect.Effect<Call<P>> => {
+        const request = {
+          requestId: ctx.requestId,
+          address: ctx.address,
+          get userAgent() {
+            return ctx.userAgent
+          },
+          idempotencyKey,
+          lastEventId: lastEventIdOf(input)
+        }
+        return Effect.succeed({ input: value, caller: caller as never, request })
       })
     )
+  return (input: unknown, ctx: RpcContext): Effect.Effect<Call<P>, Refusal> => {
+    try {
+      return next<void, RateLimited, never, Call<P>, Refusal, never>(limit(ctx, ctx.named), () =>
+        next(authorise(procedure.access, ctx), (caller) => decoded(input, ctx, caller))
+      )
+    } catch (defect) {
+      return Effect.die(defect)
+    }
   }
 }
 
-/** Makes the call that a handler gets. Fails with the errors of limits, access and input. */
-export const makeCallOf = <P extends Procedure>(procedure: P, limit: CallLimit) => {
-  const decode = makeDecode(procedure)
-  return Effect.fnUntraced(function* (
-    input: unknown,
-    ctx: RpcContext
-  ): Effect.fn.Return<
-    Call<P>,
-    RateLimited | InvalidInput | Unauthenticated | Forbidden | ServiceUnavailable
-  > {
-    yield* limit(ctx, yield* Effect.result(ctx.named))
-    const caller = yield* authorise(procedure.access, ctx)
-    const decoded = yield* decode(input ?? {})
-    const request = {
-      requestId: ctx.requestId,
-      address: ctx.address,
-      get userAgent() {
-        return ctx.userAgent
-      },
-      idempotencyKey: yield* idempotencyKeyOf(procedure, ctx),
-      lastEventId: lastEventIdOf(input)
-    }
-    return { input: decoded, caller: caller as never, request }
-  })
-}
-
 /** Who may do more than others is looked up for every call: an administrator's power ends with the role. */
-export const authorise = Effect.fnUntraced(function* (access: Access, ctx: RpcContext) {
-  if (access === "public") return undefined
-  if (access === "user") return yield* ctx.caller
-  const known = yield* ctx.confirmedCaller
-  if (known.role !== "admin") return yield* new Forbidden({ requiredRole: "admin" })
-  return known
-})
+export const authorise = (
+  access: Access,
+  ctx: RpcContext
+): Effect.Effect<Caller | undefined, Unauthenticated | Forbidden | ServiceUnavailable> => {
+  if (access === "public") return Effect.undefined
+  if (access === "user") return ctx.caller
+  return Effect.flatMap(ctx.confirmedCaller, (known) =>
+    known.role === "admin" ? Effect.succeed(known) : Effect.fail(new Forbidden({ requiredRole: "admin" }))
+  )
+}
 
 /** Only mutations have a key, so a bad header fails no other procedure. */
 const idempotencyKeyOf = (procedure: Procedure, ctx: RpcContext) =>

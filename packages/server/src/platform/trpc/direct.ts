@@ -7,7 +7,7 @@ import { classOf, declaredDataOf } from "./errors.ts"
 import type { RpcContext } from "./trpc.ts"
 
 /** The response to one call, as tRPC writes it. */
-interface WireAnswer {
+export interface WireAnswer {
   readonly status: number
   readonly body: string
   readonly retryAfterMs?: number | undefined

@@ -10,7 +10,8 @@ import {
   type SessionId,
   type UserId
 } from "@holdfast/domain"
-import { Effect, Stream } from "effect"
+import { type Effect, Stream } from "effect"
+import { traced } from "../telemetry/traces.ts"
 
 /** The caller, as the verified access token names them. */
 export interface Caller {
@@ -76,7 +77,8 @@ export const query = <P extends Procedure<"query" | "action">, E extends ErrorOf
   body: (call: Call<P>) => Effect.Effect<OutputOf<P>, E, R>
 ): ((call: Call<P>) => Effect.Effect<OutputOf<P>, E, R>) => {
   const path = pathOf(procedure)
-  return (call) => Effect.withSpan(body(call), path, { captureStackTrace: false })
+  const inSpan = traced(path)
+  return (call) => inSpan(body(call))
 }
 
 /** Implements a subscription. An answer with the id of the one before is dropped, also across reconnects. */

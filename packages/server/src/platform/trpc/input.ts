@@ -1,17 +1,17 @@
 import { InvalidInput, type Procedure } from "@holdfast/domain"
-import { Effect, Schema, type SchemaAST } from "effect"
+import { Effect, Exit, Schema, type SchemaAST } from "effect"
 import { invalidInputOf } from "./errors.ts"
 
 /** Decodes the input of a procedure. The lengths of lists are checked before anything looks at their items. */
 export const makeDecode = <P extends Procedure>(
   procedure: P
 ): ((input: unknown) => Effect.Effect<P["input"]["Type"], InvalidInput>) => {
-  const decode = Schema.decodeUnknownEffect(procedure.input, { errors: "all" })
+  const decode = Schema.decodeUnknownExit(procedure.input, { errors: "all" })
   const lists = listsOf(procedure.input.ast)
   return (input) => {
     const tooLong = lists.find(({ maximum, name }) => lengthAt(input, name) > maximum)
     return tooLong === undefined
-      ? decode(input).pipe(Effect.mapError(invalidInputOf))
+      ? Exit.mapError(decode(input), invalidInputOf)
       : Effect.fail(new InvalidInput({ issues: [{ path: tooLong.name, message: tooLong.message }] }))
   }
 }

@@ -11,7 +11,7 @@ export interface RpcContext extends RequestOrigin {
   /** The header `traceparent`, which names the caller's span. */
   readonly traceparent?: string | undefined
   /** Who the access token names, whether its session is open or not: enough for counting. */
-  readonly named: Effect.Effect<Caller, Unauthenticated>
+  readonly named: Result.Result<Caller, Unauthenticated>
   /** Verifies the access token, where a procedure needs one. A session that has just ended may pass for seconds. */
   readonly caller: Effect.Effect<Caller, Unauthenticated | ServiceUnavailable>
   /** The same as of now. */

@@ -17,6 +17,9 @@ const KEPT_SESSIONS = 50_000
 /** Sessions that one statement reads. */
 const BATCH = 1_000
 
+/** How long a session that nobody waits for may wait for others. */
+const UNHURRIED_MS = 100
+
 /** The pause between two reads. Under load it lets many sessions share one. */
 const READ_PAUSE_MS = 3
 
@@ -61,24 +64,27 @@ export class OpenSessions extends Context.Service<
         })
       )
 
-      const judge = (caller: Caller) =>
-        Effect.suspend(() =>
-          known.get(caller.sessionId)?.role === caller.role
-            ? Effect.succeed(caller)
-            : Effect.fail(new Unauthenticated({ reason: "invalid" }))
-        )
+      const judged = (caller: Caller, state: SessionState | undefined) =>
+        state?.role === caller.role
+          ? Effect.succeed(caller)
+          : Effect.fail(new Unauthenticated({ reason: "invalid" }))
 
       return {
-        check: (caller, asOf) =>
-          Effect.suspend(() => {
-            const state = asOf === "now" ? undefined : known.get(caller.sessionId)
-            const ageMs = state === undefined ? Infinity : performance.now() - state.readAtMs
-            if (state === undefined || ageMs > BELIEVED_MS)
-              return Effect.andThen(read(caller.sessionId), judge(caller))
-            if (ageMs <= REREAD_AFTER_MS || state.isReread) return judge(caller)
+        check: (caller, asOf) => {
+          const { sessionId } = caller
+          const state = asOf === "now" ? undefined : known.get(sessionId)
+          const ageMs = state === undefined ? Infinity : performance.now() - state.readAtMs
+          if (state === undefined || ageMs > BELIEVED_MS)
+            return Effect.andThen(
+              read.awaited(sessionId),
+              Effect.suspend(() => judged(caller, known.get(sessionId)))
+            )
+          if (ageMs > REREAD_AFTER_MS && !state.isReread) {
             state.isReread = true
-            return Effect.andThen(Effect.forkDetach(Effect.ignore(read(caller.sessionId))), judge(caller))
-          }),
+            read.inBackground(sessionId)
+          }
+          return judged(caller, state)
+        },
         forget: (sessionId) => Effect.sync(() => void known.delete(sessionId))
       }
     })
@@ -99,6 +105,8 @@ const makeBatchedRead = (
     const scope = yield* Effect.scope
     const context = yield* Effect.context<Database>()
     const mutex = yield* Semaphore.make(1)
+    /** What nobody waits for. The next read reads it, too. */
+    const unhurried = new Set<SessionId>()
     let next: NextRead | undefined
     let lastReadMs = 0
     const readNext = Effect.gen(function* () {
@@ -106,17 +114,35 @@ const makeBatchedRead = (
       if (pauseMs > 0) yield* Effect.sleep(pauseMs)
       const { done, ids } = next!
       next = undefined
+      for (const id of unhurried) ids.add(id)
+      unhurried.clear()
       const exit = yield* Effect.exit(readAll([...ids], readBatch))
       lastReadMs = performance.now()
       yield* Deferred.done(done, exit)
     }).pipe(mutex.withPermits(1), Effect.provideContext(context))
-    return (id: SessionId): Effect.Effect<void, ServiceUnavailable> =>
-      Effect.suspend(() => {
-        const started = next === undefined ? Effect.forkIn(readNext, scope) : Effect.void
-        next ??= { ids: new Set(), done: Deferred.makeUnsafe() }
-        next.ids.add(id)
-        return Effect.andThen(started, Deferred.await(next.done))
-      })
+    const fork = (effect: Effect.Effect<void>) => Effect.runFork(Effect.forkIn(effect, scope))
+    /** The next read, which begins when nobody reads. */
+    const joinNext = (): NextRead => {
+      if (next === undefined) {
+        next = { ids: new Set(), done: Deferred.makeUnsafe() }
+        fork(readNext)
+      }
+      return next
+    }
+    const readUnhurried = Effect.sync(() => void (unhurried.size > 0 && joinNext()))
+    return {
+      awaited: (id: SessionId) =>
+        Effect.suspend(() => {
+          const { done, ids } = joinNext()
+          ids.add(id)
+          return Deferred.await(done)
+        }),
+      /** Costs its caller next to nothing: one fiber waits for as many as come within the pause. */
+      inBackground: (id: SessionId): void => {
+        if (unhurried.size === 0) fork(Effect.delay(readUnhurried, UNHURRIED_MS))
+        unhurried.add(id)
+      }
+    }
   })
 
 const readAll = <E, R>(

@@ -152,7 +152,7 @@ export const refresh = query(
   contract.auth.refresh,
   Effect.fnUntraced(function* ({ input, request: origin }) {
     const tokens = yield* Tokens
-    const { generation, sessionId } = yield* tokens.verifyRefresh(input.refreshToken)
+    const { generation, sessionId } = yield* Effect.fromResult(tokens.verifyRefresh(input.refreshToken))
     const next = yield* inTransaction(exchange(sessionId, generation, origin))
     if (next === "refused") {
       yield* OpenSessions.use(({ forget }) => forget(sessionId))

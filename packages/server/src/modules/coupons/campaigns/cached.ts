@@ -54,7 +54,7 @@ export const couponPage = query(
       pageOf: (coupons, limit) => pages.of(coupons, limit, keyOf)
     })
     const { nowMs } = yield* DatabaseClock
-    const now = yield* nowMs
+    const now = nowMs()
     return page.items.every(({ endsAt }) => endsAt.getTime() > now) ? page : yield* readCampaigns(input, 0)
   })
 )
