@@ -16,7 +16,11 @@ export interface GrowthOptions {
   readonly seconds: number
   /** The largest number of orders in the table; filling it takes a minute for each million. */
   readonly mostOrders: number
+  /** What grows; everything when it is empty. */
+  readonly only: ReadonlyArray<string>
 }
+
+const KINDS = ["orders", "campaigns", "callers", "lines", "products"] as const
 
 /** The figures of both shops where something has grown to `at`. */
 export interface GrowthPoint {
@@ -51,8 +55,16 @@ const ENOUGH = 1_000_000
 /** Until a process has compiled what it runs. */
 const WARM_UP_SECONDS = 0.6
 
-/** Holdfast and the floor in turns. The table of orders grows first, while there are only those that it was filled with. */
+/**
+ * Holdfast and the floor in turns. The table of orders grows first, while there are only those that it was filled with.
+ * What is left out has no points.
+ */
 export const run = async (options: GrowthOptions & Reporting): Promise<GrowthResult> => {
+  const unknown = options.only.filter((name) => !KINDS.some((kind) => kind === name))
+  if (unknown.length > 0)
+    throw new Error(`nothing is called ${unknown.join(", ")}; known: ${KINDS.join(", ")}`)
+  const of = <A>(kind: (typeof KINDS)[number], items: ReadonlyArray<A>): ReadonlyArray<A> =>
+    options.only.length === 0 || options.only.includes(kind) ? items : []
   await using services = await startServices({ onProgress: options.onProgress })
   const shops = await openShops(services, ["holdfast", "floor"], CUSTOMERS)
   try {
@@ -64,20 +76,23 @@ export const run = async (options: GrowthOptions & Reporting): Promise<GrowthRes
     const point = pointOf(shops, options)
     for (const shop of shops) await measure(shop, await order(shop), callersOf.orders, WARM_UP_SECONDS)
     const orders = await inOrder(
-      ORDERS.filter((at) => at <= options.mostOrders),
+      of(
+        "orders",
+        ORDERS.filter((at) => at <= options.mostOrders)
+      ),
       async (at) => {
         for (const { mysqlUrl } of shops) await fillOrders(mysqlUrl, at)
         return point("orders", at, callersOf.orders, order, 1)
       }
     )
-    const campaigns = await inOrder(CAMPAIGNS, (at) =>
+    const campaigns = await inOrder(of("campaigns", CAMPAIGNS), (at) =>
       point("campaigns", at, callersOf.campaigns, (shop) => couponsOf(shop, at), 1)
     )
-    const callers = await inOrder(CALLERS, (at) => point("callers", at, at, order))
-    const lines = await inOrder(LINES, (at) =>
+    const callers = await inOrder(of("callers", CALLERS), (at) => point("callers", at, at, order))
+    const lines = await inOrder(of("lines", LINES), (at) =>
       point("lines", at, callersOf.lines, async (shop) => ordersOfLines(shop, at))
     )
-    const ofProducts = await inOrder(PRODUCT_COUNTS, async (at) => {
+    const ofProducts = await inOrder(of("products", PRODUCT_COUNTS), async (at) => {
       await fillProducts(PRODUCT_COUNTS[PRODUCT_COUNTS.indexOf(at) - 1] ?? at, at)
       const anyOf = async (shop: Shop) => ordersOf(shop, (n) => skuAt((n * SCATTER) % at))
       return point("products", at, callersOf.products, anyOf, 1)

@@ -98,7 +98,7 @@ export const measureAll = async ({
     ? { peers: await measurePeers({ ...efforts.peers, callers: PEER_CALLERS, onProgress }) }
     : {}
   const strategies = await measureStrategies({ ...efforts.strategies, callers: CALLERS, onProgress })
-  const growth = await measureGrowth({ ...efforts.growth, mostOrders, onProgress })
+  const growth = await measureGrowth({ ...efforts.growth, mostOrders, only: [], onProgress })
   const guarantees = await measureGuarantees({ ...efforts.guarantees, onProgress })
   const cache = await measureCache({ turnMs: efforts.cacheTurnMs })
   const minutes = Math.round(((performance.now() - startedAtMs) / MINUTE_MS) * 10) / 10

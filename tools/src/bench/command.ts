@@ -99,6 +99,9 @@ const overload = Command.make(
   measure("bench", () => import("../../bench/overload/index.ts"))
 ).pipe(Command.withDescription("What a server answers, and how soon, when far too much is asked of it"))
 
+const only = optionalText("only", "NAMES", "measures only these, separated by commas").pipe(
+  Flag.map((names) => names?.split(",") ?? [])
+)
 const memoryMinutes = positiveNumber("memory-minutes", "how long the memory is watched under load", {
   maximum: 600,
   defaultTo: 1
@@ -113,9 +116,7 @@ const shop = Command.make(
       defaultTo: 4
     }),
     memoryMinutes,
-    only: optionalText("only", "NAMES", "measures only these, separated by commas").pipe(
-      Flag.map((names) => names?.split(",") ?? [])
-    ),
+    only,
     peers: Flag.Boolean("peers").pipe(
       Flag.withDescription("--no-peers leaves out the floor and the naive shop"),
       Flag.withDefault(true)
@@ -181,7 +182,7 @@ const peers = Command.make(
 
 const growth = Command.make(
   "growth",
-  { ...effort(2), mostOrders, json },
+  { ...effort(2), mostOrders, only, json },
   measure("bench", () => import("../../bench/growth/index.ts"))
 ).pipe(
   Command.withDescription("An order's cost with more callers, more products in it and more orders before it")

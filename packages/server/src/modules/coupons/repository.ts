@@ -70,26 +70,31 @@ export const insertUserCoupons = (coupons: ReadonlyArray<UserCoupon>) =>
     )
   )
 
-const selectOfUsers = (q: Kysely<DB>, couponId: CouponId, userIds: ReadonlyArray<UserId>) =>
-  selectUserCoupons(q)
-    .where("mine.coupon_id", "=", bytesOf(couponId))
-    .where("mine.user_id", "in", userIds.map(bytesOf))
+/** Users by the campaigns whose coupons they may have. */
+export type UsersOfCampaigns = ReadonlyMap<CouponId, ReadonlyArray<UserId>>
 
-const byUser = (rows: ReadonlyArray<UserCouponRow>): ReadonlyMap<UserId, UserCoupon> =>
-  new Map(rows.map((row) => [userIdOf(row.user_id), userCouponOf(row)]))
+const selectOfUsers = (q: Kysely<DB>, users: UsersOfCampaigns) =>
+  selectUserCoupons(q).where((eb) =>
+    eb.or(
+      [...users].map(([couponId, userIds]) =>
+        eb.and([eb("mine.coupon_id", "=", bytesOf(couponId)), eb("mine.user_id", "in", userIds.map(bytesOf))])
+      )
+    )
+  )
 
-/** The coupons of one campaign that these users have. The campaign is locked, so none is being issued. */
-export const couponsOfUsers = (couponId: CouponId, userIds: ReadonlyArray<UserId>) =>
+/** The coupons that these users have of these campaigns. Those are locked, so none is being issued. */
+export const couponsOfUsers = (users: UsersOfCampaigns) =>
   Effect.map(
-    tx.rows((q) => selectOfUsers(q, couponId, userIds)),
-    byUser
+    tx.rows((q) => selectOfUsers(q, users)),
+    (rows) => rows.map(userCouponOf)
   )
 
 /** The coupons of one campaign that these users have now, outside of any transaction. */
 export const findCouponsOfUsers = (couponId: CouponId, userIds: ReadonlyArray<UserId>) =>
   Effect.map(
-    db.rows((q) => selectOfUsers(q, couponId, userIds)),
-    byUser
+    db.rows((q) => selectOfUsers(q, new Map([[couponId, userIds]]))),
+    (rows): ReadonlyMap<UserId, UserCoupon> =>
+      new Map(rows.map((row) => [userIdOf(row.user_id), userCouponOf(row)]))
   )
 
 export const findUserCoupon = (couponId: CouponId, userId: UserId) =>

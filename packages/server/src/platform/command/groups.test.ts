@@ -221,6 +221,35 @@ describe("calls that share transactions", () => {
     expect(await exitOf(moreTea)).toEqual(Exit.succeed("tea 2"))
   })
 
+  // Guarantees: where a call needs one row, it does not pass those who wait for that row, and is not skipped in turn.
+  test("a call joins those that wait for its row already", async () => {
+    const held = Promise.withResolvers<void>()
+    const skipped: Array<ReadonlyArray<string>> = []
+    const { join } = makeCommand({
+      skipsHeldRows: true,
+      rowOf: (call) => call.split(" ")[0],
+      transact: (calls, heldRows) => {
+        if (heldRows === "wait")
+          return Effect.as(
+            Effect.promise(() => held.promise),
+            calls
+          )
+        skipped.push(calls)
+        return Effect.succeed(calls.map((call) => (call.startsWith("tea") ? new Blocked("tea") : call)))
+      }
+    })
+    const first = join("tea 1")
+    expect(await exitOf(join("coffee 1"))).toEqual(Exit.succeed("coffee 1"))
+    const second = join("tea 2")
+    expect(await exitOf(join("coffee 2"))).toEqual(Exit.succeed("coffee 2"))
+    expect(skipped).toEqual([["tea 1", "coffee 1"], ["coffee 2"]])
+    held.resolve()
+    expect(await exitOf(first)).toEqual(Exit.succeed("tea 1"))
+    expect(await exitOf(second)).toEqual(Exit.succeed("tea 2"))
+    expect(await exitOf(join("tea 3"))).toBeDefined()
+    expect(skipped.at(-1)).toEqual(["tea 3"])
+  })
+
   test("calls that wait for held rows keep four connections and no more", async () => {
     let waiting = 0
     let most = 0

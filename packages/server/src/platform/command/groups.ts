@@ -53,7 +53,7 @@ export class Groups extends Context.Service<
             Effect.flatMap(Effect.all([lockContext, currentSpan]), ([locks, span]) => {
               const member = makeMember<C, A, E>(call, locks, span)
               return Effect.andThen(
-                queues.add(kind, name, [member]),
+                queues.join(kind, name, member),
                 Effect.onInterrupt(restore(Deferred.await(member.answer)), () => leave(member))
               )
             })

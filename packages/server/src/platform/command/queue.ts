@@ -28,6 +28,8 @@ export interface GroupKind<C, A, E, R> {
   readonly name: string
   /** Whether transactions skip rows that others hold, and end the calls that need them as {@link Blocked}. */
   readonly skipsHeldRows: boolean
+  /** The one row that a call needs, where it needs no more: it joins those that wait for this row already. */
+  readonly rowOf?: (call: C) => string | undefined
   /** How many rows a call reads and writes, roughly. */
   readonly weigh: (call: C) => number
   /**
@@ -54,14 +56,27 @@ export class Queues {
     this.permitsForRows = permitsForRows
   }
 
+  /** Adds a call to its queue, or to those that wait for its row already: nobody passes them. */
+  join<C, A, E, R>(
+    kind: GroupKind<C, A, E, R>,
+    name: string,
+    member: Member<C, A, E>
+  ): Effect.Effect<void, never, R> {
+    return Effect.suspend(() => {
+      const row = kind.rowOf?.(member.call)
+      const isAwaited = row !== undefined && this.open.has(keyOf(kind, name, row))
+      return this.add(kind, name, [member], isAwaited ? row : undefined)
+    })
+  }
+
   /** Adds calls to a queue; with `row`, to the queue of those that wait for this row. */
-  add<C, A, E, R>(
+  private add<C, A, E, R>(
     kind: GroupKind<C, A, E, R>,
     name: string,
     members: ReadonlyArray<Member<C, A, E>>,
     row?: string
   ): Effect.Effect<void, never, R> {
-    const key = `${kind.name}\n${name}\n${row}`
+    const key = keyOf(kind, name, row)
     const known = this.open.get(key) as Queue<C, A, E, R> | undefined
     if (known !== undefined) return known.add(members)
     const queue: Queue<C, A, E, R> = new Queue(kind, row === undefined ? undefined : this.permitsForRows, {
@@ -85,6 +100,9 @@ export class Queues {
     for (const queue of this.open.values()) queue.stop()
   }
 }
+
+const keyOf = ({ name }: { readonly name: string }, queue: string, row: string | undefined): string =>
+  `${name}\n${queue}\n${row}`
 
 /** What a queue needs of the others. */
 interface Surroundings<C, A, E, R> {

@@ -94,6 +94,8 @@ export interface CommandSteps<
   /** Lets calls share transactions: those of one queue run in one, once the last one has committed. */
   readonly group?: {
     readonly queue: (item: Item) => string
+    /** The one row that an item needs and `lock` may skip: calls join those that wait for it already. */
+    readonly row?: (item: Item) => string
     /** How many rows an item reads and writes, roughly. Default 1. */
     readonly weigh?: (item: Item) => number
   }

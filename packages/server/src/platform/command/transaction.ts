@@ -58,6 +58,7 @@ export const groupKindOf = <
 > => ({
   name: path,
   skipsHeldRows: transaction.blockedBy !== undefined,
+  rowOf: ({ item }) => group?.row?.(item),
   weigh: ({ item }) => group?.weigh?.(item) ?? 1,
   transact: (calls, heldRows) => {
     let attempts = 0

@@ -56,8 +56,11 @@ export const findCoupons = (couponIds: ReadonlyArray<CouponId>) =>
     .rows((q) => q.selectFrom("coupons").selectAll().where("id", "in", couponIds.map(bytesOf)))
     .pipe(Effect.map((rows) => rows.map(couponOf)))
 
-/** Locks campaigns in primary-key order: everything that issues their coupons or changes them waits here. */
-export const lockCoupons = (couponIds: Iterable<CouponId>) =>
+/**
+ * Locks campaigns in primary-key order: everything that issues their coupons or changes them waits here. With "skip",
+ * campaigns that other transactions hold are left out.
+ */
+export const lockCoupons = (couponIds: Iterable<CouponId>, heldRows: "skip" | "wait" = "wait") =>
   tx
     .timed((q) =>
       q
@@ -67,8 +70,16 @@ export const lockCoupons = (couponIds: Iterable<CouponId>) =>
         .where("id", "in", [...new Set(couponIds)].map(bytesOf))
         .orderBy("id")
         .forUpdate()
+        .$if(heldRows === "skip", (query) => query.skipLocked())
     )
     .pipe(Effect.map((rows) => new Map(rows.map((row) => [couponIdOf(row.id), couponOf(row)] as const))))
+
+/** Which of these campaigns there are. Locks nothing. */
+export const existingCoupons = (couponIds: ReadonlyArray<CouponId>) =>
+  Effect.map(
+    tx.rows((q) => q.selectFrom("coupons").select("id").where("id", "in", couponIds.map(bytesOf))),
+    (rows) => rows.map(({ id }) => couponIdOf(id))
+  )
 
 /** Campaigns before `before`, newest first; with `endedWithinMs`, without those that ended longer ago. */
 export const listCoupons = (before: CouponId | undefined, limit: number, endedWithinMs?: number) =>
@@ -103,14 +114,17 @@ export const addQuantity = (couponId: CouponId, additional: number) =>
   )
 
 /** Guarded: `issued` grows only while it stays within the quantity. Returns how many campaigns had enough left. */
-export const addIssued = (couponId: CouponId, count: number) =>
-  tx.affected((q) =>
+export const addIssued = (counts: ReadonlyMap<CouponId, number>) => {
+  const cases = [...counts].map(([couponId, count]) => sql`when ${bytesOf(couponId)} then ${count}`)
+  const issued = sql<number>`issued + case id ${sql.join(cases, sql` `)} end`
+  return tx.affected((q) =>
     q
       .updateTable("coupons")
-      .set({ issued: sql<number>`issued + ${count}` })
-      .where("id", "=", bytesOf(couponId))
-      .where(sql<boolean>`issued + ${count} <= quantity`)
+      .set({ issued })
+      .where("id", "in", [...counts.keys()].map(bytesOf))
+      .where(sql<boolean>`${issued} <= quantity`)
   )
+}
 
 /** Used coupons and waiting tickets by the text of the campaign's id; a campaign without any is absent. */
 export const countUses = Effect.fnUntraced(function* (couponIds: ReadonlyArray<CouponId>) {

@@ -55,7 +55,7 @@ describe("the last lines", () => {
     const order = OrderId.make(orderId)
     const other = OrderId.make("01890000-0000-7000-8000-000000000000")
     const { runPromise } = shop.servers[0].runtime
-    expect(await runPromise(inTransaction(addIssued(couponId, 1)))).toBe(0)
+    expect(await runPromise(inTransaction(addIssued(new Map([[couponId, 1]]))))).toBe(0)
     expect(await runPromise(inTransaction(useUserCoupons([{ id: used, orderId: order }])))).toBe(0)
     expect(await runPromise(inTransaction(unuseUserCoupons([{ id: used, orderId: other }])))).toBe(0)
     const [rows] = await shop.sql.query("SELECT issued FROM coupons WHERE id = ?", [bytesOf(couponId)])

@@ -15,7 +15,7 @@ import { newUserCouponId } from "../../../platform/db/ids.ts"
 import { failpoint } from "../../../platform/failpoints.ts"
 import { insertEvents } from "../../../platform/outbox/outbox.ts"
 import { campaignsChanged } from "../campaigns/cached.ts"
-import { addIssued, lockCoupons } from "../campaigns/repository.ts"
+import { addIssued, existingCoupons, lockCoupons } from "../campaigns/repository.ts"
 import { couponsOfUsers, insertCouponMovements, insertUserCoupons } from "../repository.ts"
 import { admitToCampaign, type Closed, closedBecause } from "./admission.ts"
 
@@ -41,8 +41,8 @@ export const issueCoupon = command(contract.coupons.issue, {
     })),
   admit: admitToCampaign,
   lock: ({ userId }) => CouponIssueLock.of(userId),
-  group: { queue: ({ couponId }) => couponId },
-  transaction: { lock: lockCampaigns, decide: issueCoupons, write: insertIssued },
+  group: { queue: () => "coupons", row: ({ couponId }) => couponId },
+  transaction: { lock: lockCampaigns, blockedBy: heldCampaign, decide: issueCoupons, write: insertIssued },
   afterCommit: (coupons) => campaignsChanged(coupons.map(({ couponId }) => couponId))
 })
 
@@ -54,27 +54,32 @@ export interface RequestedCoupon {
 }
 
 /** The campaigns come first: a transaction that holds one sees every coupon issued before. */
-function lockCampaigns(requests: ReadonlyArray<RequestedCoupon>) {
+function lockCampaigns(requests: ReadonlyArray<RequestedCoupon>, heldRows: "skip" | "wait") {
   return Effect.gen(function* () {
-    const campaigns = yield* lockCoupons(requests.map(({ couponId }) => couponId))
+    const users = new Map<CouponId, Array<UserId>>()
+    for (const { couponId, userId } of requests) users.set(couponId, [...(users.get(couponId) ?? []), userId])
+    const campaigns = yield* lockCoupons(users.keys(), heldRows)
     yield* failpoint("issue: campaign locked")
-    const earlier = new Map<CouponId, ReadonlyMap<UserId, UserCoupon>>()
-    for (const [couponId, users] of Map.groupBy(requests, ({ couponId }) => couponId))
-      earlier.set(
-        couponId,
-        yield* couponsOfUsers(
-          couponId,
-          users.map(({ userId }) => userId)
-        )
-      )
-    return { campaigns, earlier }
+    const missing = [...users.keys()].filter((couponId) => !campaigns.has(couponId))
+    for (const couponId of missing) users.delete(couponId)
+    return {
+      campaigns,
+      earlier: users.size === 0 ? [] : yield* couponsOfUsers(users),
+      held: new Set(heldRows === "skip" && missing.length > 0 ? yield* existingCoupons(missing) : [])
+    }
   })
 }
 
+/** A campaign that another transaction holds. */
+function heldCampaign({ held }: { readonly held: ReadonlySet<CouponId> }, { couponId }: RequestedCoupon) {
+  return held.has(couponId) ? couponId : undefined
+}
+
+/** What is decided on. Campaigns that do not exist are absent. */
 export interface LockedCampaigns {
   readonly campaigns: ReadonlyMap<CouponId, Coupon>
-  /** The coupons that the callers have already, by campaign and user. */
-  readonly earlier: ReadonlyMap<CouponId, ReadonlyMap<UserId, UserCoupon>>
+  /** The coupons that the callers have already. */
+  readonly earlier: ReadonlyArray<UserCoupon>
 }
 
 /** A coupon as it is issued: the answer, and the row to insert. */
@@ -91,11 +96,11 @@ export function issueCoupons(
   now: Date
 ): ReadonlyArray<Result.Result<IssuedCoupon, Closed | CouponAlreadyIssued>> {
   const current = new Map(campaigns)
-  const held = new Map([...earlier].map(([couponId, coupons]) => [couponId, new Map(coupons)]))
+  const couponOf = new Map(earlier.map((coupon) => [ownerOf(coupon), coupon]))
   return requests.map(({ couponId, id, userId }) => {
     const campaign = current.get(couponId)
     if (campaign === undefined) return Result.fail(new CouponNotFound({ couponId }))
-    const existing = held.get(couponId)?.get(userId)
+    const existing = couponOf.get(ownerOf({ couponId, userId }))
     if (existing !== undefined) return Result.fail(new CouponAlreadyIssued({ coupon: existing }))
     const closed = closedBecause(campaign, now)
     if (closed !== undefined) return Result.fail(closed)
@@ -110,10 +115,13 @@ export function issueCoupons(
       expiresAt: new Date(now.getTime() + campaign.validDays * DAY_MS)
     }
     current.set(couponId, { ...campaign, issued: campaign.issued + 1 })
-    held.get(couponId)?.set(userId, output)
+    couponOf.set(ownerOf(output), output)
     return Result.succeed({ output })
   })
 }
+
+/** Who has a coupon of which campaign. */
+const ownerOf = ({ couponId, userId }: Pick<UserCoupon, "couponId" | "userId">) => `${couponId} ${userId}`
 
 /** The guards can only refuse what the row lock failed to protect, so a refusal is a bug. */
 export function insertIssued(decided: ReadonlyArray<IssuedCoupon>) {
@@ -121,9 +129,13 @@ export function insertIssued(decided: ReadonlyArray<IssuedCoupon>) {
     const issued = decided.map(({ output }) => output)
     yield* insertUserCoupons(issued)
     yield* failpoint("issue: coupon inserted")
-    for (const [couponId, { length }] of Map.groupBy(issued, (coupon) => coupon.couponId))
-      if ((yield* addIssued(couponId, length)) !== 1)
-        return yield* Effect.die(new Error(`coupon ${couponId} has no ${length} left under its lock`))
+    const counts = new Map<CouponId, number>()
+    for (const { couponId } of issued) counts.set(couponId, (counts.get(couponId) ?? 0) + 1)
+    const enough = yield* addIssued(counts)
+    if (enough !== counts.size)
+      return yield* Effect.die(
+        new Error(`under their locks, ${enough} of ${counts.size} coupons had enough left`)
+      )
     yield* failpoint("issue: counted")
     yield* insertCouponMovements(
       issued.map(({ couponId, id }) => ({ couponId, delta: -1, kind: "issue", userCouponId: id }))

@@ -242,12 +242,9 @@ const settleHead = Effect.fnUntraced(function* (couponId: CouponId, limit: numbe
   const tickets = yield* headOfQueue(TICKETS, couponId, limit)
   if (tickets.length === 0) return nothingServed
   const requests = tickets.map(({ userId }) => ({ id: newUserCouponId(), couponId, userId }))
-  const earlier = yield* couponsOfUsers(
-    couponId,
-    tickets.map(({ userId }) => userId)
-  )
+  const earlier = yield* couponsOfUsers(new Map([[couponId, tickets.map(({ userId }) => userId)]]))
   const now = yield* databaseTime
-  const outcomes = issueCoupons({ campaigns, earlier: new Map([[couponId, earlier]]) }, requests, now)
+  const outcomes = issueCoupons({ campaigns, earlier }, requests, now)
   const holders = yield* writeOutcomes(tickets, outcomes, now)
   yield* failpoint("tickets: settled")
   const retried = tickets.flatMap(({ id, isRetry }) => (isRetry ? [id] : []))
