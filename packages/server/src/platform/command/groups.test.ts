@@ -2,10 +2,9 @@ import { ServiceUnavailable } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
 import { Cause, Effect, Exit, Fiber, ManagedRuntime } from "effect"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import { Blocked, type Ending, type GroupKind, Groups } from "./groups.ts"
+import { Blocked, type Ending, type GroupKind, Groups, type HeldRows } from "./groups.ts"
 
 type Kind = GroupKind<string, string, string, never>
-type Heed = "skip" | "wait"
 
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `call ${index}`)
 
@@ -20,8 +19,9 @@ describe("calls that share transactions", () => {
   const makeCommand = (overrides: Partial<Kind> = {}) => {
     const transactions: Array<{
       readonly calls: ReadonlyArray<string>
-      readonly heldRows: Heed
+      readonly heldRows: HeldRows
       readonly go: () => void
+      readonly end: (endings: ReadonlyArray<Ending<string>>) => void
     }> = []
     let ended = 0
     const kind: Kind = {
@@ -30,7 +30,8 @@ describe("calls that share transactions", () => {
       weigh: () => 1,
       transact: (calls, heldRows) =>
         Effect.callback<ReadonlyArray<Ending<string>>>((resume) => {
-          transactions.push({ calls, heldRows, go: () => resume(Effect.succeed(calls)) })
+          const end = (endings: ReadonlyArray<Ending<string>>) => resume(Effect.succeed(endings))
+          transactions.push({ calls, heldRows, end, go: () => end(calls) })
           return Effect.sync(() => void (ended += 1))
         }),
       afterCommit: () => Effect.void,
@@ -206,7 +207,7 @@ describe("calls that share transactions", () => {
       skipsHeldRows: true,
       transact: (calls, heldRows) => {
         const endings = calls.map((call) =>
-          call.startsWith("tea") && heldRows === "skip" ? new Blocked("tea") : call
+          call.startsWith("tea") && heldRows !== "wait" ? new Blocked("tea") : call
         )
         const waits = heldRows === "wait" ? Effect.promise(() => held.promise) : Effect.void
         return Effect.as(waits, endings)
@@ -221,33 +222,49 @@ describe("calls that share transactions", () => {
     expect(await exitOf(moreTea)).toEqual(Exit.succeed("tea 2"))
   })
 
-  // Guarantees: where a call needs one row, it does not pass those who wait for that row, and is not skipped in turn.
-  test("a call joins those that wait for its row already", async () => {
-    const held = Promise.withResolvers<void>()
-    const skipped: Array<ReadonlyArray<string>> = []
-    const { join } = makeCommand({
-      skipsHeldRows: true,
-      rowOf: (call) => call.split(" ")[0],
-      transact: (calls, heldRows) => {
-        if (heldRows === "wait")
-          return Effect.as(
-            Effect.promise(() => held.promise),
-            calls
-          )
-        skipped.push(calls)
-        return Effect.succeed(calls.map((call) => (call.startsWith("tea") ? new Blocked("tea") : call)))
-      }
-    })
-    const first = join("tea 1")
-    expect(await exitOf(join("coffee 1"))).toEqual(Exit.succeed("coffee 1"))
-    const second = join("tea 2")
-    expect(await exitOf(join("coffee 2"))).toEqual(Exit.succeed("coffee 2"))
-    expect(skipped).toEqual([["tea 1", "coffee 1"], ["coffee 2"]])
-    held.resolve()
-    expect(await exitOf(first)).toEqual(Exit.succeed("tea 1"))
-    expect(await exitOf(second)).toEqual(Exit.succeed("tea 2"))
-    expect(await exitOf(join("tea 3"))).toBeDefined()
-    expect(skipped.at(-1)).toEqual(["tea 3"])
+  // Guarantees: rows that the groups of other processes hold cost one transaction more, and not one for each row.
+  test("calls whose rows are busy wait for them together, and others go on", async () => {
+    const { join, started, transactions } = makeCommand({ skipsHeldRows: true })
+    const busy = ["tea", "coffee", "sugar"].map((call) => join(call))
+    await started(1)
+    transactions[0]!.end(["tea", "coffee", "sugar"].map((row) => new Blocked(row)))
+    await started(2)
+    const other = join("milk")
+    await started(3)
+    expect(transactions.map(({ calls, heldRows }) => [heldRows, ...calls])).toEqual([
+      ["skip", "tea", "coffee", "sugar"],
+      ["wait briefly", "tea", "coffee", "sugar"],
+      ["skip", "milk"]
+    ])
+    transactions[2]!.go()
+    expect(await exitOf(other)).toEqual(Exit.succeed("milk"))
+    transactions[1]!.go()
+    for (const fiber of busy) expect(Exit.isSuccess(await exitOf(fiber))).toBe(true)
+  })
+
+  // Guarantees: those who have waited in vain for one row delay nobody who waits for another.
+  test("calls whose rows stay held wait for each in a queue of its own", async () => {
+    const { join, started, transactions } = makeCommand({ skipsHeldRows: true })
+    const fibers = ["tea 1", "coffee", "tea 2"].map((call) => join(call))
+    await started(1)
+    transactions[0]!.end(["tea", "coffee", "tea"].map((row) => new Blocked(row)))
+    await started(2)
+    transactions[1]!.end(transactions[1]!.calls.map(() => new Blocked(undefined)))
+    await started(4)
+    expect(transactions.slice(2).map(({ calls, heldRows }) => [heldRows, ...calls])).toEqual([
+      ["wait", "tea 1", "tea 2"],
+      ["wait", "coffee"]
+    ])
+    const later = join("tea 3")
+    await started(5)
+    transactions[4]!.end([new Blocked("tea")])
+    transactions[3]!.go()
+    expect(await exitOf(fibers[1]!)).toEqual(Exit.succeed("coffee"))
+    transactions[2]!.go()
+    await started(6)
+    expect(transactions[5]).toMatchObject({ heldRows: "wait", calls: ["tea 3"] })
+    transactions[5]!.go()
+    for (const fiber of [...fibers, later]) expect(Exit.isSuccess(await exitOf(fiber))).toBe(true)
   })
 
   test("calls that wait for held rows keep four connections and no more", async () => {
@@ -257,8 +274,8 @@ describe("calls that share transactions", () => {
     const { join } = makeCommand({
       skipsHeldRows: true,
       transact: (calls, heldRows) =>
-        heldRows === "skip"
-          ? Effect.succeed(calls.map((call) => new Blocked(call)))
+        heldRows !== "wait"
+          ? Effect.succeed(calls.map((call) => new Blocked(heldRows === "skip" ? call : undefined)))
           : Effect.promise(async () => {
               most = Math.max(most, ++waiting)
               await held.promise

@@ -3,9 +3,10 @@ import { lockContext } from "@holdfast/locks"
 import { Context, Deferred, Effect, Layer, Semaphore } from "effect"
 import { currentSpan } from "../telemetry/traces.ts"
 import { busy, DEADLINE_MS, leave, makeMember } from "./member.ts"
-import { type GroupKind, Queues } from "./queue.ts"
+import type { GroupKind } from "./kind.ts"
+import { Queues } from "./queues.ts"
 
-export { Blocked, type Ending, type GroupKind } from "./queue.ts"
+export { Blocked, BRIEFLY_MS, type Ending, type GroupKind, type HeldRows } from "./kind.ts"
 
 /** Transactions of a process that wait for rows which others hold. The rest of the shop needs the connections. */
 const WAITING_FOR_ROWS = 4

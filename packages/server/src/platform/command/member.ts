@@ -19,6 +19,10 @@ export interface Member<C, A, E> {
   /** `left`: interrupted while its transaction ran, for whose end it waits. */
   state: "waiting" | "running" | "left" | "ended"
   queue: { readonly left: () => void } | undefined
+  /** The row that kept it from being decided. */
+  blockedBy: string | undefined
+  /** Whether it has waited for that row, in vain. */
+  hasWaited: boolean
 }
 
 /** A call under the locks that its caller holds. */
@@ -29,7 +33,9 @@ export const makeMember = <C, A, E>(call: C, locks: LockContext, span?: Tracer.A
   joinedAtMs: performance.now(),
   answer: Deferred.makeUnsafe(),
   state: "waiting",
-  queue: undefined
+  queue: undefined,
+  blockedBy: undefined,
+  hasWaited: false
 })
 
 /** Answers the call. */

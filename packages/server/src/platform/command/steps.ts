@@ -54,7 +54,7 @@ interface TransactionSteps<P extends Procedure, Item, Locked, Decided, RLock, RW
     items: ReadonlyArray<Item>,
     heldRows: "skip" | "wait"
   ) => Effect.Effect<Locked, TransactionFailure, RLock>
-  /** Names a row that the item needs and `lock` skipped. The call then waits in the queue of that row. */
+  /** Names a row that the item needs and `lock` skipped. The call then waits for that row. */
   readonly blockedBy?: (locked: Locked, item: Item) => string | undefined
   /** Pure: an outcome for each item, in order of arrival. A refusal changes nothing. `now` is the database's time. */
   readonly decide: (
@@ -94,8 +94,6 @@ export interface CommandSteps<
   /** Lets calls share transactions: those of one queue run in one, once the last one has committed. */
   readonly group?: {
     readonly queue: (item: Item) => string
-    /** The one row that an item needs and `lock` may skip: calls join those that wait for it already. */
-    readonly row?: (item: Item) => string
     /** How many rows an item reads and writes, roughly. Default 1. */
     readonly weigh?: (item: Item) => number
   }

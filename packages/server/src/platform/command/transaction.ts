@@ -13,7 +13,7 @@ import {
   withIdempotency
 } from "../idempotency/idempotency.ts"
 import type { Call } from "../trpc/handler.ts"
-import { Blocked, type Ending, type GroupKind } from "./groups.ts"
+import { Blocked, BRIEFLY_MS, type Ending, type GroupKind, type HeldRows } from "./groups.ts"
 import type { CommandSteps, CommandTransaction, Decision, TransactionFailure } from "./steps.ts"
 
 /** A call on its way into a transaction. */
@@ -58,7 +58,6 @@ export const groupKindOf = <
 > => ({
   name: path,
   skipsHeldRows: transaction.blockedBy !== undefined,
-  rowOf: ({ item }) => group?.row?.(item),
   weigh: ({ item }) => group?.weigh?.(item) ?? 1,
   transact: (calls, heldRows) => {
     let attempts = 0
@@ -71,6 +70,10 @@ export const groupKindOf = <
         Effect.fail(new ServiceUnavailable({ retryAfterMs: BUSY_RETRY_AFTER_MS }))
       ),
       Effect.tap(() => failpoint(`${path}: committed`)),
+      Effect.catchIf(
+        (error) => error instanceof StillHeld,
+        () => Effect.succeed(calls.map(() => new Blocked(undefined)))
+      ),
       Effect.annotateLogs({
         procedure: path,
         requestIds: calls.map(({ request }) => request.request.requestId)
@@ -92,10 +95,31 @@ export const groupKindOf = <
 /** `CommandHandler` checks the requirements of the steps. */
 type Body<P extends Procedure, R> = Effect.Effect<
   ReadonlyArray<Ending<Outcome<P>>>,
-  TransactionFailure | AnswerFound,
+  TransactionFailure | AnswerFound | StillHeld,
   R
 > &
   LockFree<R, Transactions>
+
+/** A row stayed held for longer than the transaction waits. Nothing was written. */
+class StillHeld {
+  readonly _tag = "StillHeld"
+}
+
+/** Only the locking reads give up so soon: what has been written is committed. */
+const lockWithin = <Item, Locked, R>(
+  lock: (
+    items: ReadonlyArray<Item>,
+    heldRows: "skip" | "wait"
+  ) => Effect.Effect<Locked, TransactionFailure, R>,
+  items: ReadonlyArray<Item>,
+  heldRows: HeldRows
+): Effect.Effect<Locked, TransactionFailure | StillHeld, R> =>
+  heldRows === "wait briefly"
+    ? Effect.timeoutOrElse(lock(items, "wait"), {
+        duration: BRIEFLY_MS,
+        orElse: () => Effect.fail(new StillHeld())
+      })
+    : lock(items, heldRows)
 
 /** A command without what surrounds its transaction. */
 interface Transacted<P extends Procedure, Item, Locked, Decided, RLock, RWrite> {
@@ -111,13 +135,13 @@ interface Transacted<P extends Procedure, Item, Locked, Decided, RLock, RWrite> 
 const execute = <P extends Procedure, Item, Locked, Decided extends Decision<P>, RLock, RWrite>(
   command: Transacted<P, Item, Locked, Decided, RLock, RWrite>,
   calls: ReadonlyArray<CommandCall<P, Item>>,
-  heldRows: "skip" | "wait",
+  heldRows: HeldRows,
   isRetry: boolean
 ) =>
   Effect.gen(function* () {
     const { blockedBy, lock } = command.transaction
     const items = calls.flatMap(({ item, refusal }) => (refusal === undefined ? [item] : []))
-    const locked = items.length === 0 ? undefined : yield* lock(items, heldRows)
+    const locked = items.length === 0 ? undefined : yield* lockWithin(lock, items, heldRows)
     /** How a call ends without a decision: refused by the admission, or blocked by a held row. */
     const undecided = ({ item, refusal }: CommandCall<P, Item>): Ending<Outcome<P>> | undefined => {
       const row = heldRows === "skip" && refusal === undefined ? blockedBy?.(locked!, item) : undefined

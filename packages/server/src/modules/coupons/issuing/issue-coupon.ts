@@ -41,7 +41,7 @@ export const issueCoupon = command(contract.coupons.issue, {
     })),
   admit: admitToCampaign,
   lock: ({ userId }) => CouponIssueLock.of(userId),
-  group: { queue: () => "coupons", row: ({ couponId }) => couponId },
+  group: { queue: () => "coupons" },
   transaction: { lock: lockCampaigns, blockedBy: heldCampaign, decide: issueCoupons, write: insertIssued },
   afterCommit: (coupons) => campaignsChanged(coupons.map(({ couponId }) => couponId))
 })
