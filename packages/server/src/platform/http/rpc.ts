@@ -167,7 +167,7 @@ const sendAnswer = (
   reply: FastifyReply
 ): void => {
   if (retryAfterMs !== undefined) reply.header("retry-after", retryAfterSeconds(retryAfterMs))
-  const others = reply.getHeader("vary")
+  const others = reply.getHeader("vary") as string | undefined
   reply
     .headers(rateHeaders(ctx.standing))
     .header("content-type", "application/json")
