@@ -38,6 +38,9 @@ const commands = {
   format: [tool("oxfmt/bin/oxfmt", ".")]
 }
 
+// Every process of a command strips and compiles the same sources; with the cache it starts in two thirds of the time.
+process.env.NODE_COMPILE_CACHE ??= join(root, "node_modules", ".cache", "node")
+
 const [name, ...args] = process.argv.slice(2)
 try {
   if (!Object.hasOwn(commands, name ?? ""))
