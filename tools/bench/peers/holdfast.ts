@@ -4,7 +4,7 @@ import { newId } from "../shop/people.ts"
 import { insertProducts, withDatabase } from "../shop/seed.ts"
 import { openShops, type Shop } from "../shop/shops.ts"
 import { personOf } from "../shop/turns.ts"
-import { type PeerShop, post, type Received } from "./shop.ts"
+import { ask, type PeerShop, type Received } from "./shop.ts"
 
 const CUSTOMERS = 2_000
 
@@ -17,7 +17,7 @@ export const openHoldfast = async (services: Services): Promise<PeerShop> => {
     customer: number,
     body: object
   ): Promise<Received<{ readonly result?: { readonly data: { readonly id: string } } }>> =>
-    post(`${shop.url}/trpc/${path}`, {
+    ask(`${shop.url}/trpc/${path}`, {
       body,
       headers: { authorization: `Bearer ${personOf(shop, customer).token}`, "idempotency-key": newId() }
     })

@@ -5,6 +5,7 @@ import { processorTimeUs } from "../processes.ts"
 import { rounded } from "../shop/load.ts"
 import { percentile } from "../statistics.ts"
 import { openHoldfast } from "./holdfast.ts"
+import { openMedusa } from "./medusa/shop.ts"
 import type { PeerShop } from "./shop.ts"
 import { openVendure } from "./vendure/shop.ts"
 
@@ -57,8 +58,12 @@ const WARM_UP_SECONDS = 3
 export const run = async ({ callers, onProgress, rounds, seconds }: PeersOptions & Reporting) => {
   await using services = await startServices({ onProgress })
   const shops: Array<PeersResult["shops"][number]> = []
-  for (const open of [openHoldfast, openVendure]) {
+  for (const open of [openHoldfast, openVendure, openMedusa]) {
     const shop = await open(services)
+    if (shop === undefined) {
+      onProgress("Medusa is left out: it needs PostgreSQL, which is not installed here")
+      continue
+    }
     try {
       await sell(shop, callers, WARM_UP_SECONDS)
       const lastUnits: Array<LastUnits> = []

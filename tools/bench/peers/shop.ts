@@ -22,7 +22,8 @@ export interface PeerShop {
 }
 
 interface Sent {
-  readonly body: object
+  /** JSON to post; without it the request is a GET. */
+  readonly body?: object
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -33,12 +34,11 @@ export interface Received<Body> {
   readonly body: Body
 }
 
-/** Posts JSON and reads the answer's. All shops are asked in this way. */
-export const post = async <Body>(url: string, { body, headers }: Sent): Promise<Received<Body>> => {
+/** Asks a server for JSON. All shops are asked in this way. */
+export const ask = async <Body>(url: string, { body, headers }: Sent): Promise<Received<Body>> => {
   const response = await fetch(url, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify(body)
+    ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+    headers: { "content-type": "application/json", ...headers }
   })
   return {
     status: response.status,

@@ -20,11 +20,13 @@ const REDIS = "BENCH_REDIS_URL"
 /** Starts the program of a peer, which says {@link listening} when it serves. It ends with this process. */
 export const startPeer = async (
   program: string,
-  { mysqlUrl, redisUrl }: PeerStores,
+  stores: PeerStores | undefined,
   environment: Readonly<Record<string, string>> = {}
 ): Promise<Peer> => {
-  const env = { ...process.env, ...environment, [MYSQL]: mysqlUrl, [REDIS]: redisUrl }
-  const child = fork(program, { env })
+  const addresses = stores && { [MYSQL]: stores.mysqlUrl, [REDIS]: stores.redisUrl }
+  const env = { ...process.env, ...environment, ...addresses }
+  // Its output is not the benchmark's; its errors are for whoever runs it.
+  const child = fork(program, { env, stdio: ["ignore", "ignore", "inherit", "ipc"] })
   const port = await new Promise<number>((resolve, reject) => {
     child.once("message", (message) => resolve(message as number))
     child.once("exit", (code) => reject(new Error(`${program} ended with ${code} before it served`)))

@@ -4,7 +4,7 @@ import type { Services } from "@holdfast/testkit"
 import { startPeer } from "../../shop/peer.ts"
 import { processesOf } from "../../shop/shops.ts"
 import { installed } from "../installed.ts"
-import { type PeerShop, post } from "../shop.ts"
+import { ask, type PeerShop } from "../shop.ts"
 
 const VERSION = "3.7.3"
 const program = fileURLToPath(new URL("./server.mjs", import.meta.url))
@@ -105,7 +105,7 @@ const askAs =
   (url: string, token?: string) =>
   async <Data>(query: string, variables: object): Promise<Answered<Data>> => {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
-    const answer = await post<{ readonly data: Data; readonly errors?: unknown }>(url, {
+    const answer = await ask<{ readonly data: Data; readonly errors?: unknown }>(url, {
       body: { query, variables },
       headers
     })

@@ -8,8 +8,9 @@ export const peersSection = (peers: PeersResult | undefined): string =>
     : paragraphs(
         "## Other shops",
         `A purchase is what a customer does until the shop says that it is paid: in Holdfast two calls, the order and its
-payment; in Vendure, which is set up as its documentation says, on the same MySQL server, one call that puts the product
-into the cart, and one with address, shipping, order and payment. Vendure does more for it: taxes, promotions, shipping.
+payment; in Vendure, on the same MySQL server, one call that puts the product into the cart, and one with address, shipping,
+order and payment; in Medusa, on a PostgreSQL server of its own, five calls from the cart to the order. Both are set up as
+their documentation says, and do more for a purchase: taxes, promotions, shipping.
 
 The **last units**: ${customersOf(peers)} customers have a unit in the cart, and all buy at once. **Sales**: ${peers.callers} callers buy
 units of 200 products that do not run out. \`npm run bench -- peers\` measures only this.`,
@@ -19,6 +20,7 @@ units of 200 products that do not run out. \`npm run bench -- peers\` measures o
             "units",
             "customers",
             "sold",
+            "failed",
             "left, says the shop",
             "exact",
             "sales a second",
@@ -30,6 +32,7 @@ units of 200 products that do not run out. \`npm run bench -- peers\` measures o
             lastUnits[0]!.units,
             lastUnits[0]!.customers,
             lastUnits.map(({ sold }) => sold).join(", "),
+            lastUnits.map(({ failed }) => failed).join(", "),
             lastUnits.map(({ unitsLeft }) => unitsLeft).join(", "),
             lastUnits.every(({ isExact }) => isExact) ? "yes" : "**no**",
             sales.perSecond,
