@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const conditions = ["holdfast-source", "node", "import", "module", "default"]
 
@@ -33,7 +34,7 @@ const alias = readdirSync(fromRoot("packages")).flatMap((directory) => {
 const notOnContainers =
   process.env["HOLDFAST_SOURCE"] === "docker"
     ? [
-        "**/src/{cli,config,server-restart,server-cuts}.test.ts",
+        "**/src/{cli,config,serve,server-restart,server-cuts}.test.ts",
         "**/src/platform/{http,live,trpc}/**",
         // Its servers have certificates and sockets of their own, so they are always processes.
         "**/src/platform/db/addresses.test.ts",
@@ -60,11 +61,25 @@ const project = (name: string, root: string, globalSetup: ReadonlyArray<string> 
   }
 })
 
+/** The projects whose files take minutes, because they start commands and install packages. */
+const SLOW_PROJECTS = new Set(["tools", "repository"])
+
+/** Begins with the slow projects, so that no worker is left with one of their files when all others are done. */
+class SlowProjectsFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>) {
+    // oxlint-disable-next-line unicorn/no-array-sort -- This is vitest's method, not that of arrays.
+    const sorted = await super.sort(files)
+    const isSlow = ({ project: { name } }: TestSpecification) => SLOW_PROJECTS.has(name)
+    return [...sorted.filter(isSlow), ...sorted.filter((file) => !isSlow(file))]
+  }
+}
+
 export default defineConfig({
   resolve: { alias, conditions },
   ssr: { resolve: { conditions } },
   test: {
     pool: "forks",
+    sequence: { sequencer: SlowProjectsFirst },
     // A shared machine may starve a test of its processor; a test that fails twice in a row has a fault.
     retry: process.env["CI"] === "true" ? 1 : 0,
     // Tests wait for servers more than they compute: with a worker more than processors, none of those is idle.
