@@ -89,6 +89,21 @@ describe("wrong passwords", () => {
   })
 })
 
+// Guarantees: logins that come at once wait for each other instead of the window's end, and use up nothing.
+test("40 right passwords of one account at once all get in; then ten wrong ones are compared", async () => {
+  // So slow that ten are compared before the first is done.
+  const argon2 = { memoryKib: 8_192, iterations: 8 }
+  await using shop = await Shop.open({ settings: { http, logins, argon2 } })
+  const { email } = await shop.newUser()
+  const logIn = (password: string) => shop.ok(contract.auth.login, { email, password }, from("10.0.0.1"))
+  // From an address that is known, so that all of them count for the same.
+  await logIn("a password")
+  expectExactly(await race(40, () => logIn("a password")), 40)
+  const guesses = await race(30, () => logIn("a wrong password"))
+  expectExactly(guesses, 10, "InvalidCredentials")
+  expectExactly(guesses, 20, "RateLimited")
+})
+
 test("the attempts come back when the window ends", async () => {
   await using shop = await Shop.open({
     settings: { http, logins: { ...logins, wrongPasswords: 1, windowMs: 3_000 } }

@@ -1,6 +1,6 @@
 import { RateLimited } from "@holdfast/domain"
 import { type RedisClient, RedisStore } from "@holdfast/locks"
-import { Context, Effect, Layer } from "effect"
+import { Context, Deferred, Effect, Layer, RcMap, Semaphore } from "effect"
 import { LRUCache } from "lru-cache"
 import { createHash } from "node:crypto"
 import { ServerConfig } from "../../config.ts"
@@ -53,6 +53,7 @@ export class LoginAttempts extends Context.Service<
       const limits = yield* RateLimits
       const addresses = yield* makeKnownAddresses
       const { logins } = yield* ServerConfig
+      const inTurn = yield* makeTurns(limits)
       const bucketsOf = (account: string, address: string, isKnown: boolean): ReadonlyArray<Bucket> => {
         const ofAccount: Rate = { maximum: logins.wrongPasswords, windowMs: logins.windowMs }
         const ofAddress: Rate = { maximum: logins.wrongPasswordsOfAddress, windowMs: logins.windowMs }
@@ -63,31 +64,92 @@ export class LoginAttempts extends Context.Service<
           { limit: "wrong-passwords-of-address", key: `login:${address}`, rate: ofAddress }
         ]
       }
-      const giveBack = (buckets: ReadonlyArray<Bucket>) =>
-        Effect.forEach(buckets, ({ key, rate }) => limits.giveBack(key, rate), { discard: true })
-      const takeAll = Effect.fnUntraced(function* (buckets: ReadonlyArray<Bucket>) {
-        for (const [taken, { key, limit, rate }] of buckets.entries()) {
-          const { isExceeded, resetMs } = yield* limits.countExactly(key, rate)
-          if (!isExceeded) continue
-          yield* giveBack(buckets.slice(0, taken))
-          return yield* new RateLimited({ limit, retryAfterMs: resetMs })
-        }
-      })
       return {
         of: Effect.fnUntraced(function* ({ address, email }, check) {
           const account = createHash("sha256").update(email).digest("base64url").slice(0, 22)
           const buckets = bucketsOf(account, address, yield* addresses.isKnown(account, address))
-          yield* takeAll(buckets)
-          const checked = yield* Effect.tapError(check, () => giveBack(buckets))
-          if (checked !== undefined) {
-            yield* giveBack(buckets)
-            yield* addresses.add(account, address)
-          }
+          const checked = yield* inTurn(account, buckets, check)
+          if (checked !== undefined) yield* addresses.add(account, address)
           return checked
         })
       }
     })
   )
+}
+
+/**
+ * Takes an attempt from each bucket, runs the check, and gives the attempts back unless the password was wrong. An attempt
+ * that this process is comparing may come back, so the next caller of the account waits for its end instead of being
+ * refused until the window's; others wait behind that caller.
+ */
+const makeTurns = (limits: RateLimits["Service"]) =>
+  Effect.gen(function* () {
+    const comparisons = makeComparisons()
+    const turns = yield* RcMap.make({ lookup: (_account: string) => Semaphore.make(1) })
+    const giveBack = (buckets: ReadonlyArray<Bucket>) =>
+      Effect.forEach(buckets, ({ key, rate }) => limits.giveBack(key, rate), { discard: true })
+    const take = (
+      buckets: ReadonlyArray<Bucket>,
+      waitFor: (end: Effect.Effect<void>) => Effect.Effect<void>
+    ): Effect.Effect<void, RateLimited> =>
+      Effect.gen(function* () {
+        for (const [taken, { key, limit, rate }] of buckets.entries()) {
+          const { isExceeded, resetMs } = yield* limits.countExactly(key, rate)
+          if (!isExceeded) continue
+          yield* giveBack(buckets.slice(0, taken))
+          const end = comparisons.nextEnd(key)
+          if (end === undefined) return yield* new RateLimited({ limit, retryAfterMs: resetMs })
+          yield* waitFor(end)
+          return yield* take(buckets, waitFor)
+        }
+        comparisons.begin(buckets)
+      })
+    return <A, E, R>(
+      account: string,
+      buckets: ReadonlyArray<Bucket>,
+      check: Effect.Effect<A | undefined, E, R>
+    ): Effect.Effect<A | undefined, E | RateLimited, R> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          const turn = yield* RcMap.get(turns, account)
+          yield* restore(turn.take(1))
+          yield* Effect.ensuring(take(buckets, restore), turn.release(1))
+          const end = Effect.sync(() => comparisons.end(buckets))
+          return yield* restore(check).pipe(
+            Effect.tap((found) => (found === undefined ? Effect.void : giveBack(buckets))),
+            Effect.tapError(() => giveBack(buckets)),
+            Effect.ensuring(end)
+          )
+        })
+      ).pipe(Effect.scoped)
+  })
+
+/** The attempts whose passwords this process compares, by the buckets that they are taken from. */
+const makeComparisons = () => {
+  const running = new Map<string, { attempts: number; nextEnd: Deferred.Deferred<void> }>()
+  return {
+    begin: (buckets: ReadonlyArray<Bucket>): void => {
+      for (const { key } of buckets) {
+        const known = running.get(key)
+        if (known === undefined) running.set(key, { attempts: 1, nextEnd: Deferred.makeUnsafe() })
+        else known.attempts += 1
+      }
+    },
+    end: (buckets: ReadonlyArray<Bucket>): void => {
+      for (const { key } of buckets) {
+        const known = running.get(key)!
+        Deferred.doneUnsafe(known.nextEnd, Effect.void)
+        known.attempts -= 1
+        if (known.attempts === 0) running.delete(key)
+        else known.nextEnd = Deferred.makeUnsafe()
+      }
+    },
+    /** Waits until one of them ends; `undefined` when there is none. */
+    nextEnd: (key: string): Effect.Effect<void> | undefined => {
+      const known = running.get(key)
+      return known && Deferred.await(known.nextEnd)
+    }
+  }
 }
 
 /** The addresses that accounts have been used from. Redis keeps them; without it a process knows those of its own logins. */

@@ -51,7 +51,10 @@ export class RateLimits extends Context.Service<
      * gets at most n twentieths of the limit too much.
      */
     readonly count: (key: string, rate: Rate) => Standing
-    /** Counts a use in Redis and waits for the answer: over all processes exactly `maximum` uses are within the limit. */
+    /**
+     * Counts a use in Redis and waits for the answer: over all processes exactly `maximum` uses are within the limit. One
+     * beyond it does not count.
+     */
     readonly countExactly: (key: string, rate: Rate) => Effect.Effect<Standing>
     /** Takes a use back that `countExactly` has counted. */
     readonly giveBack: (key: string, rate: Rate) => Effect.Effect<void>
@@ -87,7 +90,15 @@ const makeRateLimits = (
     )
     Effect.runFork(telling)
   }
+  const giveBack = (key: string, rate: Rate) =>
+    Effect.suspend(() => {
+      const window = windowOf(key, rate.windowMs)
+      window.used = Math.max(0, window.used - 1)
+      window.refusedUntilMs = 0
+      return Effect.ignore(addShared(key, -1, rate))
+    })
   return {
+    giveBack,
     count: (key, rate) => {
       const window = windowOf(key, rate.windowMs)
       if (window.used >= rate.maximum) return standingOf(window, rate, true)
@@ -102,18 +113,14 @@ const makeRateLimits = (
         if (window.refusedUntilMs > performance.now()) return Effect.succeed(standingOf(window, rate, true))
         return addShared(key, 1, rate).pipe(
           Effect.match({ onSuccess: (usage) => adopt(window, usage), onFailure: () => (window.used += 1) }),
-          Effect.map((used) => {
-            const isExceeded = used > rate.maximum
-            if (isExceeded) window.refusedUntilMs = performance.now() + REFUSED_MS
-            return standingOf(window, rate, isExceeded)
+          Effect.flatMap((used) => {
+            if (used <= rate.maximum) return Effect.succeed(standingOf(window, rate, false))
+            return Effect.map(giveBack(key, rate), () => {
+              window.refusedUntilMs = performance.now() + REFUSED_MS
+              return standingOf(window, rate, true)
+            })
           })
         )
-      }),
-    giveBack: (key, rate) =>
-      Effect.suspend(() => {
-        const window = windowOf(key, rate.windowMs)
-        window.used = Math.max(0, window.used - 1)
-        return Effect.ignore(addShared(key, -1, rate))
       })
   }
 }
