@@ -3,7 +3,7 @@
  */
 export { InvalidAddress } from "./addresses/address.ts"
 export { mysqlOptionsOf } from "./addresses/mysql.ts"
-export { redisOptionsOf } from "./addresses/redis.ts"
+export { type RedisAddress, redisOptionsOf } from "./addresses/redis.ts"
 export * from "./backend.ts"
 export { namedLocks, type NamedLocksOptions } from "./backends/mysql.ts"
 export type { QueueTimings } from "./backends/queue/protocol.ts"
@@ -48,10 +48,12 @@ export {
   type RedisConnection,
   RedisStore,
   type RedisClientOptions,
-  type SentinelGroup,
-  type SingleServer
+  type RedisUrl,
+  type SentinelGroup
 } from "./redis/client.ts"
+export { isCluster } from "./redis/is-cluster.ts"
 export { type ChannelListener, makeSubscription, type Subscription } from "./redis/pubsub.ts"
+export { pipelined, type RedisCommand } from "./redis/pipelined.ts"
 export { isWrongType } from "./redis/wrong-type.ts"
 export { defineScripts, type RunScript, type ScriptDefinition } from "./redis/scripts.ts"
 export { makeInTransaction, type TransactionBackend } from "./transaction.ts"

@@ -1,10 +1,9 @@
-import { eventually, race } from "@holdfast/testkit"
+import { eventually, race, startRedisCluster, startRedisSentinelGroup } from "@holdfast/testkit"
 import { Effect, ManagedRuntime } from "effect"
 import type { Cluster } from "ioredis"
 import { afterEach, describe, expect, test } from "vitest"
 import { Locks } from "./layer.ts"
 import { countedSection, member, type Member, once, turn } from "../test/members.ts"
-import { startCluster, startSentinel } from "../test/servers.ts"
 import { RedisStore } from "./redis/client.ts"
 import { makeSubscription } from "./redis/pubsub.ts"
 import { assertHeld, withLock } from "./with-lock.ts"
@@ -21,8 +20,8 @@ afterEach(async () => {
 
 describe("a Redis Cluster", () => {
   test("holds locks of any name: exclusive, queued, listed, and nothing left behind", async () => {
-    await using cluster = await startCluster(3)
-    const connection = { nodes: cluster.ports.map((port) => ({ host: "127.0.0.1", port })) }
+    await using cluster = await startRedisCluster({ replicas: 0 })
+    const connection = { url: cluster.url }
     const processes = [0, 1].map(() => opened(connection, { connectTimeoutMs: 5_000, fallbackMs: 300 }))
     // Names in slots of different nodes, and names that cannot be their own hash tag.
     for (const name of ["a", "b", "c", "x{y}z", "x}y", "x{}y", "x{}y}"]) {
@@ -35,14 +34,14 @@ describe("a Redis Cluster", () => {
       withLock(turn, "a", "b", "c")(Effect.flatMap(Locks, (locks) => locks.list()))
     )
     expect(listed.map(({ key }) => key).toSorted()).toEqual(["turn:a", "turn:b", "turn:c"])
-    for (const node of cluster.clients) {
-      expect((await node.keys("*")).filter((key) => !key.startsWith("holdfast:token:"))).toEqual([])
+    for (const { client } of cluster.nodes) {
+      expect((await client.keys("*")).filter((key) => !key.startsWith("holdfast:token:"))).toEqual([])
     }
   })
 
   test("renews a lock that was handed over, and skips waiters that are gone", async () => {
-    await using cluster = await startCluster(3)
-    const connection = { nodes: cluster.ports.map((port) => ({ host: "127.0.0.1", port })) }
+    await using cluster = await startRedisCluster({ replicas: 0 })
+    const connection = { url: cluster.url }
     const { run } = opened(connection, { connectTimeoutMs: 5_000, fallbackMs: 300 })
     const gone = opened(connection, { connectTimeoutMs: 5_000 })
     const first = run(withLock(turn, "a")(Effect.sleep(500)))
@@ -58,8 +57,8 @@ describe("a Redis Cluster", () => {
 
   // Guarantees: the connection that hears a cluster's messages sends nothing, and is replaced when it has gone silent.
   test("hears again after the connection for its subscriptions has gone silent", async () => {
-    await using cluster = await startCluster(3)
-    const connection = { nodes: cluster.ports.map((port) => ({ host: "127.0.0.1", port })) }
+    await using cluster = await startRedisCluster({ replicas: 0 })
+    const connection = { url: cluster.url }
     const runtime = ManagedRuntime.make(RedisStore.layer(connection, { connectTimeoutMs: 5_000 }))
     const heard: Array<string> = []
     let timesBack = 0
@@ -77,7 +76,7 @@ describe("a Redis Cluster", () => {
       const hears = (message: string) =>
         eventually(
           async () => {
-            await cluster.clients[0]!.publish("news", message)
+            await cluster.nodes[0]!.client.publish("news", message)
             expect(heard).toContain(message)
           },
           { timeoutMs: 8_000, everyMs: 50 }
@@ -92,6 +91,35 @@ describe("a Redis Cluster", () => {
       await runtime.dispose()
     }
   })
+
+  // Guarantees: nothing counts as up that sends its callers elsewhere, has no master for a slot, or is a replica.
+  test("counts as up only while every slot has a master that takes writes", async () => {
+    await using cluster = await startRedisCluster()
+    const stateAt = (url: string) => {
+      const runtime = ManagedRuntime.make(RedisStore.layer({ url }, { connectTimeoutMs: 5_000 }))
+      const state = () =>
+        runtime.runPromise(
+          RedisStore.use(({ takesWrites }) => takesWrites).pipe(
+            Effect.match({ onSuccess: () => "up", onFailure: ({ message }) => message })
+          )
+        )
+      return { state, [Symbol.asyncDispose]: () => runtime.dispose() }
+    }
+    await using whole = stateAt(cluster.url)
+    expect(await whole.state()).toBe("up")
+    await using ofMaster = stateAt(`redis://127.0.0.1:${cluster.nodes[0]!.port}`)
+    expect(await ofMaster.state()).toMatch(/^MOVED/)
+    await using ofReplica = stateAt(`redis://127.0.0.1:${cluster.nodes[3]!.port}`)
+    expect(await ofReplica.state()).toMatch(/^(READONLY|MOVED)/)
+
+    const [, master, , , successor] = cluster.nodes
+    await successor!.freeze()
+    await master!.kill()
+    await eventually(async () => expect(await whole.state()).not.toBe("up"))
+    for (let times = 0; times < 10; times += 1) expect(await whole.state()).not.toBe("up")
+    await successor!.thaw()
+    await eventually(async () => expect(await whole.state()).toBe("up"), { timeoutMs: 20_000 })
+  }, 60_000)
 })
 
 describe("Redis behind a sentinel", () => {
@@ -102,8 +130,8 @@ describe("Redis behind a sentinel", () => {
   ])(
     "given %s: serves locks after a failover, with rising tokens",
     async (_case, connectionTo) => {
-      await using redis = await startSentinel()
-      const { run } = opened(connectionTo(redis.sentinelPort), { connectTimeoutMs: 5_000 })
+      await using redis = await startRedisSentinelGroup({ replicas: 1, sentinels: 1 })
+      const { run } = opened(connectionTo(redis.sentinels[0]!.port), { connectTimeoutMs: 5_000 })
       const token = Effect.map(assertHeld(turn), (lock) => lock.token("turn:a") ?? 0)
       const before = await run(withLock(turn, "a")(token))
       await redis.failOver()

@@ -1,24 +1,23 @@
 import { contract } from "@holdfast/domain"
-import { eventually, expectExactly, race, type RedisService, startServices } from "@holdfast/testkit"
+import { eventually, expectExactly, race } from "@holdfast/testkit"
 import { Effect } from "effect"
-import { Redis } from "ioredis"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { Locks } from "@holdfast/locks"
+import { type PrivateRedis, startPrivateRedis } from "../test/private-redis.ts"
 import { Shop } from "../test/shop.ts"
 import { manyUsers, patiently } from "../test/sale.ts"
 
 /** A Redis of this file's own, which it may kill. */
-let service: RedisService
+let redis: PrivateRedis
 beforeAll(async () => {
-  const started = await startServices({ sql: false })
-  service = started.redis
-  return () => started.stop()
+  redis = await startPrivateRedis()
+  return () => redis.stop()
 })
 
 describe("a shop that loses Redis", () => {
   let shop: Shop
   beforeAll(async () => {
-    shop = await Shop.open({ servers: 2, redisUrl: service.url() })
+    shop = await Shop.open({ servers: 2, redisUrl: redis.url })
   })
   afterAll(async () => {
     await shop.expectRightBooks()
@@ -73,9 +72,9 @@ describe("a shop that loses Redis", () => {
     let storm: Promise<unknown> = Promise.resolve()
     const midway = () => {
       answered += 1
-      if (answered === 10 || answered === 25) storm = storm.then(() => flush())
-      if (answered === 40) storm = storm.then(() => service.kill())
-      if (answered === 80) storm = storm.then(() => service.restart())
+      if (answered === 10 || answered === 25) storm = storm.then(() => redis.client.flushall())
+      if (answered === 40) storm = storm.then(() => redis.service.kill())
+      if (answered === 80) storm = storm.then(() => redis.service.restart())
     }
     const result = await race(
       120,
@@ -92,19 +91,13 @@ describe("a shop that loses Redis", () => {
     expect(await shop.stockOf(sku)).toBe(0)
   }, 120_000)
 
-  const flush = async () => {
-    const client = new Redis(service.url())
-    await client.flushall()
-    client.disconnect()
-  }
-
   test("sign-ups, orders and payments are as exact without Redis, and the locks return to it by themselves", async () => {
     await exactly("before")
-    await service.kill()
+    await redis.service.kill()
     await exactly("during")
     expect(await redisOfAll()).toEqual(["down", "down"])
     expect(await usesRedisForLocks()).toBe(false)
-    await service.restart()
+    await redis.service.restart()
     await eventually(
       async () => {
         expect(await redisOfAll()).toEqual(["up", "up"])

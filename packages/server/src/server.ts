@@ -7,7 +7,7 @@ import { errorExamples } from "./api-error-examples.ts"
 import { examples } from "./api-examples.ts"
 import { ServerConfig, type ServerSettings } from "./config.ts"
 import { redisVersionOf, requireSupported } from "./platform/db/supported-stores.ts"
-import { requireRedisDatabase } from "./platform/db/redis-database.ts"
+import { requireOwnServer, requireRedisDatabase } from "./platform/db/redis-database.ts"
 import { migrations } from "./migrations/index.ts"
 import { DatabaseClock } from "./platform/db/database-clock.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
@@ -83,7 +83,7 @@ export interface StartOptions {
 
 /**
  * Migrates the database, serves, and runs the background jobs. Port 0 takes a free port.
- * Rejects with `StoreTooOld`, `NoSuchRedisDatabase`, `DatabaseIsNewer`, `DatabaseIsOlder`, `MigrationFailed` or {@link ListenFailed}, and then
+ * Rejects with `StoreTooOld`, `NoSuchRedisDatabase`, `RedisIsCluster`, `DatabaseIsNewer`, `DatabaseIsOlder`, `MigrationFailed` or {@link ListenFailed}, and then
  * leaves nothing open.
  */
 export const startServer = async (
@@ -102,7 +102,7 @@ export const startServer = async (
   )
   try {
     await runtime.runPromise(
-      refuseOldRedis.pipe(
+      refuseWrongRedis.pipe(
         Effect.andThen(requireRedisDatabase),
         Effect.andThen(options.migrates === false ? requireMigrated(migrations) : migrate(migrations)),
         Effect.andThen(KeyNamespace.use(({ prefix }) => prefix)),
@@ -149,8 +149,9 @@ const makeAuthenticate = Effect.gen(function* () {
 })
 
 /** A Redis that does not answer is not checked: the server starts without it. */
-const refuseOldRedis = askRedis((client) => client.info("server")).pipe(
-  Effect.flatMap((info) => requireSupported(redisVersionOf(info))),
+const refuseWrongRedis = askRedis((client) => client.info("server")).pipe(
+  Effect.tap((info) => requireSupported(redisVersionOf(info))),
+  Effect.flatMap(requireOwnServer),
   Effect.catchTag("RedisUnavailable", () => Effect.void)
 )
 

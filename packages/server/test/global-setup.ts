@@ -1,5 +1,6 @@
-import { type Services, startServices } from "@holdfast/testkit"
+import { startServices } from "@holdfast/testkit"
 import type { TestProject } from "vitest/node"
+import { startTopology, topologyOfRun } from "./redis-topology.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -10,10 +11,14 @@ declare module "vitest" {
 
 /** One MySQL or MariaDB and one Redis for the whole run; every test file creates its own database there. */
 export default async (project: TestProject): Promise<() => Promise<void>> => {
-  const services: Services = await startServices({
+  const services = await startServices({
     onProgress: (line) => console.error(`server tests: ${line}`)
   })
+  const asked = topologyOfRun()
+  const topology = asked && (await startTopology(asked))
   project.provide("mysqlUrl", services.sql.url())
-  project.provide("redisUrl", services.redis.url())
-  return () => services.stop()
+  project.provide("redisUrl", topology?.url ?? services.redis.url())
+  return async () => {
+    await Promise.all([services.stop(), topology?.stop()])
+  }
 }

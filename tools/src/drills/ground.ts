@@ -4,3 +4,12 @@ export interface Ground {
   readonly redisUrl: string
   readonly note: (line: string) => void
 }
+
+/** What callers noticed. */
+export interface DrillFigures {
+  readonly calls: number
+  readonly failed: number
+  readonly worstMs: number
+  /** The longest time in which no call of anybody succeeded. */
+  readonly holeMs: number
+}

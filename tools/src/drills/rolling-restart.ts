@@ -1,23 +1,14 @@
-import { createClient, type OrderId } from "@holdfast/client-sdk"
 import { type ChildProcess, spawn } from "node:child_process"
-import { randomBytes, randomUUID } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { createServer } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import { startServerProcess } from "../shop/server-process.ts"
+import type { DrillFigures, Ground } from "./ground.ts"
 import { startBalancer } from "./haproxy.ts"
-import type { Ground } from "./ground.ts"
-
-/** What callers noticed of the restarts. */
-export interface RestartFigures {
-  readonly calls: number
-  readonly failed: number
-  readonly worstMs: number
-}
+import { makeCallers, startLoad, stockUp } from "./load.ts"
 
 const SERVERS = 3
-const CALLERS = 16
 const CALLS = 10_000
 
 /** Longer than the balancer takes to notice, on a machine that is busy. */
@@ -29,7 +20,7 @@ const READY_WITHIN_MS = 300_000
  * Restarts three servers behind haproxy, one after the other and over again, while callers order, read and cancel: 10,000
  * calls or more, none of which anybody repeats.
  */
-export const rollingRestart = async ({ mysqlUrl, note, redisUrl }: Ground): Promise<RestartFigures> => {
+export const rollingRestart = async ({ mysqlUrl, note, redisUrl }: Ground): Promise<DrillFigures> => {
   const environment = {
     HOLDFAST_MYSQL_URL: mysqlUrl,
     HOLDFAST_REDIS_URL: redisUrl,
@@ -50,9 +41,9 @@ export const rollingRestart = async ({ mysqlUrl, note, redisUrl }: Ground): Prom
     for (const port of ports) await start(port)
     await using balancer = await startBalancer(front, ports)
     await untilReady(balancer.url)
-    const callers = await makeCallers(balancer.url)
-    note(`${CALLERS} callers, ${SERVERS} servers`)
-    const load = startLoad(callers)
+    const callers = await makeCallers([balancer.url], { maxAttempts: 1 })
+    note(`${callers.length} callers, ${SERVERS} servers`)
+    const load = startLoad(callers, note)
     do {
       for (const port of ports) {
         await stop(servers.get(port)!)
@@ -94,75 +85,6 @@ const untilReady = async (url: string): Promise<void> => {
     if (isReady) return
     if (performance.now() > deadlineMs) throw new Error(`${url} was not ready within ${READY_WITHIN_MS} ms`)
     await sleep(50)
-  }
-}
-
-type Caller = (turn: number) => Promise<void>
-
-const SKU = "DRILL"
-
-/** Makes the tables, and a product without a price that everybody orders. */
-const stockUp = async (environment: Readonly<Record<string, string>>): Promise<void> => {
-  const admin = { email: "admin@shop.example", password: randomUUID() }
-  const server = await startServerProcess({
-    environment: {
-      ...environment,
-      HOLDFAST_ADMIN_EMAIL: admin.email,
-      HOLDFAST_ADMIN_PASSWORD: admin.password
-    }
-  })
-  try {
-    const client = createClient({ url: server.url, auth: admin })
-    await client.admin.createProduct({ sku: SKU, name: SKU, priceMinor: 0, initialStock: 1_000_000 })
-  } finally {
-    await server.stop()
-  }
-}
-
-/** Each caller has an account, and cancels what it has ordered. */
-const makeCallers = async (url: string): Promise<ReadonlyArray<Caller>> =>
-  Promise.all(
-    Array.from({ length: CALLERS }, async (_, n) => {
-      const account = { email: `caller-${n}@shop.example`, password: randomUUID() }
-      const client = createClient({ url, auth: account, retry: { maxAttempts: 1 } })
-      await createClient({ url }).auth.register(account)
-      let orderId: OrderId | undefined
-      return async (turn: number) => {
-        if (turn % 3 === 0) return void (await client.products.bySku({ sku: SKU }))
-        if (orderId === undefined) {
-          const order = await client.orders.create({ lines: [{ sku: SKU, quantity: 1 }] })
-          orderId = order.id
-        } else {
-          const { id } = await client.orders.cancel({ orderId })
-          orderId = id === orderId ? undefined : orderId
-        }
-      }
-    })
-  )
-
-const startLoad = (callers: ReadonlyArray<Caller>) => {
-  let [calls, failed, worstMs] = [0, 0, 0]
-  const stopping = new AbortController()
-  const work = async (call: Caller) => {
-    for (let turn = 0; !stopping.signal.aborted; turn += 1) {
-      const startedAtMs = performance.now()
-      await call(turn).catch((error: unknown) => {
-        failed += 1
-        if (failed <= 5) console.error(`rollingRestart: a call failed: ${String(error)}`)
-      })
-      calls += 1
-      worstMs = Math.max(worstMs, Math.round(performance.now() - startedAtMs))
-    }
-  }
-  const working = callers.map(work)
-  const figures = (): RestartFigures => ({ calls, failed, worstMs })
-  return {
-    figures,
-    stop: async () => {
-      stopping.abort()
-      await Promise.all(working)
-      return figures()
-    }
   }
 }
 

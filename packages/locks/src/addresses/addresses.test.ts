@@ -69,6 +69,21 @@ test.each([
       sentinelTLS: { rejectUnauthorized: true },
       enableTLSForSentinelMode: true
     }
+  ],
+  [
+    "redis+cluster://ann:p@a:1,[::1]/0",
+    {
+      nodes: [
+        { host: "a", port: 1 },
+        { host: "::1", port: 6379 }
+      ],
+      username: "ann",
+      password: "p"
+    }
+  ],
+  [
+    "rediss+cluster://a?family=6",
+    { nodes: [{ host: "a", port: 6379 }], family: 6, tls: { rejectUnauthorized: true } }
   ]
 ])("%s", (url, options) => {
   expect(redisOptionsOf(url)).toEqual(options)
@@ -100,6 +115,13 @@ test.each([
   "redis://u:hunter2@%2Fsock",
   "unix://u:hunter2@h",
   "redis+sentinel://u:hunter2@h",
+  "redis+sentinel://u:hunter2@%2Fsock/main",
+  "redis+cluster://u:hunter2@a,b/1",
+  "redis+cluster://u:hunter2@a?db=1",
+  "redis+cluster://u:hunter2@a,%2Fsock",
+  "redis+cluster://u:hunter2@",
+  "redis+cluster://u:hunter2@a?sentinel-password=hunter2",
+  "redis+cluster://u:hunter2@a?ssl-mode=REQUIRED",
   "rediss://u:hunter2@h?ssl-mode=DISABLED",
   "redis://u:hunter2@h/1/2",
   "redis://u:hunter2@h?maxRetriesPerRequest=hunter2"

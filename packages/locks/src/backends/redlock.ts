@@ -2,7 +2,7 @@ import { Effect, type Scope } from "effect"
 import { type LockOptions, RedlockMutex } from "redis-semaphore"
 import type { BackendOptions, LockBackend, LockRequest } from "../backend.ts"
 import { makeBreaker, RedisUnavailable } from "../redis/breaker.ts"
-import { ping, type RedisClient } from "../redis/client.ts"
+import { probe, type RedisClient } from "../redis/client.ts"
 import { pollingBackend } from "./polling.ts"
 
 const DEFAULT_ANSWER_WITHIN_MS = 1_000
@@ -20,7 +20,7 @@ export const redlockBackend = (
   { answerWithinMs = DEFAULT_ANSWER_WITHIN_MS }: BackendOptions = {}
 ): Effect.Effect<LockBackend, never, Scope.Scope> => {
   const lockOf = ({ key }: LockRequest, options: LockOptions) => new RedlockMutex([...clients], key, options)
-  return Effect.flatMap(makeBreaker(pingMajority(clients, answerWithinMs)), (breaker) =>
+  return Effect.flatMap(makeBreaker(probeMajority(clients, answerWithinMs)), (breaker) =>
     pollingBackend({
       ...breaker,
       answerWithinMs,
@@ -35,11 +35,11 @@ export const redlockBackend = (
   )
 }
 
-const pingMajority = (
+const probeMajority = (
   clients: ReadonlyArray<RedisClient>,
   answerWithinMs: number
 ): Effect.Effect<void, RedisUnavailable> =>
-  Effect.forEach(clients, (client) => Effect.option(ping(client, answerWithinMs)), {
+  Effect.forEach(clients, (client) => Effect.option(probe(client, answerWithinMs)), {
     concurrency: "unbounded"
   }).pipe(
     Effect.flatMap((answers) =>

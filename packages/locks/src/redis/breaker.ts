@@ -2,9 +2,9 @@ import { Data, Effect, type Scope } from "effect"
 import { answerWithin } from "../answer-within.ts"
 import { makeStoreBreaker } from "../breaker.ts"
 
-/** Error replies of a server that can serve no caller: it is loading, a replica, full, busy, or cut off from its peers. */
+/** Error replies of a server that can serve no caller: it is loading, a replica, full, busy, cut off from its peers, or has its keys elsewhere. */
 const SERVES_NO_CALLER =
-  /^(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|NOREPLICAS|MISCONF|OOM|BUSY|TRYAGAIN|NOAUTH)\b/
+  /^(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|NOREPLICAS|MISCONF|OOM|BUSY|TRYAGAIN|MOVED|ASK|NOAUTH)\b/
 
 /** Errors of the code that makes the call, such as a reply that it cannot parse. They say nothing about Redis. */
 const bugs = [TypeError, RangeError, SyntaxError, ReferenceError]
@@ -43,9 +43,9 @@ export interface Breaker {
 
 /** Makes the breaker of a Redis, see {@link makeStoreBreaker}. */
 export const makeBreaker = (
-  ping: Effect.Effect<unknown, RedisUnavailable>
+  probe: Effect.Effect<unknown, RedisUnavailable>
 ): Effect.Effect<Breaker, never, Scope.Scope> =>
-  Effect.map(makeStoreBreaker("Redis", ping), ({ check, isUp, trip }) => ({
+  Effect.map(makeStoreBreaker("Redis", probe), ({ check, isUp, trip }) => ({
     isUp,
     ask: (call, withinMs) =>
       Effect.andThen(

@@ -1,14 +1,16 @@
 import { Cluster, type ClusterNode, type CommonRedisOptions, Redis, type SentinelAddress } from "ioredis"
 import { Context, Effect, Layer, type Scope } from "effect"
-import { redisOptionsOf } from "../addresses/redis.ts"
+import { type RedisAddress, redisOptionsOf } from "../addresses/redis.ts"
 import { answerWithin } from "../answer-within.ts"
 import { makeBreaker, RedisUnavailable } from "./breaker.ts"
+import { isCluster } from "./is-cluster.ts"
+import { takesWrites } from "./takes-writes.ts"
 
 /** A client of one server (found directly or through sentinels), or of a cluster. */
 export type RedisClient = Redis | Cluster
 
-/** One server, or a group with sentinels, as {@link redisOptionsOf} reads it. */
-export interface SingleServer {
+/** One server, a group with sentinels or a cluster, as {@link redisOptionsOf} reads it. */
+export interface RedisUrl {
   readonly url: string
 }
 
@@ -32,7 +34,7 @@ export interface ClusterNodes {
 }
 
 /** Where a Redis or Valkey is. */
-export type RedisConnection = SingleServer | SentinelGroup | ClusterNodes
+export type RedisConnection = RedisUrl | SentinelGroup | ClusterNodes
 
 /** How a client behaves. */
 export interface RedisClientOptions {
@@ -54,7 +56,13 @@ export interface RedisClientOptions {
 const DEFAULT_COMMAND_TIMEOUT_MS = 2_000
 const DEFAULT_CONNECT_TIMEOUT_MS = 2_000
 const LONGEST_RECONNECT_DELAY_MS = 500
-const PING_WITHIN_MS = 1_000
+const PROBE_WITHIN_MS = 1_000
+
+/** After which time a command tries again to reach a node of a cluster. */
+const NODE_DELAY_MS = 50
+
+/** How often a cluster's client looks which node has which slots, beside whenever a node sends it elsewhere. */
+const SLOTS_REFRESH_MS = 5_000
 
 /** Grows a little with each attempt and stays short, so that a Redis that is back is noticed soon. */
 const reconnectDelayMs = (attempt: number): number => Math.min(20 * attempt, LONGEST_RECONNECT_DELAY_MS)
@@ -80,40 +88,51 @@ export const listenForErrors = <Client extends RedisClient>(client: Client): Cli
 
 /** Makes the client of {@link connect} without waiting for its connection. The caller closes it. */
 export const makeClient = (connection: RedisConnection, options: RedisClientOptions = {}): RedisClient => {
-  const common = commonOptions(options)
-  const ofOneNode = { enableOfflineQueue: false, enableAutoPipelining: options.pipelining ?? false }
-  if ("url" in connection) {
-    const address = redisOptionsOf(connection.url)
-    const retries = "sentinels" in address ? { sentinelRetryStrategy: reconnectDelayMs } : {}
-    return new Redis({ ...common, ...ofOneNode, ...retries, ...address })
+  const { nodes, ...address } = addressOf(connection)
+  const common = { ...commonOptions(options), ...address }
+  return nodes === undefined
+    ? new Redis({
+        ...common,
+        enableOfflineQueue: false,
+        enableAutoPipelining: options.pipelining ?? false,
+        retryStrategy: reconnectDelayMs,
+        reconnectOnError: isReplica,
+        sentinelRetryStrategy: reconnectDelayMs,
+        sentinelCommandTimeout: common.commandTimeout
+      })
+    : new Cluster([...nodes], {
+        enableOfflineQueue: false,
+        clusterRetryStrategy: reconnectDelayMs,
+        // Connections to nodes open on first use, and commands have to wait for them. With 16 tries that is 0.8 s.
+        retryDelayOnFailover: NODE_DELAY_MS,
+        retryDelayOnClusterDown: 0,
+        slotsRefreshInterval: SLOTS_REFRESH_MS,
+        // The certificates of the nodes are for their names.
+        ...(address.tls === undefined ? {} : { dnsLookup: (host, found) => found(null, host) }),
+        redisOptions: common
+      })
+}
+
+/** A server that has become a replica: its address, or the sentinels, may lead to another one by now. */
+const isReplica = (error: Error): boolean => error.message.startsWith("READONLY")
+
+const addressOf = (connection: RedisConnection): RedisAddress => {
+  if ("url" in connection) return redisOptionsOf(connection.url)
+  const { password, username } = connection
+  const credentials = {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password })
   }
-  if ("sentinels" in connection) {
-    const { database, name, password, sentinelPassword, sentinels, username } = connection
-    return new Redis({
-      ...common,
-      ...ofOneNode,
-      sentinels: [...sentinels],
-      name,
-      sentinelRetryStrategy: reconnectDelayMs,
-      sentinelCommandTimeout: common.commandTimeout,
-      ...(database === undefined ? {} : { db: database }),
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-      ...(sentinelPassword === undefined ? {} : { sentinelPassword })
-    })
+  if ("nodes" in connection)
+    return { nodes: connection.nodes, ...credentials, ...(connection.tls === true ? { tls: {} } : {}) }
+  const { database, name, sentinelPassword, sentinels } = connection
+  return {
+    sentinels: [...sentinels],
+    name,
+    ...credentials,
+    ...(database === undefined ? {} : { db: database }),
+    ...(sentinelPassword === undefined ? {} : { sentinelPassword })
   }
-  const { nodes, password, tls, username } = connection
-  const { retryStrategy: _unused, ...nodeOptions } = common
-  return new Cluster([...nodes], {
-    enableOfflineQueue: false,
-    clusterRetryStrategy: reconnectDelayMs,
-    redisOptions: {
-      ...nodeOptions,
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-      ...(tls === true ? { tls: {} } : {})
-    }
-  })
 }
 
 const commonOptions = (options: RedisClientOptions) =>
@@ -122,8 +141,7 @@ const commonOptions = (options: RedisClientOptions) =>
     // Without it ioredis keeps a silent connection, and every later command times out on it.
     socketTimeout: options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
     connectTimeout: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-    maxRetriesPerRequest: 0,
-    retryStrategy: reconnectDelayMs
+    maxRetriesPerRequest: 0
   }) satisfies CommonRedisOptions
 
 /** Succeeds after `timeoutMs` at the latest: a program starts without its Redis, and the client keeps trying. */
@@ -144,7 +162,7 @@ export const silentAfterMs = (cluster: Cluster): number =>
  * keeps such a connection inside, so there it is the client.
  */
 export const subscriberOf = (client: RedisClient): RedisClient =>
-  client instanceof Cluster
+  isCluster(client)
     ? client
     : listenForErrors(
         client.duplicate({
@@ -168,6 +186,8 @@ export class RedisStore extends Context.Service<
       call: (client: RedisClient) => Promise<A>,
       withinMs?: number
     ) => Effect.Effect<A, RedisUnavailable>
+    /** Fails unless Redis takes writes: of a cluster every master, with every slot. It writes nothing. */
+    readonly takesWrites: Effect.Effect<void, RedisUnavailable>
   }
 >()("@holdfast/locks/RedisStore") {
   /** Connects. A Redis that is not there yet does not keep the program from starting. */
@@ -184,17 +204,19 @@ export class RedisStore extends Context.Service<
 
 const makeStore = (client: RedisClient): Effect.Effect<RedisStore["Service"], never, Scope.Scope> => {
   // The client counts from when it sends a command, which may have waited for those before it.
-  const options = client instanceof Cluster ? client.options.redisOptions : client.options
-  return Effect.map(makeBreaker(ping(client, PING_WITHIN_MS)), ({ ask, isUp }) => ({
+  const options = isCluster(client) ? client.options.redisOptions : client.options
+  return Effect.map(makeBreaker(probe(client, PROBE_WITHIN_MS)), ({ ask, isUp }) => ({
     client,
     isUp,
+    takesWrites: ask(() => takesWrites(client), PROBE_WITHIN_MS),
     ask: (call, withinMs = options?.commandTimeout) => ask(() => call(client), withinMs)
   }))
 }
 
-export const ping = (client: RedisClient, withinMs: number): Effect.Effect<string, RedisUnavailable> =>
+/** Finds out whether Redis takes writes, see {@link takesWrites}. */
+export const probe = (client: RedisClient, withinMs: number): Effect.Effect<void, RedisUnavailable> =>
   answerWithin(
-    () => client.ping(),
+    () => takesWrites(client),
     withinMs,
     (cause) => new RedisUnavailable({ cause })
   )

@@ -1,6 +1,6 @@
 import { Effect, type Scope } from "effect"
-import { Cluster } from "ioredis"
 import { type RedisClient, silentAfterMs, subscriberOf } from "./client.ts"
+import { isCluster } from "./is-cluster.ts"
 import { watchClusterSubscriber } from "./cluster-subscriber.ts"
 
 /** What a process does with the messages of a channel. */
@@ -93,8 +93,7 @@ const subscribeLazily = (client: RedisClient, channel: string, listener: Channel
 
 /** Replaces the subscriber's connection when it has gone silent. A cluster's client does not say so by itself. */
 const watchFor = (subscriber: RedisClient, onReplaced: () => void): (() => void) => {
-  if (subscriber instanceof Cluster)
-    return watchClusterSubscriber(subscriber, silentAfterMs(subscriber), onReplaced)
+  if (isCluster(subscriber)) return watchClusterSubscriber(subscriber, silentAfterMs(subscriber), onReplaced)
   // A ping without an answer makes ioredis close the connection, see `socketTimeout`.
   const pinging = setInterval(() => {
     if (subscriber.status === "ready") subscriber.ping().catch(() => {})

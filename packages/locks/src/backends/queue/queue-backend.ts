@@ -1,5 +1,4 @@
 import { Cause, Effect, Exit, type Scope } from "effect"
-import { Cluster } from "ioredis"
 import {
   type AcquireRefusal,
   type Lease,
@@ -11,6 +10,7 @@ import {
   type Restore
 } from "../../backend.ts"
 import { RedisUnavailable } from "../../redis/breaker.ts"
+import { isCluster } from "../../redis/is-cluster.ts"
 import type { RedisStore } from "../../redis/client.ts"
 import { isWrongType } from "../../redis/wrong-type.ts"
 import { type Grant, type Grants, isQueueIdentifier, makeGrants, type Waiter } from "./grants.ts"
@@ -171,7 +171,7 @@ const listLocks = (queue: Queue, limit: number): Effect.Effect<ReadonlyArray<Loc
   Effect.gen(function* () {
     const { client } = queue.store
     const found: Array<LockInfo> = []
-    for (const node of client instanceof Cluster ? client.nodes("master") : [client]) {
+    for (const node of isCluster(client) ? client.nodes("master") : [client]) {
       let cursor = "0"
       do {
         const [next, mutexes] = yield* ask(queue, () =>

@@ -7,9 +7,9 @@
  * identifier and publishes to its process. A channel without receivers belongs to a dead process, whose waiter is skipped.
  */
 import keySlot from "cluster-key-slot"
-import { Cluster } from "ioredis"
 import { createHash } from "node:crypto"
 import type { RedisClient } from "../../redis/client.ts"
+import { isCluster } from "../../redis/is-cluster.ts"
 import { defineScripts } from "../../redis/scripts.ts"
 
 /**
@@ -169,7 +169,7 @@ export type Reply = ReadonlyArray<string | number>
 
 /** Registers the scripts on a client. */
 export const lockScripts = (client: RedisClient) => {
-  const common = prelude(client instanceof Cluster)
+  const common = prelude(isCluster(client))
   return defineScripts(client, "holdfastLock", {
     acquire: { numberOfKeys: 3, lua: common + acquire },
     release: { numberOfKeys: 3, lua: common + release },

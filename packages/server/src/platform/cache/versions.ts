@@ -1,4 +1,4 @@
-import { isWrongType, type RedisClient } from "@holdfast/locks"
+import { isWrongType, pipelined, type RedisClient, type RedisCommand } from "@holdfast/locks"
 import { randomUUID } from "node:crypto"
 
 /** How long a version lives. An entry is invalid once its version has expired. */
@@ -21,10 +21,13 @@ export const ensureVersions = async (
   keys: ReadonlyArray<string>
 ): Promise<ReadonlyArray<string>> => {
   const first = keys.map(newVersion)
-  const replies = await client.pipeline(first.map((command) => [...command, "NX", "GET"])).exec()
-  const lies: Array<Command> = []
+  const replies = await pipelined(
+    client,
+    first.map((command): RedisCommand => [...command, "NX", "GET"])
+  )
+  const lies: Array<RedisCommand> = []
   const versions = keys.map((_, at) => {
-    const [error, known] = replies![at]!
+    const [error, known] = replies[at]!
     if (error !== null && !isWrongType(error)) throw error
     const [, , own] = first[at]!
     const current = error === null && known === null ? own : versionIn(known)
@@ -35,16 +38,14 @@ export const ensureVersions = async (
   return versions
 }
 
-type Command = readonly [name: string, ...args: ReadonlyArray<string | number>]
-
 /** Makes calls in one round trip and gives their replies. Fails with the first error among them. */
 export const inPipeline = async (
   client: RedisClient,
-  commands: ReadonlyArray<Command>
+  commands: ReadonlyArray<RedisCommand>
 ): Promise<ReadonlyArray<unknown>> => {
   if (commands.length === 0) return []
-  const replies = await client.pipeline(commands.map((command) => [...command])).exec()
-  return replies!.map(([error, reply]) => {
+  const replies = await pipelined(client, commands)
+  return replies.map(([error, reply]) => {
     if (error !== null) throw error
     return reply
   })

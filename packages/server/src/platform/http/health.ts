@@ -1,4 +1,4 @@
-import { askRedis, type RedisStore } from "@holdfast/locks"
+import { askRedis, RedisStore } from "@holdfast/locks"
 import { Effect, type ManagedRuntime } from "effect"
 import type { FastifyInstance } from "fastify"
 import { DatabaseClock } from "../db/database-clock.ts"
@@ -60,10 +60,11 @@ const REFUSALS: ReadonlyArray<readonly [RegExp, string]> = [
   [/^(NOAUTH|NOPERM|WRONGPASS)/, "refused"]
 ]
 
-/** `up`, when Redis takes a write. */
+/** `up`, when Redis takes a write, and every master of a cluster would. */
 const redisState = Effect.gen(function* () {
   const prefix = yield* KeyNamespace.use((namespace) => namespace.prefix)
   yield* askRedis((client) => client.set(`${prefix}readyz`, "1", "PX", KEY_LIFETIME_MS))
+  yield* RedisStore.use(({ takesWrites }) => takesWrites)
   return "up"
 }).pipe(
   Effect.timeout(REDIS_WITHIN_MS),

@@ -93,13 +93,22 @@ export async function supervise(server: Supervised): Promise<SupervisedProcess> 
     end: async ({ keep }) => {
       supervisor.ref()
       if (keep) {
-        if (running) process.kill(pid, "SIGKILL")
+        if (running) killUnlessGone(pid)
         await exited
         supervisor.stdin.write("keep\n")
       }
       supervisor.stdin.end()
       await gone
     }
+  }
+}
+
+/** A server may end by itself before its supervisor says so. */
+const killUnlessGone = (pid: number): void => {
+  try {
+    process.kill(pid, "SIGKILL")
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error
   }
 }
 

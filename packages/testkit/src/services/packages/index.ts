@@ -1,6 +1,6 @@
 import { join } from "node:path"
 import { SourceUnusable } from "../errors.ts"
-import { findRedis, findSql } from "../native/installation.ts"
+import { findRedis, findSql, type Installation } from "../native/installation.ts"
 import { startNativeRedis } from "../native/redis.ts"
 import { startNativeSql } from "../native/sql.ts"
 import type { RedisFlavour, RedisService, SqlFlavour, SqlService } from "../service.ts"
@@ -39,13 +39,21 @@ export async function packagesSql(wish: Wish<SqlFlavour>): Promise<SqlService> {
 /** Starts Redis or Valkey from the distribution's packages, unpacked into the cache. */
 export async function packagesRedis(wish: Wish<RedisFlavour>): Promise<RedisService> {
   const flavours: ReadonlyArray<RedisFlavour> = wish.kind === "any" ? ["redis", "valkey"] : [wish.kind]
-  const [flavour, lookup] = await firstUnpacked(flavours, wish.progress)
+  return startNativeRedis("packages", await unpackedRedis(flavours, wish.progress), wish)
+}
+
+/** The Redis or Valkey of the distribution's packages, unpacked into the cache. */
+export async function unpackedRedis(
+  flavours: ReadonlyArray<RedisFlavour>,
+  progress: (line: string) => void
+): Promise<Installation<RedisFlavour>> {
+  const [flavour, lookup] = await firstUnpacked(flavours, progress)
   const installation = await findRedis(flavour, lookup)
   if (installation === undefined)
     throw new SourceUnusable(
       `the server unpacked in ${lookup.root} does not run here; remove that directory to have it unpacked again`
     )
-  return startNativeRedis("packages", installation, wish)
+  return installation
 }
 
 async function firstUnpacked<Flavour extends SqlFlavour | RedisFlavour>(
