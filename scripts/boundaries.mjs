@@ -27,6 +27,7 @@ export const FOLDERS = {
     history: ["internal"],
     race: ["crash-point", "internal"],
     load: ["internal", "race"],
+    topologies: ["internal", "race", "services"],
     evidence: ["services"],
     explore: ["faults", "history", "internal", "services"],
     "lock-graph": ["explore", "faults", "internal", "services"],

@@ -44,14 +44,13 @@ export {
   connect,
   listenForErrors,
   makeClient,
-  type RedisClient,
   type RedisConnection,
   RedisStore,
   type RedisClientOptions,
   type RedisUrl,
   type SentinelGroup
 } from "./redis/client.ts"
-export { isCluster } from "./redis/is-cluster.ts"
+export { isCluster, type RedisClient } from "./redis/is-cluster.ts"
 export { type ChannelListener, makeSubscription, type Subscription } from "./redis/pubsub.ts"
 export { pipelined, type RedisCommand } from "./redis/pipelined.ts"
 export { isWrongType } from "./redis/wrong-type.ts"

@@ -3,11 +3,10 @@ import { Context, Effect, Layer, type Scope } from "effect"
 import { type RedisAddress, redisOptionsOf } from "../addresses/redis.ts"
 import { answerWithin } from "../answer-within.ts"
 import { makeBreaker, RedisUnavailable } from "./breaker.ts"
-import { isCluster } from "./is-cluster.ts"
+import { isCluster, type RedisClient } from "./is-cluster.ts"
 import { takesWrites } from "./takes-writes.ts"
 
-/** A client of one server (found directly or through sentinels), or of a cluster. */
-export type RedisClient = Redis | Cluster
+export type { RedisClient } from "./is-cluster.ts"
 
 /** One server, a group with sentinels or a cluster, as {@link redisOptionsOf} reads it. */
 export interface RedisUrl {

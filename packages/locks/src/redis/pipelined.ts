@@ -1,6 +1,5 @@
 import type { Cluster } from "ioredis"
-import type { RedisClient } from "./client.ts"
-import { isCluster } from "./is-cluster.ts"
+import { isCluster, type RedisClient } from "./is-cluster.ts"
 
 /** A command and its arguments. */
 export type RedisCommand = readonly [name: string, ...args: ReadonlyArray<string | number>]

@@ -1,6 +1,5 @@
 import type { Cluster } from "ioredis"
-import type { RedisClient } from "./client.ts"
-import { isCluster } from "./is-cluster.ts"
+import { isCluster, type RedisClient } from "./is-cluster.ts"
 
 /** Has no key, so every node runs it, and is refused where a write would be: on a replica, or a server that is full. */
 const WRITE = "#!lua\nreturn 1"
