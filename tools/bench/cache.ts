@@ -11,7 +11,9 @@ interface CacheBenchOptions {
 }
 
 const PRODUCTS = 2_000
+const CAMPAIGNS = 30
 const READERS = 16
+const DAY_MS = 86_400_000
 const TURNS = 5
 const ADMIN = { email: "admin@bench.test", password: "a password" }
 
@@ -39,9 +41,9 @@ export const run = async ({ turnMs }: CacheBenchOptions) => {
   const servers = { without: await start(undefined), with: await start({ freshMs: 5_000, staleMs: 30_000 }) }
   try {
     await servers.without.runtime.runPromise(ensureAdmin(ADMIN.email, ADMIN.password))
-    const token = await seed(servers.without.url)
+    const seeded = await seed(servers.without.url)
     const figures: Record<string, { without: number; with: number; ratio: number }> = {}
-    for (const [name, read] of Object.entries(readsAs(token))) {
+    for (const [name, read] of Object.entries(readsAs(seeded))) {
       const rates: Record<"without" | "with", Array<number>> = { without: [], with: [] }
       for (let turn = 0; turn < TURNS; turn++)
         for (const side of ["without", "with"] as const)
@@ -56,25 +58,44 @@ export const run = async ({ turnMs }: CacheBenchOptions) => {
   }
 }
 
-/**
- * Creates the products.
- * @returns the administrator's access token
- */
-const seed = async (url: string): Promise<string> => {
+interface Seeded {
+  /** The administrator's. */
+  readonly token: string
+  readonly couponId: string
+}
+
+/** Creates products and campaigns. */
+const seed = async (url: string): Promise<Seeded> => {
   const admin = createClient({ url, auth: ADMIN })
   await forEachOf([...Array(PRODUCTS).keys()], READERS, async (n) => {
     const product = { sku: `sku-${n}`, name: `Product ${n}`, category: `shelf-${n % 10}` }
     await admin.admin.createProduct({ ...product, priceMinor: 100, initialStock: 10 })
   })
+  let couponId = ""
+  for (let n = 0; n < CAMPAIGNS; n += 1) couponId = (await admin.admin.createCoupon(campaign(n))).id
   const { accessToken } = await admin.auth.login(ADMIN)
-  return accessToken
+  return { token: accessToken, couponId }
 }
 
+const campaign = (n: number) => ({
+  name: `Campaign ${n}`,
+  discount: { kind: "percent" as const, percent: 10 },
+  minimumOrderMinor: 0,
+  quantity: 1_000,
+  startsAt: new Date(Date.now() - DAY_MS).toISOString(),
+  endsAt: new Date(Date.now() + DAY_MS).toISOString(),
+  validDays: 7
+})
+
 /** Plain HTTP requests, because decoding the answers would cost this process more than the server. */
-const readsAs = (token: string): Readonly<Record<string, Read>> => ({
+const readsAs = ({ couponId, token }: Seeded): Readonly<Record<string, Read>> => ({
   "product of 50": (url, n) => ask(url, "products.bySku", { sku: `sku-${n % 50}` }),
   "page of 20": (url) => ask(url, "products.page", {}),
   "categories page of 100": (url) => ask(url, "products.page", { limit: 100, category: "shelf-1" }),
+  search: (url, n) => ask(url, "products.search", { text: `product ${n % 50}` }),
+  categories: (url) => ask(url, "products.categories", {}),
+  "one campaign": (url) => ask(url, "coupons.byId", { couponId }),
+  "campaigns of 20": (url) => ask(url, "coupons.page", {}),
   "top sellers": (url) => ask(url, "products.topSellers", {}),
   balance: (url) => ask(url, "points.balance", {}, { authorization: `Bearer ${token}` })
 })

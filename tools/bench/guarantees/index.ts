@@ -4,7 +4,7 @@ import type { Reporting } from "../../src/progress.ts"
 import { medians, rotated } from "../shop/comparison.ts"
 import { type FloorPart, floorParts } from "../shop/floor/parts.ts"
 import { type Figures, measure, type Turn } from "../shop/load.ts"
-import { openShops, type Shop, startFloor } from "../shop/shops.ts"
+import { openShops, type Shop, startFloor, startHoldfast } from "../shop/shops.ts"
 import { order } from "../shop/turns.ts"
 
 export interface GuaranteesOptions {
@@ -12,12 +12,18 @@ export interface GuaranteesOptions {
   readonly seconds: number
 }
 
-/** The floor's orders with all parts and without each of them, and Holdfast's with and without a key. */
+/** The floor's orders with all parts and without each of them, and Holdfast's. */
 export interface GuaranteesResult {
   readonly callers: number
   readonly floor: Readonly<Record<"everything" | FloorPart | "nothing", Figures>>
-  readonly holdfast: { readonly everything: Figures; readonly answer: Figures }
+  /** Older measurements have neither `lock` nor `fence`. */
+  readonly holdfast: Readonly<Record<"everything" | "answer", Figures>> & {
+    readonly [Part in (typeof LEFT_OUT)[number]]?: Figures
+  }
 }
+
+/** What a preloaded module takes out of a Holdfast server. */
+const LEFT_OUT = ["lock", "fence"] as const
 
 const CALLERS = 64
 const CUSTOMERS = 2_000
@@ -45,6 +51,14 @@ export const run = async ({ onProgress, rounds, seconds }: GuaranteesOptions & R
     opened.unshift(shop)
     return { shop, turn: order, found: [] }
   }
+  const holdfastWithout = async (part: string): Promise<Variant> => {
+    const url = import.meta.resolve("./without.ts")
+    const server = await startHoldfast(holdfast, { url, environment: { BENCH_WITHOUT: part } })
+    const pids = () => ({ ...holdfast.pids(), server: [server.pid() ?? Number.NaN] })
+    const shop = { ...holdfast, url: server.url, serverPid: server.pid, pids, stop: server.stop }
+    opened.unshift(shop)
+    return { shop, turn: order, found: [] }
+  }
   try {
     const variants: Record<string, Variant> = { everything: await floorWith(floorParts) }
     for (const part of floorParts)
@@ -52,6 +66,7 @@ export const run = async ({ onProgress, rounds, seconds }: GuaranteesOptions & R
     variants["nothing"] = await floorWith([])
     variants["holdfast"] = { shop: holdfast, turn: order, found: [] }
     variants["withoutKey"] = { shop: holdfast, turn: withoutKey, found: [] }
+    for (const part of LEFT_OUT) variants[`holdfast without ${part}`] = await holdfastWithout(part)
     const all = Object.entries(variants)
     for (const [, { shop, turn }] of all) await measure(shop, await turn(shop), CALLERS, WARM_UP_SECONDS)
     for (let round = 0; round < rounds; round += 1)
@@ -79,7 +94,12 @@ const resultOf = (figuresOf: (name: string) => Figures): GuaranteesResult => ({
     ledger: figuresOf("ledger"),
     nothing: figuresOf("nothing")
   },
-  holdfast: { everything: figuresOf("holdfast"), answer: figuresOf("withoutKey") }
+  holdfast: {
+    everything: figuresOf("holdfast"),
+    lock: figuresOf("holdfast without lock"),
+    fence: figuresOf("holdfast without fence"),
+    answer: figuresOf("withoutKey")
+  }
 })
 
 /** Orders without an idempotency key, whose answers are not kept. */

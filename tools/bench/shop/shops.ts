@@ -48,9 +48,19 @@ const settingsOf = (mysqlUrl: string, redisUrl: string) => ({
   HOLDFAST_REDIS_URL: redisUrl
 })
 
-/** A Holdfast server on the stores of a shop, in a process of its own. */
-export const startHoldfast = ({ mysqlUrl, redisUrl }: Pick<Shop, "mysqlUrl" | "redisUrl">) =>
-  startServerProcess({ environment: settingsOf(mysqlUrl, redisUrl), maximumRestarts: 0 })
+/**
+ * A Holdfast server on the stores of a shop, in a process of its own.
+ * @param preload the URL of a module that the process loads first, and the variables that it reads
+ */
+export const startHoldfast = (
+  { mysqlUrl, redisUrl }: Pick<Shop, "mysqlUrl" | "redisUrl">,
+  preload?: { readonly url: string; readonly environment: Readonly<Record<string, string>> }
+) =>
+  startServerProcess({
+    environment: { ...settingsOf(mysqlUrl, redisUrl), ...preload?.environment },
+    maximumRestarts: 0,
+    ...(preload && { preload: preload.url })
+  })
 
 /** Creates Holdfast's tables by starting a server once. */
 const migrate = async (mysqlUrl: string, redisUrl: string): Promise<void> => {

@@ -194,6 +194,12 @@ const guarantees = Command.make(
   measure("bench", () => import("../../bench/guarantees/index.ts"))
 ).pipe(Command.withDescription("An order's cost without its lock, fence, stored answer, event or ledger"))
 
+const profile = Command.make(
+  "profile",
+  { seconds: effort(3).seconds, json },
+  measure("bench", () => import("../../bench/profile/index.ts"))
+).pipe(Command.withDescription("Where the server's processor time goes, by area"))
+
 const testkit = Command.make(
   "testkit",
   {
@@ -254,6 +260,7 @@ export const bench = Command.make("bench").pipe(
     growth,
     peers,
     guarantees,
+    profile,
     testkit,
     explore,
     load,
