@@ -47,6 +47,10 @@ describe("the performance report", () => {
     expect(page).toContain("| order | 900 | 900 | 1 | – | 1,200 | 600 | 0.75 |")
     expect(page).toContain("| nothing: read, then write | 400 | 10 | 20 | 0 | 64, 63 | 7 | **no** |")
     expect(page).toContain("A quick run")
+    expect(page).toContain("| Holdfast without the fence | 800 | 100 |")
+    expect(page).toContain("| Kysely | 25 → 25 |")
+    expect(page).toContain("| read of a row | 150 | 50 | 130 | 40 | 15 |")
+    expect(page).not.toContain("| Fastify |")
   })
 
   test("shows every plot, and each is a well-formed SVG without broken figures", () => {

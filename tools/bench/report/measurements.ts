@@ -1,9 +1,12 @@
 import { startServices } from "@holdfast/testkit"
+import { readFileSync } from "node:fs"
 import type { Reporting } from "../../src/progress.ts"
 import { run as measureCache } from "../cache.ts"
 import { run as measureGrowth, type GrowthResult } from "../growth/index.ts"
 import { type GuaranteesResult, run as measureGuarantees } from "../guarantees/index.ts"
 import { type PeersResult, run as measurePeers } from "../peers/index.ts"
+import { type ProfileResult, run as measureProfile } from "../profile/index.ts"
+import { run as measureStatements, type StatementsResult } from "../statements.ts"
 import { measureShop, type ShopFigures } from "../shop/index.ts"
 import { run as measureStrategies, type StrategiesResult } from "../strategies/index.ts"
 import { load, type Machine, machineWith } from "./machine.ts"
@@ -21,26 +24,34 @@ interface Efforts {
   readonly guarantees: Effort
   readonly peers: Effort
   readonly cacheTurnMs: number
+  /** Absent from older measurements. */
+  readonly profile?: Pick<Effort, "seconds">
+  /** Absent from older measurements. */
+  readonly statements?: Effort
 }
 
-const FULL: Efforts = {
+const FULL = {
   shop: { rounds: 3, seconds: 2.5, memoryMinutes: 1 },
   strategies: { rounds: 3, seconds: 2 },
   growth: { rounds: 2, seconds: 2 },
   guarantees: { rounds: 3, seconds: 1.5 },
   peers: { rounds: 3, seconds: 10 },
-  cacheTurnMs: 500
-}
+  cacheTurnMs: 500,
+  profile: { seconds: 3 },
+  statements: { rounds: 3, seconds: 0.5 }
+} satisfies Efforts
 
 /** Enough to see that everything works; the figures are rough. */
-const QUICK: Efforts = {
+const QUICK = {
   shop: { rounds: 1, seconds: 0.3, memoryMinutes: 0.05 },
   strategies: { rounds: 1, seconds: 0.4 },
   growth: { rounds: 1, seconds: 0.15 },
   guarantees: { rounds: 1, seconds: 0.3 },
   peers: { rounds: 1, seconds: 2 },
-  cacheTurnMs: 60
-}
+  cacheTurnMs: 60,
+  profile: { seconds: 0.5 },
+  statements: { rounds: 1, seconds: 0.1 }
+} satisfies Efforts
 
 /** When and how the figures were taken. */
 export interface Taken {
@@ -63,6 +74,17 @@ export interface Measurements {
   /** Only where other shops were asked for. */
   readonly peers?: PeersResult
   readonly cache: Awaited<ReturnType<typeof measureCache>>
+  /** Absent from older measurements. */
+  readonly statements?: StatementsResult
+  /** Absent from older measurements. */
+  readonly profile?: { readonly before: ProfileBefore; readonly now: ProfileResult }
+}
+
+/** The profile of an earlier commit, by the same command. */
+interface ProfileBefore {
+  readonly commit: string
+  readonly on: string
+  readonly result: ProfileResult
 }
 
 interface MeasureOptions {
@@ -101,11 +123,17 @@ export const measureAll = async ({
   const growth = await measureGrowth({ ...efforts.growth, mostOrders, only: [], onProgress })
   const guarantees = await measureGuarantees({ ...efforts.guarantees, onProgress })
   const cache = await measureCache({ turnMs: efforts.cacheTurnMs })
+  const statements = await measureStatements({ ...efforts.statements, onProgress })
+  const now = await measureProfile({ ...efforts.profile, onProgress })
+  const profile = { before: profileBefore(), now }
   const minutes = Math.round(((performance.now() - startedAtMs) / MINUTE_MS) * 10) / 10
   const on = new Date().toISOString().slice(0, "2026-01-01".length)
   const taken = { on, isQuick, minutes, load: { before, after: load() }, efforts }
-  return { taken, machine, shop, ...peers, strategies, growth, guarantees, cache }
+  return { taken, machine, shop, ...peers, strategies, growth, guarantees, cache, statements, profile }
 }
+
+const profileBefore = (): ProfileBefore =>
+  JSON.parse(readFileSync(new URL("./profile-before.json", import.meta.url), "utf8")) as ProfileBefore
 
 const machineHere = async (): Promise<Machine> => {
   await using services = await startServices()

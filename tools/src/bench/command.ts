@@ -194,6 +194,12 @@ const guarantees = Command.make(
   measure("bench", () => import("../../bench/guarantees/index.ts"))
 ).pipe(Command.withDescription("An order's cost without its lock, fence, stored answer, event or ledger"))
 
+const statements = Command.make(
+  "statements",
+  { ...effort(0.5), json },
+  measure("bench", () => import("../../bench/statements.ts"))
+).pipe(Command.withDescription("Statements as text, as Holdfast sends them, and prepared"))
+
 const profile = Command.make(
   "profile",
   { seconds: effort(3).seconds, json },
@@ -261,6 +267,7 @@ export const bench = Command.make("bench").pipe(
     peers,
     guarantees,
     profile,
+    statements,
     testkit,
     explore,
     load,

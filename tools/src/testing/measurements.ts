@@ -30,6 +30,18 @@ const strategy = {
   isExact: true
 }
 const effort = { rounds: 1, seconds: 0.5 }
+const kindOfCall = (serverUs: number | null) => ({
+  serverUs,
+  areas: { Effect: 0.75, Kysely: 0.245, Fastify: 0.005 }
+})
+const profiled = (serverUs: number | null) => ({
+  issued: kindOfCall(serverUs),
+  soldOut: kindOfCall(serverUs),
+  order: kindOfCall(serverUs),
+  payment: kindOfCall(serverUs),
+  product: kindOfCall(serverUs),
+  balance: kindOfCall(serverUs)
+})
 
 /** Invented measurements of a few scenarios, in which one strategy is not exact. */
 export const inventedMeasurements: Measurements = {
@@ -97,12 +109,30 @@ export const inventedMeasurements: Measurements = {
       ledger: figures(1_440),
       nothing: figures(700)
     },
-    holdfast: { everything: figures(900), answer: figures(850) }
+    holdfast: {
+      everything: figures(900),
+      lock: figures(700),
+      fence: figures(800),
+      answer: figures(850)
+    }
   },
   cache: {
     readsPerSecond: { balance: { without: 100, with: 150, ratio: 1.5 } },
     readers: 16,
     turns: 5,
     turnMs: 50
+  },
+  statements: {
+    statements: {
+      "read of a row": {
+        text: { clientUs: 150, sqlUs: 50 },
+        prepared: { clientUs: 130, sqlUs: 40 }
+      },
+      "update of a row": { text: { clientUs: 150, sqlUs: null }, prepared: { clientUs: 130, sqlUs: null } }
+    }
+  },
+  profile: {
+    before: { commit: "abc1234", on: "2030-01-01", result: profiled(500) },
+    now: profiled(null)
   }
 }

@@ -10,6 +10,7 @@ import {
   idempotencyKeyOf,
   type Outcome
 } from "../idempotency/idempotency.ts"
+import { traced } from "../telemetry/traces.ts"
 import { type Call, pathOf } from "../trpc/handler.ts"
 import { type GroupKind, Groups } from "./groups.ts"
 import type { CommandHandler, CommandSteps, Decision, NoTarget } from "./steps.ts"
@@ -80,8 +81,9 @@ export const command = <
     const key = yield* idempotencyKeyOf(procedure, path, request, identity?.(item))
     return yield* Effect.flatMap(admitted({ item, key, request }), Effect.fromResult)
   })
-  const traced = (request: Call<P>) => Effect.withSpan(answer(request), path, { captureStackTrace: false })
-  return traced as unknown as CommandHandler<P, Target, RLock | RWrite, RPrepare | RAdmit | RSettle | RAfter>
+  const inSpan = traced(path)
+  const spanned = (request: Call<P>) => inSpan(answer(request))
+  return spanned as unknown as CommandHandler<P, Target, RLock | RWrite, RPrepare | RAdmit | RSettle | RAfter>
 }
 
 type CallKind<P extends Procedure, Item, R> = GroupKind<

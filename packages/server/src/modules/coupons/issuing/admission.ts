@@ -138,6 +138,20 @@ const verdicts = Metric.counter("holdfast_gate_verdicts_total", {
   incremental: true
 })
 
+const countOf = (verdict: Verdict | "away") => Metric.update(Metric.withAttributes(verdicts, { verdict }), 1)
+/** Made once: each call gets a verdict. */
+const counts = {
+  reserved: countOf("reserved"),
+  known: countOf("known"),
+  pending: countOf("pending"),
+  closed: countOf("closed"),
+  full: countOf("full"),
+  missing: countOf("missing"),
+  away: countOf("away")
+} satisfies Record<Verdict | "away", Effect.Effect<void>>
+/** A Redis that lies may say anything. */
+const counted = (verdict: Verdict | "away"): Effect.Effect<void> => counts[verdict] ?? countOf(verdict)
+
 const withoutSlot: Slot = { _tag: "admitted", reserved: false }
 
 const makeAdmit = ({ couponOf, current, gate, rebuild }: AdmitParts): CouponAdmission["Service"]["admit"] =>
@@ -145,7 +159,7 @@ const makeAdmit = ({ couponOf, current, gate, rebuild }: AdmitParts): CouponAdmi
     const deadlineMs = performance.now() + WAIT_MS
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       const verdict = yield* orAway(gate.reserve(couponId, userId))
-      yield* Metric.update(Metric.withAttributes(verdicts, { verdict }), 1)
+      yield* counted(verdict)
       if (verdict === "reserved") return { _tag: "admitted", reserved: true }
       if (verdict === "known" || verdict === "pending") {
         const coupon = yield* couponOf(couponId, userId)
