@@ -1,5 +1,5 @@
 import { startServices } from "@holdfast/testkit"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import type { Reporting } from "../../src/progress.ts"
 import { run as measureCache } from "../cache.ts"
 import { run as measureGrowth, type GrowthResult } from "../growth/index.ts"
@@ -77,7 +77,7 @@ export interface Measurements {
   /** Absent from older measurements. */
   readonly statements?: StatementsResult
   /** Absent from older measurements. */
-  readonly profile?: { readonly before: ProfileBefore; readonly now: ProfileResult }
+  readonly profile?: { readonly before?: ProfileBefore; readonly now: ProfileResult }
 }
 
 /** The profile of an earlier commit, by the same command. */
@@ -125,15 +125,19 @@ export const measureAll = async ({
   const cache = await measureCache({ turnMs: efforts.cacheTurnMs })
   const statements = await measureStatements({ ...efforts.statements, onProgress })
   const now = await measureProfile({ ...efforts.profile, onProgress })
-  const profile = { before: profileBefore(), now }
+  const saved = profileBefore()
+  const profile = { ...(saved && { before: saved }), now }
   const minutes = Math.round(((performance.now() - startedAtMs) / MINUTE_MS) * 10) / 10
   const on = new Date().toISOString().slice(0, "2026-01-01".length)
   const taken = { on, isQuick, minutes, load: { before, after: load() }, efforts }
   return { taken, machine, shop, ...peers, strategies, growth, guarantees, cache, statements, profile }
 }
 
-const profileBefore = (): ProfileBefore =>
-  JSON.parse(readFileSync(new URL("./profile-before.json", import.meta.url), "utf8")) as ProfileBefore
+/** What was saved of an earlier commit. */
+const profileBefore = (): ProfileBefore | undefined => {
+  const file = new URL("./profile-before.json", import.meta.url)
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as ProfileBefore) : undefined
+}
 
 const machineHere = async (): Promise<Machine> => {
   await using services = await startServices()

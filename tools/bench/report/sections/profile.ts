@@ -27,21 +27,27 @@ export const profileSection = (profile: Measurements["profile"]): string | undef
   return paragraphs(
     "## Profile",
     `Where the processor time of Holdfast's server goes while 64 callers ask, by V8's sampling profiler, which slows it down.
-Before is commit ${before.commit}, measured on ${before.on}. \`npm run bench -- profile\` measures only this.`,
+${beforeText(before)}\`npm run bench -- profile\` measures only this.`,
     table(
       ["% of the server's time: before → now", ...kinds.map((kind) => TITLES[kind])],
       [
         [
           "µs of the server for each request",
-          ...kinds.map((kind) => changed(before.result[kind].serverUs, now[kind].serverUs))
+          ...kinds.map((kind) => changed(before?.result[kind].serverUs, now[kind].serverUs))
         ],
         ...areas.map((area) => [
           area,
-          ...kinds.map((kind) => changed(percent(before.result, kind, area), percent(now, kind, area)))
+          ...kinds.map((kind) =>
+            changed(before && percent(before.result, kind, area), percent(now, kind, area))
+          )
         ])
       ]
     )
   )
 }
 
-const changed = (before: number | null, now: number | null): string => `${textOf(before)} → ${textOf(now)}`
+const beforeText = (before: NonNullable<Measurements["profile"]>["before"]): string =>
+  before === undefined ? "" : `Before is commit ${before.commit}, measured on ${before.on}. `
+
+const changed = (before: number | null | undefined, now: number | null): string =>
+  before === undefined ? textOf(now) : `${textOf(before)} → ${textOf(now)}`
