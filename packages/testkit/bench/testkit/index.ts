@@ -1,7 +1,7 @@
 // npm run bench -- testkit [--rounds 10] [--kills 100] [--source native|docker|packages] [--json]
 import { sources, type Source } from "../../src/services/service.ts"
 import { loadAccuracy } from "./accuracy.ts"
-import { checkerFigures } from "./checker.ts"
+import { checkerFigures, staleReadFigures } from "./checker.ts"
 import { dockerKills, nativeKills } from "./kills.ts"
 import { readyFigures } from "./ready.ts"
 
@@ -26,6 +26,7 @@ export async function run({ rounds = 10, kills = 100, source }: Options = {}) {
     source: from,
     ...ready,
     checker: checkerFigures(Number(rounds)),
+    staleRead: staleReadFigures(Number(rounds)),
     loadGenerator: await loadAccuracy(),
     ...gone
   }

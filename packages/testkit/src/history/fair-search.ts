@@ -1,6 +1,7 @@
 import type { Model } from "./model.ts"
 import type { Operation } from "./operation.ts"
-import { Search, type ReachedLimit, type SearchLimits, type SearchResult } from "./search.ts"
+import type { ReachedLimit, SearchLimits } from "./search-limits.ts"
+import { Search, type SearchResult } from "./search.ts"
 
 /** How the search of a partition ended. */
 export type Found<State, Input, Output> = SearchResult<State, Input, Output>

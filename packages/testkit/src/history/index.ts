@@ -26,7 +26,14 @@ export {
   type Legal,
   type Undecided
 } from "./linearizability.ts"
-export { unknownOutput, type Invariant, type Model, type Observed, type Violation } from "./model.ts"
+export {
+  unknownOutput,
+  type Foresight,
+  type Invariant,
+  type Model,
+  type Observed,
+  type Violation
+} from "./model.ts"
 export {
   fencedMutex,
   type FencedMutexInput,
@@ -39,6 +46,7 @@ export {
   type IdempotentOutput,
   type IdempotentState
 } from "./models/idempotent-call.ts"
+export { keyValue, type KeyValueInput, type KeyValueOutput } from "./models/key-value.ts"
 export {
   mutex,
   type MutexInput,
@@ -48,7 +56,7 @@ export {
 } from "./models/mutex.ts"
 export { register, type RegisterInput, type RegisterOutput } from "./models/register.ts"
 export { stockCounter, type StockInput, type StockOptions, type StockOutput } from "./models/stock-counter.ts"
-export { MutatedStateError } from "./search.ts"
+export { MutatedStateError, UnsoundForesightError } from "./model-errors.ts"
 export { IncomparableValueError } from "./structural-key.ts"
 export type {
   Failed,

@@ -2,7 +2,7 @@ import { assertOptions } from "../internal/options.ts"
 import type { Model, Violation } from "./model.ts"
 import type { Operation } from "./operation.ts"
 import { fairSearch, type Found } from "./fair-search.ts"
-import type { ReachedLimit, SearchLimits } from "./search.ts"
+import type { ReachedLimit, SearchLimits } from "./search-limits.ts"
 
 /** Limits of a check. */
 export type CheckOptions = SearchLimits
@@ -56,6 +56,7 @@ const EXPLAIN_MS = 1_000
  * @throws UnsoundInvariantError when an invariant accuses a history that has a legal order
  * @throws IncomparableValueError when states or inputs cannot be compared, and the model has no `stateKey`
  * @throws MutatedStateError when the model's `step` changes its state in place
+ * @throws UnsoundForesightError when the model has a foresight and refuses an operation that is not read-only
  */
 export const checkLinearizable = <State, Input, Output>(
   history: Operations<Input, Output>,

@@ -25,6 +25,8 @@ export interface Model<State, Input, Output> {
   readonly step: (state: State, input: Input, output: Observed<Output>) => State | undefined
   /** Whether an operation with this output changes no state. Makes the search much faster. */
   readonly isReadOnly?: (input: Input, output: Output) => boolean
+  /** What can be known of later outputs. It makes the search of states that grow, such as texts and logs, much faster. */
+  readonly foresight?: Foresight<State, Input, Output>
   /** A key that is equal if and only if the states are equal. Default: structural equality, also of Maps and Sets. */
   readonly stateKey?: (state: State) => string
   /**
@@ -36,6 +38,20 @@ export interface Model<State, Input, Output> {
   readonly describe?: (input: Input, output: Observed<Output>) => string
   /** Fast checks that run first. They miss some violations that the search finds, but explain those they find. */
   readonly invariants?: ReadonlyArray<Invariant<Input, Output>>
+}
+
+/**
+ * What a model knows of later outputs. It may be given when every operation that is not read-only is possible in every
+ * state. Without it the search remembers each order of concurrent appends, also of those that nobody has read.
+ */
+export interface Foresight<State, Input, Output> {
+  /** Whether the state after the operation is the same whatever it was before. */
+  readonly overwrites: (input: Input) => boolean
+  /**
+   * Whether a read-only operation may return this output in the state, or in one that operations which do not overwrite
+   * make of it. True when in doubt.
+   */
+  readonly mayStillReturn: (state: State, input: Input, output: Output) => boolean
 }
 
 /** A necessary condition of linearizability: it must never fail for a linearizable history. */

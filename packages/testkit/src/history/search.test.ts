@@ -4,6 +4,8 @@ import { checkLinearizable } from "./linearizability.ts"
 import type { Model } from "./model.ts"
 import { fencedMutex } from "./models/fenced-mutex.ts"
 import { idempotentCall } from "./models/idempotent-call.ts"
+import { keyValue, type KeyValueInput, type KeyValueOutput } from "./models/key-value.ts"
+import { UnsoundForesightError } from "./model-errors.ts"
 import { mutex } from "./models/mutex.ts"
 import { register, type RegisterInput } from "./models/register.ts"
 import { stockCounter } from "./models/stock-counter.ts"
@@ -13,9 +15,11 @@ import {
   fencedLock,
   idempotentService,
   stock,
+  textStore,
   tryMutex,
   valueRegister,
-  waitingMutex
+  waitingMutex,
+  withStaleRead
 } from "./testing/objects.ts"
 import { operationsOf, type Line } from "./testing/operations.ts"
 import { simulate, type Simulated } from "./testing/simulate.ts"
@@ -76,6 +80,10 @@ const subjects: ReadonlyArray<Subject> = [
   ),
   subject("register", register(0), valueRegister, (output, random) =>
     typeof output === "boolean" ? !output : random.below(4)
+  ),
+  // Few short texts, so that many orders explain a read.
+  subject("key-value store", keyValue(), textStore(1, 3), (output, random) =>
+    random.pick([output, "", "a", "b", "ab", "ba", "aab"])
   ),
   subject("idempotent call", idempotentCall(), idempotentService, (output, random) => {
     if (typeof output === "number") return random.below(3)
@@ -166,7 +174,69 @@ describe("partitions", () => {
   })
 })
 
+describe("foresight", () => {
+  const append = (value: string): KeyValueInput => ({ action: "append", value })
+  const appends = [..."abcdefghij"].map((value): Line<KeyValueInput, string> => [
+    value,
+    append(value),
+    "",
+    0,
+    10
+  ])
+
+  test("does not tell apart what nobody reads, and goes no way that the next read rules out", () => {
+    const legal = operationsOf<KeyValueInput, string>([
+      ...appends,
+      ["reader", { action: "get" }, "jihgfedcba", 20, 30],
+      ...appends.map(([name, input]): Line<KeyValueInput, string> => [name, input, "", 40, 50]),
+      ["writer", { action: "put", value: "z" }, "", 60, 70],
+      ["reader", { action: "get" }, "z", 80, 90]
+    ])
+    expect(checkLinearizable(legal, keyValue(), { maxSteps: 20_000 }).verdict).toBe("ok")
+  })
+
+  test("explains as far as the search without it does", () => {
+    const refused = Array.from({ length: 400 }, (_, seed) => {
+      const random = seededRandom(seed)
+      const correct = simulate(textStore(1, 3), { clients: 3, operations: 7, lostShare: 0.05 }, random)
+      return withOtherOutput(correct, (_output, { pick }) => pick(["", "a", "b", "ab", "ba"]), random)
+    }).flatMap((history) => {
+      const { foresight: _, ...blind } = keyValue()
+      const [check, expected] = [checkLinearizable(history, keyValue()), checkLinearizable(history, blind)]
+      if (check.verdict !== "illegal" || expected.verdict !== "illegal") return []
+      const { illegal, operations, prefix } = check
+      expect(illegal.id).toBe(expected.illegal.id)
+      expect(isLinearizable(prefix?.order ?? operations, keyValue())).toBe(true)
+      return [check]
+    })
+    expect(refused.length).toBeGreaterThan(50)
+  })
+
+  test("refuses a model whose operations are not always possible", () => {
+    const history = operationsOf<KeyValueInput, string>([
+      ["a", append("a"), "", 0, 10],
+      ["b", append("b"), "", 0, 10],
+      ["reader", { action: "get" }, "c", 20, 30]
+    ])
+    const once: Model<string, KeyValueInput, KeyValueOutput> = {
+      ...keyValue(),
+      step: (value, input) => (input.action === "append" && value === "" ? input.value : undefined)
+    }
+    expect(() => checkLinearizable(history, once)).toThrow(UnsoundForesightError)
+  })
+})
+
 describe("speed", () => {
+  test("finds a stale read among 3,000 operations of 50 clients in less than 60,000 steps", () => {
+    for (let seed = 0; seed < 9; seed++) {
+      const history = withStaleRead(
+        simulate(textStore(10), { clients: 50, operations: 3_000 }, seededRandom(seed))
+      )
+      const check = checkLinearizable(history, keyValue(), { maxSteps: 60_000 })
+      expect(check).toMatchObject({ verdict: "illegal", illegal: { input: { action: "get" } } })
+    }
+  })
+
   test("does not retry failed configurations", () => {
     const writes = Array.from({ length: 12 }, (_, value): Line<RegisterInput<number>, number | boolean> => {
       return [`c${value}`, { action: "write", value }, true, 0, 10]

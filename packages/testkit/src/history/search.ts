@@ -1,37 +1,11 @@
 import { END, EventList, type EventNode } from "./event-list.ts"
 import { departureOf, Frontier, type Configuration } from "./frontier.ts"
 import { LinearizedSet } from "./linearized-set.ts"
-import { brief, unknownOutput, type Model } from "./model.ts"
+import { Lookahead } from "./lookahead.ts"
+import { unknownOutput, type Model } from "./model.ts"
+import { MutatedStateError, UnsoundForesightError } from "./model-errors.ts"
 import { endOf, hasReturned, type Operation } from "./operation.ts"
 import { structuralKey } from "./structural-key.ts"
-
-/** Limits beyond which the verdict is `unknown`. They apply to the whole history. */
-export interface SearchLimits {
-  /** Default 10,000. */
-  readonly timeoutMs?: number
-  /** Maximum number of model steps. Default: no limit. */
-  readonly maxSteps?: number
-  /** Maximum number of remembered configurations, at about 100 bytes each. Default 2,000,000. */
-  readonly maxConfigurations?: number
-}
-
-/** Which limit was reached. */
-export type ReachedLimit = "timeout" | "steps" | "configurations"
-
-/** `step` changed the state that it was given, so the checker can no longer go back to it. */
-export class MutatedStateError extends Error {
-  readonly _tag = "MutatedState"
-  readonly model: string
-
-  constructor(model: string, before: string, after: string) {
-    super(
-      `The step of model ${model} changed its state in place, from ${brief(before)} to ${brief(after)}. ` +
-        "It must leave the state alone and return another one."
-    )
-    this.name = "MutatedStateError"
-    this.model = model
-  }
-}
 
 export type SearchResult<State, Input, Output> = {
   /** A legal order of all operations when `ok`, else of the longest prefix of the history that has one. */
@@ -74,6 +48,7 @@ export class Search<State, Input, Output> {
   /** A short number for each state, because its key may be long. */
   readonly #states = new Map<string, number>()
   readonly #open = new Frontier<State>()
+  readonly #lookahead: Lookahead<State, Input, Output> | undefined
   #current: Configuration<State>
   #furthest: Configuration<State>
   #furthestReturn: EventNode = -1
@@ -94,6 +69,7 @@ export class Search<State, Input, Output> {
     this.#linearized = new LinearizedSet(this.#operations.length)
     this.#model = model
     this.#stateKey = model.stateKey ?? structuralKey
+    this.#lookahead = this.#foresee()
     const state = model.initial(partition)
     const root = {
       parent: undefined,
@@ -107,6 +83,13 @@ export class Search<State, Input, Output> {
     this.#current = { ...root, candidates: this.#findCandidates(state), tried: 0 }
     this.#furthest = this.#current
     this.#add(this.#current)
+  }
+
+  #foresee(): Lookahead<State, Input, Output> | undefined {
+    const { foresight } = this.#model
+    if (foresight === undefined) return undefined
+    const searched = { model: this.#model, operations: this.#operations, completed: this.#completed }
+    return new Lookahead({ ...searched, events: this.#events, linearized: this.#linearized }, foresight)
   }
 
   /** The number of model steps so far. */
@@ -226,7 +209,8 @@ export class Search<State, Input, Output> {
     if (state === undefined) return
     const key = this.#stateKey(state)
     this.#lift(candidate)
-    const seen = `${this.#linearized.key()}|${this.#numberOf(key)}`
+    const isUnseen = this.#lookahead?.isUnseen(state, key) === true
+    const seen = `${this.#linearized.key()}|${isUnseen ? "unseen" : this.#numberOf(key)}`
     if (this.#seen.has(seen)) {
       this.#restore(candidate)
       return
@@ -244,7 +228,24 @@ export class Search<State, Input, Output> {
       candidates: this.#findCandidates(state),
       tried: 0
     }
-    this.#add(this.#current)
+    const deadEnd = this.#lookahead?.deadEnd(state)
+    if (deadEnd === undefined) this.#add(this.#current)
+    else if (deadEnd > this.#furthestReturn) this.#goTo(deadEnd)
+  }
+
+  /** Makes the furthest configuration the one before a dead end, where all that return before it are linearized. */
+  #goTo(deadEnd: EventNode): void {
+    this.#furthestReturn = deadEnd
+    this.#furthest = this.#current
+    for (let node = this.#events.first(); node !== deadEnd; node = this.#events.next(node)) {
+      if (!this.#events.isReturn(node)) continue
+      const operation = this.#events.operationAt(node)
+      const state = this.#stateAfter(operation, this.#furthest)
+      if (state === undefined) throw new UnsoundForesightError(this.#model.name)
+      const parent = this.#furthest
+      const key = this.#stateKey(state)
+      this.#furthest = { ...parent, parent, depth: parent.depth + 1, operation, state, key }
+    }
   }
 
   #numberOf(key: string): number {

@@ -1,8 +1,10 @@
 import type { FencedMutexInput, FencedMutexOutput } from "../models/fenced-mutex.ts"
 import type { IdempotentInput, IdempotentOutput } from "../models/idempotent-call.ts"
+import type { KeyValueInput, KeyValueOutput } from "../models/key-value.ts"
 import type { MutexInput } from "../models/mutex.ts"
 import type { RegisterInput, RegisterOutput } from "../models/register.ts"
 import type { StockInput, StockOutput } from "../models/stock-counter.ts"
+import { hasReturned, type Operation } from "../operation.ts"
 import type { Simulated } from "./simulate.ts"
 
 /** Correct objects to simulate. None uses the models that check their histories. */
@@ -114,4 +116,45 @@ export const idempotentService: Simulated<Answers, IdempotentInput, IdempotentOu
     const answer = 1000 + Object.keys(answers).length
     return { state: { ...answers, [input.key]: { payload, answer } }, output: { answer } }
   }
+}
+
+/** Without a number of texts nearly every text is another one, as when clients number what they write. */
+export const textStore = (
+  keys: number,
+  texts?: number
+): Simulated<Readonly<Record<string, string>>, KeyValueInput, KeyValueOutput> => ({
+  initial: {},
+  nextInput: (random, client) => {
+    const key = `k${random.below(keys)}`
+    const text = texts === undefined ? `(${client} ${random.below(1_000)})` : "abc"[random.below(texts)]!
+    const roll = random.next()
+    if (roll < 0.5) return { action: "get", key }
+    return { action: roll < 0.9 ? "append" : "put", key, value: text }
+  },
+  apply: (values, input) => {
+    const key = input.key ?? ""
+    const value = values[key] ?? ""
+    if (input.action === "get") return { state: values, output: value }
+    const next = input.action === "put" ? input.value : value + input.value
+    return { state: { ...values, [key]: next }, output: "" }
+  }
+})
+
+/** Makes a read return what the read before the latest one returned, which was replaced before the read began. */
+export const withStaleRead = (
+  history: ReadonlyArray<Operation<KeyValueInput, KeyValueOutput>>
+): Array<Operation<KeyValueInput, KeyValueOutput>> => {
+  const reads = history.filter(hasReturned).filter(({ input }) => input.action === "get")
+  const before = (next: { readonly calledAtNs: number; readonly input: KeyValueInput }) =>
+    reads.findLast(
+      ({ input, outcome }) => input.key === next.input.key && outcome.returnedAtNs < next.calledAtNs
+    )
+  for (const read of reads.slice(reads.length / 2)) {
+    const latest = before(read)
+    const stale = latest && before(latest)
+    if (stale === undefined || stale.outcome.output === latest?.outcome.output) continue
+    const changed = { ...read, outcome: { ...read.outcome, output: stale.outcome.output } }
+    return history.map((operation) => (operation === read ? changed : operation))
+  }
+  throw new Error("No read can be made stale.")
 }
