@@ -25,6 +25,7 @@ const commands = {
   bench: [command("bench")],
   soak: [command("soak")],
   drills: [command("drills")],
+  mutants: [command("mutants")],
   test: [script("check.mjs"), tool("vitest/vitest.mjs", "run")],
   vitest: [tool("vitest/vitest.mjs", "run")],
   install: [],

@@ -176,7 +176,7 @@ describe("partitions", () => {
 
 describe("foresight", () => {
   const append = (value: string): KeyValueInput => ({ action: "append", value })
-  const appends = [..."abcdefghij"].map((value): Line<KeyValueInput, string> => [
+  const appends = Array.from("abcdefghij").map((value): Line<KeyValueInput, string> => [
     value,
     append(value),
     "",

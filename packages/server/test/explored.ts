@@ -1,0 +1,95 @@
+import {
+  type Actor,
+  type ClientResult,
+  evidence,
+  expectExploration,
+  type Exploration,
+  explore,
+  type ExploreOptions,
+  type Ports,
+  type Services
+} from "@holdfast/testkit"
+import { expect } from "vitest"
+import { type RunningServer, startServer } from "../src/server.ts"
+import { makeRawClient, type RawClient } from "./raw-client.ts"
+import { testSettings } from "./settings.ts"
+
+/** A server whose statements the explorer holds and puts into an order. */
+export interface ExploredServer {
+  readonly server: RunningServer
+  readonly call: RawClient
+}
+
+/** A promise of the shop, and callers who could break it together. */
+export interface ExploredPromise {
+  readonly name: string
+  /** Makes goods and orders that no schedule has used yet. */
+  readonly setup: () => Promise<void>
+  /** What each caller does, on a server of its own. */
+  readonly callers: ReadonlyArray<(server: ExploredServer) => Promise<unknown>>
+  readonly actors?: ReadonlyArray<Actor>
+  /** Rejects when the promise is broken. */
+  readonly check: () => Promise<void>
+}
+
+/** The stores of the exploration, and the database that its servers share. */
+export interface ExploredStores {
+  readonly services: Services
+  readonly database: string
+}
+
+/**
+ * Starts a server behind these ports. It has one connection, so that the schedule alone decides what the database sees,
+ * and a Redis database that no other server uses: the locks of the others do not keep it from the rows, as if Redis had
+ * lost them, and MySQL alone decides.
+ */
+export const startBehind = async ({ database, services }: ExploredStores, sqlPort: number, nth: number) => {
+  const sql = new URL(services.sql.url(database))
+  sql.hostname = "127.0.0.1"
+  sql.port = String(sqlPort)
+  const redis = new URL(services.redis.url())
+  redis.pathname = `/${nth + 1}`
+  const settings = testSettings(sql.href, redis.href, { databaseConnections: 1 })
+  const server = await startServer(settings, { logLevel: "None", migrates: false })
+  return { server, call: makeRawClient(server.url) }
+}
+
+/**
+ * Explores the orders in which the database can see the statements of the callers: all when there are few, else
+ * `schedules` of them. Expects that no order breaks the promise, and that the database has done the work.
+ */
+export async function explorePromise(
+  stores: ExploredStores,
+  { actors = [], callers, check, name, setup }: ExploredPromise,
+  options: ExploreOptions
+): Promise<Exploration> {
+  const scenario = {
+    name,
+    upstreams: { sql: stores.services.sql },
+    clients: callers.length,
+    connect: ({ sql }: Ports, client: number) => startBehind(stores, sql, client),
+    disconnect: ({ server }: ExploredServer) => server.stop(),
+    setup,
+    run: (server: ExploredServer, client: number) => callers[client]!(server),
+    // Ids, times, tokens and sums are new in each schedule.
+    label: (text: string) =>
+      text.replaceAll(/[\da-f]{8}-[\da-f-]{27}|X'[\da-f]*/g, "<id>").replaceAll(/\d+/g, "0"),
+    actors,
+    check: async (results: ReadonlyArray<ClientResult<unknown>>) => {
+      const failed = results.find((result) => result.status === "rejected")
+      if (failed?.status === "rejected") throw failed.reason
+      await check()
+      return undefined
+    }
+  }
+  const found = await evidence(stores.services).around(() => explore(scenario, options))
+  const exploration = found.value
+  // Two timers of a server read the database's clock and the open sessions, whatever the schedule.
+  expectExploration(exploration).safe({ allowNondeterminism: true })
+  found.toShow({ sql: { begin: { atLeast: exploration.schedules } } })
+  console.info(
+    `${name}: ${exploration.schedules} schedules${exploration.exhaustive ? ", all there are" : ""} in ${Math.round(exploration.elapsedMs)} ms`
+  )
+  expect(exploration.schedules).toBeGreaterThan(1)
+  return exploration
+}
