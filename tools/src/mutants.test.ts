@@ -32,7 +32,10 @@ describe("the verdict on a report of the test runner", () => {
     })
 
   test("only a failed test catches a mutant; a file that does not load, or runs nothing, proves nothing", () => {
-    expect(outcomeOf(report(false, 1, "passed", "failed"))).toEqual({ outcome: "failed", tests: ["is failed"] })
+    expect(outcomeOf(report(false, 1, "passed", "failed"))).toEqual({
+      outcome: "failed",
+      tests: ["is failed"]
+    })
     expect(outcomeOf(report(true, 1, "passed"))).toEqual({ outcome: "passed" })
     expect(outcomeOf(report(false, 0))).toEqual({ outcome: "broken", reason: "why" })
     expect(outcomeOf(report(true, 0, "skipped"))).toEqual({ outcome: "broken", reason: "why" })

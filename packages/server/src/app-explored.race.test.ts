@@ -1,5 +1,12 @@
 import { contract } from "@holdfast/domain"
-import { type Actor, expectLocks, startServices, type Services, watchLocks } from "@holdfast/testkit"
+import {
+  type Actor,
+  expectLocks,
+  lostReplyOf,
+  startServices,
+  type Services,
+  watchLocks
+} from "@holdfast/testkit"
 import type { RowDataPacket } from "mysql2/promise"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { explorePromise, type ExploredServer, startBehind } from "../test/explored.ts"
@@ -58,7 +65,7 @@ describe("every order of the statements", () => {
   const won = () => answers.filter(({ ok }) => ok).length
   const tags = () => answers.flatMap((answer) => ("tag" in answer ? [answer.tag] : []))
 
-  const one = async <A>(statement: string, ...values: ReadonlyArray<string | Buffer>): Promise<A> => {
+  const one = async <A>(statement: string, ...values: Array<string | Buffer>): Promise<A> => {
     const [rows] = await shop.sql.query<Array<RowDataPacket>>(statement, values)
     return rows[0] as A
   }
@@ -108,6 +115,26 @@ describe("every order of the statements", () => {
       }),
       check: async () => {
         expect([won(), tags(), await stock()]).toEqual([3, ["OutOfStock"], 0])
+      }
+    })
+  })
+
+  test("orders.create: a lost reply of the database makes no second order of an idempotency key", async () => {
+    await explored({
+      name: "orders.create, lost replies",
+      setup: () => newGoods(5),
+      callers: [
+        async ({ call }) => {
+          const options = { token: users[0]!.token, idempotencyKey: `order-of-${sku}` }
+          const order = { lines: [{ sku, quantity: 1 }] }
+          const first = await call(contract.orders.create, order, options)
+          await told(first.ok ? Promise.resolve(first) : call(contract.orders.create, order, options))
+        },
+        buy(users[1], 1)
+      ],
+      actors: [lostReplyOf(0)],
+      check: async () => {
+        expect([won(), await stock()]).toEqual([2, 3])
       }
     })
   })

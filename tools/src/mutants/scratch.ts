@@ -57,7 +57,11 @@ export const makeScratch = async (): Promise<Scratch> => {
   }
 }
 
-const runTests = async (directory: string, files: ReadonlyArray<string>, retries: number): Promise<TestRun> => {
+const runTests = async (
+  directory: string,
+  files: ReadonlyArray<string>,
+  retries: number
+): Promise<TestRun> => {
   const report = join(directory, "mutant-report.json")
   rmSync(report, { force: true })
   const flags = ["run", "--bail=1", `--retry=${retries}`, "--reporter=json", `--outputFile=${report}`]
