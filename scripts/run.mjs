@@ -26,6 +26,7 @@ const commands = {
   soak: [command("soak")],
   drills: [command("drills")],
   mutants: [command("mutants")],
+  "testkit-runners": [script("testkit-runners.mjs")],
   test: [script("check.mjs"), tool("vitest/vitest.mjs", "run")],
   vitest: [tool("vitest/vitest.mjs", "run")],
   install: [],

@@ -13,12 +13,14 @@ const manifest = JSON.parse(read("packages/testkit/package.json")) as {
 const tools = Object.entries(manifest.exports).flatMap(([subpath, { "holdfast-source": source }]) => {
   if (subpath === "." || subpath.includes("*") || source === undefined) return []
   const text = read(join("packages/testkit", source))
-  const names = [...text.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, list = ""]) =>
+  const own = [...text.matchAll(/^export (?:const|(?:async )?function) (\w+)/gm)].map(([, name = ""]) => name)
+  const passedOn = [...text.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, list = ""]) =>
     list
       .split(",")
       .map((name) => name.trim())
       .filter((name) => name !== "" && !name.startsWith("type "))
   )
+  const names = [...own, ...passedOn]
   return [{ subpath, names }]
 })
 

@@ -1,4 +1,5 @@
 import { assertOptions } from "../internal/options.ts"
+import * as vitest from "vitest"
 import { test, type TestAPI } from "vitest"
 import type { LiveEvidence } from "../evidence/evidence.ts"
 import type { RedisOptions, Source, SqlOptions, TemplateOptions } from "../services/index.ts"
@@ -57,6 +58,8 @@ export type TestFixtures<Stores extends Store = Store> = Pick<
  * `redis`, an empty database. Every test starts with both in their original state, and no other test uses them at the
  * same time. The context also has the tools, bound to the test: see {@link TestFixtures}.
  *
+ * Throws `VitestTooOld` with vitest 3, where `startServices` and `databaseFactory` take the place of the fixtures.
+ *
  * A test fails with the errors of `startServices` when no server can be had, and with `TemplateFailed` when the
  * migration fails.
  *
@@ -75,6 +78,7 @@ export function createTest(options: WithRedis & { readonly sql: false }): TestAP
 export function createTest(options?: WithSql & WithRedis): TestAPI<TestFixtures>
 // Omitted stores are undefined at run time, and missing from the types of the overloads.
 export function createTest(options: TestOptions = {}): unknown {
+  if (!("recordArtifact" in vitest)) throw new VitestTooOld()
   const names = { sql: true, redis: true, source: true, faults: true, locks: true } as const
   assertOptions("createTest", options, names)
   const ofServer = { kind: true, image: true, isolation: true } as const
@@ -155,3 +159,15 @@ const withStores = ({ sql: sqlOptions = {}, redis: redisOptions = {}, source }: 
 type WithNone = TestOptions & { readonly sql: false; readonly redis: false }
 type WithSql = TestOptions & { readonly sql?: Exclude<TestOptions["sql"], false> }
 type WithRedis = TestOptions & { readonly redis?: Exclude<TestOptions["redis"], false> }
+
+/** The fixtures need vitest 4.1 or later. */
+export class VitestTooOld extends Error {
+  readonly _tag = "VitestTooOld"
+
+  constructor() {
+    super(
+      "createTest needs vitest 4.1 or later. With an older one, use startServices and databaseFactory, as with node:test."
+    )
+    this.name = "VitestTooOld"
+  }
+}

@@ -1,4 +1,5 @@
-import { recordArtifact, type TestArtifactBase, type TestContext } from "vitest"
+import * as vitest from "vitest"
+import type { TestArtifactBase, TestContext } from "vitest"
 import { CheckedHistory } from "../history/checked-history.ts"
 import { NotLinearizableError, UndecidedHistoryError, type ExpectOptions } from "../history/expect-history.ts"
 import { checkLinearizable, type Legal } from "../history/linearizability.ts"
@@ -119,13 +120,13 @@ declare module "vitest" {
 
 /**
  * Attaches an HTML file to the test: as an annotation, which reporters show, while the test runs, and afterwards as an
- * artifact, because annotations are no longer accepted then.
+ * artifact, because annotations are no longer accepted then. Vitest 3 has no artifacts; the error still has the path.
  */
 async function attachTimeline({ task, annotate }: Context, message: string, path: string): Promise<void> {
   const attachment = { path, contentType: "text/html" }
   if (task.result?.state === "run") await annotate(message, attachment)
-  else
-    await recordArtifact(task, {
+  else if ("recordArtifact" in vitest)
+    await vitest.recordArtifact(task, {
       type: "@holdfast/testkit:timeline",
       message,
       attachments: [attachment]

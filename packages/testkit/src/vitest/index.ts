@@ -1,7 +1,7 @@
 // Adds `expect(evidence).toShow(...)`.
 import "./evidence-matcher.ts"
 
-export { createTest } from "./create-test.ts"
+export { createTest, VitestTooOld } from "./create-test.ts"
 export type { IsolationOption, TestFixtures, TestOptions } from "./create-test.ts"
 export { EvidenceShared } from "./evidence-fixture.ts"
 export {
@@ -18,5 +18,4 @@ export type { Store } from "./stores.ts"
 export type { Isolation } from "./worker-services.ts"
 export type { RedisConnection, SharedServices, SqlConnection } from "./connection.ts"
 export type { RedisFixture } from "./redis-fixture.ts"
-export { serviceSetup } from "./service-setup.ts"
 export type { SqlFixture } from "./sql-fixture.ts"

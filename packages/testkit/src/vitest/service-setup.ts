@@ -14,7 +14,7 @@ import { stopOrKeep } from "./keep.ts"
  * @example
  * ```ts
  * // test/services.ts, named in vitest's `globalSetup`
- * import { serviceSetup } from "@holdfast/testkit/vitest"
+ * import { serviceSetup } from "@holdfast/testkit/vitest-setup"
  * export default serviceSetup({ sql: { kind: "mariadb" } })
  * ```
  */

@@ -1,3 +1,3 @@
-import { serviceSetup } from "../../../src/vitest/index.ts"
+import { serviceSetup } from "../../../src/vitest/service-setup.ts"
 
 export default serviceSetup()
