@@ -19,7 +19,10 @@ const benches = ["bench/*.ts", "bench/*/{index,main,soak}.ts"]
 export default {
   workspaces: {
     ".": {
-      entry: ["scripts/{run,check,docs,build,release,api-report,effect-lint}.mjs", "scripts/*.test.ts"],
+      entry: [
+        "scripts/{run,check,docs,build,release,api-report,effect-lint,testkit-runners}.mjs",
+        "scripts/*.test.ts"
+      ],
       // The files of platforms are copied beside the packed packages.
       project: ["scripts/**/*.{mjs,ts}", "!scripts/platforms/**"],
       // Tests use what operators have, where it is installed.
