@@ -1,4 +1,3 @@
-import { observableToPromise } from "@trpc/server/observable"
 import * as Result from "effect/Result"
 import { type Call, contextOf, newCall } from "./links/call.ts"
 import type { Send } from "./links/chain.ts"
@@ -31,13 +30,21 @@ export const makeInvoke =
       signal: signal ?? null
     } as const
     try {
-      const { result } = await observableToPromise(send(request))
-      return "data" in result ? result.data : undefined
+      return await answerOf(send(request))
     } catch (error) {
       throwIfAborted(signal)
       throw thrownBy(call, error)
     }
   }
+
+/** The first answer. tRPC's `observableToPromise` aborts a controller for each call, which takes longer than the rest of it. */
+const answerOf = (answers: ReturnType<Send>): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    answers.subscribe({
+      next: ({ result }) => resolve("data" in result ? result.data : undefined),
+      error: reject
+    })
+  })
 
 /** The input as it will be sent. */
 export const inputOf = (operation: Operation, input: unknown, call: Call): unknown => {

@@ -93,7 +93,11 @@ const mayShare = (op: Operation): boolean =>
   op.type === "query" &&
   procedureAt(op.path)?.batchable !== false &&
   callOf(op)?.headers === undefined &&
-  encodeURIComponent(JSON.stringify(op.input) ?? "").length <= SHARED_INPUT_LENGTH
+  isShort(JSON.stringify(op.input) ?? "")
+
+/** A character takes nine in a URL at most. */
+const isShort = (input: string): boolean =>
+  input.length * 9 <= SHARED_INPUT_LENGTH || encodeURIComponent(input).length <= SHARED_INPUT_LENGTH
 
 /** A browser names itself, and other origins would have to allow the header. */
 const ownHeaders = once(() => {

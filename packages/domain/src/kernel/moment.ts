@@ -13,6 +13,8 @@ const RFC_3339 =
  * leap second, or a time outside the years 0000 to 9999 in UTC.
  */
 const parseMoment = (text: string): Date | undefined => {
+  const sent = canonical(text)
+  if (sent !== undefined) return sent
   const parts = RFC_3339.exec(text)?.groups
   if (parts === undefined) return undefined
   const { day, fraction = "", hours = "0", minutes = "0", sign, time } = parts
@@ -25,9 +27,17 @@ const parseMoment = (text: string): Date | undefined => {
   return isWritable(moment) ? moment : undefined
 }
 
+/** The form in which moments are sent, which is most of what is read: in UTC, with milliseconds. */
+const canonical = (text: string): Date | undefined => {
+  if (text.length !== 24) return undefined
+  const date = new Date(text)
+  return !Number.isNaN(date.getTime()) && date.toISOString() === text ? date : undefined
+}
+
 const EARLIEST = new Date("0000-01-01T00:00:00.000Z")
 const LATEST = new Date("9999-12-31T23:59:59.999Z")
-const isWritable = (date: Date): boolean => date >= EARLIEST && date <= LATEST
+const isWritable = (date: Date): boolean =>
+  date.getTime() >= EARLIEST.getTime() && date.getTime() <= LATEST.getTime()
 
 const message = "must be a date with time and offset, such as 2026-01-31T09:30:00Z (RFC 3339)"
 

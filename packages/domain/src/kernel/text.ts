@@ -52,8 +52,13 @@ export const plainText = (maximumLength: number) =>
 const PRINTABLE = "must be printable text without outer blanks"
 
 /** The canonical form of a SKU: NFC, every blank an ASCII space. `undefined` for one with invisible characters. */
-export const normaliseSku = (sku: string): string | undefined =>
-  INVISIBLE.test(sku) ? undefined : sku.normalize("NFC").replaceAll(/\p{Z}/gu, " ")
+export const normaliseSku = (sku: string): string | undefined => {
+  if (PLAIN.test(sku)) return sku
+  return INVISIBLE.test(sku) ? undefined : sku.normalize("NFC").replaceAll(/\p{Z}/gu, " ")
+}
+
+/** Printable ASCII is its own normal form. */
+const PLAIN = /^[ -~]*$/
 
 /**
  * The canonical form of an e-mail address: the local part in NFKC and lower case, the domain as IDNA writes it in ASCII

@@ -1,5 +1,6 @@
 import { contract } from "@holdfast/domain"
 import { expectExactly, race } from "@holdfast/testkit"
+import type { RowDataPacket } from "mysql2/promise"
 import { setTimeout } from "node:timers/promises"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { startPrivateRedis } from "../../../test/private-redis.ts"
@@ -30,7 +31,16 @@ describe("wrong passwords", () => {
   const tags = (answers: ReadonlyArray<{ ok: boolean; tag?: string }>) =>
     answers.map((answer) => (answer.ok ? "in" : answer.tag))
 
-  // Guarantees: over all processes, exactly ten wrong passwords for an account are compared.
+  /** What the audit trail says of the refused logins of a user or an address. */
+  const refusedLoginsOf = async (subject: string) => {
+    const [rows] = await shop.sql.query<Array<RowDataPacket & { address: string; state_after: string }>>(
+      "SELECT address, state_after FROM audit_trail WHERE procedure_path = 'logins refused' AND subject = ?",
+      [subject]
+    )
+    return rows.map((row) => ({ address: row.address, after: JSON.parse(row.state_after) as unknown }))
+  }
+
+  // Guarantees: over all processes, exactly ten wrong passwords for an account are compared, and the trail has them once.
   test.each(["an account", "no account"])(
     "50 guesses of %s race on two servers: ten are tried",
     async (whose) => {
@@ -40,6 +50,9 @@ describe("wrong passwords", () => {
       )
       expectExactly(result, 10, "InvalidCredentials")
       expectExactly(result, 40, "RateLimited")
+      const subject = whose === "an account" ? `user:${owners[0]!.id}` : "user:unknown"
+      const after = { limit: "wrong-passwords", refused: 10, withinMs: logins.windowMs }
+      expect(await refusedLoginsOf(subject)).toEqual([{ address: "10.0.0.1", after }])
     }
   )
 
@@ -82,6 +95,8 @@ describe("wrong passwords", () => {
     )
     expectExactly(result, 25, "InvalidCredentials")
     expectExactly(result, 35, "RateLimited")
+    const after = { limit: "wrong-passwords-of-address", refused: 25, withinMs: logins.windowMs }
+    expect(await refusedLoginsOf("address:10.5.0.1")).toEqual([{ address: "10.5.0.1", after }])
     expect(await logIn(own, "a password", "10.5.0.1")).toMatchObject({
       error: { limit: "wrong-passwords-of-address" }
     })

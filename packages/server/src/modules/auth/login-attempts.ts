@@ -13,6 +13,14 @@ export interface Attempt {
   readonly address: string
 }
 
+/** A bound that the last wrong password has used up. */
+export interface ExhaustedAttempts {
+  readonly limit: RateLimited["limit"]
+  /** How many wrong passwords were compared in the window. */
+  readonly refused: number
+  readonly windowMs: number
+}
+
 /** How long an address is known after a login from it. */
 const KNOWN_MS = 30 * 86_400_000
 
@@ -23,6 +31,8 @@ interface Bucket {
   readonly limit: RateLimited["limit"]
   readonly key: string
   readonly rate: Rate
+  /** Whether its end is told. Of the two bounds of an account a stranger uses up both, and one is told. */
+  readonly isTold: boolean
 }
 
 /**
@@ -36,11 +46,13 @@ export class LoginAttempts extends Context.Service<
     /**
      * Runs the check of a password as one of the attempts that are left, or fails with `RateLimited` before it costs
      * anything. `check` gives `undefined` for a wrong password; a right one uses up no attempt, and makes the address known.
+     * `onExhausted` runs after the wrong password that was the last of a bound: once in a window for each.
      */
-    readonly of: <A, E, R>(
+    readonly of: <A, E, R, E2, R2>(
       attempt: Attempt,
-      check: Effect.Effect<A | undefined, E, R>
-    ) => Effect.Effect<A | undefined, E | RateLimited, R>
+      check: Effect.Effect<A | undefined, E, R>,
+      onExhausted: (exhausted: ExhaustedAttempts) => Effect.Effect<void, E2, R2>
+    ) => Effect.Effect<A | undefined, E | E2 | RateLimited, R | R2>
   }
 >()("@holdfast/server/LoginAttempts") {
   static readonly layer: Layer.Layer<
@@ -57,25 +69,38 @@ export class LoginAttempts extends Context.Service<
       const bucketsOf = (account: string, address: string, isKnown: boolean): ReadonlyArray<Bucket> => {
         const ofAccount: Rate = { maximum: logins.wrongPasswords, windowMs: logins.windowMs }
         const ofAddress: Rate = { maximum: logins.wrongPasswordsOfAddress, windowMs: logins.windowMs }
-        const strangers: Bucket = { limit: "wrong-passwords", key: `login:${account}`, rate: ofAccount }
+        const strangers: Bucket = {
+          limit: "wrong-passwords",
+          key: `login:${account}`,
+          rate: ofAccount,
+          isTold: true
+        }
         return [
           ...(isKnown ? [] : [strangers]),
-          { limit: "wrong-passwords", key: `login:${account}:${address}`, rate: ofAccount },
-          { limit: "wrong-passwords-of-address", key: `login:${address}`, rate: ofAddress }
+          { limit: "wrong-passwords", key: `login:${account}:${address}`, rate: ofAccount, isTold: isKnown },
+          { limit: "wrong-passwords-of-address", key: `login:${address}`, rate: ofAddress, isTold: true }
         ]
       }
       return {
-        of: Effect.fnUntraced(function* ({ address, email }, check) {
+        of: Effect.fnUntraced(function* ({ address, email }, check, onExhausted) {
           const account = createHash("sha256").update(email).digest("base64url").slice(0, 22)
           const buckets = bucketsOf(account, address, yield* addresses.isKnown(account, address))
-          const checked = yield* inTurn(account, buckets, check)
-          if (checked !== undefined) yield* addresses.add(account, address)
+          const { checked, last } = yield* inTurn(account, buckets, check)
+          if (checked !== undefined) {
+            yield* addresses.add(account, address)
+            return checked
+          }
+          for (const [limit, { maximum, windowMs }] of last)
+            yield* onExhausted({ limit, refused: maximum, windowMs })
           return checked
         })
       }
     })
   )
 }
+
+/** The limits of which an attempt was the last one. */
+type LastAttempts = ReadonlyMap<RateLimited["limit"], Rate>
 
 /**
  * Takes an attempt from each bucket, runs the check, and gives the attempts back unless the password was wrong. An attempt
@@ -91,11 +116,15 @@ const makeTurns = (limits: RateLimits["Service"]) =>
     const take = (
       buckets: ReadonlyArray<Bucket>,
       waitFor: (end: Effect.Effect<void>) => Effect.Effect<void>
-    ): Effect.Effect<void, RateLimited> =>
+    ): Effect.Effect<LastAttempts, RateLimited> =>
       Effect.gen(function* () {
-        for (const [taken, { key, limit, rate }] of buckets.entries()) {
-          const { isExceeded, resetMs } = yield* limits.countExactly(key, rate)
-          if (!isExceeded) continue
+        const last = new Map<RateLimited["limit"], Rate>()
+        for (const [taken, { isTold, key, limit, rate }] of buckets.entries()) {
+          const { isExceeded, remaining, resetMs } = yield* limits.countExactly(key, rate)
+          if (!isExceeded) {
+            if (isTold && remaining === 0) last.set(limit, rate)
+            continue
+          }
           yield* giveBack(buckets.slice(0, taken))
           const end = comparisons.nextEnd(key)
           if (end === undefined) return yield* new RateLimited({ limit, retryAfterMs: resetMs })
@@ -103,23 +132,25 @@ const makeTurns = (limits: RateLimits["Service"]) =>
           return yield* take(buckets, waitFor)
         }
         comparisons.begin(buckets)
+        return last
       })
     return <A, E, R>(
       account: string,
       buckets: ReadonlyArray<Bucket>,
       check: Effect.Effect<A | undefined, E, R>
-    ): Effect.Effect<A | undefined, E | RateLimited, R> =>
+    ): Effect.Effect<{ readonly checked: A | undefined; readonly last: LastAttempts }, E | RateLimited, R> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
           const turn = yield* RcMap.get(turns, account)
           yield* restore(turn.take(1))
-          yield* Effect.ensuring(take(buckets, restore), turn.release(1))
+          const last = yield* Effect.ensuring(take(buckets, restore), turn.release(1))
           const end = Effect.sync(() => comparisons.end(buckets))
-          return yield* restore(check).pipe(
+          const checked = yield* restore(check).pipe(
             Effect.tap((found) => (found === undefined ? Effect.void : giveBack(buckets))),
             Effect.tapError(() => giveBack(buckets)),
             Effect.ensuring(end)
           )
+          return { checked, last }
         })
       ).pipe(Effect.scoped)
   })

@@ -31,7 +31,7 @@ import {
   type NewUser,
   updatePasswordHash
 } from "./repository.ts"
-import { recordSecurityEvent } from "./security-events.ts"
+import { recordRefusedLogins, recordSecurityEvent } from "./security-events.ts"
 import { endSessionsOf } from "./sessions/repository.ts"
 import { isPasswordOf } from "./sessions/service.ts"
 
@@ -193,7 +193,11 @@ const isCurrentPassword = Effect.fnUntraced(function* (
   if (account === undefined) return false
   const attempts = yield* LoginAttempts
   const check = Effect.map(isPasswordOf(account, password, address), (isRight) => isRight || undefined)
-  return (yield* attempts.of({ email: account.user.email, address }, check)) ?? false
+  const { email, id } = account.user
+  const isRight = yield* attempts.of({ email, address }, check, (exhausted) =>
+    recordRefusedLogins(id, address, exhausted)
+  )
+  return isRight ?? false
 })
 
 /** Of several changes of one password, verified against the same hash, the first is made. */

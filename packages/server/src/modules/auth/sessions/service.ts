@@ -23,7 +23,7 @@ import {
   readAccount,
   updatePasswordHash
 } from "../repository.ts"
-import { recordSecurityEvent, reportRefusedLogin } from "../security-events.ts"
+import { recordRefusedLogins, recordSecurityEvent, reportRefusedLogin } from "../security-events.ts"
 import { Tokens } from "../tokens.ts"
 import { OpenSessions } from "./open-sessions.ts"
 import {
@@ -70,7 +70,11 @@ class AccountChanged {
 const logIn = Effect.fnUntraced(function* (email: string, password: string, origin: RequestOrigin) {
   const attempts = yield* LoginAttempts
   const attempt = { email, address: origin.address }
-  const account = yield* attempts.of(attempt, accountWith(email, password, origin))
+  const account = yield* attempts.of(attempt, accountWith(email, password, origin), (exhausted) =>
+    Effect.flatMap(findAccountByEmail(email), (known) =>
+      recordRefusedLogins(known?.user.id, origin.address, exhausted)
+    )
+  )
   if (account === undefined) return undefined
   const session = yield* openSession(account, yield* rehashed(account, password, origin.address), origin)
   return yield* answerOf(account.user, { ...session, generation: 1 })
