@@ -22,7 +22,8 @@ export interface CallContext {
 }
 
 /** What the links of one call share. */
-export interface Call extends Readonly<CallContext> {
+export interface Call extends Omit<CallContext, "headers"> {
+  headers?: CallContext["headers"]
   key: string | undefined
   /** The token to send, and the one that was sent: the calls of a batch share the last one. */
   token: string | undefined

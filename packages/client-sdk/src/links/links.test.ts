@@ -1,6 +1,7 @@
 import { OutOfStock, ServiceUnavailable, Unauthenticated } from "@holdfast/domain"
 import { createTRPCClient, httpLink, loggerLink, TRPCClientError } from "@trpc/client"
 import { tracked } from "@trpc/server"
+import { Effect, Tracer } from "effect"
 import { expect, expectTypeOf, test } from "vitest"
 import {
   type AppRouter,
@@ -10,7 +11,8 @@ import {
   holdfastHttpLink,
   hooksLink,
   idempotencyLink,
-  retryLink
+  retryLink,
+  tracingLink
 } from "../index.ts"
 import { failureOf } from "../testing/failure-of.ts"
 import { encodedOrder, encodedProduct, orderId, orderInput } from "../testing/fixtures.ts"
@@ -140,4 +142,43 @@ test("what an application's own link throws reaches the caller unchanged", async
     ]
   })
   expect(await failureOf(client.products.bySku({ sku: "TEA" }))).toMatchObject({ message: "not today" })
+})
+
+test("a traceparent is that of each call, also of queries that start together and of repeated requests", async () => {
+  let failures = 1
+  await using server = await startWireServer({
+    "orders.create": () => {
+      if (failures-- > 0) throw new ServiceUnavailable({ retryAfterMs: 1 })
+      return encodedOrder()
+    },
+    "products.bySku": () => encodedProduct("TEA")
+  })
+  const sent: Array<string | undefined> = []
+  server.intercept(({ headers }) => {
+    sent.push(headers["traceparent"] as string | undefined)
+    return false
+  })
+  const header = (span: number) => `00-${"a".repeat(32)}-${String(span).padStart(16, "0")}-01`
+  let span = 0
+  const given = createClient({
+    url: server.url,
+    token: "t",
+    retry: quick,
+    links: [tracingLink(() => (span === 0 ? undefined : header(span++)))]
+  })
+  await given.products.bySku({ sku: "TEA" })
+  expect(sent.splice(0)).toEqual([undefined])
+  span = 1
+  await Promise.all([given.products.bySku({ sku: "TEA" }), given.products.bySku({ sku: "TEA" })])
+  expect(sent.splice(0).toSorted()).toEqual([header(1), header(2)])
+  await given.orders.create(orderInput)
+  expect(sent.splice(0)).toEqual([header(3), header(3)])
+
+  const client = createClient({ url: server.url, token: "t", links: [tracingLink()] })
+  const outer = Tracer.externalSpan({ traceId: "b".repeat(32), spanId: "c".repeat(16), sampled: true })
+  await Effect.runPromise(
+    client.effect.products.bySku({ sku: "TEA" }).pipe(Effect.provideService(Tracer.ParentSpan, outer))
+  )
+  await client.products.bySku({ sku: "TEA" })
+  expect(sent).toEqual([`00-${"b".repeat(32)}-${"c".repeat(16)}-01`, undefined])
 })

@@ -232,9 +232,10 @@ function insertPlacedOrders(placed: ReadonlyArray<PlacedOrder>) {
       placed.flatMap(({ coupon, output }) => (coupon === undefined ? [] : [{ coupon, orderId: output.id }]))
     )
     yield* insertEvents(
-      orders.map(({ id, items, userId }) => ({
+      orders.map((order) => ({
         topic: "order.created",
-        payload: { orderId: id, userId, skus: items.map(({ sku }) => sku) }
+        payload: { orderId: order.id, userId: order.userId, skus: order.items.map(({ sku }) => sku) },
+        cause: order
       }))
     )
     yield* failpoint("order: rows inserted")

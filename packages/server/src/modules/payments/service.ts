@@ -150,9 +150,15 @@ function insertPaid(decided: ReadonlyArray<DecidedPayment>) {
     )
     yield* failpoint("payment: order paid")
     yield* insertEvents(
-      paid.map(({ payment: { amountMinor, id, orderId }, userId }) => ({
+      paid.map(({ payment, userId }) => ({
         topic: "order.paid",
-        payload: { orderId, userId, paymentId: id, amountMinor }
+        payload: {
+          orderId: payment.orderId,
+          userId,
+          paymentId: payment.id,
+          amountMinor: payment.amountMinor
+        },
+        cause: payment
       }))
     )
     yield* failpoint("payment: event written")

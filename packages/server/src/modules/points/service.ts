@@ -227,9 +227,10 @@ const lockDistinct = (userIds: Iterable<UserId>, heldRows: "skip" | "wait" = "wa
 export const insertCredits = Effect.fnUntraced(function* (credits: ReadonlyArray<NewPointMovement>) {
   yield* insertMovements(credits)
   yield* insertEvents(
-    credits.map(({ delta, kind, userId }) => ({
+    credits.map((credit) => ({
       topic: "points.credited",
-      payload: { userId, amount: delta, kind }
+      payload: { userId: credit.userId, amount: credit.delta, kind: credit.kind },
+      cause: credit
     }))
   )
 })

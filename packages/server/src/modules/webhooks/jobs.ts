@@ -6,6 +6,7 @@ import { inTransaction } from "../../platform/db/transaction.ts"
 import { consumerOf } from "../../platform/outbox/consumer.ts"
 import { asLeader } from "../../platform/jobs/leader.ts"
 import type { Job } from "../../platform/jobs/runner.ts"
+import { below, callersSpan, currentSpan, traced, traceparentOf } from "../../platform/telemetry/traces.ts"
 import {
   deleteDelivered,
   type Delivery,
@@ -35,10 +36,11 @@ const intake = consumerOf({
   handle: (events) =>
     Effect.asVoid(
       insertDeliveries(
-        events.map(({ eventId, payload, topic }) => ({
+        events.map(({ eventId, payload, topic, traceparent }) => ({
           eventId,
           topic,
-          body: JSON.stringify({ eventId, topic, ...payload })
+          body: JSON.stringify({ eventId, topic, ...payload }),
+          traceparent
         }))
       )
     )
@@ -66,6 +68,8 @@ class DeliveryFailed extends Data.TaggedError("DeliveryFailed")<{ readonly why: 
 
 const deliver = (webhook: WebhookSettings, delivery: Delivery) =>
   post(webhook, delivery).pipe(
+    traced("webhook", { "messaging.message.id": delivery.eventId, "holdfast.attempt": delivery.attempts }),
+    below(callersSpan(delivery.traceparent)),
     Effect.andThen(markDelivered(delivery.id)),
     Effect.catchTag("DeliveryFailed", ({ why }) => {
       const isLast = delivery.attempts >= webhook.maximumAttempts
@@ -85,6 +89,7 @@ const backoffMs = ({ firstRetryMs }: WebhookSettings, attempts: number): number 
 /** Anything but a 2xx in time is a failure, redirects included: events go to the configured address only. */
 const post = Effect.fnUntraced(function* (webhook: WebhookSettings, { body, eventId, topic }: Delivery) {
   const clock = yield* DatabaseClock
+  const traceparent = traceparentOf(yield* currentSpan)
   const signature = sign(Redacted.value(webhook.secret), body, clock.nowMs())
   const status = yield* Effect.tryPromise({
     try: async (signal) => {
@@ -95,7 +100,8 @@ const post = Effect.fnUntraced(function* (webhook: WebhookSettings, { body, even
           "content-type": "application/json",
           "holdfast-event": String(eventId),
           "holdfast-topic": topic,
-          [SIGNATURE_HEADER]: signature
+          [SIGNATURE_HEADER]: signature,
+          ...(traceparent === undefined ? {} : { traceparent })
         },
         body,
         signal

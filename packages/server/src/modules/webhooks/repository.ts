@@ -9,6 +9,8 @@ export interface Delivery {
   readonly eventId: number
   readonly topic: string
   readonly body: string
+  /** The header that names the span which has caused the event. */
+  readonly traceparent: string | undefined
   /** This attempt included. */
   readonly attempts: number
 }
@@ -17,6 +19,7 @@ export interface NewDelivery {
   readonly eventId: number
   readonly topic: string
   readonly body: string
+  readonly traceparent: string | undefined
 }
 
 /** One delivery an event: a repeated event finds its row. */
@@ -25,7 +28,14 @@ export const insertDeliveries = (deliveries: ReadonlyArray<NewDelivery>) =>
     q
       .insertInto("webhook_deliveries")
       .ignore()
-      .values(deliveries.map(({ body, eventId, topic }) => ({ event_id: eventId, topic, body })))
+      .values(
+        deliveries.map(({ body, eventId, topic, traceparent }) => ({
+          event_id: eventId,
+          topic,
+          body,
+          traceparent: traceparent ?? null
+        }))
+      )
   )
 
 const now = sql<Date>`utc_timestamp(3)`
@@ -40,7 +50,7 @@ export const takeDue = (limit: number, leaseMs: number) =>
     const due = yield* tx.rows((q) =>
       q
         .selectFrom("webhook_deliveries")
-        .select(["id", "event_id", "topic", "body", "attempts"])
+        .select(["id", "event_id", "topic", "body", "traceparent", "attempts"])
         .where("status", "=", "pending")
         .where("next_attempt_at", "<=", now)
         .orderBy("next_attempt_at")
@@ -62,11 +72,12 @@ export const takeDue = (limit: number, leaseMs: number) =>
           .where("id", "in", ids)
       )
     }
-    return due.map(({ attempts, body, event_id, id, topic }): Delivery => ({
+    return due.map(({ attempts, body, event_id, id, topic, traceparent }): Delivery => ({
       id,
       eventId: event_id,
       topic,
       body,
+      traceparent: traceparent ?? undefined,
       attempts: attempts + 1
     }))
   })

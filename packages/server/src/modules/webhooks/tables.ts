@@ -12,6 +12,8 @@ interface WebhookDeliveriesTable {
   event_id: number
   topic: string
   body: string
+  /** That of the event. */
+  traceparent: ColumnType<string | null, string | null | undefined, never>
   status: Generated<"pending" | "delivered" | "dead">
   attempts: Generated<number>
   next_attempt_at: ColumnType<Date, Date | undefined, Date>

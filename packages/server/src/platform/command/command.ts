@@ -4,6 +4,7 @@ import { type LockFailure, withLock } from "@holdfast/locks"
 import { Effect, Exit, Result } from "effect"
 import type { Database } from "../db/database.ts"
 import type { Transactions } from "../db/transaction.ts"
+import { currentSpan } from "../telemetry/traces.ts"
 import {
   findAnswer,
   type IdempotencyKey,
@@ -79,7 +80,8 @@ export const command = <
   const answer = Effect.fnUntraced(function* (request: Call<P>) {
     const item = yield* prepare(request)
     const key = yield* idempotencyKeyOf(procedure, path, request, identity?.(item))
-    return yield* Effect.flatMap(admitted({ item, key, request }), Effect.fromResult)
+    const span = yield* currentSpan
+    return yield* Effect.flatMap(admitted({ item, key, request, span }), Effect.fromResult)
   })
   const inSpan = traced(path)
   const spanned = (request: Call<P>) => inSpan(answer(request))

@@ -1,6 +1,6 @@
 import { type Procedure, ServiceUnavailable } from "@holdfast/domain"
 import type { LockFree } from "@holdfast/locks"
-import { Effect, Result } from "effect"
+import { Effect, Result, type Tracer } from "effect"
 import { appendToAuditTrail } from "../audit-trail/audit-trail.ts"
 import type { AuditSource } from "../audit-trail/entry.ts"
 import { BUSY_RETRY_AFTER_MS, type Database } from "../db/database.ts"
@@ -12,6 +12,7 @@ import {
   type Outcome,
   withIdempotency
 } from "../idempotency/idempotency.ts"
+import { SpansOfDecisions } from "../telemetry/traces.ts"
 import type { Call } from "../trpc/handler.ts"
 import { Blocked, BRIEFLY_MS, type Ending, type GroupKind, type HeldRows } from "./groups.ts"
 import type { CommandSteps, CommandTransaction, Decision, TransactionFailure } from "./steps.ts"
@@ -21,6 +22,8 @@ export interface CommandCall<P extends Procedure, Item> {
   readonly item: Item
   readonly key: IdempotencyKey | undefined
   readonly request: Call<P>
+  /** The span of the call, if it has one. */
+  readonly span: Tracer.AnySpan | undefined
   /** The admission has refused the call: the transaction only stores this answer. */
   readonly refusal?: Outcome<P>
 }
@@ -181,7 +184,7 @@ const decideAndWrite = <P extends Procedure, Item, Locked, Decided extends Decis
     )
     const accepted = decisions.flatMap((decision) => (Result.isSuccess(decision) ? [decision.success] : []))
     if (accepted.length === 0) return decisions
-    yield* write(accepted, now)
+    yield* Effect.provideService(write(accepted, now), SpansOfDecisions, spansOf(calls, decisions))
     if (audit !== undefined)
       yield* appendToAuditTrail(
         calls.flatMap(({ request }, index) => {
@@ -192,6 +195,25 @@ const decideAndWrite = <P extends Procedure, Item, Locked, Decided extends Decis
       )
     return decisions
   })
+
+/**
+ * By the decision and its parts: what is written about a call has one of them in hand. A call that repeats another one
+ * shares its parts, and causes nothing.
+ */
+const spansOf = (
+  calls: ReadonlyArray<{ readonly span: Tracer.AnySpan | undefined }>,
+  decisions: ReadonlyArray<Result.Result<object, unknown>>
+): ReadonlyMap<object, Tracer.AnySpan> => {
+  const spans = new Map<object, Tracer.AnySpan>()
+  if (calls.length === 1) return spans
+  calls.forEach(({ span }, index) => {
+    const decision = decisions[index]!
+    if (span === undefined || Result.isFailure(decision)) return
+    for (const part of [decision.success, ...Object.values(decision.success)])
+      if (typeof part === "object" && part !== null && !spans.has(part)) spans.set(part, span)
+  })
+  return spans
+}
 
 /** Who calls, as the audit trail names it. */
 const auditSourceOf = ({ caller, request }: Call<Procedure>, procedure: string): AuditSource => ({

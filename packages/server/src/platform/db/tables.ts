@@ -40,6 +40,8 @@ interface OutboxTable {
   published_at: Date | null
   /** The transaction that inserted the event; NULL for events of version 0.1. */
   origin: ColumnType<Buffer | null, Buffer | undefined, never>
+  /** The span that inserted the event, as the header of that name; NULL for those of nobody's trace. */
+  traceparent: ColumnType<string | null, string | null | undefined, never>
   /** The place in the order in which consumers handle events. Given by the relay, without gaps, when it publishes. */
   sequence: number | null
 }

@@ -135,7 +135,7 @@ const eventsAfter = (position: number) =>
   tx.rows((q) =>
     q
       .selectFrom("outbox")
-      .select(["id", "topic", "payload", "origin", "sequence"])
+      .select(["id", "topic", "payload", "traceparent", "origin", "sequence"])
       .where("sequence", ">", position)
       .orderBy("sequence")
       .limit(BATCH)
@@ -148,7 +148,7 @@ const eventsOf = (items: ReadonlyArray<Buffer>) =>
     : tx.rows((q) =>
         q
           .selectFrom("outbox")
-          .select(["id", "topic", "payload"])
+          .select(["id", "topic", "payload", "traceparent"])
           .where("id", "in", items.map(eventOf))
           .orderBy("sequence")
       )

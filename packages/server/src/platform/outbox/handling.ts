@@ -28,6 +28,7 @@ interface EventRow {
   readonly id: number
   readonly topic: string
   readonly payload: string
+  readonly traceparent: string | null
   readonly origin?: Buffer | null
 }
 
@@ -47,6 +48,7 @@ export const handleRows = <R>(consumer: Consumer<R>, rows: ReadonlyArray<EventRo
           eventId: row.id,
           topic: row.topic,
           payload,
+          traceparent: row.traceparent ?? undefined,
           committedAtMs: row.origin ? committedAtMs(row.origin) : undefined
         })
     }

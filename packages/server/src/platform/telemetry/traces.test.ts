@@ -1,10 +1,16 @@
+import { createClient, tracingLink } from "@holdfast/client-sdk"
 import { contract } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
+import { Redacted } from "effect"
+import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { createServer, type IncomingMessage } from "node:http"
 import type { AddressInfo } from "node:net"
 import { describe, expect, test } from "vitest"
-import { Shop } from "../../../test/shop.ts"
+import { drain } from "../../../test/jobs.ts"
+import { Shop, testSettings } from "../../../test/shop.ts"
+import { webhookJobs } from "../../modules/webhooks/jobs.ts"
+import { outboxRelay } from "../outbox/relay.ts"
 import { callersSpan } from "./traces.ts"
 
 interface Span {
@@ -78,6 +84,105 @@ test("one trace leads from the caller's span through the lock and the transactio
   expect(named("orders.create").parentSpanId).toBe(CALLER)
   expect([...receiver.paths]).toEqual(["/v1/traces"])
   expect(JSON.stringify(inTrace())).not.toContain("SECRET-TEA")
+})
+
+/** A receiver of webhooks that keeps the header `traceparent`, by the order. */
+const startHook = async () => {
+  const traceparents = new Map<string, string | undefined>()
+  const keep = async (request: IncomingMessage) => {
+    const chunks: Array<Buffer> = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const { orderId } = JSON.parse(Buffer.concat(chunks).toString()) as { readonly orderId: string }
+    traceparents.set(orderId, request.headers["traceparent"] as string | undefined)
+  }
+  const server = createServer((request, response) => {
+    void keep(request).then(() => response.end())
+  }).listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const webhook = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    secret: Redacted.make("a secret of the tests"),
+    timeoutMs: 20_000,
+    firstRetryMs: 20,
+    maximumAttempts: 3
+  }
+  const [intake, sender] = webhookJobs(testSettings("mysql://unused", "redis://unused", { webhook }))
+  return {
+    traceparents,
+    webhook,
+    deliver: (shop: Shop) => drain(shop.servers[0], outboxRelay, intake!, sender!),
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+}
+
+const traceOf = (traceparent: string | undefined) => traceparent?.split("-")[1]
+
+const CALLS = 20
+
+/** Orders of `CALLS` users, each paid for in a trace of its own, all at once. Returns the trace of each order. */
+const payAtOnce = async (shop: Shop): Promise<ReadonlyMap<string, string>> => {
+  const sku = await shop.newProduct("TEA", 1_000, 0)
+  const payments = await Promise.all(
+    Array.from({ length: CALLS }, async () => {
+      const { token } = await shop.newUser()
+      const trace = randomBytes(16).toString("hex")
+      const client = createClient({
+        url: shop.servers[0].url,
+        token,
+        links: [tracingLink(() => `00-${trace}-${CALLER}-01`)]
+      })
+      const { id: orderId } = await client.orders.create({ lines: [{ sku, quantity: 1 }] })
+      return { orderId, trace, pay: () => client.payments.process({ orderId }) }
+    })
+  )
+  await Promise.all(payments.map(({ pay }) => pay()))
+  return new Map(payments.map(({ orderId, trace }) => [orderId, trace]))
+}
+
+describe("webhooks of calls that share transactions", () => {
+  // Guarantees: each webhook belongs to the trace of the call that has caused it, whoever that call was committed with.
+  test("are sent in the trace of the client's call, below the span that wrote the event", async () => {
+    await using receiver = await startReceiver()
+    await using hook = await startHook()
+    await using shop = await Shop.open({ settings: { tracesUrl: receiver.url, webhook: hook.webhook } })
+    const traces = await payAtOnce(shop)
+    const [[{ transactions }]] = (await shop.sql.query(
+      "SELECT COUNT(DISTINCT origin) AS transactions FROM outbox WHERE topic = 'order.paid'"
+    )) as unknown as [[{ transactions: number }]]
+    expect(transactions).toBeLessThan(CALLS)
+    await hook.deliver(shop)
+    expect(new Map([...hook.traceparents].map(([order, header]) => [order, traceOf(header)]))).toEqual(traces)
+    const [traceparent] = hook.traceparents.values()
+    const ofTrace = () => receiver.spans.filter(({ traceId }) => traceId === traceOf(traceparent))
+    const sent = () => ofTrace().find(({ name }) => name === "webhook")
+    await eventually(() => expect(sent()?.spanId).toBe(traceparent!.split("-")[2]), { timeoutMs: 30_000 })
+    const cause = ofTrace().find(({ spanId }) => spanId === sent()?.parentSpanId)
+    expect(["payments.process", "transaction"]).toContain(cause?.name)
+  })
+
+  test("carry the caller's span when the server makes none", async () => {
+    await using hook = await startHook()
+    await using shop = await Shop.open({ settings: { webhook: hook.webhook } })
+    const traces = await payAtOnce(shop)
+    await hook.deliver(shop)
+    expect(hook.traceparents).toEqual(
+      new Map([...traces].map(([order, trace]) => [order, `00-${trace}-${CALLER}-01`]))
+    )
+  })
+
+  test("have no traceparent when nobody traces", async () => {
+    await using hook = await startHook()
+    await using shop = await Shop.open({ settings: { webhook: hook.webhook } })
+    const user = await shop.newUser()
+    const sku = await shop.newProduct("TEA", 1, 0)
+    const { id } = await shop.ok(contract.orders.create, { lines: [{ sku, quantity: 1 }] }, user)
+    await shop.ok(contract.payments.process, { orderId: id }, user)
+    await hook.deliver(shop)
+    expect([...hook.traceparents]).toEqual([[id, undefined]])
+  })
 })
 
 describe("a traceparent", () => {

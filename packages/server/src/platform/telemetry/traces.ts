@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, References, Tracer } from "effect"
+import { Context, Effect, Layer, Option, References, Tracer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { OtlpSerialization, OtlpTracer } from "effect/observability"
 
@@ -24,6 +24,28 @@ export const callersSpan = (header: string | undefined): Tracer.ExternalSpan | u
   if (traceId === undefined || spanId === undefined) return undefined
   return Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags ?? "0", 16) & 1) === 1 })
 }
+
+/**
+ * The header that names a span, or the nearest one above it that somebody records: where no spans are made, the caller's.
+ * `undefined` without any.
+ */
+export const traceparentOf = (span: Tracer.AnySpan | undefined): string | undefined => {
+  for (let each = span; each !== undefined;) {
+    const header = `00-${each.traceId}-${each.spanId}-${each.sampled ? "01" : "00"}`
+    if (TRACEPARENT.test(header)) return header
+    each = each._tag === "Span" ? Option.getOrUndefined(each.parent) : undefined
+  }
+  return undefined
+}
+
+/**
+ * The spans of the calls that share a transaction, by what was decided about each. Without them, everything in the
+ * transaction belongs to the span that it runs in.
+ */
+export const SpansOfDecisions = Context.Reference<ReadonlyMap<object, Tracer.AnySpan>>(
+  "@holdfast/server/SpansOfDecisions",
+  { defaultValue: () => new Map() }
+)
 
 /** The span that an effect runs in. */
 export const currentSpan: Effect.Effect<Tracer.AnySpan | undefined> = Effect.map(

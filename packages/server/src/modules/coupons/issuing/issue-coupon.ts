@@ -141,9 +141,10 @@ export function insertIssued(decided: ReadonlyArray<IssuedCoupon>) {
       issued.map(({ couponId, id }) => ({ couponId, delta: -1, kind: "issue", userCouponId: id }))
     )
     yield* insertEvents(
-      issued.map(({ couponId, id, userId }) => ({
+      issued.map((coupon) => ({
         topic: "coupon.issued",
-        payload: { userCouponId: id, couponId, userId }
+        payload: { userCouponId: coupon.id, couponId: coupon.couponId, userId: coupon.userId },
+        cause: coupon
       }))
     )
     yield* failpoint("issue: rows written")
