@@ -83,9 +83,8 @@ export const command = <
     const span = yield* currentSpan
     return yield* Effect.flatMap(admitted({ item, key, request, span }), Effect.fromResult)
   })
-  const inSpan = traced(path)
-  const spanned = (request: Call<P>) => inSpan(answer(request))
-  return spanned as unknown as CommandHandler<P, Target, RLock | RWrite, RPrepare | RAdmit | RSettle | RAfter>
+  const handler: unknown = (request: Call<P>) => traced(path)(answer(request))
+  return handler as CommandHandler<P, Target, RLock | RWrite, RPrepare | RAdmit | RSettle | RAfter>
 }
 
 type CallKind<P extends Procedure, Item, R> = GroupKind<
