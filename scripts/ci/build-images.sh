@@ -1,9 +1,11 @@
 #!/bin/sh
 # Provides the images of the container tests: pulls them when a registry answers, or else builds them from Debian
-# packages. Usage: build-images.sh [mysql] [mariadb] [redis] [valkey]   (default: all)
+# packages. Usage: build-images.sh [mysql] [mariadb] [redis] [valkey] [node] [haproxy] [prometheus]
+# (default: the four stores)
 #
 # A build bootstraps no system: apt resolves the dependencies of the server, the packages are unpacked without running
-# their scripts, and the tree becomes an image. Mirror and keys come from the apt configuration of the machine.
+# their scripts, and the tree becomes an image. Mirror and keys come from the apt configuration of the machine. The image of
+# Node is made of the repository's own Node and npm's package.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -86,22 +88,57 @@ tree() { # tree NAME SUITE PACKAGE...: unpacks the packages and their dependenci
   chown 999:999 "$root/var/lib/mysql" "$root/var/lib/mysql-files" "$root/var/run/mysqld"
 }
 
-import() { # import NAME TAG ENTRYPOINT COMMAND PORT
+import() { # import NAME TAG INSTRUCTION...
+  name=$1 tag=$2
+  shift 2
+  for instruction in "$@" 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'; do
+    printf '%s\n' "$instruction"
+  done >"$work/$name/instructions"
+  set --
+  while read -r instruction; do set -- "$@" -c "$instruction"; done <"$work/$name/instructions"
+  tar -C "$work/$name/root" -c . | docker import "$@" - "$tag" >/dev/null
+  say "$tag built from packages"
+}
+
+import_store() { # import_store NAME TAG ENTRYPOINT COMMAND PORT
   install -D -m 755 "$here/images/$3" "$work/$1/root/usr/local/bin/docker-entrypoint.sh"
-  tar -C "$work/$1/root" -c . | docker import -c 'ENTRYPOINT ["docker-entrypoint.sh"]' -c "CMD [\"$4\"]" \
-    -c "EXPOSE $5" -c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin' - "$2" >/dev/null
-  say "$2 built from packages"
+  import "$1" "$2" 'ENTRYPOINT ["docker-entrypoint.sh"]' "CMD [\"$4\"]" "EXPOSE $5"
+}
+
+# Where the machine trusts further authorities, an installation inside of the image has to trust them as well.
+import_node() {
+  root=$work/node/root
+  install -D -m 755 "$here/../../node_modules/node/bin/node" "$root/usr/local/bin/node"
+  npm install --silent --no-audit --no-fund --global --prefix "$root/usr/local" npm@11 >/dev/null
+  trust='ENV NODE_VERSION=24'
+  if [ -n "${NODE_EXTRA_CA_CERTS:-}" ]; then
+    install -D -m 644 "$NODE_EXTRA_CA_CERTS" "$root/etc/ssl/certs/machine.pem"
+    trust='ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/machine.pem'
+  fi
+  import node node:24-slim "$trust" 'CMD ["node"]'
+}
+
+import_prometheus() {
+  install -d -o 65534 -g 65534 "$work/prometheus/root/prometheus"
+  import prometheus prom/prometheus:v3.5.0 'ENTRYPOINT ["/usr/bin/prometheus"]' 'WORKDIR /prometheus' 'USER 65534' \
+    'EXPOSE 9090'
 }
 
 build() { # build NAME
   case $1 in
-    mysql) tree mysql sid mysql-server-core mysql-client-core && import mysql mysql:9.7 sql-entrypoint.sh mysqld 3306 ;;
+    mysql) tree mysql sid mysql-server-core mysql-client-core && import_store mysql mysql:9.7 sql-entrypoint.sh mysqld 3306 ;;
     mariadb)
       tree mariadb trixie mariadb-server-core mariadb-client-core &&
-        import mariadb mariadb:11.8 sql-entrypoint.sh mariadbd 3306
+        import_store mariadb mariadb:11.8 sql-entrypoint.sh mariadbd 3306
       ;;
-    redis) tree redis trixie redis-server && import redis redis:8 redis-entrypoint.sh redis-server 6379 ;;
-    valkey) tree valkey trixie valkey-server && import valkey valkey:8 redis-entrypoint.sh valkey-server 6379 ;;
+    redis) tree redis trixie redis-server && import_store redis redis:8 redis-entrypoint.sh redis-server 6379 ;;
+    valkey) tree valkey trixie valkey-server && import_store valkey valkey:8 redis-entrypoint.sh valkey-server 6379 ;;
+    node) tree node trixie libstdc++6 ca-certificates && import_node ;;
+    haproxy)
+      tree haproxy trixie haproxy && import haproxy haproxy:3.2 'USER 65534' \
+        'CMD ["haproxy", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]'
+      ;;
+    prometheus) tree prometheus trixie prometheus && import_prometheus ;;
   esac
 }
 
@@ -111,7 +148,10 @@ tag_of() {
     mariadb) echo mariadb:11.8 ;;
     redis) echo redis:8 ;;
     valkey) echo valkey:8 ;;
-    *) say "unknown image: $1 (known: mysql mariadb redis valkey)"; exit 2 ;;
+    node) echo node:24-slim ;;
+    haproxy) echo haproxy:3.2 ;;
+    prometheus) echo prom/prometheus:v3.5.0 ;;
+    *) say "unknown image: $1 (known: mysql mariadb redis valkey node haproxy prometheus)"; exit 2 ;;
   esac
 }
 

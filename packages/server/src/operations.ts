@@ -6,6 +6,7 @@ import { connect, RedisStore } from "@holdfast/locks"
 import { Cause, Effect, Exit, Layer, Logger, ManagedRuntime, Redacted, Result } from "effect"
 import { Prompt } from "effect/cli"
 import { randomBytes } from "node:crypto"
+import { once } from "node:events"
 import { text } from "node:stream/consumers"
 import { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./config.ts"
 import { createAdmin, giveRole, setBlocked } from "./modules/auth/administration.ts"
@@ -45,16 +46,18 @@ export interface ServeOptions {
 }
 
 const serveHere = async (settings: ServerSettings, role: Role): Promise<number> => {
-  await untilDatabaseAnswers(settings)
+  const stop = new AbortController()
+  const stopping = once(stop.signal, "abort")
+  // A signal that comes again finds the listener still there, and ends nothing before its time. The first process of a
+  // container has no other one: without it, the system would ignore a signal that comes during the start.
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => stop.abort())
+  // The process that supervises this one is gone.
+  process.once("disconnect", () => stop.abort())
+  await untilDatabaseAnswers(settings, stop.signal)
+  if (stop.signal.aborted) return 0
   const server = await startServer(settings, { role, migrates: settings.migrateAtStart })
   const log = (line: Effect.Effect<void>) => server.runtime.runSync(line)
   reportDefects(log)
-  const stopping = new Promise<void>((resolve) => {
-    // A signal that comes again finds the listener still there, and ends nothing before its time.
-    for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => resolve())
-    // The process that supervises this one is gone.
-    process.once("disconnect", () => resolve())
-  })
   const { metricsPort, url } = server
   log(Effect.logInfo("serving").pipe(Effect.annotateLogs({ url, role, pid: process.pid, metricsPort })))
   await stopping
@@ -74,6 +77,8 @@ const ofOneProcess = (settings: ServerSettings): ServerSettings => {
 
 /** Nothing but lines of the log leaves a server, and a defect ends it: what it has done is in the database. */
 const reportDefects = (log: (line: Effect.Effect<void>) => void): void => {
+  // Kysely prints that a statement was cancelled, which is how a deadline ends one.
+  console.error = console.warn = (line: unknown) => log(Effect.logDebug(String(line)))
   process.removeAllListeners("warning")
   process.on("warning", (warning) => log(Effect.logWarning(warning.message)))
   const end = (defect: unknown) => {

@@ -158,6 +158,19 @@ describe("holdfast serve", () => {
     }
   })
 
+  // Guarantees: an orchestrator that changes its mind does not wait until the server has started.
+  test("ends with 0 at a signal that comes while it waits", { timeout: 300_000 }, async () => {
+    await using served = new Served([], {
+      ...env,
+      HOLDFAST_MYSQL_URL: "mysql://root@127.0.0.1:1/x",
+      HOLDFAST_START_WAIT: "1 hour"
+    })
+    await served.saying("waiting for the database")
+    served.child.kill("SIGTERM")
+    expect(await served.ended).toBe(0)
+    expect(served.stderr).toBe("")
+  })
+
   test(
     "is in no hurry for ever: after HOLDFAST_START_WAIT it ends with 2",
     { timeout: 300_000 },
@@ -202,6 +215,8 @@ describe("holdfast serve", () => {
     holder.release()
     expect((await order).status).toBe(200)
     expect(await served.ended).toBe(0)
+    // Giving up the wait for a row cancels a statement, which is no news.
+    expect(served.stderr).toBe("")
     expect((await shop.ok(contract.orders.page, {}, user)).items).toHaveLength(1)
   })
 })

@@ -5,15 +5,23 @@ import type { DrillFigures } from "./ground.ts"
 
 export type Caller = (turn: number) => Promise<void>
 
-const CALLERS = 16
+export const CALLERS = 16
 
-const SKU = "DRILL"
+/** How many products the callers order: by default all order the same one. */
+interface Goods {
+  readonly goods?: number
+}
+
+const skuOf = (n: number) => `DRILL-${n}`
 
 /** Of which there is less than everybody wants. */
 const LIMITED = "LIMITED"
 
-/** Makes the tables, a product without a price that everybody orders, and one of which there is a limited number. */
-export const stockUp = async (environment: Readonly<Record<string, string>>, limited = 0): Promise<void> => {
+/** Makes the tables, the products that the callers order, and one of which there is a limited number; none has a price. */
+export const stockUp = async (
+  environment: Readonly<Record<string, string>>,
+  { goods = 1, limited = 0 }: Goods & { readonly limited?: number } = {}
+): Promise<void> => {
   const admin = { email: "admin@shop.example", password: randomUUID() }
   const server = await startServerProcess({
     environment: {
@@ -24,10 +32,8 @@ export const stockUp = async (environment: Readonly<Record<string, string>>, lim
   })
   try {
     const client = createClient({ url: server.url, auth: admin })
-    for (const [sku, initialStock] of [
-      [SKU, 1_000_000],
-      [LIMITED, limited]
-    ] as const)
+    const plenty = Array.from({ length: goods }, (_, n) => [skuOf(n), 1_000_000] as const)
+    for (const [sku, initialStock] of [...plenty, [LIMITED, limited] as const])
       await client.admin.createProduct({ sku, name: sku, priceMinor: 0, initialStock })
   } finally {
     await server.stop()
@@ -37,16 +43,17 @@ export const stockUp = async (environment: Readonly<Record<string, string>>, lim
 /** Each caller has an account with one of the servers, reads, orders, and cancels what it has ordered. */
 export const makeCallers = (
   urls: ReadonlyArray<string>,
-  retry: Partial<RetryPolicy> = {}
+  { goods = 1, retry = {} }: Goods & { readonly retry?: Partial<RetryPolicy> } = {}
 ): Promise<ReadonlyArray<Caller>> =>
   Promise.all(
     Array.from({ length: CALLERS }, async (_, n) => {
       const client = await clientOf(urls[n % urls.length]!, `caller-${n}`, retry)
+      const sku = skuOf(n % goods)
       let orderId: OrderId | undefined
       return async (turn: number) => {
-        if (turn % 3 === 0) return void (await client.products.bySku({ sku: SKU }))
+        if (turn % 3 === 0) return void (await client.products.bySku({ sku }))
         if (orderId === undefined) {
-          const order = await client.orders.create({ lines: [{ sku: SKU, quantity: 1 }] })
+          const order = await client.orders.create({ lines: [{ sku, quantity: 1 }] })
           orderId = order.id
         } else {
           const { id } = await client.orders.cancel({ orderId })

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import type { DrillFigures, Ground } from "./ground.ts"
 import { startBalancer } from "./haproxy.ts"
-import { makeCallers, startLoad, stockUp } from "./load.ts"
+import { CALLERS, makeCallers, startLoad, stockUp } from "./load.ts"
 
 const SERVERS = 3
 const CALLS = 10_000
@@ -15,6 +15,9 @@ const CALLS = 10_000
 const DRAIN = "3 seconds"
 
 const READY_WITHIN_MS = 300_000
+
+/** A server that stops is told so again and again: none of that may harm what is in flight. */
+const SIGNAL_EVERY_MS = 250
 
 /**
  * Restarts three servers behind haproxy, one after the other and over again, while callers order, read and cancel: 10,000
@@ -36,12 +39,13 @@ export const rollingRestart = async ({ mysqlUrl, note, redisUrl }: Ground): Prom
     servers.set(port, serve({ ...environment, PORT: String(port) }))
     await untilReady(`http://127.0.0.1:${port}`)
   }
-  await stockUp(environment)
+  // Each caller has goods of its own: who waits for whom is another drill.
+  await stockUp(environment, { goods: CALLERS })
   try {
     for (const port of ports) await start(port)
     await using balancer = await startBalancer(front, ports)
     await untilReady(balancer.url)
-    const callers = await makeCallers([balancer.url], { maxAttempts: 1 })
+    const callers = await makeCallers([balancer.url], { retry: { maxAttempts: 1 }, goods: CALLERS })
     note(`${callers.length} callers, ${SERVERS} servers`)
     const load = startLoad(callers, note)
     do {
@@ -66,12 +70,15 @@ const serve = (environment: Readonly<Record<string, string>>): ChildProcess => {
   })
 }
 
-/** Stops a server as an operator does. It has to end by itself. */
+/** Stops a server as an impatient operator does. It has to end by itself. */
 const stop = async (server: ChildProcess): Promise<void> => {
   if (server.exitCode !== null || server.signalCode !== null) return
   const ended = once(server, "exit")
-  server.kill("SIGTERM")
+  const signal = () => server.kill("SIGTERM")
+  signal()
+  const again = setInterval(signal, SIGNAL_EVERY_MS)
   const [code] = (await ended) as [number | null]
+  clearInterval(again)
   if (code !== 0) throw new Error(`a server ended with ${code}`)
 }
 

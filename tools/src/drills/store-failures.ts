@@ -37,7 +37,7 @@ export const sellThrough = async (
     // The callers share the processor with the servers and the stores: shedding is another drill.
     HOLDFAST_MAX_EVENT_LOOP_DELAY: "10 seconds"
   }
-  await stockUp(environment, LIMITED)
+  await stockUp(environment, { limited: LIMITED })
   const servers: Array<ServerProcess> = []
   try {
     for (let n = 0; n < SERVERS; n += 1)

@@ -9,17 +9,18 @@ const SAY_EVERY_MS = 5_000
 const CONNECT_WITHIN_MS = 2_000
 
 /**
- * Waits for a database that is not there yet, such as one that starts beside the server, for `startWaitMs` at most, and says
- * so. Whatever the last attempt has failed with is left to the first statement.
+ * Waits for a database that is not there yet, such as one that starts beside the server, for `startWaitMs` at most or
+ * until the signal, and says so. Whatever the last attempt has failed with is left to the first statement.
  */
 export const untilDatabaseAnswers = async (
   { mysqlUrl, startWaitMs }: Pick<PlatformSettings, "mysqlUrl" | "startWaitMs">,
+  stop?: AbortSignal,
   say: (line: object) => void = (line) => console.log(JSON.stringify(line))
 ): Promise<void> => {
   const options = { ...mysqlOptionsOf(Redacted.value(mysqlUrl)), connectTimeout: CONNECT_WITHIN_MS }
   const startedAtMs = performance.now()
   let saidAtMs = -SAY_EVERY_MS
-  for (;;) {
+  while (stop?.aborted !== true) {
     try {
       const connection = await createConnection(options)
       connection.destroy()
@@ -40,7 +41,8 @@ export const untilDatabaseAnswers = async (
           atMostMs: startWaitMs
         })
       }
-      await setTimeout(Math.min(TRY_EVERY_MS, Math.max(0, startWaitMs - waitedMs)))
+      const pauseMs = Math.min(TRY_EVERY_MS, Math.max(0, startWaitMs - waitedMs))
+      await setTimeout(pauseMs, undefined, { signal: stop }).catch(() => {})
     }
   }
 }

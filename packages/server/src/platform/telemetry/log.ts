@@ -1,4 +1,5 @@
 import { Cause, Context, Logger, References, Tracer } from "effect"
+import { recordedSpan } from "./traces.ts"
 
 /** Shorter texts are no secrets: a log that hides every `a` says nothing. */
 const LEAST_SECRET_LENGTH = 6
@@ -16,7 +17,7 @@ export const jsonLog = (
   const hidden = secrets.filter(({ length }) => length >= LEAST_SECRET_LENGTH)
   return Logger.make(({ cause, date, fiber, logLevel, message }) => {
     const [first, ...details] = Array.isArray(message) ? (message as ReadonlyArray<unknown>) : [message]
-    const span = Context.getOrUndefined(fiber.context, Tracer.ParentSpan)
+    const span = recordedSpan(Context.getOrUndefined(fiber.context, Tracer.ParentSpan))
     const line = textOf({
       time: date.toISOString(),
       level: logLevel,

@@ -1,6 +1,6 @@
 import { contract } from "@holdfast/domain"
 import { eventually } from "@holdfast/testkit"
-import { Effect, Logger, Redacted } from "effect"
+import { Effect, Logger, Redacted, Tracer } from "effect"
 import { globSync, readFileSync } from "node:fs"
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest"
 import { newCoupon } from "../../../test/sale.ts"
@@ -151,6 +151,17 @@ describe("the log", () => {
     expect(line).toMatchObject({ level: "Warn", message: "*** failed", requestId: "r-1" })
     expect(Object.keys(line!).slice(0, 3)).toEqual(["time", "level", "message"])
     expect(JSON.stringify(line)).not.toContain("hunter2")
+  })
+
+  test("names the trace that somebody records, and no other", async () => {
+    const line = Effect.logWarning("here").pipe(Effect.withSpan("call"))
+    const outer = Tracer.externalSpan({ traceId: "a".repeat(32), spanId: "b".repeat(16) })
+    const [bare] = await linesOf(line.pipe(Effect.withTracerEnabled(false)))
+    expect(bare).not.toHaveProperty("traceId")
+    const [below] = await linesOf(
+      line.pipe(Effect.withTracerEnabled(false), Effect.provideService(Tracer.ParentSpan, outer))
+    )
+    expect(below).toMatchObject({ traceId: outer.traceId, spanId: outer.spanId })
   })
 
   test("has what JSON cannot hold, and a cause", async () => {

@@ -25,17 +25,21 @@ export const callersSpan = (header: string | undefined): Tracer.ExternalSpan | u
   return Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags ?? "0", 16) & 1) === 1 })
 }
 
-/**
- * The header that names a span, or the nearest one above it that somebody records: where no spans are made, the caller's.
- * `undefined` without any.
- */
-export const traceparentOf = (span: Tracer.AnySpan | undefined): string | undefined => {
-  for (let each = span; each !== undefined;) {
-    const header = `00-${each.traceId}-${each.spanId}-${each.sampled ? "01" : "00"}`
-    if (TRACEPARENT.test(header)) return header
+/** A span that nobody records has an id of another form. */
+const TRACE_ID = /^[0-9a-f]{32}$/
+
+/** The span, or the nearest one above it that somebody records: where no spans are made, the caller's. */
+export const recordedSpan = (span: Tracer.AnySpan | undefined): Tracer.AnySpan | undefined => {
+  let each = span
+  while (each !== undefined && !TRACE_ID.test(each.traceId))
     each = each._tag === "Span" ? Option.getOrUndefined(each.parent) : undefined
-  }
-  return undefined
+  return each
+}
+
+/** The header that names a span, or the nearest one above it that somebody records; `undefined` without any. */
+export const traceparentOf = (span: Tracer.AnySpan | undefined): string | undefined => {
+  const recorded = recordedSpan(span)
+  return recorded && `00-${recorded.traceId}-${recorded.spanId}-${recorded.sampled ? "01" : "00"}`
 }
 
 /**
