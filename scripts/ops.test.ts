@@ -32,6 +32,8 @@ const settings = new Map(
   ].map(([, name = "", fallback = ""]) => [name, fallback])
 )
 
+const isInstalled = (program: string) => spawnSync(program, ["--version"]).error === undefined
+
 describe("ops/compose.yaml", () => {
   test("runs two web servers, a worker and one migration", () => {
     expect(own.map(([name, { command }]) => [name, command?.join(" ")])).toEqual([
@@ -102,6 +104,26 @@ test("ops/systemd starts the command by role, and kills it after it has had its 
   expect(unit).toContain("TimeoutStopSec=30s")
 })
 
+test("ops/Dockerfile installs the Effect that the packages are tested with", () => {
+  const { catalog } = parse(readFileSync(join(root, "pnpm-workspace.yaml"), "utf8")) as {
+    readonly catalog: Readonly<Record<string, string>>
+  }
+  expect(read("Dockerfile")).toContain(` effect@${catalog["effect"]} `)
+})
+
+test.runIf(isInstalled("systemd-analyze"))("systemd understands the unit", () => {
+  const directory = mkdtempSync(join(tmpdir(), "holdfast-unit-"))
+  const unit = join(directory, "holdfast@web.service")
+  // Its program need not be installed here.
+  writeFileSync(unit, read("systemd/holdfast@.service").replace("/usr/bin/node", process.execPath))
+  const { status, stderr } = spawnSync("systemd-analyze", ["verify", unit], { encoding: "utf8" })
+  expect({ status, faults: stderr.split("\n").filter((line) => line.includes(directory)) }).toEqual({
+    status: 0,
+    faults: []
+  })
+  rmSync(directory, { recursive: true })
+})
+
 interface Dashboard {
   readonly uid: string
   readonly panels: ReadonlyArray<{
@@ -134,8 +156,6 @@ test("ops/prometheus has alerts that say what is wrong and what to do", () => {
   for (const { alert, annotations } of rules)
     expect([alert, Object.keys(annotations)]).toEqual([alert, ["summary", "action"]])
 })
-
-const isInstalled = (program: string) => spawnSync(program, ["--version"]).error === undefined
 
 test.runIf(isInstalled("promtool"))("promtool accepts the alerts", () => {
   execFileSync("promtool", ["check", "rules", join(root, "ops/prometheus/alerts.yaml")])

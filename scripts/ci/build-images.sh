@@ -120,8 +120,8 @@ import_node() {
 
 import_prometheus() {
   install -d -o 65534 -g 65534 "$work/prometheus/root/prometheus"
-  import prometheus prom/prometheus:v3.5.0 'ENTRYPOINT ["/usr/bin/prometheus"]' 'WORKDIR /prometheus' 'USER 65534' \
-    'EXPOSE 9090'
+  import prometheus prom/prometheus:v3.5.0 'ENTRYPOINT ["prometheus", "--storage.tsdb.path=/prometheus"]' \
+    'WORKDIR /prometheus' 'USER 65534' 'EXPOSE 9090'
 }
 
 build() { # build NAME

@@ -1,12 +1,14 @@
 #!/bin/sh
-# Provides a running Docker engine: installs the package of Debian or Ubuntu when needed, and starts it.
+# Provides a running Docker engine and its `compose`: installs the packages of Debian or Ubuntu when needed, and starts it.
 # Needs root only when no engine answers. Prints how long it took. The engine listens on DOCKER_HOST when that is set.
 set -eu
 
 answers() { docker info >/dev/null 2>&1; }
 say() { echo "start-docker: $*" >&2; }
 
-if answers; then
+compose() { docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; }
+
+if answers && compose; then
   say "an engine answers already"
   exit 0
 fi
@@ -29,6 +31,7 @@ if ! command -v dockerd >/dev/null; then
 fi
 # Debian 13 and later ship the command in a separate package.
 command -v docker >/dev/null || install docker-cli
+compose || install docker-compose || { apt-get update -q >>"$log" 2>&1 || true; install docker-compose; }
 
 # The service of the package may have started the engine.
 if ! answers; then
