@@ -99,6 +99,19 @@ const overload = Command.make(
   measure("bench", () => import("../../bench/overload/index.ts"))
 ).pipe(Command.withDescription("What a server answers, and how soon, when far too much is asked of it"))
 
+const connections = Command.make(
+  "connections",
+  {
+    connections: wholeNumber("connections", "connections that are open at a time", {
+      maximum: 100_000,
+      defaultTo: 10_000
+    }),
+    waves: wholeNumber("waves", "how often all are opened and closed", { maximum: 100, defaultTo: 2 }),
+    json
+  },
+  measure("bench", () => import("../../bench/memory.ts"))
+).pipe(Command.withDescription("A server's memory with many connections, and after them"))
+
 const only = optionalText("only", "NAMES", "measures only these, separated by commas").pipe(
   Flag.map((names) => names?.split(",") ?? [])
 )
@@ -262,6 +275,7 @@ export const bench = Command.make("bench").pipe(
     attacks,
     cache,
     overload,
+    connections,
     strategies,
     growth,
     peers,
