@@ -135,9 +135,9 @@ const startMsOf = (service) => {
 /** Asks through the balancer, one call after the other, until told to stop. */
 const keepAsking = (url) => {
   const figures = { calls: 0, failed: 0 }
-  let isOver = false
+  const over = new AbortController()
   const ask = async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const status = await fetch(`${url}/trpc/products.page`).then(
         async (answer) => (await answer.text(), answer.status),
         (error) => error
@@ -149,7 +149,7 @@ const keepAsking = (url) => {
   }
   const asking = [ask(), ask(), ask(), ask()]
   return async () => {
-    isOver = true
+    over.abort()
     await Promise.all(asking)
     return figures
   }

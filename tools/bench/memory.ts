@@ -63,8 +63,8 @@ export const run = async ({ connections, onProgress = () => {}, waves }: Connect
 const use = async ({ url }: ServerProcess, count: number): Promise<void> => {
   const connections = await openConnections(url, count)
   for (let request = 0; request < REQUESTS; request += 1) {
-    const answers = Array.from({ length: count }, () => connections.send(REQUEST))
-    await Promise.all(answers)
+    const answers = Array.from({ length: count }, () => connections.send(REQUEST) ?? [])
+    await Promise.all(answers.flat())
   }
   connections.close()
 }

@@ -40,7 +40,8 @@ const serve = Command.make(
       Flag.withDefault(1)
     )
   },
-  run(({ serve }, options) => serve(options))
+  // An end of its own accord first takes down the listeners of signals, and one more signal would kill the process.
+  run(async ({ serve }, options) => process.exit(await serve(options)))
 ).pipe(Command.withDescription("Serves until SIGINT or SIGTERM. The database has to be migrated"))
 
 const migrate = Command.make(

@@ -158,6 +158,22 @@ describe("holdfast serve", () => {
     }
   })
 
+  // Guarantees: signals that keep coming end nothing early, not even the process's own end.
+  test("ends with 0 though it is told again and again", { timeout: 300_000 }, async () => {
+    const drainMs = 2_000
+    await using served = new Served([], { ...env, PORT: "0", HOLDFAST_DRAIN: `${drainMs} millis` })
+    await served.saying("serving")
+    const startedAtMs = performance.now()
+    const signal = setInterval(() => served.child.kill("SIGTERM"), 2)
+    try {
+      expect(await served.ended).toBe(0)
+    } finally {
+      clearInterval(signal)
+    }
+    expect(performance.now() - startedAtMs).toBeGreaterThan(drainMs)
+    expect(served.stderr).toBe("")
+  })
+
   // Guarantees: an orchestrator that changes its mind does not wait until the server has started.
   test("ends with 0 at a signal that comes while it waits", { timeout: 300_000 }, async () => {
     await using served = new Served([], {

@@ -17,27 +17,37 @@ const skuOf = (n: number) => `DRILL-${n}`
 /** Of which there is less than everybody wants. */
 const LIMITED = "LIMITED"
 
+/** Who stocks up. */
+export const ADMIN = { email: "admin@shop.example", password: randomUUID() }
+
 /** Makes the tables, the products that the callers order, and one of which there is a limited number; none has a price. */
 export const stockUp = async (
   environment: Readonly<Record<string, string>>,
   { goods = 1, limited = 0 }: Goods & { readonly limited?: number } = {}
 ): Promise<void> => {
-  const admin = { email: "admin@shop.example", password: randomUUID() }
   const server = await startServerProcess({
     environment: {
       ...environment,
-      HOLDFAST_ADMIN_EMAIL: admin.email,
-      HOLDFAST_ADMIN_PASSWORD: admin.password
+      HOLDFAST_ADMIN_EMAIL: ADMIN.email,
+      HOLDFAST_ADMIN_PASSWORD: ADMIN.password
     }
   })
   try {
-    const client = createClient({ url: server.url, auth: admin })
-    const plenty = Array.from({ length: goods }, (_, n) => [skuOf(n), 1_000_000] as const)
-    for (const [sku, initialStock] of [...plenty, [LIMITED, limited] as const])
-      await client.admin.createProduct({ sku, name: sku, priceMinor: 0, initialStock })
+    await makeProducts(server.url, { goods, limited })
   } finally {
     await server.stop()
   }
+}
+
+/** Makes the products, as the administrator. */
+export const makeProducts = async (
+  url: string,
+  { goods, limited }: { readonly goods: number; readonly limited: number }
+): Promise<void> => {
+  const client = createClient({ url, auth: ADMIN })
+  const plenty = Array.from({ length: goods }, (_, n) => [skuOf(n), 1_000_000] as const)
+  for (const [sku, initialStock] of [...plenty, [LIMITED, limited] as const])
+    await client.admin.createProduct({ sku, name: sku, priceMinor: 0, initialStock })
 }
 
 /** Each caller has an account with one of the servers, reads, orders, and cancels what it has ordered. */
@@ -127,12 +137,10 @@ export const startLoad = (callers: ReadonlyArray<Caller>, note: (line: string) =
   }
   const working = callers.map(work)
   const figures = (): DrillFigures => ({ calls, failed, worstMs, holeMs })
-  return {
-    figures,
-    stop: async () => {
-      stopping.abort()
-      await Promise.all(working)
-      return figures()
-    }
+  const stop = async () => {
+    stopping.abort()
+    await Promise.all(working)
+    return figures()
   }
+  return { figures, stop, [Symbol.asyncDispose]: async () => void (await stop()) }
 }

@@ -4,6 +4,7 @@ import type { DrillFigures, Ground } from "./ground.ts"
 import { clusterMishaps, sentinelMishaps } from "./redis-failures.ts"
 import { rollingRestart } from "./rolling-restart.ts"
 import { sellThrough } from "./store-failures.ts"
+import { upgrade } from "./upgrade.ts"
 
 interface DrillOptions {
   readonly name: string | undefined
@@ -24,6 +25,10 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   rollingRestart: async (stores) => {
     const { redis, sql } = stores.use(await startServices())
     return { sql, redisUrl: redis.url(), run: rollingRestart, isGood: hasNoFailure }
+  },
+  upgrade: async (stores) => {
+    const { redis, sql } = stores.use(await startServices())
+    return { sql, redisUrl: redis.url(), run: upgrade, isGood: hasNoFailure }
   },
   redisCluster: async (stores) => {
     const { sql } = stores.use(await startServices({ redis: false }))

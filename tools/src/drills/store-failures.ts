@@ -44,7 +44,10 @@ export const sellThrough = async (
       servers.push(await startServerProcess({ environment, maximumRestarts: 0 }))
     const urls = servers.map(({ url }) => url)
     const buyers = await makeBuyers(Array.from({ length: BUYERS }, (_, n) => urls[n % SERVERS]!))
-    const load = startLoad([...(await makeCallers(urls)), ...buyers.map(({ call }) => paced(call))], note)
+    await using load = startLoad(
+      [...(await makeCallers(urls)), ...buyers.map(({ call }) => paced(call))],
+      note
+    )
     await sleep(PAUSE_MS)
     for (const { happen, name } of mishaps) {
       note(`${name}, after ${load.figures().calls} calls`)

@@ -170,7 +170,7 @@ test("a traceparent is that of each call, also of queries that start together an
   expect(sent.splice(0)).toEqual([undefined])
   span = 1
   await Promise.all([given.products.bySku({ sku: "TEA" }), given.products.bySku({ sku: "TEA" })])
-  expect(sent.splice(0).toSorted((a, b) => (a! < b! ? -1 : 1))).toEqual([header(1), header(2)])
+  expect(new Set(sent.splice(0))).toEqual(new Set([header(1), header(2)]))
   await given.orders.create(orderInput)
   expect(sent.splice(0)).toEqual([header(3), header(3)])
 

@@ -52,7 +52,7 @@ beforeAll(async () => {
   await pool.promise().query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`)
   url.pathname = `/${database}`
   db = new Kysely({ dialect: new MysqlDialect({ pool: createPool({ uri: url.href, connectionLimit: 2 }) }) })
-  for (const [name, { up }] of Object.entries(migrations)) if (name <= RELEASED) await up(db)
+  for (const [name, migration] of Object.entries(migrations)) if (name <= RELEASED) await migration.up(db)
 })
 afterAll(async () => {
   await db.destroy()

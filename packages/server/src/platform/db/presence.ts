@@ -20,7 +20,8 @@ export const untilDatabaseAnswers = async (
   const options = { ...mysqlOptionsOf(Redacted.value(mysqlUrl)), connectTimeout: CONNECT_WITHIN_MS }
   const startedAtMs = performance.now()
   let saidAtMs = -SAY_EVERY_MS
-  while (stop?.aborted !== true) {
+  for (;;) {
+    if (stop?.aborted) return
     try {
       const connection = await createConnection(options)
       connection.destroy()
