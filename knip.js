@@ -20,13 +20,13 @@ export default {
   workspaces: {
     ".": {
       entry: [
-        "scripts/{run,check,docs,build,release,api-report,effect-lint,testkit-runners}.mjs",
+        "scripts/{run,check,docs,build,release,api-report,effect-lint,testkit-runners,ci/run-stack}.mjs",
         "scripts/*.test.ts"
       ],
       // The files of platforms are copied beside the packed packages.
       project: ["scripts/**/*.{mjs,ts}", "!scripts/platforms/**"],
       // Tests use what operators have, where it is installed.
-      ignoreBinaries: ["haproxy", "promtool"],
+      ignoreBinaries: ["haproxy", "promtool", "systemd-analyze"],
       // oxlint finds the checker of its type-aware rules by itself.
       ignoreDependencies: [...startedByPath, "oxlint-tsgolint"]
     },
