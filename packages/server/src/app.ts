@@ -46,6 +46,7 @@ import { PlatformConfig } from "./platform/config.ts"
 import { Database } from "./platform/db/database.ts"
 import { DatabaseClock } from "./platform/db/database-clock.ts"
 import { DatabaseReadiness } from "./platform/db/readiness.ts"
+import { Epochs } from "./platform/db/epochs.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { Transactions } from "./platform/db/transaction.ts"
 import { jobNoticesLayer } from "./platform/jobs/notices.ts"
@@ -62,6 +63,7 @@ export type App =
   | DatabaseClock
   | DatabaseReadiness
   | KeyNamespace
+  | Epochs
   | Transactions
   | Groups
   | RedisStore
@@ -98,8 +100,7 @@ const locksLayer = Layer.unwrap(
 )
 
 const storesLayer = Layer.mergeAll(
-  Transactions.layer,
-  KeyNamespace.layer,
+  Epochs.layer.pipe(Layer.provideMerge(Layer.merge(Transactions.layer, KeyNamespace.layer))),
   DatabaseClock.layer,
   DatabaseReadiness.layer,
   locksLayer

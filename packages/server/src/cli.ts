@@ -50,6 +50,16 @@ const migrate = Command.make(
   run(({ runMigrations }) => runMigrations())
 ).pipe(Command.withDescription("Migrates the database"))
 
+const newEpoch = Command.make(
+  "new-epoch",
+  {},
+  run(({ newEpoch }) => newEpoch())
+).pipe(
+  Command.withDescription(
+    "Makes worthless what Redis has of the database's past. Run it after restoring a backup, before servers start"
+  )
+)
+
 const json = Flag.Boolean("json").pipe(
   Flag.withDescription("prints JSON"),
   Flag.withoutNegation,
@@ -121,7 +131,7 @@ const holdfast = Command.make("holdfast").pipe(
 
   Settings come from the environment; \`holdfast config\` shows all of them. Those that may be secret can be in a file,
   which HOLDFAST_SECRET_FILE names, for instance.`),
-  Command.withSubcommands([serve, migrate, verify, config, admin]),
+  Command.withSubcommands([serve, migrate, newEpoch, verify, config, admin]),
   Command.withExamples([
     { command: "holdfast migrate" },
     { command: "holdfast serve --role web --processes 2" },

@@ -18,6 +18,7 @@ import { faultsOfSettings, reportOfSettings, type SettingReport } from "./platfo
 import { Database } from "./platform/db/database.ts"
 import { KeyNamespace } from "./platform/db/key-namespace.ts"
 import { migrate, requireMigrated } from "./platform/db/migrate.ts"
+import { beginEpochNow } from "./platform/db/new-epoch.ts"
 import { rememberVerdict } from "./platform/telemetry/process.ts"
 import cluster from "node:cluster"
 import { NTH_PROCESS, superviseProcesses } from "./processes.ts"
@@ -95,6 +96,17 @@ export const runMigrations = async (): Promise<number> => {
   await untilDatabaseAnswers(settings)
   const names = await withDatabase(settings, migrate(migrations))
   console.log(names.length === 0 ? "the database is up to date" : `migrated: ${names.join(", ")}`)
+  return 0
+}
+
+/** Begins a new epoch: nothing that Redis has of the database's past counts any more, and event ids go on higher up. */
+export const newEpoch = async (): Promise<number> => {
+  const settings = await readSettings()
+  await runWith(
+    Transactions.layer.pipe(Layer.provideMerge(Database.layer), Layer.provide(ServerConfig.layer(settings))),
+    Effect.andThen(requireMigrated(migrations), beginEpochNow)
+  )
+  console.log("a new epoch has begun; servers that run know it within two seconds")
   return 0
 }
 

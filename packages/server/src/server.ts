@@ -10,7 +10,7 @@ import { redisVersionOf, requireSupported } from "./platform/db/supported-stores
 import { requireOwnServer, requireRedisDatabase } from "./platform/db/redis-database.ts"
 import { migrations } from "./migrations/index.ts"
 import { DatabaseClock } from "./platform/db/database-clock.ts"
-import { KeyNamespace } from "./platform/db/key-namespace.ts"
+import { Epochs } from "./platform/db/epochs.ts"
 import { migrate, requireMigrated } from "./platform/db/migrate.ts"
 import { type App, appLayer, handlers } from "./app.ts"
 import { userExists } from "./modules/auth/service.ts"
@@ -105,7 +105,7 @@ export const startServer = async (
       refuseWrongRedis.pipe(
         Effect.andThen(requireRedisDatabase),
         Effect.andThen(options.migrates === false ? requireMigrated(migrations) : migrate(migrations)),
-        Effect.andThen(KeyNamespace.use(({ prefix }) => prefix)),
+        Effect.andThen(Epochs.use(({ look }) => look)),
         Effect.andThen(DatabaseClock.use(({ measure }) => measure))
       )
     )

@@ -13,6 +13,7 @@ import { auditTrail } from "./0011-audit-trail.ts"
 import { unpaidOrders } from "./0012-unpaid-orders.ts"
 import { sessions } from "./0013-sessions.ts"
 import { eventTraces } from "./0014-event-traces.ts"
+import { epochs } from "./0015-epochs.ts"
 
 /** In the order in which they run. The name of a released migration never changes. */
 export const migrations: Migrations = {
@@ -29,5 +30,6 @@ export const migrations: Migrations = {
   "0011_audit_trail": auditTrail,
   "0012_unpaid_orders": unpaidOrders,
   "0013_sessions": sessions,
-  "0014_event_traces": eventTraces
+  "0014_event_traces": eventTraces,
+  "0015_epochs": epochs
 }

@@ -5,7 +5,7 @@ import { databaseNow } from "../../platform/db/database-clock.ts"
 import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { RedisStore } from "@holdfast/locks"
 import { type Sale, salesBetween } from "./repository.ts"
-import { endOf, IS_COMPLETE, lastDays, rankingKeys, startOf } from "./ranking-store.ts"
+import { endOf, IS_COMPLETE, lastDays, rankingKeys, startOf, rankingPrefix } from "./ranking-store.ts"
 
 /** How long an event may take from its commit into the ranking before its absence is a fault. */
 const ARRIVES_WITHIN_MS = 60_000
@@ -21,7 +21,7 @@ export const auditRanking = Effect.gen(function* () {
   const store = yield* Effect.serviceOption(RedisStore)
   const keyNamespace = yield* Effect.serviceOption(KeyNamespace)
   if (Option.isNone(store) || Option.isNone(keyNamespace)) return undefined
-  const prefix = yield* keyNamespace.value.prefix
+  const prefix = yield* Effect.provideService(rankingPrefix, KeyNamespace, keyNamespace.value)
   const nowMs = (yield* databaseNow).getTime()
   const problems: Array<Record<string, unknown>> = []
   let checked = 0

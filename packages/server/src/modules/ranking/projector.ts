@@ -1,12 +1,11 @@
 import { OrderId } from "@holdfast/domain"
 import { Effect } from "effect"
 import { invalidate } from "../../platform/cache/cache.ts"
-import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { askRedis } from "@holdfast/locks"
 import { consumerOf } from "../../platform/outbox/consumer.ts"
 import type { OutboxEvent } from "../../platform/outbox/outbox.ts"
 import { salesOf } from "./repository.ts"
-import { count, dayOf, type Happening, RANKING_TAG } from "./ranking-store.ts"
+import { count, dayOf, type Happening, RANKING_TAG, rankingPrefix } from "./ranking-store.ts"
 
 const HAPPENINGS: Readonly<Record<string, Happening>> = { "order.paid": "paid", "order.refunded": "refunded" }
 
@@ -15,8 +14,7 @@ const HAPPENINGS: Readonly<Record<string, Happening>> = { "order.paid": "paid", 
  * event counts the same happening again, which changes nothing.
  */
 const project = Effect.fnUntraced(function* (events: ReadonlyArray<OutboxEvent>) {
-  const { prefix } = yield* KeyNamespace
-  const name = yield* prefix
+  const name = yield* rankingPrefix
   const orderIds = [...new Set(events.map((event) => OrderId.make(String(event.payload["orderId"]))))]
   const sales = new Map((yield* salesOf(orderIds)).map((sale) => [String(sale.orderId), sale] as const))
   yield* askRedis((client) =>

@@ -1,7 +1,13 @@
 import { Sku, TOP_SELLER_DAYS } from "@holdfast/domain"
 import { isWrongType, type RedisClient } from "@holdfast/locks"
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
+import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import type { Sale, Sold } from "./repository.ts"
+
+/** What the names of the ranking's keys begin with: a ranking does not outlive the books that it was counted from. */
+export const rankingPrefix = KeyNamespace.use(({ epoch, prefix }) =>
+  Effect.zipWith(prefix, epoch, (at, part) => at + part)
+)
 
 /**
  * The ranking in Redis: four keys a day (UTC). Scores are negated units, so the set's order is the ranking's order: most

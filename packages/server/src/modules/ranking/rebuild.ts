@@ -3,7 +3,6 @@ import { Effect } from "effect"
 import { randomUUID } from "node:crypto"
 import { invalidate } from "../../platform/cache/cache.ts"
 import { DatabaseClock } from "../../platform/db/database-clock.ts"
-import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { askRedis } from "@holdfast/locks"
 import type { Job } from "../../platform/jobs/runner.ts"
 import { attemptEach } from "../../platform/jobs/set-aside.ts"
@@ -17,7 +16,8 @@ import {
   lastDays,
   RANKING_TAG,
   rankingKeys,
-  startOf
+  startOf,
+  rankingPrefix
 } from "./ranking-store.ts"
 
 /** Sales that are read at once. */
@@ -70,9 +70,8 @@ export const rankingReconciler = {
   name: JOB,
   intervalMs: 10_000,
   run: Effect.gen(function* () {
-    const { prefix } = yield* KeyNamespace
     const { nowMs } = yield* DatabaseClock
-    const name = yield* prefix
+    const name = yield* rankingPrefix
     const days = lastDays(nowMs(), TOP_SELLER_DAYS)
     const known = yield* askRedis((client) =>
       Promise.all(
@@ -136,9 +135,8 @@ const countDay = Effect.fnUntraced(function* (prefix: string, day: string) {
 
 /** Deletes the ranking of the last days; the reconciler rebuilds it from the database. */
 export const forgetRanking = Effect.gen(function* () {
-  const { prefix } = yield* KeyNamespace
   const { nowMs } = yield* DatabaseClock
-  const name = yield* prefix
+  const name = yield* rankingPrefix
   const days = lastDays(nowMs(), TOP_SELLER_DAYS)
   const keys = days.flatMap((day) => Object.values(rankingKeys(name, day)))
   yield* askRedis((client) => client.del(...keys))

@@ -3,12 +3,11 @@ import { Effect } from "effect"
 import { Cache } from "../../platform/cache/cache.ts"
 import { makingOnce } from "../../platform/cache/shared.ts"
 import { DatabaseClock } from "../../platform/db/database-clock.ts"
-import { KeyNamespace } from "../../platform/db/key-namespace.ts"
 import { askRedis } from "@holdfast/locks"
 import { query } from "../../platform/trpc/handler.ts"
 import { productNames } from "../catalog/service.ts"
 import { soldSince } from "./repository.ts"
-import { lastDays, RANKING_TAG, startOf, topOf } from "./ranking-store.ts"
+import { lastDays, RANKING_TAG, startOf, topOf, rankingPrefix } from "./ranking-store.ts"
 
 const topOnce = makingOnce<TopSellers>()
 
@@ -45,7 +44,6 @@ const rank = Effect.fnUntraced(function* (days: ReadonlyArray<string>, limit: nu
 
 /** Falls back to the database while a day is incomplete or Redis is away. */
 const soldInRedis = Effect.fnUntraced(function* (days: ReadonlyArray<string>, limit: number) {
-  const { prefix } = yield* KeyNamespace
-  const name = yield* prefix
+  const name = yield* rankingPrefix
   return yield* askRedis((client) => topOf(client, name, days, limit))
 })

@@ -75,6 +75,10 @@ interface InstallationTable {
   id: Buffer
   /** Events older than this may have been deleted. */
   outbox_trimmed_before: Date
+  /** Which past this database has; 0 until a backup is restored. What Redis has of another one is not found. */
+  epoch: Generated<number>
+  /** Microseconds since 1970, raised every second. A backup that was restored has a lower one than was seen before. */
+  beat: Generated<number>
 }
 
 /** Which entries of the cache count; see platform/cache/trust.ts. */

@@ -2,7 +2,7 @@ import { ServiceUnavailable, TooManySubscriptions } from "@holdfast/domain"
 import type { RedisStore } from "@holdfast/locks"
 import { Context, Duration, Effect, Layer, Metric, type Scope, Stream } from "effect"
 import { PlatformConfig, type PlatformSettings } from "../config.ts"
-import type { KeyNamespace } from "../db/key-namespace.ts"
+import { KeyNamespace } from "../db/key-namespace.ts"
 import { type LiveQuery, type LiveQueryDefinition, makeLiveQuery, type Refresher } from "./live-query.ts"
 import { makeNotifications } from "./notifications.ts"
 
@@ -47,9 +47,16 @@ export class LiveQueries extends Context.Service<
           onNotification: (kind, keys) => refreshers.get(kind)?.refresh(keys),
           onReconnect: refreshAll
         })
-        yield* Effect.forkScoped(
-          Effect.forever(Effect.andThen(Effect.suspend(pause), Effect.sync(refreshAll)))
-        )
+        const epoch = Effect.orElseSucceed((yield* KeyNamespace).epoch, () => undefined)
+        let last: string | undefined
+        const refreshAgain = Effect.map(epoch, (current) => {
+          // The versions of a restored database have gone back.
+          if (last !== undefined && current !== undefined && current !== last)
+            for (const refresher of refreshers.values()) refresher.forgetVersions()
+          last = current ?? last
+          refreshAll()
+        })
+        yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.suspend(pause), refreshAgain)))
         const admit = makeAdmission(yield* PlatformConfig)
         return {
           make: <K extends string, S, R>({ kind, ...definition }: LiveQueryDefinition<K, S, R>) =>

@@ -31,6 +31,8 @@ interface Watched<K, S> {
 export interface Refresher<K> {
   readonly refresh: (keys: Iterable<K>) => void
   readonly refreshAll: () => void
+  /** What is read next goes to every subscriber, even with a lower version. */
+  readonly forgetVersions: () => void
 }
 
 /** Keys that one statement reads. */
@@ -90,6 +92,7 @@ export const makeLiveQuery = <K extends string, S, R>({
     return {
       refresh,
       refreshAll: () => refresh(subscribers.keys()),
+      forgetVersions: subscribers.forgetVersions,
       watch: (key) =>
         Stream.unwrap(
           Effect.map(subscribers.subscribe(key), ({ queue }) => {

@@ -66,6 +66,12 @@ export const makeSubscribers = <K, S>(versionOf: (state: S) => number, onThrottl
       subscribe: (key: K): Effect.Effect<Subscriber<S>, never, Scope.Scope> =>
         Effect.acquireRelease(join(key), (subscriber) => leave(key, subscriber)),
 
+      /** Every subscriber takes the next state, whatever its version. */
+      forgetVersions: () => {
+        for (const subscribers of byKey.values())
+          for (const subscriber of subscribers) subscriber.version = NO_VERSION
+      },
+
       /** Offers a state. While the key is throttled, only subscribers without any state receive it. */
       publish: ({ key, subscribers }: Audience<K, S>, state: S | undefined): Effect.Effect<void> => {
         const throttle = throttles.get(key)

@@ -2,6 +2,7 @@ import { type LockFree, type RedisClient, RedisStore } from "@holdfast/locks"
 import { Clock, Effect, Metric } from "effect"
 import { sql } from "kysely"
 import { db } from "../db/database.ts"
+import { type KeyNamespace, learnEpoch } from "../db/key-namespace.ts"
 import { type Transactions, tx, type Tx } from "../db/transaction.ts"
 import { asLeader, type LeaderLease } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
@@ -76,7 +77,7 @@ export const consumerOf = <R>(consumer: Consumer<R>) => {
       const count = yield* asLeader(name, 0, (lease) => {
         isLeader = true
         const handled = handleNext(consumer, lease, numbers)
-        return handled as typeof handled & LockFree<R | Tx, Transactions>
+        return handled as typeof handled & LockFree<R | Tx | KeyNamespace, Transactions>
       })
       // The leader may die with what it was handling: who was turned away looks again in the next run.
       seen.isBehind = count > 0 || !isLeader
@@ -116,6 +117,7 @@ const handleNext = <R>(consumer: Consumer<R>, lease: LeaderLease, numbers: Reado
   Effect.gen(function* () {
     const job = consumerJob(consumer.group)
     const rows = yield* eventsAfter(positionOf(lease.state))
+    yield* learnEpoch
     yield* dropUnknown(consumer.group, numbers, new Set(rows.map(({ id }) => String(id))))
     const due = yield* asideInTransaction.dueAgain(job, BATCH_AGAIN)
     const failedAgain = yield* handleRows(consumer, yield* eventsOf(due))

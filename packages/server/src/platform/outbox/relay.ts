@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { type Kysely, sql } from "kysely"
 import { db } from "../db/database.ts"
 import type { DB } from "../db/tables.ts"
+import { Epochs } from "../db/epochs.ts"
 import { tx } from "../db/transaction.ts"
 import { failpoint } from "../failpoints.ts"
 import { asLeader } from "../jobs/leader.ts"
@@ -28,14 +29,20 @@ export const outboxRelay = {
     // Without a transaction: most runs of an idle shop find nothing.
     if ((yield* db.first((q) => unpublishedOf(q, 1))) === undefined) return 0
     const { give } = yield* JobNotices
+    const { isBehind, look } = yield* Epochs
     let numbers: ReadonlyArray<number> = []
+    let isRestored = false
     const publishNext = Effect.gen(function* () {
+      isRestored = yield* isBehind
+      // An id may be that of an event of the lost past, until a new epoch begins.
+      if (isRestored) return 0
       numbers = (yield* unpublished).map(({ id }) => id)
       if (numbers.length > 0) yield* publish(numbers)
       return numbers.length
     })
     return yield* asLeader("outbox relay", 0, () => publishNext).pipe(
       Effect.tap((count) => {
+        if (isRestored) return look
         if (count === 0) return Effect.void
         return failpoint("relay: events published").pipe(
           Effect.andThen(announce(numbers)),

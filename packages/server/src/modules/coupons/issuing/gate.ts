@@ -1,6 +1,7 @@
 import type { Coupon, CouponId, UserId } from "@holdfast/domain"
 import { Context, Effect, Layer } from "effect"
-import { isWrongType, RedisStore, type RedisUnavailable } from "@holdfast/locks"
+import { isWrongType, RedisStore, RedisUnavailable } from "@holdfast/locks"
+import { KeyNamespace } from "../../../platform/db/key-namespace.ts"
 import { gateScripts } from "./gate-scripts.ts"
 import { IN_USE_MS } from "./rota.ts"
 
@@ -88,28 +89,38 @@ export class CouponGate extends Context.Service<
     >
   }
 >()("@holdfast/server/CouponGate") {
-  static readonly layer: Layer.Layer<CouponGate, never, RedisStore> = Layer.effect(
+  static readonly layer: Layer.Layer<CouponGate, never, RedisStore | KeyNamespace> = Layer.effect(
     CouponGate,
-    Effect.map(RedisStore, (store) => makeGate(store))
+    Effect.gen(function* () {
+      return makeGate(yield* RedisStore, yield* KeyNamespace)
+    })
   )
 }
 
-/** One hash tag a campaign keeps its keys in one slot of a cluster. */
-const keysOf = (couponId: CouponId) => {
-  const tag = `coupon:{${couponId}}`
-  return [`${tag}:gate`, `${tag}:holders`, `${tag}:reserved`] as const
+/** One hash tag a campaign keeps its keys in one slot of a cluster. The holders of a past that was lost are in other keys. */
+const keysOf = (couponId: CouponId, epoch: string) => {
+  const start = `coupon:{${couponId}}:${epoch}`
+  return [`${start}gate`, `${start}holders`, `${start}reserved`] as const
 }
 
-const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
+type GateKeys = ReturnType<typeof keysOf>
+
+const makeGate = (
+  store: RedisStore["Service"],
+  namespace: KeyNamespace["Service"]
+): CouponGate["Service"] => {
   const { client } = store
   const scripts = gateScripts(client)
-  const ask = askOn(store)
+  // Without the name of the epoch a gate is as far away as without Redis.
+  const epoch = Effect.mapError(namespace.epoch, (cause) => new RedisUnavailable({ cause }))
+  const askKeys = askOn(store)
+  const ask = <A>(couponId: CouponId, command: (keys: GateKeys) => Promise<A>) =>
+    Effect.flatMap(epoch, (part) => askKeys(keysOf(couponId, part), command))
   const run = (
     script: keyof typeof scripts,
     couponId: CouponId,
     ...args: ReadonlyArray<string | number>
-  ): Effect.Effect<unknown, RedisUnavailable> =>
-    ask(couponId, () => scripts[script](keysOf(couponId), ...args))
+  ): Effect.Effect<unknown, RedisUnavailable> => ask(couponId, (keys) => scripts[script](keys, ...args))
   const inPortions = (
     couponId: CouponId,
     userIds: ReadonlyArray<string>,
@@ -117,7 +128,7 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
   ) =>
     Effect.forEach(
       portionsOf(userIds),
-      (portion) => ask(couponId, () => command(keysOf(couponId)[1], portion)),
+      (portion) => ask(couponId, ([, holders]) => command(holders, portion)),
       { discard: true }
     )
   const uses = trackUses()
@@ -150,13 +161,10 @@ const makeGate = (store: RedisStore["Service"]): CouponGate["Service"] => {
         stateOf(reply as LookReply)
       ),
     members: (couponId) =>
-      ask(couponId, async () => {
-        const [, holders, reserved] = keysOf(couponId)
-        return {
-          holders: await client.smembers(holders),
-          reserved: await client.zrange(reserved, "0", "-1")
-        }
-      })
+      ask(couponId, async ([, holders, reserved]) => ({
+        holders: await client.smembers(holders),
+        reserved: await client.zrange(reserved, "0", "-1")
+      }))
   }
 }
 
@@ -180,12 +188,15 @@ const trackUses = () => {
 /** Foreign data under the gate's keys is removed; the gate is rebuilt like one that never existed. */
 const askOn =
   ({ ask, client }: RedisStore["Service"]) =>
-  <A>(couponId: CouponId, command: () => Promise<A>): Effect.Effect<A, RedisUnavailable> =>
-    Effect.catchIf(ask(command), isWrongType, () =>
-      Effect.andThen(
-        ask(() => client.unlink(...keysOf(couponId))),
-        ask(command)
-      )
+  <A>(keys: GateKeys, command: (keys: GateKeys) => Promise<A>): Effect.Effect<A, RedisUnavailable> =>
+    Effect.catchIf(
+      ask(() => command(keys)),
+      isWrongType,
+      () =>
+        Effect.andThen(
+          ask(() => client.unlink(...keys)),
+          ask(() => command(keys))
+        )
     )
 
 /** Users that one command takes: a longer one would block Redis. */
