@@ -25,6 +25,7 @@ const commands = {
   bench: [command("bench")],
   soak: [command("soak")],
   drills: [command("drills")],
+  fill: [command("fill")],
   mutants: [command("mutants")],
   "testkit-runners": [script("testkit-runners.mjs")],
   test: [script("check.mjs"), tool("vitest/vitest.mjs", "run")],

@@ -1,7 +1,8 @@
 import { contract } from "@holdfast/domain"
 import { eventually, expectExactly, race } from "@holdfast/testkit"
 import { Effect, Redacted } from "effect"
-import { createServer } from "node:http"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { text } from "node:stream/consumers"
 import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type PrivateRedis, startPrivateRedis } from "../test/private-redis.ts"
@@ -24,13 +25,14 @@ const SKU = "tea"
 /** Notes which events reach the receiver of the webhooks. */
 const startReceiver = async () => {
   const received: Array<{ readonly eventId: string; readonly orderId: string }> = []
-  const server = createServer(async (request, response) => {
-    let body = ""
-    for await (const chunk of request) body += String(chunk)
+  const server = createServer((request, response) => {
+    void text(request).then((body) => answer(body, request, response))
+  })
+  const answer = (body: string, request: IncomingMessage, response: ServerResponse) => {
     const { orderId } = JSON.parse(body) as { readonly orderId: string }
     received.push({ eventId: String(request.headers["holdfast-event"]), orderId })
     response.end()
-  })
+  }
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo
   const stop = async () => {

@@ -111,11 +111,7 @@ const makeGate = (
 ): CouponGate["Service"] => {
   const { client } = store
   const scripts = gateScripts(client)
-  // Without the name of the epoch a gate is as far away as without Redis.
-  const epoch = Effect.mapError(namespace.epoch, (cause) => new RedisUnavailable({ cause }))
-  const askKeys = askOn(store)
-  const ask = <A>(couponId: CouponId, command: (keys: GateKeys) => Promise<A>) =>
-    Effect.flatMap(epoch, (part) => askKeys(keysOf(couponId, part), command))
+  const ask = askOn(store, namespace)
   const run = (
     script: keyof typeof scripts,
     couponId: CouponId,
@@ -185,19 +181,27 @@ const trackUses = () => {
   }
 }
 
-/** Foreign data under the gate's keys is removed; the gate is rebuilt like one that never existed. */
-const askOn =
-  ({ ask, client }: RedisStore["Service"]) =>
-  <A>(keys: GateKeys, command: (keys: GateKeys) => Promise<A>): Effect.Effect<A, RedisUnavailable> =>
-    Effect.catchIf(
-      ask(() => command(keys)),
-      isWrongType,
-      () =>
+/**
+ * Foreign data under the gate's keys is removed; the gate is rebuilt like one that never existed. Without the name of the
+ * epoch a gate is as far away as without Redis.
+ */
+const askOn = ({ ask, client }: RedisStore["Service"], namespace: KeyNamespace["Service"]) => {
+  const epoch = Effect.mapError(namespace.epoch, (cause) => new RedisUnavailable({ cause }))
+  return <A>(
+    couponId: CouponId,
+    command: (keys: GateKeys) => Promise<A>
+  ): Effect.Effect<A, RedisUnavailable> =>
+    Effect.flatMap(epoch, (part) => {
+      const keys = keysOf(couponId, part)
+      const run = ask(() => command(keys))
+      return Effect.catchIf(run, isWrongType, () =>
         Effect.andThen(
           ask(() => client.unlink(...keys)),
-          ask(() => command(keys))
+          run
         )
-    )
+      )
+    })
+}
 
 /** Users that one command takes: a longer one would block Redis. */
 const PORTION = 1_000
