@@ -7,6 +7,7 @@ import { outboxTrimmer } from "./platform/outbox/retention.ts"
 import { type Job, runJobs } from "./platform/jobs/runner.ts"
 import { setAsideCleaner } from "./platform/jobs/set-aside-cleaner.ts"
 import type { App } from "./app.ts"
+import { booksVerifier } from "./books-verifier.ts"
 import { cacheInvalidator } from "./cache-invalidation.ts"
 import { sessionCleaner } from "./modules/auth/sessions/cleaner.ts"
 import { gateReconciler } from "./modules/coupons/issuing/gate-reconciler.ts"
@@ -30,7 +31,8 @@ export const jobsOf = (settings: ServerSettings): ReadonlyArray<Job<App>> => [
   idempotencyKeyCleaner,
   sessionCleaner,
   setAsideCleaner,
-  fenceCleaner
+  fenceCleaner,
+  booksVerifier
 ]
 
 /** Starts the jobs, where this process runs them. */

@@ -12,6 +12,7 @@ import { ServerConfig, type ServerSettings, settingsFromEnvironment } from "./co
 import { createAdmin, giveRole, setBlocked } from "./modules/auth/administration.ts"
 import { Passwords } from "./modules/auth/passwords.ts"
 import { CouponGate } from "./modules/coupons/issuing/gate.ts"
+import type { AuditProgress } from "./platform/audit/check.ts"
 import { verifyText } from "./platform/audit/report.ts"
 import { migrations } from "./migrations/index.ts"
 import { faultsOfSettings, reportOfSettings, type SettingReport } from "./platform/settings-report.ts"
@@ -26,7 +27,7 @@ import { untilDatabaseAnswers } from "./platform/db/presence.ts"
 import { type Role, startServer } from "./server.ts"
 import { Transactions } from "./platform/db/transaction.ts"
 import { dangersOf } from "./platform/production.ts"
-import { verify } from "./verify.ts"
+import { checkNames, verifyWith } from "./verify.ts"
 
 /** Serves until a signal to stop, in this process or in several. */
 export const serve = async ({ processes, role }: ServeOptions): Promise<number> => {
@@ -110,16 +111,45 @@ export const newEpoch = async (): Promise<number> => {
   return 0
 }
 
+/** What `holdfast verify` is asked for. */
+export interface VerifyOptions {
+  readonly json: boolean
+  /** The checks to make; none: all. */
+  readonly check: ReadonlyArray<string>
+}
+
 /** Audits the database, and Redis when it answers, and prints the report. The exit code is 1 when a check fails. */
-export const audit = async (asJson: boolean): Promise<number> => {
+export const audit = async ({ check, json }: VerifyOptions): Promise<number> => {
+  const unknown = check.find((name) => !checkNames.includes(name))
+  if (unknown !== undefined)
+    throw new Error(`there is no check "${unknown}"; known: ${checkNames.join(", ")}`)
   const settings = await readSettings()
+  const isWhole = check.length === 0
+  const audited = verifyWith({ ...(isWhole ? {} : { only: check }), onProgress: tellProgress() })
   const report = (await redisAnswers(settings))
-    ? await withBothStores(settings, verify)
-    : await withDatabase(settings, verify)
-  console.log(asJson ? JSON.stringify(report) : verifyText(report))
+    ? await withBothStores(settings, audited)
+    : await withDatabase(settings, audited)
+  console.log(json ? JSON.stringify(report) : verifyText(report))
   // The verdict stands without it: an account that may only read audits as well.
-  await withDatabase(settings, rememberVerdict(report.ok)).catch(() => {})
+  if (isWhole) await withDatabase(settings, rememberVerdict(report.ok)).catch(() => {})
   return report.ok ? 0 : 1
+}
+
+/** Whoever waits for an audit for more than this hears how far it is, and again after each such time. */
+const TOLD_EVERY_MS = 2_000
+
+const tellProgress = () => {
+  let toldAtMs = performance.now()
+  const startedAtMs = toldAtMs
+  return ({ check, nth, of, portion, portions }: AuditProgress) => {
+    const nowMs = performance.now()
+    if (nowMs - toldAtMs < TOLD_EVERY_MS) return
+    toldAtMs = nowMs
+    const seconds = Math.round((nowMs - startedAtMs) / 1_000)
+    console.error(
+      `verify: check ${nth} of ${of}, ${check}, portion ${portion} of ${portions}, after ${seconds} s`
+    )
+  }
 }
 
 /** Prints every setting: as text, as JSON, or as the table of the documentation, which has no values. */

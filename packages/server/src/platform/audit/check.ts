@@ -12,8 +12,42 @@ export interface Check {
   readonly promise: string
   /** Counts what the check looks at, as `n`. */
   readonly countSql: string
-  /** Selects the wrong rows; column names such as `user` tell what is wrong. */
+  /**
+   * Selects the wrong rows; column names such as `user` tell what is wrong. With portions, `WITHIN(column)` stands for the
+   * condition that the column belongs to the portion.
+   */
   readonly problemsSql: string
+  /** The ids by which the check is made in portions: what is wrong with one of them, one portion shows. */
+  readonly portions?: Ids
+}
+
+/** The primary key of a table, of ids in the order of their creation. */
+export interface Ids {
+  readonly table: string
+  readonly column: string
+}
+
+/** What an audit looks at, and whom it tells how far it is. */
+export interface AuditOptions {
+  /** The names of the checks to make. Default: all. */
+  readonly only?: ReadonlyArray<string>
+  /** Checks with portions look at ids after this one only, and the others are left out. */
+  readonly after?: Buffer
+  /** Ids in one portion. Default: 50,000, few enough for their rows to be sorted in memory. */
+  readonly portionSize?: number
+  /** Called before each portion of a check. */
+  readonly onProgress?: (progress: AuditProgress) => void
+}
+
+/** How far an audit is. */
+export interface AuditProgress {
+  readonly check: string
+  /** Its place among the checks, from 1, and how many there are. */
+  readonly nth: number
+  readonly of: number
+  /** Its portion, from 1, and how many there are. */
+  readonly portion: number
+  readonly portions: number
 }
 
 /**
@@ -21,10 +55,15 @@ export interface Check {
  * A statement that fails is a defect.
  */
 export const runChecks = (
-  checks: ReadonlyArray<Check>
+  checks: ReadonlyArray<Check>,
+  { after, onProgress, only, portionSize = 50_000 }: AuditOptions = {}
 ): Effect.Effect<ReadonlyArray<CheckReport>, ServiceUnavailable, Database> =>
   Effect.gen(function* () {
     const { connected, kysely } = yield* Database
+    const chosen = checks.filter(
+      ({ name, portions }) =>
+        (only === undefined || only.includes(name)) && (after === undefined || portions !== undefined)
+    )
     const run = async () => {
       const snapshot = await kysely
         .startTransaction()
@@ -32,8 +71,15 @@ export const runChecks = (
         .setAccessMode("read only")
         .execute()
       try {
+        const portionsOf = makePortions(snapshot, portionSize, after)
         const reports: Array<CheckReport> = []
-        for (const check of checks) reports.push(await runCheck(snapshot, check))
+        for (const check of chosen) {
+          const portions = await portionsOf(check.portions)
+          const nth = reports.length + 1
+          const tell = (portion: number) =>
+            onProgress?.({ check: check.name, nth, of: chosen.length, portion, portions: portions.length })
+          reports.push(await runCheck(snapshot, check, portions, tell))
+        }
         return reports
       } finally {
         await snapshot.rollback().execute()
@@ -42,10 +88,61 @@ export const runChecks = (
     return yield* connected(Effect.promise(run))
   })
 
-const runCheck = async (snapshot: ControlledTransaction<DB>, check: Check): Promise<CheckReport> => {
+/** A condition on a column. */
+type Portion = (column: string) => string
+
+const everything: ReadonlyArray<Portion> = [() => "TRUE"]
+
+/** Also what is before the first id and after the last one belongs to a portion. */
+const makePortions = (snapshot: ControlledTransaction<DB>, size: number, after: Buffer | undefined) => {
+  const known = new Map<string, Promise<ReadonlyArray<Portion>>>()
+  const ask = async ({ column, table }: Ids): Promise<ReadonlyArray<Portion>> => {
+    const [id, portions]: [string, Array<Portion>] = [`\`${column}\``, []]
+    for (let low = after; ;) {
+      const from = low === undefined ? undefined : `X'${low.toString("hex")}'`
+      const next = await sql<{ readonly id: Buffer }>`${sql.raw(
+        `SELECT ${id} AS id FROM ${table} WHERE ${from === undefined ? "TRUE" : `${id} > ${from}`} ORDER BY ${id} LIMIT 1 OFFSET ${size - 1}`
+      )}`.execute(snapshot)
+      const high = next.rows[0]?.id
+      const to = high === undefined ? undefined : `X'${high.toString("hex")}'`
+      portions.push((of) =>
+        [
+          ...(from === undefined ? [] : [`${of} > ${from}`]),
+          ...(to === undefined ? [] : [`${of} <= ${to}`]),
+          "TRUE"
+        ].join(" AND ")
+      )
+      if (high === undefined) return portions
+      low = high
+    }
+  }
+  return async (ids: Ids | undefined): Promise<ReadonlyArray<Portion>> => {
+    if (ids === undefined) return everything
+    const key = `${ids.table}.${ids.column}`
+    const portions = known.get(key) ?? ask(ids)
+    known.set(key, portions)
+    return portions
+  }
+}
+
+const runCheck = async (
+  snapshot: ControlledTransaction<DB>,
+  check: Check,
+  portions: ReadonlyArray<Portion>,
+  tell: (portion: number) => void
+): Promise<CheckReport> => {
   const counted = await sql<{ n: number }>`${sql.raw(check.countSql)}`.execute(snapshot)
-  const wrong = await sql<Record<string, unknown>>`${sql.raw(check.problemsSql)}`.execute(snapshot)
-  return reportOf(check, { checked: counted.rows[0]?.n ?? 0, problems: wrong.rows })
+  const problems: Array<Record<string, unknown>> = []
+  for (const [index, portion] of portions.entries()) {
+    tell(index + 1)
+    const text = check.problemsSql.replaceAll(
+      /\bWITHIN\(([\w.]+)\)/g,
+      (_, column: string) => `(${portion(column)})`
+    )
+    const wrong = await sql<Record<string, unknown>>`${sql.raw(text)}`.execute(snapshot)
+    for (const row of wrong.rows) problems.push(row)
+  }
+  return reportOf(check, { checked: counted.rows[0]?.n ?? 0, problems })
 }
 
 /** A column of ids as text. */

@@ -26,6 +26,14 @@ const verified = gauge(
   "1 when the last audit found the books right, 0 when it found them wrong"
 )
 const verifiedAt = gauge("holdfast_verify_timestamp_seconds", "When the last audit ended")
+const newVerified = gauge(
+  "holdfast_verify_new_ok",
+  "1 while the jobs have found every new order right, 0 from a wrong one on until a whole audit finds the books right"
+)
+const newVerifiedAt = gauge(
+  "holdfast_verify_new_timestamp_seconds",
+  "When the jobs last audited the new orders"
+)
 
 const set = (metric: Metric.Gauge<number>, value: number, labels: Record<string, string> = {}) =>
   Metric.update(Metric.withAttributes(metric, labels), value)
@@ -74,20 +82,38 @@ export const measureBacklog = Effect.gen(function* () {
   const jobs = new Map(aside.map(({ job, n }) => [job, n]))
   for (const job of jobs.keys()) jobsAside.add(job)
   for (const job of jobsAside) yield* set(setAside, jobs.get(job) ?? 0, { job })
-  const verdict = yield* db.first((q) =>
-    q.selectFrom("worker_turns").select(["state", "last_round_at"]).where("worker", "=", VERIFY)
+  const verdicts = yield* db.rows((q) =>
+    q
+      .selectFrom("worker_turns")
+      .select(["worker", "state", "last_round_at"])
+      .where("worker", "in", [VERIFY, VERIFY_NEW])
   )
-  if (verdict === undefined || verdict.last_round_at === null) return
-  yield* set(verified, verdict.state === "ok" ? 1 : 0)
-  yield* set(verifiedAt, verdict.last_round_at.getTime() / 1_000)
+  for (const { last_round_at, state, worker } of verdicts) {
+    if (last_round_at === null) continue
+    const [isOk, at] = worker === VERIFY ? [verified, verifiedAt] : [newVerified, newVerifiedAt]
+    yield* set(isOk, state === "ok" ? 1 : 0)
+    yield* set(at, last_round_at.getTime() / 1_000)
+  }
 })
 
 const VERIFY = "verify"
+const VERIFY_NEW = "verify new"
 
-/** Remembers what an audit has found, for the metrics of all processes. */
-export const rememberVerdict = (isOk: boolean) =>
-  db.rows(
+/** Remembers what a whole audit has found, for the metrics of all processes. Right books clear what was found in new orders. */
+export const rememberVerdict = Effect.fnUntraced(function* (isOk: boolean) {
+  yield* db.rows(
     () => sql`insert into worker_turns (worker, state, last_round_at)
       values (${VERIFY}, ${isOk ? "ok" : "wrong"}, utc_timestamp(3))
       on duplicate key update state = values(state), last_round_at = values(last_round_at)`
+  )
+  if (isOk)
+    yield* db.rows((q) => q.updateTable("worker_turns").set({ state: "ok" }).where("worker", "=", VERIFY_NEW))
+})
+
+/** Remembers what an audit of the new orders has found. A wrong order stays one when it is no longer new. */
+export const rememberNewVerdict = (isOk: boolean) =>
+  db.rows(
+    () => sql`insert into worker_turns (worker, state, last_round_at)
+      values (${VERIFY_NEW}, ${isOk ? "ok" : "wrong"}, utc_timestamp(3))
+      on duplicate key update state = if(state = 'wrong', state, values(state)), last_round_at = values(last_round_at)`
   )
