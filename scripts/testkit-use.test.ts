@@ -9,9 +9,12 @@ const manifest = JSON.parse(read("packages/testkit/package.json")) as {
   readonly exports: Readonly<Record<string, { readonly "holdfast-source"?: string }>>
 }
 
+/** Starts servers for the fixtures of `/vitest`, and is no tool by itself. */
+const SETUP = "./vitest-setup"
+
 /** The tools of the testkit: its subpaths, with the names that each exports for running code. */
 const tools = Object.entries(manifest.exports).flatMap(([subpath, { "holdfast-source": source }]) => {
-  if (subpath === "." || subpath.includes("*") || source === undefined) return []
+  if (subpath === "." || subpath === SETUP || subpath.includes("*") || source === undefined) return []
   const text = read(join("packages/testkit", source))
   const own = [...text.matchAll(/^export (?:const|(?:async )?function) (\w+)/gm)].map(([, name = ""]) => name)
   const passedOn = [...text.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, list = ""]) =>
