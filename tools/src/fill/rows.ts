@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto"
 
 /** What became of an order: paid, expired unpaid, or paid and cancelled by its buyer. */
-export type Fate = "paid" | "expired" | "refunded"
+type Fate = "paid" | "expired" | "refunded"
 
 /** An order to insert, with everything that its other rows follow from. */
 export interface FilledOrder {

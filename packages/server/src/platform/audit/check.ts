@@ -22,7 +22,7 @@ export interface Check {
 }
 
 /** The primary key of a table, of ids in the order of their creation. */
-export interface Ids {
+interface Ids {
   readonly table: string
   readonly column: string
 }
