@@ -86,7 +86,7 @@ describe.each(["npm", "pnpm"] as const)(
   }
 )
 
-test("the types of the client import the domain, effect and tRPC, and nothing of the server", async () => {
+test("the types of the client import the domain, effect, tRPC and its event source, and nothing of the server", async () => {
   await runProgram("tar", ["-xzf", tarballs["@holdfast/client-sdk"]!.replace("file:", ""), "-C", packed])
   const types = join(packed, "package", "dist")
   const files = readdirSync(types, { recursive: true, encoding: "utf8" }).filter((file) =>
@@ -98,6 +98,7 @@ test("the types of the client import the domain, effect and tRPC, and nothing of
       (match) => match[1]
     )
   )
-  const outside = new Set(imports.filter((name) => !/^(\.|effect\/)/.test(name ?? "")))
-  expect(outside).toEqual(new Set(["@holdfast/domain", "@trpc/client", "@trpc/server"]))
+  const packages = imports.map((name = "") => /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name)
+  const outside = new Set(packages.filter((name) => !name.startsWith(".") && name !== "effect"))
+  expect(outside).toEqual(new Set(["@holdfast/domain", "@trpc/client", "@trpc/server", "eventsource"]))
 })
