@@ -9,10 +9,13 @@ import {
   type Ports,
   type Services
 } from "@holdfast/testkit"
+import type { RowDataPacket } from "mysql2/promise"
 import { expect } from "vitest"
+import { bytesOf } from "../src/platform/db/ids.ts"
 import { type RunningServer, startServer } from "../src/server.ts"
 import { makeRawClient, type RawClient } from "./raw-client.ts"
 import { testSettings } from "./settings.ts"
+import type { Shop } from "./shop.ts"
 
 /** A server whose statements the explorer holds and puts into an order. */
 export interface ExploredServer {
@@ -93,3 +96,21 @@ export async function explorePromise(
   expect(exploration.schedules).toBeGreaterThan(1)
   return exploration
 }
+
+/** At any step the order's time is up, unless a transaction holds it. */
+export const timeIsUp = (shop: Shop, orderId: () => string): Actor => ({
+  name: "the time is up",
+  run: async () => {
+    const id = bytesOf(orderId())
+    const connection = await shop.sql.getConnection()
+    await connection.beginTransaction()
+    const [free] = await connection.query<Array<RowDataPacket>>(
+      "SELECT id FROM orders WHERE id = ? FOR UPDATE SKIP LOCKED",
+      [id]
+    )
+    if (free.length > 0)
+      await connection.query("UPDATE orders SET expires_at = '2001-01-01' WHERE id = ?", [id])
+    await connection.commit()
+    connection.release()
+  }
+})
