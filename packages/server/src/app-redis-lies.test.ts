@@ -83,17 +83,15 @@ describe("a shop whose Redis lies", () => {
 
   /** All keys but the stream of events, whose lies have tests of their own. */
   const keys = async () => (await redis.client.keys("*")).filter((key) => !key.endsWith(":events"))
-  const replace = async (key: string, write: (at: string) => Promise<unknown>) => {
-    await redis.client.del(key)
-    await write(key)
-  }
+  /** In one step: the shop writes some of its keys all the time. */
+  const replacing = (key: string) => redis.client.multi().del(key)
 
   // Guarantees: whatever stands under every key, all answers are right, exactly N win, and the lie does not stay.
   test.each<[lie: string, tell: (key: string) => Promise<unknown>]>([
-    ["a hash", (key) => replace(key, (at) => redis.client.hset(at, "some", "thing"))],
-    ["a list", (key) => replace(key, (at) => redis.client.rpush(at, "one", "two"))],
-    ["a set", (key) => replace(key, (at) => redis.client.sadd(at, "one", "two"))],
-    ["a sorted set", (key) => replace(key, (at) => redis.client.zadd(at, "inf", "one", "-inf", "two"))],
+    ["a hash", (key) => replacing(key).hset(key, "some", "thing").exec()],
+    ["a list", (key) => replacing(key).rpush(key, "one", "two").exec()],
+    ["a set", (key) => replacing(key).sadd(key, "one", "two").exec()],
+    ["a sorted set", (key) => replacing(key).zadd(key, "inf", "one", "-inf", "two").exec()],
     ["nothing", (key) => redis.client.set(key, "")],
     ["half of JSON", (key) => redis.client.set(key, '{"version":')],
     ["a large number", (key) => redis.client.set(key, "9007199254740993")],
