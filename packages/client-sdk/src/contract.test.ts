@@ -83,6 +83,7 @@ test("the package exports the client, its links and errors, and every error that
     "isHoldfastError",
     "memoryTokenStore",
     "retryLink",
+    "tracingLink",
     "webhooks"
   ])
 })
