@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process"
 import { randomBytes } from "node:crypto"
+import { ONE_MACHINE_PLAYS_ALL } from "../shop/settings.ts"
 import type { DrillFigures, Ground } from "./ground.ts"
 import { startBalancer } from "./haproxy.ts"
 import { CALLERS, makeCallers, startLoad, stockUp } from "./load.ts"
@@ -17,6 +18,7 @@ const DRAIN = "3 seconds"
  */
 export const rollingRestart = async ({ mysqlUrl, note, redisUrl }: Ground): Promise<DrillFigures> => {
   const environment = {
+    ...ONE_MACHINE_PLAYS_ALL,
     HOLDFAST_MYSQL_URL: mysqlUrl,
     HOLDFAST_REDIS_URL: redisUrl,
     HOLDFAST_SECRET: randomBytes(32).toString("hex"),

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import { ONE_MACHINE_PLAYS_ALL } from "../shop/settings.ts"
 import type { DrillFigures, Ground } from "./ground.ts"
 import { startBalancer } from "./haproxy.ts"
 import { ADMIN, CALLERS, makeCallers, makeProducts, startLoad } from "./load.ts"
@@ -26,6 +27,7 @@ const MIGRATIONS = "packages/server/src/migrations"
  */
 export const upgrade = async ({ mysqlUrl, note, redisUrl }: Ground): Promise<DrillFigures> => {
   const environment = {
+    ...ONE_MACHINE_PLAYS_ALL,
     HOLDFAST_MYSQL_URL: mysqlUrl,
     HOLDFAST_REDIS_URL: redisUrl,
     HOLDFAST_SECRET: randomBytes(32).toString("hex"),
