@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises"
 import {
   type Actor,
   type ClientResult,
@@ -16,6 +17,8 @@ import { type RunningServer, startServer } from "../src/server.ts"
 import { makeRawClient, type RawClient } from "./raw-client.ts"
 import { testSettings } from "./settings.ts"
 import type { Shop } from "./shop.ts"
+
+const RETRY_AFTER_MS = 250
 
 /** A server whose statements the explorer holds and puts into an order. */
 export interface ExploredServer {
@@ -54,8 +57,23 @@ export const startBehind = async ({ database, services }: ExploredStores, sqlPor
   redis.pathname = `/${nth + 1}`
   const settings = testSettings(sql.href, redis.href, { databaseConnections: 1 })
   const server = await startServer(settings, { logLevel: "None", migrates: false })
-  return { server, call: makeRawClient(server.url) }
+  return { server, call: patient(makeRawClient(server.url)) }
 }
+
+/**
+ * A schedule can hold the server's only connection longer than the server waits for one. The call is refused then,
+ * nothing is done, and the caller tries again, as the SDK does.
+ */
+const patient =
+  (call: RawClient): RawClient =>
+  async (procedure, input, options) => {
+    let answer = await call(procedure, input, options)
+    for (let tries = 1; tries < 20 && !answer.ok && answer.tag === "ServiceUnavailable"; tries++) {
+      await delay(RETRY_AFTER_MS)
+      answer = await call(procedure, input, options)
+    }
+    return answer
+  }
 
 /**
  * Explores the orders in which the database can see the statements of the callers: all when there are few, else
