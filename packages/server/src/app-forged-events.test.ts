@@ -21,6 +21,7 @@ describe("a Redis that lies about events", () => {
   const webhook = {
     url: "http://127.0.0.1:9/never-called",
     secret: Redacted.make("a secret of the tests"),
+    formerSecrets: [],
     timeoutMs: 1_000,
     firstRetryMs: 1_000,
     maximumAttempts: 3

@@ -45,6 +45,7 @@ const startReceiver = async () => {
 const webhookTo = (url: string) => ({
   url,
   secret: Redacted.make("a secret of the tests"),
+  formerSecrets: [],
   timeoutMs: 5_000,
   firstRetryMs: 100,
   maximumAttempts: 12

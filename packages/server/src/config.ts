@@ -1,6 +1,13 @@
 import { Config, Context, Layer, Option, type Redacted } from "effect"
 import { PlatformConfig, type PlatformSettings, platformVariables } from "./platform/config.ts"
-import { flagUnlessProduction, milliseconds, secretText, webUrl, whole } from "./platform/settings.ts"
+import {
+  flagUnlessProduction,
+  milliseconds,
+  secretText,
+  secretTexts,
+  webUrl,
+  whole
+} from "./platform/settings.ts"
 
 /** Everything a deployment may set: the platform's settings and the shop's. Durations are in milliseconds. */
 export interface ServerSettings extends PlatformSettings {
@@ -46,6 +53,8 @@ export interface WebhookSettings {
   readonly url: string
   /** Signs every delivery; shared with the receiver. At least 16 characters. */
   readonly secret: Redacted.Redacted
+  /** Sign every delivery as well, while the receiver exchanges its secret. */
+  readonly formerSecrets: ReadonlyArray<Redacted.Redacted>
   /** How long the receiver may take to answer. */
   readonly timeoutMs: number
   /** The pause after the first failed attempt; it doubles with each further one, up to an hour. */
@@ -69,6 +78,12 @@ const webhookSecret = secretText(
   "HOLDFAST_WEBHOOK_URL"
 )
 
+const formerWebhookSecrets = secretTexts(
+  "HOLDFAST_WEBHOOK_FORMER_SECRETS",
+  16,
+  "sign every webhook as well, one a line, until the receiver knows the new secret"
+)
+
 /** Without an address there is no webhook; with one, a secret is required. */
 const webhookFromEnvironment: Config.Config<WebhookSettings | undefined> = Config.all({
   url: webUrl(
@@ -90,7 +105,9 @@ const webhookFromEnvironment: Config.Config<WebhookSettings | undefined> = Confi
   Config.flatMap(({ url, ...others }) =>
     Option.isNone(url)
       ? Config.succeed(undefined)
-      : Config.map(webhookSecret, (secret) => ({ url: url.value, secret, ...others }))
+      : Config.all({ secret: webhookSecret, formerSecrets: formerWebhookSecrets }).pipe(
+          Config.map((secrets) => ({ url: url.value, ...secrets, ...others }))
+        )
   )
 )
 

@@ -6,11 +6,10 @@ import { createConnection } from "mysql2/promise"
 import { Redacted } from "effect"
 import { globSync, readFileSync } from "node:fs"
 import { expect, test } from "vitest"
+import { asLeastPrivileged, ops } from "../test/least-privilege.ts"
 import { newCoupon } from "../test/sale.ts"
 import { makeRawClient } from "../test/raw-client.ts"
 import { Shop } from "../test/shop.ts"
-
-const ops = (file: string) => readFileSync(new URL(`../../../ops/${file}`, import.meta.url), "utf8")
 
 /** The privileges that `grants.sql` gives, by table. */
 const granted = new Map(
@@ -71,38 +70,18 @@ test("no command of Redis is allowed without need", () => {
   expect(unused).toEqual([])
 })
 
-/** The file's statements for a database and a password of the test's own. */
-const statementsOf = (file: string, database: string, password: string) =>
-  ops(file)
-    .replaceAll(/^--.*$/gm, "")
-    .replaceAll("holdfast.", `${database}.`)
-    .replaceAll("change-me", password)
-    .split(";")
-    .map((statement) => statement.trim())
-    .filter(Boolean)
-
 // Guarantees: a server needs no more than the two files give, and with that it can destroy nothing.
 test("a shop runs as the users of ops/", async () => {
   await using services = await startServices()
   await using shop = await Shop.open({ mysqlUrl: services.sql.url(), redisUrl: services.redis.url() })
-  for (const statement of statementsOf("sql/grants.sql", shop.database, "runtime-secret"))
-    await shop.sql.query(statement)
-  const administrator = listenForErrors(new Redis(services.redis.url()))
-  const [, rules] = /^user holdfast (.*)$/m.exec(ops("redis/users.acl"))!
-  await administrator.call(
-    "ACL",
-    "SETUSER",
-    "holdfast",
-    ...rules!.replace("change-me", "acl-secret").split(" ")
-  )
-
-  const mysqlUrl = new URL(services.sql.url(shop.database))
-  Object.assign(mysqlUrl, { username: "holdfast_server", password: "runtime-secret" })
-  const redisUrl = new URL(services.redis.url())
-  Object.assign(redisUrl, { username: "holdfast", password: "acl-secret" })
+  const addresses = await asLeastPrivileged({
+    sql: shop.sql,
+    mysqlUrl: services.sql.url(shop.database),
+    redisUrl: services.redis.url()
+  })
   const server = await shop.openBeside({
-    mysqlUrl: Redacted.make(mysqlUrl.href),
-    redisUrl: Redacted.make(redisUrl.href),
+    mysqlUrl: Redacted.make(addresses.mysqlUrl),
+    redisUrl: Redacted.make(addresses.redisUrl),
     workers: true,
     cache: { freshMs: 5_000, staleMs: 30_000 }
   })
@@ -135,11 +114,12 @@ test("a shop runs as the users of ops/", async () => {
     expect(rows).toEqual([])
   })
 
+  const administrator = listenForErrors(new Redis(services.redis.url()))
   expect(await administrator.call("ACL", "LOG")).toEqual([])
   administrator.disconnect()
   await shop.expectRightBooks()
 
-  const connection = await createConnection(mysqlUrl.href)
+  const connection = await createConnection(addresses.mysqlUrl)
   for (const statement of [
     "DROP TABLE orders",
     "ALTER TABLE orders ADD COLUMN x INT",
@@ -155,7 +135,7 @@ test("a shop runs as the users of ops/", async () => {
       code: expect.stringMatching(/DENIED/)
     })
   await connection.end()
-  const stranger = listenForErrors(new Redis(redisUrl.href))
+  const stranger = listenForErrors(new Redis(addresses.redisUrl))
   for (const command of [["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"], ["GET", "another:key"]])
     await expect(stranger.call(...(command as [string])), command.join(" ")).rejects.toThrow(/NOPERM/)
   stranger.disconnect()

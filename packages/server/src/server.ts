@@ -197,9 +197,13 @@ const secretsOf = ({
     const password = passwordIn(Redacted.value(url))
     return [password, decodeURIComponent(password)]
   })
-  const texts = [secret, ...acceptedSecrets, metrics.token, webhook?.secret].map((text) =>
-    text ? Redacted.value(text) : ""
-  )
+  const texts = [
+    secret,
+    ...acceptedSecrets,
+    metrics.token,
+    webhook?.secret,
+    ...(webhook?.formerSecrets ?? [])
+  ].map((text) => (text ? Redacted.value(text) : ""))
   return [...passwords.flat(), ...texts]
 }
 

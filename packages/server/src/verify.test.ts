@@ -308,6 +308,7 @@ const damages: ReadonlyArray<readonly [name: string, check: string, statements: 
 const webhook = {
   url: "http://127.0.0.1:9/never-called",
   secret: Redacted.make("a secret of the tests"),
+  formerSecrets: [],
   timeoutMs: 1_000,
   firstRetryMs: 1_000,
   maximumAttempts: 3

@@ -8,6 +8,7 @@ import { ensureAdmin } from "../src/modules/auth/service.ts"
 import { type RunningServer, startServer } from "../src/server.ts"
 import { verify } from "../src/verify.ts"
 import { type RemoteServer, ServerProcess } from "./processes/server-process.ts"
+import { asLeastPrivileged, isLeastPrivilegeRun } from "./least-privilege.ts"
 import { testSettings } from "./settings.ts"
 import { type Answer, type CallOptions, makeRawClient, type RawClient } from "./raw-client.ts"
 
@@ -82,12 +83,15 @@ export class Shop {
   static async open(options: ShopOptions = {}): Promise<Shop> {
     const database = `t_${randomUUID().replaceAll("-", "")}`
     const base = new URL(options.mysqlUrl ?? inject("mysqlUrl"))
-    const redisUrl = options.redisUrl ?? inject("redisUrl")
     const sql = createPool({ uri: base.href, connectionLimit: 4, timezone: "Z", supportBigNumbers: true })
     await sql.query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`)
     base.pathname = `/${database}`
+    const asAdministrator = { mysqlUrl: base.href, redisUrl: options.redisUrl ?? inject("redisUrl") }
+    const { mysqlUrl, redisUrl } = isLeastPrivilegeRun
+      ? await asLeastPrivileged({ ...asAdministrator, sql })
+      : asAdministrator
     await sql.end()
-    const settings = testSettings(base.href, redisUrl, options.settings)
+    const settings = testSettings(mysqlUrl, redisUrl, options.settings)
     const [first, ...others] = await Promise.all([
       startServer(settings, { logLevel: LOG_LEVEL }),
       ...Array.from({ length: (options.servers ?? 1) - 1 }, () =>

@@ -15,7 +15,12 @@ test.each([
   "0123456789abcdef0123456789abcdef",
   "kq8vzr2pkq8vzr2pkq8vzr2pkq8vzr2p"
 ])("production refuses the secret %j by the name of its variable, and does not repeat it", (secret) => {
-  for (const name of ["HOLDFAST_SECRET", "HOLDFAST_ACCEPTED_SECRETS", "HOLDFAST_WEBHOOK_SECRET"]) {
+  for (const name of [
+    "HOLDFAST_SECRET",
+    "HOLDFAST_ACCEPTED_SECRETS",
+    "HOLDFAST_WEBHOOK_SECRET",
+    "HOLDFAST_WEBHOOK_FORMER_SECRETS"
+  ]) {
     const faults = dangers({ HOLDFAST_SECRET: good, [name]: secret })
     expect(faults).toEqual([expect.stringMatching(`^${name} can be guessed`)])
     expect(faults[0]).not.toContain(secret)

@@ -3,7 +3,12 @@ import { secretOf } from "./settings.ts"
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** Settings that hold secrets, one a line. */
-const SECRETS = ["HOLDFAST_SECRET", "HOLDFAST_ACCEPTED_SECRETS", "HOLDFAST_WEBHOOK_SECRET"] as const
+const SECRETS = [
+  "HOLDFAST_SECRET",
+  "HOLDFAST_ACCEPTED_SECRETS",
+  "HOLDFAST_WEBHOOK_SECRET",
+  "HOLDFAST_WEBHOOK_FORMER_SECRETS"
+] as const
 
 /** Words that people put into the place of a secret, and examples do. A random text holds none of them. */
 const PLACEHOLDER = /secret|change.?me|password|example|placeholder|holdfast|default|0123456789|abcdefgh/i

@@ -83,6 +83,7 @@ test("settings survive encoding, secrets included", () => {
     webhook: {
       url: "http://host/hook",
       secret: Redacted.make("a secret"),
+      formerSecrets: [Redacted.make("an older secret")],
       timeoutMs: 1,
       firstRetryMs: 2,
       maximumAttempts: 3

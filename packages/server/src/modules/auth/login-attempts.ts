@@ -66,9 +66,18 @@ export class LoginAttempts extends Context.Service<
       const addresses = yield* makeKnownAddresses
       const { logins } = yield* ServerConfig
       const inTurn = yield* makeTurns(limits)
+      const ofAddress: Rate = { maximum: logins.wrongPasswordsOfAddress, windowMs: logins.windowMs }
+      /** Costs the flood of an address that has been refused no question of Redis. */
+      const refuseExhausted = (address: string) => {
+        const standing = limits.refusedJustNow(`login:${address}`, ofAddress)
+        return standing === undefined
+          ? Effect.void
+          : Effect.fail(
+              new RateLimited({ limit: "wrong-passwords-of-address", retryAfterMs: standing.resetMs })
+            )
+      }
       const bucketsOf = (account: string, address: string, isKnown: boolean): ReadonlyArray<Bucket> => {
         const ofAccount: Rate = { maximum: logins.wrongPasswords, windowMs: logins.windowMs }
-        const ofAddress: Rate = { maximum: logins.wrongPasswordsOfAddress, windowMs: logins.windowMs }
         const strangers: Bucket = {
           limit: "wrong-passwords",
           key: `login:${account}`,
@@ -84,8 +93,9 @@ export class LoginAttempts extends Context.Service<
       return {
         of: Effect.fnUntraced(function* ({ address, email }, check, onExhausted) {
           const account = createHash("sha256").update(email).digest("base64url").slice(0, 22)
+          yield* refuseExhausted(address)
           const buckets = bucketsOf(account, address, yield* addresses.isKnown(account, address))
-          const { checked, last } = yield* inTurn(account, buckets, check)
+          const { checked, last } = yield* inTurn(buckets, check)
           if (checked !== undefined) {
             yield* addresses.add(account, address)
             return checked
@@ -104,13 +114,13 @@ type LastAttempts = ReadonlyMap<RateLimited["limit"], Rate>
 
 /**
  * Takes an attempt from each bucket, runs the check, and gives the attempts back unless the password was wrong. An attempt
- * that this process is comparing may come back, so the next caller of the account waits for its end instead of being
- * refused until the window's; others wait behind that caller.
+ * that this process is comparing may come back, so the next caller waits for its end instead of being refused until the
+ * window's. Strangers to an account wait behind that caller; a known address waits behind its own callers alone.
  */
 const makeTurns = (limits: RateLimits["Service"]) =>
   Effect.gen(function* () {
     const comparisons = makeComparisons()
-    const turns = yield* RcMap.make({ lookup: (_account: string) => Semaphore.make(1) })
+    const turns = yield* RcMap.make({ lookup: (_line: string) => Semaphore.make(1) })
     const giveBack = (buckets: ReadonlyArray<Bucket>) =>
       Effect.forEach(buckets, ({ key, rate }) => limits.giveBack(key, rate), { discard: true })
     const take = (
@@ -135,13 +145,12 @@ const makeTurns = (limits: RateLimits["Service"]) =>
         return last
       })
     return <A, E, R>(
-      account: string,
       buckets: ReadonlyArray<Bucket>,
       check: Effect.Effect<A | undefined, E, R>
     ): Effect.Effect<{ readonly checked: A | undefined; readonly last: LastAttempts }, E | RateLimited, R> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
-          const turn = yield* RcMap.get(turns, account)
+          const turn = yield* RcMap.get(turns, buckets[0]!.key)
           yield* restore(turn.take(1))
           const last = yield* Effect.ensuring(take(buckets, restore), turn.release(1))
           const end = Effect.sync(() => comparisons.end(buckets))

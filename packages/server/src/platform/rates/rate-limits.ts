@@ -56,6 +56,8 @@ export class RateLimits extends Context.Service<
      * beyond it does not count.
      */
     readonly countExactly: (key: string, rate: Rate) => Effect.Effect<Standing>
+    /** How the caller of a use that `countExactly` has just refused stands; `undefined`: none was. Asks nobody. */
+    readonly refusedJustNow: (key: string, rate: Rate) => Standing | undefined
     /** Takes a use back that `countExactly` has counted. */
     readonly giveBack: (key: string, rate: Rate) => Effect.Effect<void>
   }
@@ -97,8 +99,13 @@ const makeRateLimits = (
       window.refusedUntilMs = 0
       return Effect.ignore(addShared(key, -1, rate))
     })
+  const refusedJustNow = (key: string, rate: Rate) => {
+    const window = windowOf(key, rate.windowMs)
+    return window.refusedUntilMs > performance.now() ? standingOf(window, rate, true) : undefined
+  }
   return {
     giveBack,
+    refusedJustNow,
     count: (key, rate) => {
       const window = windowOf(key, rate.windowMs)
       if (window.used >= rate.maximum) return standingOf(window, rate, true)
@@ -109,8 +116,9 @@ const makeRateLimits = (
     },
     countExactly: (key, rate) =>
       Effect.suspend(() => {
+        const refused = refusedJustNow(key, rate)
+        if (refused !== undefined) return Effect.succeed(refused)
         const window = windowOf(key, rate.windowMs)
-        if (window.refusedUntilMs > performance.now()) return Effect.succeed(standingOf(window, rate, true))
         return addShared(key, 1, rate).pipe(
           Effect.match({ onSuccess: (usage) => adopt(window, usage), onFailure: () => (window.used += 1) }),
           Effect.flatMap((used) => {

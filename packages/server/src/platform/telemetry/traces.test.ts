@@ -102,6 +102,7 @@ const startHook = async () => {
   const webhook = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     secret: Redacted.make("a secret of the tests"),
+    formerSecrets: [],
     timeoutMs: 20_000,
     firstRetryMs: 20,
     maximumAttempts: 3
