@@ -8,7 +8,7 @@ GRANT SELECT, UPDATE ON holdfast.audit_heads TO 'holdfast_server'@'%';
 GRANT SELECT, INSERT ON holdfast.audit_trail TO 'holdfast_server'@'%';
 GRANT SELECT, UPDATE ON holdfast.cache_trust TO 'holdfast_server'@'%';
 GRANT SELECT, INSERT ON holdfast.coupon_ledger TO 'holdfast_server'@'%';
-GRANT SELECT, INSERT, UPDATE ON holdfast.coupon_tickets TO 'holdfast_server'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON holdfast.coupon_tickets TO 'holdfast_server'@'%';
 GRANT SELECT, INSERT, UPDATE ON holdfast.coupons TO 'holdfast_server'@'%';
 GRANT SELECT, INSERT, DELETE ON holdfast.idempotency_keys TO 'holdfast_server'@'%';
 GRANT SELECT, UPDATE ON holdfast.installation TO 'holdfast_server'@'%';

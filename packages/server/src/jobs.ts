@@ -11,6 +11,7 @@ import { booksVerifier } from "./books-verifier.ts"
 import { cacheInvalidator } from "./cache-invalidation.ts"
 import { sessionCleaner } from "./modules/auth/sessions/cleaner.ts"
 import { gateReconciler } from "./modules/coupons/issuing/gate-reconciler.ts"
+import { ticketCleaner } from "./modules/coupons/tickets/cleaner.ts"
 import { ticketServer } from "./modules/coupons/tickets/service.ts"
 import { orderExpiry } from "./modules/orders/expiry-job.ts"
 import { rankingProjector } from "./modules/ranking/projector.ts"
@@ -30,6 +31,7 @@ export const jobsOf = (settings: ServerSettings): ReadonlyArray<Job<App>> => [
   outboxTrimmer,
   idempotencyKeyCleaner,
   sessionCleaner,
+  ticketCleaner,
   setAsideCleaner,
   fenceCleaner,
   booksVerifier

@@ -14,6 +14,7 @@ import { unpaidOrders } from "./0012-unpaid-orders.ts"
 import { sessions } from "./0013-sessions.ts"
 import { eventTraces } from "./0014-event-traces.ts"
 import { epochs } from "./0015-epochs.ts"
+import { settledTickets } from "./0016-settled-tickets.ts"
 
 /** In the order in which they run. The name of a released migration never changes. */
 export const migrations: Migrations = {
@@ -31,5 +32,6 @@ export const migrations: Migrations = {
   "0012_unpaid_orders": unpaidOrders,
   "0013_sessions": sessions,
   "0014_event_traces": eventTraces,
-  "0015_epochs": epochs
+  "0015_epochs": epochs,
+  "0016_settled_tickets": settledTickets
 }

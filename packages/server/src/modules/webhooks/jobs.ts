@@ -126,14 +126,17 @@ const reasonOf = (error: unknown): string => {
   return `not reached: ${cause?.code ?? "the request could not be made"}`
 }
 
+/** Deliveries that one run deletes: few enough to hold their locks briefly. */
+const CLEANER_BATCH = 5_000
+
 const cleaner = {
   name: "webhook cleaner",
   intervalMs: 30_000,
-  run: asLeader("webhook cleaner", 30_000, () =>
+  batch: CLEANER_BATCH,
+  run: asLeader("webhook cleaner", 0, () =>
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
-      yield* deleteDelivered(retentionMs, 20_000)
-      return 0
+      return yield* deleteDelivered(retentionMs, CLEANER_BATCH)
     })
   )
 } satisfies Job<unknown>

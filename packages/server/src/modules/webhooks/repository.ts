@@ -152,14 +152,16 @@ export const deleteDelivered = Effect.fnUntraced(function* (olderThanMs: number,
         "<",
         sql<Date>`utc_timestamp(3) - interval ${olderThanMs * 1_000} microsecond`
       )
-      .where("event_id", "not in", q.selectFrom("outbox").select("id"))
+      .where(({ exists, not, selectFrom }) =>
+        not(exists(selectFrom("outbox").select("outbox.id").whereRef("outbox.id", "=", "event_id")))
+      )
       .orderBy("next_attempt_at")
       .limit(limit)
   )
   const ids = old.map(({ id }) => id)
-  if (ids.length === 0) return
+  if (ids.length === 0) return 0
   // The join finds each row by its key; a DELETE with a list of ids may scan the table, and wait for others.
-  yield* tx.affected(
+  return yield* tx.affected(
     () => sql`delete d from (
         select id from webhook_deliveries where id in (${sql.join(ids)}) order by id for update skip locked
       ) free straight_join webhook_deliveries d on d.id = free.id`

@@ -19,19 +19,19 @@ const BATCH = 5_000
 export const fenceCleaner = {
   name: "fence cleaner",
   intervalMs: 600_000,
+  batch: BATCH,
   run: asLeader("fence cleaner", 0, () =>
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
       const olderThanMs = Math.max(retentionMs, LEAST_RETENTION_MS)
       // A DELETE with a list of keys may scan the table, and wait for the rows that it passes.
-      const count = yield* tx.affected(
+      return yield* tx.affected(
         () => sql`delete f from (
             select lock_key from lock_fences
             where token < cast(unix_timestamp(now(6)) * 1000000 as signed) - ${olderThanMs * 1_000}
             limit ${BATCH} for update skip locked
           ) old straight_join lock_fences f on f.lock_key = old.lock_key`
       )
-      return count === BATCH ? BATCH : 0
     })
   )
 } satisfies Job<unknown>

@@ -6,7 +6,7 @@ import { asLeader } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
 
 /** Rows that one run deletes: few enough to hold their locks briefly. */
-const BATCH = 20_000
+const BATCH = 5_000
 
 /**
  * Deletes the answers of old idempotency keys: a request is repeated within days. Rows that others hold are left for a
@@ -15,10 +15,11 @@ const BATCH = 20_000
 export const idempotencyKeyCleaner = {
   name: "idempotency key cleaner",
   intervalMs: 30_000,
-  run: asLeader("idempotency key cleaner", 30_000, () =>
+  batch: BATCH,
+  run: asLeader("idempotency key cleaner", 0, () =>
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
-      yield* tx.affected(
+      return yield* tx.affected(
         () => sql`delete k from (
             select user_id, procedure_path, idempotency_key from idempotency_keys
             where created_at < utc_timestamp(3) - interval ${retentionMs * 1_000} microsecond
@@ -26,7 +27,6 @@ export const idempotencyKeyCleaner = {
           ) old straight_join idempotency_keys k on k.user_id = old.user_id
             and k.procedure_path = old.procedure_path and k.idempotency_key = old.idempotency_key`
       )
-      return 0
     })
   )
 } satisfies Job<unknown>

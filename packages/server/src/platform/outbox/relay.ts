@@ -23,7 +23,7 @@ const BATCH = 500
 export const outboxRelay = {
   name: "outbox relay",
   intervalMs: 200,
-  notice: { topic: UNPUBLISHED, idleMs: 1_500 },
+  notice: { topic: UNPUBLISHED, idleMs: 800 },
   batch: BATCH,
   run: Effect.gen(function* () {
     // Without a transaction: most runs of an idle shop find nothing.

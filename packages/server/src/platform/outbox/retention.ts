@@ -6,8 +6,8 @@ import { asLeader } from "../jobs/leader.ts"
 import type { Job } from "../jobs/runner.ts"
 import { CONSUMER_TURNS, EVENT_JOBS, eventOf } from "./positions.ts"
 
-/** Rows that one run deletes. */
-const BATCH = 20_000
+/** Rows that one run deletes: few enough to hold their locks briefly. */
+const BATCH = 5_000
 
 /**
  * A consumer that has finished no run for this long while the trimmer ran is out of use and holds no events back. A
@@ -22,7 +22,8 @@ const RETIRED_AFTER_DAYS = 1
 export const outboxTrimmer = {
   name: "outbox trimmer",
   intervalMs: 30_000,
-  run: asLeader("outbox trimmer", 30_000, () =>
+  batch: BATCH,
+  run: asLeader("outbox trimmer", 0, () =>
     Effect.gen(function* () {
       const { retentionMs } = yield* PlatformConfig
       const before = sql<Date>`utc_timestamp(3) - interval ${retentionMs * 1_000} microsecond`
@@ -38,7 +39,7 @@ export const outboxTrimmer = {
       const deleted = yield* deleteEvents(before, oldest.position, kept)
       if (deleted === 0) return 0
       yield* tx.affected((q) => q.updateTable("installation").set({ outbox_trimmed_before: before }))
-      return 0
+      return deleted
     })
   )
 } satisfies Job<unknown>

@@ -8,6 +8,7 @@ import { Shop, type TestUser } from "../../../../test/shop.ts"
 import { useShop } from "../../../../test/use-shop.ts"
 import { subscribe } from "../../../../test/subscribe.ts"
 import { couponInput, gateOf, issue, issuedOf, manyUsers, newCoupon } from "../../../../test/sale.ts"
+import { ticketCleaner } from "./cleaner.ts"
 import { ticketServer } from "./service.ts"
 
 const NOBODY = "01890000-0000-7000-8000-000000000000"
@@ -196,6 +197,47 @@ describe("tickets", () => {
     expect(events).toMatchObject([
       { event: "serialized-error", data: { data: { domain: { _tag: "TicketNotFound" } } } }
     ])
+  })
+
+  // Guarantees: the table has an end, however many tickets a campaign has.
+  test("tickets that were settled long ago are deleted; those held, young or waiting stay", async () => {
+    const users = (await manyUsers(shop, 4)) as [TestUser, TestUser, TestUser, TestUser]
+    const { id: couponId } = await newCoupon(shop, { quantity: 3 })
+    const ids: Array<string> = []
+    for (const user of users.slice(0, 3)) ids.push((await request(couponId, user)).id)
+    await serve()
+    ids.push((await request(couponId, users[3])).id)
+    const [old, held] = ids.map(bytesOf)
+    await shop.sql.query(
+      "UPDATE coupon_tickets SET settled_at = UTC_TIMESTAMP(3) - INTERVAL 8 DAY WHERE id IN (?, ?)",
+      [old, held]
+    )
+    const left = async () => {
+      const [rows] = await shop.sql.query<Array<RowDataPacket>>(
+        "SELECT id FROM coupon_tickets WHERE coupon_id = ? ORDER BY place",
+        [bytesOf(couponId)]
+      )
+      return rows.map(({ id }) => ids.findIndex((ticketId) => bytesOf(ticketId).equals(id as Buffer)))
+    }
+    const holder = await shop.sql.getConnection()
+    await holder.query("BEGIN")
+    await holder.query("SELECT * FROM coupon_tickets WHERE id = ? FOR UPDATE", [held])
+    try {
+      await runJob(shop.servers[0], ticketCleaner)
+      expect(await left()).toEqual([1, 2, 3])
+    } finally {
+      await holder.query("ROLLBACK")
+      holder.release()
+    }
+    await runJob(shop.servers[0], ticketCleaner)
+    expect(await left()).toEqual([2, 3])
+    expect(await shop.call(contract.coupons.ticket, { ticketId: ids[0]! }, users[0])).toMatchObject({
+      tag: "TicketNotFound"
+    })
+    // Who has the coupon still has it, and gets no second one.
+    expect(await shop.call(contract.coupons.requestIssue, { couponId }, users[0])).toMatchObject({
+      tag: "CouponAlreadyIssued"
+    })
   })
 
   describe("watched", () => {
