@@ -58,7 +58,7 @@ describe("under every order of its commands", () => {
 
   test("the counter with the correct lock does not", async ({ sql, redis }) => {
     using visitors = await threeVisitors(sql, redis, owningLock)
-    expectExploration(await explore(visitors.scenario, { schedules: 500 })).safe()
+    expectExploration(await explore(visitors.scenario, { schedules: 100 })).safe()
   })
 
   test("no lock protects a visitor who continues after the end of its lease", async ({ sql, redis }) => {

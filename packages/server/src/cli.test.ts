@@ -4,7 +4,7 @@ import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"
 import { Shop } from "../test/shop.ts"
-import { TEST_SECRET } from "../test/settings.ts"
+import { commandEnvironment, TEST_SECRET } from "../test/settings.ts"
 
 /** Runs the command as a user would: in a process of its own. */
 const holdfast = (args: ReadonlyArray<string>, env: Record<string, string>, stdin = "") =>
@@ -14,7 +14,7 @@ const holdfast = (args: ReadonlyArray<string>, env: Record<string, string>, stdi
     const child = execFile(
       process.execPath,
       command,
-      { env: { PATH: process.env["PATH"] ?? "", ...env } },
+      { env: { ...commandEnvironment, ...env } },
       (error, stdout, stderr) =>
         resolve({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr })
     )

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"
 import { freePort } from "../test/free-port.ts"
 import { Shop } from "../test/shop.ts"
-import { TEST_SECRET } from "../test/settings.ts"
+import { commandEnvironment, TEST_SECRET } from "../test/settings.ts"
 
 type Line = Readonly<Record<string, unknown>>
 
@@ -25,7 +25,7 @@ class Served implements AsyncDisposable {
       "serve",
       ...args
     ]
-    this.child = spawn(process.execPath, command, { env: { PATH: process.env["PATH"] ?? "", ...env } })
+    this.child = spawn(process.execPath, command, { env: { ...commandEnvironment, ...env } })
     this.child.stdout!.on("data", (text) => (this.stdout += String(text)))
     this.child.stderr!.on("data", (text) => (this.stderr += String(text)))
     this.ended = once(this.child, "exit").then(([code]) => code as number | null)

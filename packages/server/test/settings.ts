@@ -4,6 +4,14 @@ import type { HttpSettings, RateSettings } from "../src/platform/config.ts"
 
 export const TEST_SECRET = "a secret of the tests, 32 characters"
 
+/** What the process of a command gets from this one: where programs are, and its compiled sources. */
+export const commandEnvironment = Object.fromEntries(
+  ["PATH", "NODE_COMPILE_CACHE"].flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value]]
+  })
+)
+
 /** The callers share the processor with the server here, and bring more work than one process should take on. */
 export const testHttpSettings: HttpSettings = {
   maximumConnections: 5_000,

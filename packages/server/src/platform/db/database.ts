@@ -204,7 +204,12 @@ export const db = {
   first: <Row>(
     build: (db: Kysely<DB>) => Query<Row>
   ): Effect.Effect<Row | undefined, ServiceUnavailable, Database> =>
-    Effect.map(runOnPool(build), ({ rows }) => rows[0])
+    Effect.map(runOnPool(build), ({ rows }) => rows[0]),
+  /** How many rows a statement has changed, that commits by itself. */
+  affected: (
+    build: (db: Kysely<DB>) => Query<unknown>
+  ): Effect.Effect<number, ServiceUnavailable, Database> =>
+    Effect.map(runOnPool(build), ({ numAffectedRows }) => Number(numAffectedRows ?? 0))
 }
 
 /** Outside of a transaction a unique violation is a bug, and a conflict only means that the database is busy. */

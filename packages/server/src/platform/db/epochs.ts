@@ -6,10 +6,10 @@ import { Database, db } from "./database.ts"
 import { KeyNamespace } from "./key-namespace.ts"
 import { beginEpoch, MICROSECONDS } from "./new-epoch.ts"
 import type { DatabaseUnavailable, WriteConflict } from "./sql-errors.ts"
-import { inTransaction, Transactions, tx, type Tx } from "./transaction.ts"
+import { Transactions, tx, type Tx } from "./transaction.ts"
 
 /** How often the database's beat is read, and raised. */
-const LOOK_EVERY = "1 second"
+const LOOK_EVERY = "2 seconds"
 const BEAT_EVERY_US = 1_000_000
 
 /** How long Redis remembers the last beat. */
@@ -20,7 +20,7 @@ const EPOCH_LASTS_US = 2_000_000
 const HINTED_EVERY_US = 10_000_000
 
 /**
- * Notices that an older backup of the database was restored. The database counts a beat every second; a database that is
+ * Notices that an older backup of the database was restored. The database counts a beat every two seconds; a database that is
  * behind a beat that this process has read, or that Redis remembers, has lost what came after its own. It then begins a
  * new epoch, whichever process is first, and nothing that Redis has of the lost past is found any more.
  */
@@ -102,13 +102,11 @@ const raiseBeat = ({
   readonly epoch: number
   readonly now: number
 }) =>
-  inTransaction(
-    Effect.map(
-      tx.affected((q) =>
-        q.updateTable("installation").set({ beat: now }).where("beat", "=", beat).where("epoch", "=", epoch)
-      ),
-      (raised) => raised === 1
-    )
+  Effect.map(
+    db.affected((q) =>
+      q.updateTable("installation").set({ beat: now }).where("beat", "=", beat).where("epoch", "=", epoch)
+    ),
+    (raised) => raised === 1
   )
 
 const hintKey = Effect.map(
