@@ -36,7 +36,7 @@ import { createOrder } from "./modules/orders/create-order.ts"
 import { LiveOrders } from "./modules/orders/live-orders.ts"
 import { getOrder, orderPage, watchOrder } from "./modules/orders/service.ts"
 import { getPayment, processPayment } from "./modules/payments/service.ts"
-import { balance, charge, grant, history } from "./modules/points/service.ts"
+import { balance, Balances, charge, grant, history } from "./modules/points/service.ts"
 import { topSellers } from "./modules/ranking/service.ts"
 import { deadLetters, retryDelivery } from "./modules/webhooks/service.ts"
 import { auditTrail } from "./platform/audit-trail/pages.ts"
@@ -81,6 +81,7 @@ export type App =
   | LoginAttempts
   | Tokens
   | OpenSessions
+  | Balances
   | PlatformConfig
   | ServerConfig
 
@@ -121,9 +122,15 @@ export const appLayer: Layer.Layer<
   never,
   PlatformConfig | ServerConfig
 > = Layer.mergeAll(
-  Layer.mergeAll(couponsLayer, liveLayer, Cache.layer, Tokens.layer, OpenSessions.layer, limitsLayer).pipe(
-    Layer.provideMerge(storesLayer)
-  ),
+  Layer.mergeAll(
+    couponsLayer,
+    liveLayer,
+    Cache.layer,
+    Tokens.layer,
+    OpenSessions.layer,
+    Balances.layer,
+    limitsLayer
+  ).pipe(Layer.provideMerge(storesLayer)),
   Passwords.layer,
   Groups.layer
 ).pipe(Layer.provideMerge(Layer.mergeAll(jobNoticesLayer, originsLayer)))

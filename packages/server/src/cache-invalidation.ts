@@ -4,7 +4,6 @@ import { consumerOf } from "./platform/outbox/consumer.ts"
 import type { OutboxEvent } from "./platform/outbox/outbox.ts"
 import { CATALOGUE_TAG, productTag } from "./modules/catalog/service.ts"
 import { CAMPAIGNS_TAG, campaignTag } from "./modules/coupons/campaigns/cached.ts"
-import { balanceTag } from "./modules/points/service.ts"
 
 /** Tags that are invalidated at a time: a backlog of large orders has more than Redis takes within the deadline. */
 const CHUNK = 1_000
@@ -14,8 +13,7 @@ const tagsOf = ({ payload, topic }: OutboxEvent): ReadonlyArray<string> => [
   ...(topic === "product.created" ? [CATALOGUE_TAG] : []),
   ...(topic === "coupon.created" ? [CAMPAIGNS_TAG] : []),
   ...(typeof payload["couponId"] === "string" ? [campaignTag(payload["couponId"])] : []),
-  ...(Array.isArray(payload["skus"]) ? payload["skus"].map((sku) => productTag(String(sku))) : []),
-  ...(typeof payload["userId"] === "string" ? [balanceTag(payload["userId"])] : [])
+  ...(Array.isArray(payload["skus"]) ? payload["skus"].map((sku) => productTag(String(sku))) : [])
 ]
 
 /** Without those that this process has invalidated after it committed the event: most of them, as a rule. */
@@ -37,9 +35,6 @@ export const cacheInvalidator = consumerOf({
     "stock.adjusted",
     "order.created",
     "order.cancelled",
-    "order.paid",
-    "order.refunded",
-    "points.credited",
     "coupon.created",
     "coupon.changed",
     "coupon.issued"

@@ -6,7 +6,7 @@ import { createConnection } from "mysql2/promise"
 import { Redacted } from "effect"
 import { globSync, readFileSync } from "node:fs"
 import { expect, test } from "vitest"
-import { asLeastPrivileged, ops } from "../test/least-privilege.ts"
+import { leastPrivilegedRedis, leastPrivilegedSql, ops } from "../test/least-privilege.ts"
 import { newCoupon } from "../test/sale.ts"
 import { makeRawClient } from "../test/raw-client.ts"
 import { Shop } from "../test/shop.ts"
@@ -74,14 +74,11 @@ test("no command of Redis is allowed without need", () => {
 test("a shop runs as the users of ops/", async () => {
   await using services = await startServices()
   await using shop = await Shop.open({ mysqlUrl: services.sql.url(), redisUrl: services.redis.url() })
-  const addresses = await asLeastPrivileged({
-    sql: shop.sql,
-    mysqlUrl: services.sql.url(shop.database),
-    redisUrl: services.redis.url()
-  })
+  const mysqlUrl = await leastPrivilegedSql(shop.sql, services.sql.url(shop.database))
+  const redisUrl = await leastPrivilegedRedis(services.redis.url())
   const server = await shop.openBeside({
-    mysqlUrl: Redacted.make(addresses.mysqlUrl),
-    redisUrl: Redacted.make(addresses.redisUrl),
+    mysqlUrl: Redacted.make(mysqlUrl),
+    redisUrl: Redacted.make(redisUrl),
     workers: true,
     cache: { freshMs: 5_000, staleMs: 30_000 }
   })
@@ -119,7 +116,7 @@ test("a shop runs as the users of ops/", async () => {
   administrator.disconnect()
   await shop.expectRightBooks()
 
-  const connection = await createConnection(addresses.mysqlUrl)
+  const connection = await createConnection(mysqlUrl)
   for (const statement of [
     "DROP TABLE orders",
     "ALTER TABLE orders ADD COLUMN x INT",
@@ -135,7 +132,7 @@ test("a shop runs as the users of ops/", async () => {
       code: expect.stringMatching(/DENIED/)
     })
   await connection.end()
-  const stranger = listenForErrors(new Redis(addresses.redisUrl))
+  const stranger = listenForErrors(new Redis(redisUrl))
   for (const command of [["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"], ["GET", "another:key"]])
     await expect(stranger.call(...(command as [string])), command.join(" ")).rejects.toThrow(/NOPERM/)
   stranger.disconnect()

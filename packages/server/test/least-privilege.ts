@@ -17,26 +17,33 @@ const PASSWORD = "least-privilege"
 /** A file of `ops/`. */
 export const ops = (file: string) => readFileSync(new URL(`../../../ops/${file}`, import.meta.url), "utf8")
 
-/** The stores of a shop, as an administrator reaches them. */
-interface AdministratorsStores {
-  readonly sql: Pool
-  readonly mysqlUrl: string
-  readonly redisUrl: string
-}
-
 /**
- * Makes the users of `ops/` for the shop's database, migrates it as the one and gives the addresses for the other: with
- * them servers run as a deployment's do.
+ * Makes the users of `ops/sql` for the shop's database, migrates it as the one and gives the address for the other: with
+ * it servers run as a deployment's do.
  */
-export const asLeastPrivileged = async ({ mysqlUrl, redisUrl, sql }: AdministratorsStores) => {
+export const leastPrivilegedSql = async (sql: Pool, mysqlUrl: string): Promise<string> => {
   const database = new URL(mysqlUrl).pathname.slice(1)
   await runAll(sql, "sql/migrator.sql", database)
-  const settings = testSettings(withUser(mysqlUrl, "holdfast_migrator"), redisUrl)
+  const settings = testSettings(withUser(mysqlUrl, "holdfast_migrator"), "redis://unused")
   const layer = Database.layer.pipe(Layer.provide(ServerConfig.layer(settings)))
   await Effect.runPromise(Effect.provide(migrate(migrations), layer))
   await runAll(sql, "sql/grants.sql", database)
-  await makeRedisUser(redisUrl)
-  return { mysqlUrl: withUser(mysqlUrl, "holdfast_server"), redisUrl: withUser(redisUrl, "holdfast") }
+  return withUser(mysqlUrl, "holdfast_server")
+}
+
+/** Lets the servers use a table that the test has made. */
+export const allowTable = async (sql: Pool, database: string, table: string): Promise<void> => {
+  if (isLeastPrivilegeRun)
+    await sql.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${database}.${table} TO 'holdfast_server'@'%'`)
+}
+
+/** Makes the user of `ops/redis/users.acl`, which lasts until Redis ends, and gives the address for it. */
+export const leastPrivilegedRedis = async (redisUrl: string): Promise<string> => {
+  const administrator = listenForErrors(new Redis(redisUrl))
+  const [, rules] = /^user holdfast (.*)$/m.exec(ops("redis/users.acl"))!
+  await administrator.call("ACL", "SETUSER", "holdfast", ...rules!.replace("change-me", PASSWORD).split(" "))
+  administrator.disconnect()
+  return withUser(redisUrl, "holdfast")
 }
 
 const withUser = (url: string, username: string): string =>
@@ -50,11 +57,4 @@ const runAll = async (sql: Pool, file: string, database: string) => {
     .replaceAll("change-me", PASSWORD)
     .split(";")
   for (const statement of statements) if (statement.trim() !== "") await sql.query(statement)
-}
-
-const makeRedisUser = async (redisUrl: string) => {
-  const administrator = listenForErrors(new Redis(redisUrl))
-  const [, rules] = /^user holdfast (.*)$/m.exec(ops("redis/users.acl"))!
-  await administrator.call("ACL", "SETUSER", "holdfast", ...rules!.replace("change-me", PASSWORD).split(" "))
-  administrator.disconnect()
 }

@@ -8,7 +8,7 @@ import { ensureAdmin } from "../src/modules/auth/service.ts"
 import { type RunningServer, startServer } from "../src/server.ts"
 import { verify } from "../src/verify.ts"
 import { type RemoteServer, ServerProcess } from "./processes/server-process.ts"
-import { asLeastPrivileged, isLeastPrivilegeRun } from "./least-privilege.ts"
+import { isLeastPrivilegeRun, leastPrivilegedRedis, leastPrivilegedSql } from "./least-privilege.ts"
 import { testSettings } from "./settings.ts"
 import { type Answer, type CallOptions, makeRawClient, type RawClient } from "./raw-client.ts"
 
@@ -86,10 +86,8 @@ export class Shop {
     const sql = createPool({ uri: base.href, connectionLimit: 4, timezone: "Z", supportBigNumbers: true })
     await sql.query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`)
     base.pathname = `/${database}`
-    const asAdministrator = { mysqlUrl: base.href, redisUrl: options.redisUrl ?? inject("redisUrl") }
-    const { mysqlUrl, redisUrl } = isLeastPrivilegeRun
-      ? await asLeastPrivileged({ ...asAdministrator, sql })
-      : asAdministrator
+    const mysqlUrl = isLeastPrivilegeRun ? await leastPrivilegedSql(sql, base.href) : base.href
+    const redisUrl = options.redisUrl ?? (await sharedRedis())
     await sql.end()
     const settings = testSettings(mysqlUrl, redisUrl, options.settings)
     const [first, ...others] = await Promise.all([
@@ -192,6 +190,10 @@ const logIn = async (client: RawClient, email: string, password: string): Promis
   if (!answer.ok) throw new Error(`the login failed: ${answer.body}`)
   return { id: answer.value.user.id, email, token: answer.value.accessToken }
 }
+
+/** A Redis of the test's own may be killed, and with it its users. */
+const sharedRedis = async (): Promise<string> =>
+  isLeastPrivilegeRun ? leastPrivilegedRedis(inject("redisUrl")) : inject("redisUrl")
 
 /** Keeps every query of a product waiting. */
 export const lockProducts = async (shop: Shop) => {

@@ -16,7 +16,7 @@ import { insertEvents } from "../../platform/outbox/outbox.ts"
 import type { Call } from "../../platform/trpc/handler.ts"
 import { lockProducts, productsChanged, releaseUnits } from "../catalog/service.ts"
 import { lockCouponsOfOrders, type OrderCoupon, returnCoupons } from "../coupons/service.ts"
-import { balancesChanged, insertCredits, lockBalances } from "../points/service.ts"
+import { insertCredits, lockBalances } from "../points/service.ts"
 import {
   insertRefunds,
   lockOrdersWithItems,
@@ -213,9 +213,8 @@ const refundPaid = Effect.fnUntraced(function* (
   yield* failpoint("cancel: points refunded")
 })
 
-/** Call after the commit: subscribers are notified; readers of the products and the balance see what came back. */
+/** Call after the commit: subscribers are notified; readers of the products see what came back. */
 export const ordersUndone = (orders: ReadonlyArray<Order>) =>
   ordersChanged(orders.map(({ id }) => id)).pipe(
-    Effect.andThen(productsChanged(orders.flatMap(({ items }) => items))),
-    Effect.andThen(balancesChanged(orders.map(({ userId }) => userId)))
+    Effect.andThen(productsChanged(orders.flatMap(({ items }) => items)))
   )

@@ -26,7 +26,7 @@ import {
   type OwnOrderId,
   skippedOrders
 } from "../orders/service.ts"
-import { balancesChanged, insertDebits, lockBalances } from "../points/service.ts"
+import { insertDebits, lockBalances } from "../points/service.ts"
 import { findPayment, insertPayments, paymentsOfOrders } from "./repository.ts"
 
 declare module "../../platform/failpoints.ts" {
@@ -54,11 +54,7 @@ export const processPayment = command(contract.payments.process, {
     decide: payOrders,
     write: insertPaid
   },
-  afterCommit: (payments, requests) =>
-    Effect.andThen(
-      ordersChanged(payments.map(({ orderId }) => orderId)),
-      balancesChanged(requests.map(({ userId }) => userId))
-    )
+  afterCommit: (payments) => ordersChanged(payments.map(({ orderId }) => orderId))
 })
 
 interface RequestedPayment extends OwnOrderId {

@@ -11,10 +11,15 @@ import { db } from "../../platform/db/database.ts"
 import { bytesOf, orderIdOf, userIdOf } from "../../platform/db/ids.ts"
 import { readAt, tx } from "../../platform/db/transaction.ts"
 
-export const findBalance = (userId: UserId) =>
+export const findBalances = (userIds: ReadonlyArray<UserId>) =>
   db
-    .first((q) => q.selectFrom("point_accounts").select("balance").where("user_id", "=", bytesOf(userId)))
-    .pipe(Effect.map((row) => row?.balance))
+    .rows((q) =>
+      q
+        .selectFrom("point_accounts")
+        .select(["user_id", "balance"])
+        .where("user_id", "in", userIds.map(bytesOf))
+    )
+    .pipe(Effect.map((rows) => new Map(rows.map((row) => [userIdOf(row.user_id), row.balance]))))
 
 export const insertAccounts = (userIds: ReadonlyArray<UserId>) =>
   tx.affected((q) =>

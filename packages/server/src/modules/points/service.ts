@@ -6,20 +6,22 @@ import {
   contract,
   Points,
   PointsChargeLock,
+  type ServiceUnavailable,
   type UserId,
   UserNotFound
 } from "@holdfast/domain"
-import { Effect, Result, Schema } from "effect"
+import { Context, Effect, Layer, Result, Schema } from "effect"
 import { ServerConfig, type ServerSettings } from "../../config.ts"
-import { Cache, invalidate } from "../../platform/cache/cache.ts"
 import { command } from "../../platform/command/command.ts"
+import { makeBatchedRead } from "../../platform/db/batched-read.ts"
+import type { Database } from "../../platform/db/database.ts"
 import { makePages } from "../../platform/db/pagination.ts"
 import { insertEvents } from "../../platform/outbox/outbox.ts"
 import { type Call, query } from "../../platform/trpc/handler.ts"
 import {
   type Accounts,
   countTopUps,
-  findBalance,
+  findBalances,
   insertAccounts,
   insertPointMovements,
   listPointMovements,
@@ -47,8 +49,7 @@ export const charge = command(contract.points.charge, {
       counts.has(userId) && !balances.has(userId) ? userId : undefined,
     decide: topUp,
     write: (decided) => insertCredits(decided.map(({ movement }) => movement))
-  },
-  afterCommit: (_balances, topUps) => balancesChanged(topUps.map(({ userId }) => userId))
+  }
 })
 
 /** Gives a user points, for a reason that the ledger keeps. */
@@ -68,8 +69,7 @@ export const grant = command(contract.admin.grantPoints, {
       before: { balance: balanceAfter - delta },
       after: { balance: balanceAfter }
     })
-  },
-  afterCommit: (_balances, grants) => balancesChanged(grants.map(({ userId }) => userId))
+  }
 })
 
 type TopUpPolicy = Omit<ServerSettings["charges"], "isOn">
@@ -178,15 +178,22 @@ const makeCredit = ({ balances, spent }: Accounts) => {
   }
 }
 
+/** Reads balances as they are when it is asked: a row by its key, in one statement with those of other callers. */
+export class Balances extends Context.Service<
+  Balances,
+  { readonly of: (userId: UserId) => Effect.Effect<number | undefined, ServiceUnavailable> }
+>()("@holdfast/server/Balances") {
+  static readonly layer: Layer.Layer<Balances, never, Database> = Layer.effect(
+    Balances,
+    Effect.map(makeBatchedRead(findBalances), ({ awaited }) => ({ of: awaited }))
+  )
+}
+
 export const balance = query(
   contract.points.balance,
   Effect.fnUntraced(function* ({ caller }) {
-    const cache = yield* Cache
-    const tag = balanceTag(caller.userId)
-    const load = () =>
-      Effect.map(findBalance(caller.userId), (points) => new Map([[tag, Points.make(points ?? 0)]]))
-    const cached = yield* cache.getMany(Points, [{ name: tag, tag }], load)
-    return { balance: cached.get(tag)! }
+    const { of } = yield* Balances
+    return { balance: Points.make((yield* of(caller.userId)) ?? 0) }
   })
 )
 
@@ -199,13 +206,6 @@ export const history = query(contract.points.history, ({ caller, input }) =>
     ({ id }) => ({ movement: id })
   ).pipe(Effect.map((page) => ({ ...page, items: page.items.map(({ movement }) => movement) })))
 )
-
-/** The tag of everything that depends on the balance of an account. */
-export const balanceTag = (userId: string): string => `balance:${userId}`
-
-/** Call after the commit of a movement: the next read gets the new balance. */
-export const balancesChanged = (userIds: Iterable<UserId>) =>
-  invalidate([...new Set(userIds)].map(balanceTag))
 
 /** Opens the accounts of new users: every user has exactly one, which starts empty. */
 export const openAccounts = insertAccounts

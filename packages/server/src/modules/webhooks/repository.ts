@@ -152,8 +152,8 @@ export const deleteDelivered = Effect.fnUntraced(function* (olderThanMs: number,
         "<",
         sql<Date>`utc_timestamp(3) - interval ${olderThanMs * 1_000} microsecond`
       )
-      .where(({ exists, not, selectFrom }) =>
-        not(exists(selectFrom("outbox").select("outbox.id").whereRef("outbox.id", "=", "event_id")))
+      .where((of) =>
+        of.not(of.exists(of.selectFrom("outbox").select("outbox.id").whereRef("outbox.id", "=", "event_id")))
       )
       .orderBy("next_attempt_at")
       .limit(limit)

@@ -17,6 +17,7 @@ import { randomUUID } from "node:crypto"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { App } from "../../app.ts"
 import type { RunningServer } from "../../server.ts"
+import { allowTable } from "../../../test/least-privilege.ts"
 import { Shop } from "../../../test/shop.ts"
 import { FailpointListener } from "../failpoints.ts"
 import { tx } from "../db/transaction.ts"
@@ -74,6 +75,7 @@ describe("a command", () => {
     shop = await Shop.open()
     beside = await shop.openBeside()
     await shop.sql.query("CREATE TABLE counters (id INT PRIMARY KEY, n INT NOT NULL) ENGINE = InnoDB")
+    await allowTable(shop.sql, shop.database, "counters")
   })
   afterAll(() => shop.stop())
   beforeEach(() => shop.sql.query("REPLACE INTO counters VALUES (1, 5)"))

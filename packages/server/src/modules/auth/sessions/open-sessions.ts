@@ -1,7 +1,8 @@
 import { type Role, type ServiceUnavailable, type SessionId, Unauthenticated } from "@holdfast/domain"
-import { Context, Deferred, Effect, Layer, Semaphore } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { LRUCache } from "lru-cache"
-import { Database } from "../../../platform/db/database.ts"
+import { makeBatchedRead } from "../../../platform/db/batched-read.ts"
+import type { Database } from "../../../platform/db/database.ts"
 import type { Caller } from "../../../platform/trpc/handler.ts"
 import { rolesOfSessions } from "./repository.ts"
 
@@ -13,12 +14,6 @@ const REREAD_AFTER_MS = 1_500
 
 /** Sessions whose state is kept, about 10 MB. */
 const KEPT_SESSIONS = 50_000
-
-/** Sessions that one statement reads. */
-const BATCH = 1_000
-
-/** How long a session that nobody waits for may wait for others. */
-const UNHURRIED_MS = 100
 
 /** The pause between two reads. Under load it lets many sessions share one. */
 const READ_PAUSE_MS = 3
@@ -56,16 +51,16 @@ export class OpenSessions extends Context.Service<
     OpenSessions,
     Effect.gen(function* () {
       const known = new LRUCache<SessionId, SessionState>({ max: KEPT_SESSIONS })
-      const read = yield* makeBatchedRead((ids) =>
-        Effect.gen(function* () {
-          const readAtMs = performance.now()
-          const roles = yield* rolesOfSessions(ids)
-          for (const id of ids) known.set(id, { role: roles.get(id), readAtMs, isReread: false })
-        })
-      )
+      const remember = Effect.fnUntraced(function* (ids: ReadonlyArray<SessionId>) {
+        const readAtMs = performance.now()
+        const roles = yield* rolesOfSessions(ids)
+        for (const id of ids) known.set(id, { role: roles.get(id), readAtMs, isReread: false })
+        return roles
+      })
+      const read = yield* makeBatchedRead(remember, { pauseMs: READ_PAUSE_MS })
 
-      const judged = (caller: Caller, state: SessionState | undefined) =>
-        state?.role === caller.role
+      const judged = (caller: Caller, role: Role | undefined) =>
+        role === caller.role
           ? Effect.succeed(caller)
           : Effect.fail(new Unauthenticated({ reason: "invalid" }))
 
@@ -75,82 +70,15 @@ export class OpenSessions extends Context.Service<
           const state = asOf === "now" ? undefined : known.get(sessionId)
           const ageMs = state === undefined ? Infinity : performance.now() - state.readAtMs
           if (state === undefined || ageMs > BELIEVED_MS)
-            return Effect.andThen(
-              read.awaited(sessionId),
-              Effect.suspend(() => judged(caller, known.get(sessionId)))
-            )
+            return Effect.flatMap(read.awaited(sessionId), (role) => judged(caller, role))
           if (ageMs > REREAD_AFTER_MS && !state.isReread) {
             state.isReread = true
             read.inBackground(sessionId)
           }
-          return judged(caller, state)
+          return judged(caller, state.role)
         },
         forget: (sessionId) => Effect.sync(() => void known.delete(sessionId))
       }
     })
   )
-}
-
-/** The sessions that the next read reads, and who waits for it. */
-interface NextRead {
-  readonly ids: Set<SessionId>
-  readonly done: Deferred.Deferred<void, ServiceUnavailable>
-}
-
-/** Reads sessions for all who ask meanwhile, one statement at a time. Nobody gets what was read before they asked. */
-const makeBatchedRead = (
-  readBatch: (ids: ReadonlyArray<SessionId>) => Effect.Effect<void, ServiceUnavailable, Database>
-) =>
-  Effect.gen(function* () {
-    const scope = yield* Effect.scope
-    const context = yield* Effect.context<Database>()
-    const mutex = yield* Semaphore.make(1)
-    /** What nobody waits for. The next read reads it, too. */
-    const unhurried = new Set<SessionId>()
-    let next: NextRead | undefined
-    let lastReadMs = 0
-    const readNext = Effect.gen(function* () {
-      const pauseMs = lastReadMs + READ_PAUSE_MS - performance.now()
-      if (pauseMs > 0) yield* Effect.sleep(pauseMs)
-      const { done, ids } = next!
-      next = undefined
-      for (const id of unhurried) ids.add(id)
-      unhurried.clear()
-      const exit = yield* Effect.exit(readAll([...ids], readBatch))
-      lastReadMs = performance.now()
-      yield* Deferred.done(done, exit)
-    }).pipe(mutex.withPermits(1), Effect.provideContext(context))
-    const fork = (effect: Effect.Effect<void>) => Effect.runFork(Effect.forkIn(effect, scope))
-    /** The next read, which begins when nobody reads. */
-    const joinNext = (): NextRead => {
-      if (next === undefined) {
-        next = { ids: new Set(), done: Deferred.makeUnsafe() }
-        fork(readNext)
-      }
-      return next
-    }
-    const readUnhurried = Effect.sync(() => void (unhurried.size > 0 && joinNext()))
-    return {
-      awaited: (id: SessionId) =>
-        Effect.suspend(() => {
-          const { done, ids } = joinNext()
-          ids.add(id)
-          return Deferred.await(done)
-        }),
-      /** Costs its caller next to nothing: one fiber waits for as many as come within the pause. */
-      inBackground: (id: SessionId): void => {
-        if (unhurried.size === 0) fork(Effect.delay(readUnhurried, UNHURRIED_MS))
-        unhurried.add(id)
-      }
-    }
-  })
-
-const readAll = <E, R>(
-  ids: ReadonlyArray<SessionId>,
-  readBatch: (ids: ReadonlyArray<SessionId>) => Effect.Effect<void, E, R>
-) => {
-  const batches = Array.from({ length: Math.ceil(ids.length / BATCH) }, (_, n) =>
-    ids.slice(n * BATCH, (n + 1) * BATCH)
-  )
-  return Effect.forEach(batches, readBatch, { discard: true })
 }

@@ -202,7 +202,7 @@ describe("tickets", () => {
   // Guarantees: the table has an end, however many tickets a campaign has.
   test("tickets that were settled long ago are deleted; those held, young or waiting stay", async () => {
     const users = (await manyUsers(shop, 4)) as [TestUser, TestUser, TestUser, TestUser]
-    const { id: couponId } = await newCoupon(shop, { quantity: 3 })
+    const { id: couponId } = await newCoupon(shop, { quantity: 4 })
     const ids: Array<string> = []
     for (const user of users.slice(0, 3)) ids.push((await request(couponId, user)).id)
     await serve()
