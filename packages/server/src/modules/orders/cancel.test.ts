@@ -1,6 +1,7 @@
 import { contract, OrderId, UserId } from "@holdfast/domain"
 import { eventually, expectExactly, race } from "@holdfast/testkit"
 import { Effect } from "effect"
+import type { RowDataPacket } from "mysql2"
 import { setTimeout } from "node:timers/promises"
 import { describe, expect, test } from "vitest"
 import { inTransaction } from "../../platform/db/transaction.ts"
@@ -50,6 +51,16 @@ describe("cancelling orders", () => {
     )
   /** One round of the expiry worker, on the nth server. */
   const expire = (server = 0) => runJob(shop.servers[server]!, orderExpiry)
+  /** Rounds until no order is overdue. One that a busy machine keeps for a second is set aside; nobody waits for its pause. */
+  const expireAll = async () => {
+    for (let expired = 0; ; expired += await expire()) {
+      const [overdue] = await shop.sql.query<Array<RowDataPacket>>(
+        "SELECT 1 FROM orders WHERE status = 'PENDING' AND expires_at <= UTC_TIMESTAMP(3)"
+      )
+      if (overdue.length === 0) return expired
+      await shop.sql.query("UPDATE set_aside SET next_attempt_at = UTC_TIMESTAMP(3) - INTERVAL 1 SECOND")
+    }
+  }
 
   test("a PENDING order gives its stock back and says why it ended", async () => {
     const user = await shop.newUser()
@@ -172,7 +183,7 @@ describe("cancelling orders", () => {
     for (const orderId of orders) await expireNow(orderId)
     expect(await shop.stockOf("tea")).toBe(stock - (30 * 31) / 2 - 5)
     const rounds = await Promise.all(Array.from({ length: 8 }, (_, index) => expire(index % 2)))
-    const leftOver = await expire()
+    const leftOver = await expireAll()
     expect(rounds.reduce((sum, count) => sum + count, leftOver)).toBe(30)
     expect(await shop.stockOf("tea")).toBe(stock - 5)
     expect(await expire()).toBe(0)
@@ -190,7 +201,7 @@ describe("cancelling orders", () => {
     expect(await pay(id, poor!)).toMatchObject({ tag: "InsufficientPoints" })
     expect(await shop.call(contract.orders.create, { lines }, next)).toMatchObject({ tag: "OutOfStock" })
     await expireNow(id)
-    expect(await expire(1)).toBe(1)
+    expect(await expireAll()).toBe(1)
     expect(await shop.stockOf(sku)).toBe(5)
     expect(await shop.call(contract.orders.create, { lines }, next)).toMatchObject({ ok: true })
   })
@@ -210,7 +221,7 @@ describe("cancelling orders", () => {
     expect(performance.now() - startedAtMs).toBeLessThan(15_000)
     await connection.rollback()
     connection.release()
-    expect(await expire()).toBe(1)
+    expect(await expireAll()).toBe(1)
   })
 
   // Known from comparable systems: an expired hold restores the stock of an order that was paid meanwhile.
@@ -237,7 +248,7 @@ describe("cancelling orders", () => {
     await shop.sql.query("DELETE FROM stock_ledger WHERE kind = 'release' AND order_id = UNHEX(?)", [
       binary(broken)
     ])
-    expect(await expire()).toBe(1)
+    expect(await expireAll()).toBe(1)
   })
 
   // Guarantees: the unique key of the ledger is there behind the row lock and the guarded UPDATE.

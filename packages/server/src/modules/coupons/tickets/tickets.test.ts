@@ -235,8 +235,11 @@ describe("tickets", () => {
       tag: "TicketNotFound"
     })
     // Who has the coupon still has it, and gets no second one.
-    expect(await shop.call(contract.coupons.requestIssue, { couponId }, users[0])).toMatchObject({
-      tag: "CouponAlreadyIssued"
+    const again = await request(couponId, users[0])
+    await serve()
+    expect((await ticket(again.id, users[0])).result).toMatchObject({
+      status: "refused",
+      error: { _tag: "CouponAlreadyIssued" }
     })
   })
 
