@@ -5,6 +5,7 @@ import { sql } from "kysely"
 import type { RowDataPacket } from "mysql2"
 import { createPool } from "mysql2/promise"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { allowTable } from "../../../test/least-privilege.ts"
 import { Shop } from "../../../test/shop.ts"
 import type { App } from "../../app.ts"
 import { db } from "./database.ts"
@@ -69,6 +70,7 @@ describe("a server that refuses", () => {
       settings: { databaseConnections: 4, databaseWaitMs: 1_000 }
     })
     await root().query("CREATE TABLE counters (id INT PRIMARY KEY, n INT NOT NULL) ENGINE = InnoDB")
+    await allowTable(root(), shop.database, "counters")
     await root().query("INSERT INTO counters VALUES (1, 0)")
     await root().query("CREATE USER 'shop'@'%' IDENTIFIED BY 'a password'")
     await root().query(`GRANT ALL ON ${shop.database}.* TO 'shop'@'%'`)

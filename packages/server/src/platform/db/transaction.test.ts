@@ -5,6 +5,7 @@ import { sql } from "kysely"
 import type { RowDataPacket } from "mysql2"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { App } from "../../app.ts"
+import { allowTable } from "../../../test/least-privilege.ts"
 import { Shop } from "../../../test/shop.ts"
 import { db } from "./database.ts"
 import { UniqueViolation } from "./sql-errors.ts"
@@ -17,6 +18,7 @@ describe("transactions", () => {
     await shop.sql.query(
       "CREATE TABLE counters (id INT PRIMARY KEY, n INT NOT NULL, CHECK (n >= 0)) ENGINE = InnoDB"
     )
+    await allowTable(shop.sql, shop.database, "counters")
   })
   afterAll(() => shop.stop())
   beforeEach(async () => {
