@@ -18,6 +18,7 @@ export const drills = Command.make(
 
   rollingRestart: three servers behind haproxy are restarted one after the other; no call may fail.
   upgrade: servers of the commit before the newest migration sell on while that is made, and are then replaced.
+  restore: a backup from the middle of a sale is loaded while Redis keeps what it has, and the sale ends exactly.
   redisCluster: a sale on a Redis Cluster of six while slots move and a master is killed.
   redisSentinel: a sale on a Redis with sentinels while the master changes and is killed.
   The exit code is 1 when a drill fails.`)

@@ -1,5 +1,6 @@
 import { createClient, type OrderId, type RetryPolicy } from "@holdfast/client-sdk"
 import { randomUUID } from "node:crypto"
+import { setTimeout as sleep } from "node:timers/promises"
 import { startServerProcess } from "../shop/server-process.ts"
 import type { DrillFigures } from "./ground.ts"
 
@@ -15,7 +16,7 @@ interface Goods {
 const skuOf = (n: number) => `DRILL-${n}`
 
 /** Of which there is less than everybody wants. */
-const LIMITED = "LIMITED"
+export const LIMITED = "LIMITED"
 
 /** Who stocks up. */
 export const ADMIN = { email: "admin@shop.example", password: randomUUID() }
@@ -74,7 +75,7 @@ export const makeCallers = (
   )
 
 const clientOf = async (url: string, name: string, retry: Partial<RetryPolicy>) => {
-  const account = { email: `${name}@shop.example`, password: randomUUID() }
+  const account = { email: `${name}-${randomUUID()}@shop.example`, password: randomUUID() }
   await createClient({ url }).auth.register(account)
   return createClient({ url, auth: account, retry })
 }
@@ -111,6 +112,14 @@ export const makeBuyers = (urls: ReadonlyArray<string>): Promise<ReadonlyArray<B
       return { call: async () => void (await buy()), won: () => won, buyRest }
     })
   )
+
+const BUYER_PAUSE_MS = 100
+
+/** So that the limited product lasts as long as the drill. */
+export const paced = (call: Caller) => async (turn: number) => {
+  await call(turn)
+  await sleep(BUYER_PAUSE_MS)
+}
 
 const isOutOfStock = (error: unknown): boolean =>
   (error as { readonly _tag?: unknown } | undefined)?._tag === "OutOfStock"

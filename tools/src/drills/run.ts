@@ -2,6 +2,7 @@ import { type SqlService, startRedisCluster, startRedisSentinelGroup, startServi
 import { audit } from "../shop/audit.ts"
 import type { DrillFigures, Ground } from "./ground.ts"
 import { clusterMishaps, sentinelMishaps } from "./redis-failures.ts"
+import { restore } from "./restore.ts"
 import { rollingRestart } from "./rolling-restart.ts"
 import { sellThrough } from "./store-failures.ts"
 import { upgrade } from "./upgrade.ts"
@@ -29,6 +30,10 @@ const DRILLS: Readonly<Record<string, Drill>> = {
   upgrade: async (stores) => {
     const { redis, sql } = stores.use(await startServices())
     return { sql, redisUrl: redis.url(), run: upgrade, isGood: hasNoFailure }
+  },
+  restore: async (stores) => {
+    const { redis, sql } = stores.use(await startServices())
+    return { sql, redisUrl: redis.url(), run: restore, isGood: hasNoFailure }
   },
   redisCluster: async (stores) => {
     const { sql } = stores.use(await startServices({ redis: false }))

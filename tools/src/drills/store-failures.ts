@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import { type ServerProcess, startServerProcess } from "../shop/server-process.ts"
 import type { DrillFigures, Ground } from "./ground.ts"
-import { makeBuyers, makeCallers, startLoad, stockUp } from "./load.ts"
+import { makeBuyers, makeCallers, paced, startLoad, stockUp } from "./load.ts"
 
 /** Something that happens to a store in the middle of a sale. */
 export interface Mishap {
@@ -64,12 +64,4 @@ export const sellThrough = async (
   } finally {
     await Promise.all(servers.map((server) => server.stop()))
   }
-}
-
-const BUYER_PAUSE_MS = 100
-
-/** So that the limited product lasts as long as the mishaps. */
-const paced = (call: (turn: number) => Promise<void>) => async (turn: number) => {
-  await call(turn)
-  await sleep(BUYER_PAUSE_MS)
 }
