@@ -126,7 +126,8 @@ const dump = async (mysqlUrl: string, file: string) => {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error
     throw new Error(
-      "the drill needs mysqldump and mysql; install them, on Debian with: apt-get install mariadb-client"
+      "the drill needs mysqldump and mysql; install them, on Debian with: apt-get install mariadb-client",
+      { cause: error }
     )
   }
 }
