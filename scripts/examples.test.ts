@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import { extname, join, normalize } from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import type { RunningServer } from "@holdfast/server"
-import { findChromium, openInChromium } from "../packages/client-sdk/src/testing/chromium.ts"
+import { findChromium, openInChromium, type Page } from "../packages/client-sdk/src/testing/chromium.ts"
 import { node24, root } from "./bootstrap.mjs"
 import { copyExample, install, packPackages, programOf, runProgram } from "./consumer.mjs"
 import { type ExampleShop, startExampleShop } from "./example-shop.ts"
@@ -140,22 +140,59 @@ const buyInPage = `(async () => {
   return document.querySelectorAll("button[data-sku]").length + " products; " + status()
 })()`
 
+/** Opens a built example in Chromium, at the shop of these tests. */
+const inBrowser = (name: string, look: (page: Page) => Promise<void>) =>
+  withExample(name, async (directory) => {
+    if (executable === undefined) throw new Error("no Chromium found: run scripts/ci/install-chromium.sh")
+    await runNode(directory, "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
+    const site = await serveFolder(join(directory, "dist"))
+    try {
+      const { port } = site.address() as AddressInfo
+      await using page = await openInChromium(executable, `http://127.0.0.1:${port}/?server=${shop.url}`)
+      await look(page)
+    } finally {
+      site.closeAllConnections()
+      site.close()
+    }
+  })
+
 test.skipIf(executable === undefined && !isNeeded).each(["browser-page", "react-query"])(
   "%s shows the catalogue and buys in a real browser",
   { timeout: 300_000 },
   (name) =>
-    withExample(name, async (directory) => {
-      if (executable === undefined) throw new Error("no Chromium found: run scripts/ci/install-chromium.sh")
-      await runNode(directory, "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
-      const site = await serveFolder(join(directory, "dist"))
-      try {
-        const { port } = site.address() as AddressInfo
-        await using page = await openInChromium(executable, `http://127.0.0.1:${port}/?server=${shop.url}`)
-        expect(await page.evaluate(buyInPage)).toMatch(/^3 products; Ordered .*\b450/)
-      } finally {
-        site.closeAllConnections()
-        site.close()
-      }
+    inBrowser(name, async (page) => {
+      expect(await page.evaluate(buyInPage)).toMatch(/^3 products; Ordered .*\b450/)
+    })
+)
+
+/** Reads a balance and two pages, buys more than there is, then one, and sees the stock fall by it. */
+const useHooksInPage = `(async () => {
+  const until = async (test) => { while (!test()) await new Promise((look) => setTimeout(look, 20)) }
+  const text = (selector) => document.querySelector(selector)?.textContent ?? ""
+  const count = () => document.querySelectorAll("button[data-sku]").length
+  const stock = () => Number(/: (\\d+) left/.exec(text("#stock"))?.[1])
+  await until(() => text("[role=status]") === "Ready" && stock() > 0 && text("#balance") !== "Loading")
+  const seen = [text("#balance"), count() + " products"]
+  document.querySelector("#more").click()
+  await until(() => count() === 3)
+  seen.push(count() + " products")
+  document.querySelector("button[data-all]").click()
+  await until(() => text("[role=status]") !== "Ready")
+  seen.push(text("[role=status]").replace(String(stock()), "N"))
+  const before = stock()
+  document.querySelector("button[data-sku]").click()
+  await until(() => text("[role=status]").startsWith("Ordered") && stock() === before - 1)
+  return [...seen, text("[role=status]")].join("; ")
+})()`
+
+test.skipIf(executable === undefined && !isNeeded)(
+  "trpc-react-query reads pages, gets a typed error, buys and watches the stock by tRPC's own hooks",
+  { timeout: 300_000 },
+  () =>
+    inBrowser("trpc-react-query", async (page) => {
+      expect(await page.evaluate(useHooksInPage)).toMatch(
+        /^0 points; 2 products; 3 products; only N of \w+ left; Ordered for \d+$/
+      )
     })
 )
 
