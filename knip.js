@@ -47,10 +47,8 @@ export default {
       project: ["{src,test,bench}/**/*.ts"]
     },
     tools: {
-      ignoreBinaries: ["haproxy"],
+      ignoreBinaries: ["haproxy", "mysql", "mysqldump"],
       entry: [...commands, ...tests, ...benches],
-      // The README's program imports it.
-      ignoreDependencies: ["mysql2"],
       project: ["{src,bench}/**/*.ts"]
     },
     "examples/*": {

@@ -6,22 +6,19 @@ import {
   contract,
   Points,
   PointsChargeLock,
-  type ServiceUnavailable,
   type UserId,
   UserNotFound
 } from "@holdfast/domain"
-import { Context, Effect, Layer, Result, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import { ServerConfig, type ServerSettings } from "../../config.ts"
 import { command } from "../../platform/command/command.ts"
-import { makeBatchedRead } from "../../platform/db/batched-read.ts"
-import type { Database } from "../../platform/db/database.ts"
 import { makePages } from "../../platform/db/pagination.ts"
 import { insertEvents } from "../../platform/outbox/outbox.ts"
 import { type Call, query } from "../../platform/trpc/handler.ts"
+import { Balances } from "./balances.ts"
 import {
   type Accounts,
   countTopUps,
-  findBalances,
   insertAccounts,
   insertPointMovements,
   listPointMovements,
@@ -176,17 +173,6 @@ const makeCredit = ({ balances, spent }: Accounts) => {
     const movement: NewPointMovement = { ...entry, balanceAfter }
     return Result.succeed({ output: { balance: Points.make(balanceAfter) }, movement })
   }
-}
-
-/** Reads balances as they are when it is asked: a row by its key, in one statement with those of other callers. */
-export class Balances extends Context.Service<
-  Balances,
-  { readonly of: (userId: UserId) => Effect.Effect<number | undefined, ServiceUnavailable> }
->()("@holdfast/server/Balances") {
-  static readonly layer: Layer.Layer<Balances, never, Database> = Layer.effect(
-    Balances,
-    Effect.map(makeBatchedRead(findBalances), ({ awaited }) => ({ of: awaited }))
-  )
 }
 
 export const balance = query(
