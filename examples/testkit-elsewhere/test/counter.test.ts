@@ -1,5 +1,6 @@
 import { setTimeout } from "node:timers/promises"
-import { expectExactly, type Model } from "@holdfast/testkit"
+import { expectExactly } from "@holdfast/testkit"
+import type { Model } from "@holdfast/testkit/history"
 import { expect } from "vitest"
 import { takeNumber } from "../src/counter.ts"
 import { owningLock } from "../src/lock.ts"

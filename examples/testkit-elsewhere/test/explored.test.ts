@@ -1,4 +1,4 @@
-import { expectExploration, explore, type Scenario } from "@holdfast/testkit"
+import { expectExploration, explore, type Scenario } from "@holdfast/testkit/explore"
 import type { RedisFixture, SqlFixture } from "@holdfast/testkit/vitest"
 import { describe, expect } from "vitest"
 import { takeNumber } from "../src/counter.ts"

@@ -1,5 +1,7 @@
 import { LockLost } from "@holdfast/domain/locks"
-import { crashAt, eventually, faultProxy, type FaultProxy } from "@holdfast/testkit"
+import { eventually } from "@holdfast/testkit"
+import { faultProxy, type FaultProxy } from "@holdfast/testkit/faults"
+import { crashAt } from "@holdfast/testkit/race"
 import { Effect, Exit } from "effect"
 import { afterEach, describe, expect, test } from "vitest"
 import { Locks } from "./layer.ts"

@@ -1,13 +1,7 @@
 import { FenceStale } from "@holdfast/domain/locks"
-import {
-  CheckedHistory,
-  eventually,
-  expectExactly,
-  type FaultProxy,
-  faultProxy,
-  fencedMutex,
-  race
-} from "@holdfast/testkit"
+import { eventually, expectExactly, race } from "@holdfast/testkit"
+import { type FaultProxy, faultProxy } from "@holdfast/testkit/faults"
+import { CheckedHistory, fencedMutex } from "@holdfast/testkit/history"
 import { Cause, Effect, Exit } from "effect"
 import { setTimeout } from "node:timers/promises"
 import { describe, expect, test } from "vitest"

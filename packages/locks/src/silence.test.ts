@@ -1,4 +1,5 @@
-import { eventually, faultProxy, type FaultProxy } from "@holdfast/testkit"
+import { eventually } from "@holdfast/testkit"
+import { faultProxy, type FaultProxy } from "@holdfast/testkit/faults"
 import { Effect, ManagedRuntime, Redacted } from "effect"
 import { afterEach, describe, expect, test } from "vitest"
 import { redisFixture } from "../test/fixture.ts"

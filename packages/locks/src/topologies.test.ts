@@ -1,4 +1,5 @@
-import { eventually, race, startRedisCluster, startRedisSentinelGroup } from "@holdfast/testkit"
+import { eventually, race } from "@holdfast/testkit"
+import { startRedisCluster, startRedisSentinelGroup } from "@holdfast/testkit/topologies"
 import { Effect, ManagedRuntime } from "effect"
 import type { Cluster } from "ioredis"
 import { afterEach, describe, expect, test } from "vitest"

@@ -1,6 +1,7 @@
 /** The faults of a soak, chosen by its seed. */
 import type { ChildProcess } from "node:child_process"
-import type { FaultProxy, RandomStream, Services } from "@holdfast/testkit"
+import type { Services } from "@holdfast/testkit"
+import type { FaultProxy, RandomStream } from "@holdfast/testkit/faults"
 import type { Redis } from "ioredis"
 import { soaked } from "./members.ts"
 

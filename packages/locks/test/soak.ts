@@ -4,7 +4,8 @@
  */
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { eventually, faultProxy, randomStream, startServices } from "@holdfast/testkit"
+import { eventually, startServices } from "@holdfast/testkit"
+import { faultProxy, randomStream } from "@holdfast/testkit/faults"
 import { Redis } from "ioredis"
 import { createPool, type Pool, type RowDataPacket } from "mysql2/promise"
 import { listenForErrors } from "../src/redis/client.ts"

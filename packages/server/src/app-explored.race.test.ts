@@ -1,5 +1,7 @@
 import { contract } from "@holdfast/domain"
-import { expectLocks, lostReplyOf, startServices, type Services, watchLocks } from "@holdfast/testkit"
+import { startServices, type Services } from "@holdfast/testkit"
+import { lostReplyOf } from "@holdfast/testkit/explore"
+import { expectLocks, watchLocks } from "@holdfast/testkit/lock-graph"
 import type { RowDataPacket } from "mysql2/promise"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import {

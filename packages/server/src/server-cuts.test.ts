@@ -1,5 +1,5 @@
 import { createClient, isHoldfastError } from "@holdfast/client-sdk"
-import { randomStream } from "@holdfast/testkit"
+import { randomStream } from "@holdfast/testkit/faults"
 import { randomUUID } from "node:crypto"
 import { expect, test } from "vitest"
 import { type Cut, startCuttingProxy } from "../test/cutting-proxy.ts"

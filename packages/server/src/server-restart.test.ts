@@ -1,5 +1,5 @@
 import { createClient } from "@holdfast/client-sdk"
-import { crashAt } from "@holdfast/testkit"
+import { crashAt } from "@holdfast/testkit/race"
 import { describe, expect, test } from "vitest"
 import { crashingServer } from "../test/dying-server.ts"
 import { freePort } from "../test/free-port.ts"

@@ -1,4 +1,4 @@
-import { type FaultProxy, faultProxy } from "@holdfast/testkit"
+import { type FaultProxy, faultProxy } from "@holdfast/testkit/faults"
 import { Redacted } from "effect"
 import { inject } from "vitest"
 import type { ServerSettings } from "../src/config.ts"

@@ -1,4 +1,4 @@
-import { crashAt, type CrashOptions } from "@holdfast/testkit"
+import { crashAt, type CrashOptions } from "@holdfast/testkit/race"
 import { inject } from "vitest"
 import { NODE_ARGUMENTS } from "./processes/server-process.ts"
 import { makeRawClient, type RawClient } from "./raw-client.ts"

@@ -1,15 +1,15 @@
 import { setTimeout as delay } from "node:timers/promises"
+import type { Services } from "@holdfast/testkit"
+import { evidence } from "@holdfast/testkit/evidence"
 import {
   type Actor,
   type ClientResult,
-  evidence,
   expectExploration,
   type Exploration,
   explore,
   type ExploreOptions,
-  type Ports,
-  type Services
-} from "@holdfast/testkit"
+  type Ports
+} from "@holdfast/testkit/explore"
 import type { RowDataPacket } from "mysql2/promise"
 import { expect } from "vitest"
 import { bytesOf } from "../src/platform/db/ids.ts"

@@ -5,7 +5,7 @@ import {
   type RedisSentinelGroup,
   startRedisCluster,
   startRedisSentinelGroup
-} from "@holdfast/testkit"
+} from "@holdfast/testkit/topologies"
 import { Cluster, Redis } from "ioredis"
 
 /** How Redis is run for a test: `HOLDFAST_TEST_REDIS` runs suites that know nothing of it on a cluster or with sentinels. */

@@ -6,7 +6,9 @@
  */
 import { writeFileSync } from "node:fs"
 import { Redis } from "ioredis"
-import { faultProxy, load, startServices } from "../src/index.ts"
+import { startServices } from "../src/index.ts"
+import { faultProxy } from "../src/faults/index.ts"
+import { load } from "../src/load/index.ts"
 import { Latencies, loadHistograms } from "../src/load/latencies.ts"
 import { pause } from "../src/internal/promises.ts"
 

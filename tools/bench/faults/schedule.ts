@@ -1,4 +1,4 @@
-import { randomStream } from "@holdfast/testkit"
+import { randomStream } from "@holdfast/testkit/faults"
 
 /** One fault of a run. */
 export interface PlannedFault<Name extends string> {

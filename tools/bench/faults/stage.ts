@@ -1,4 +1,5 @@
-import { eventually, faultProxy, type FaultProxy, startServices, type Services } from "@holdfast/testkit"
+import { eventually, startServices, type Services } from "@holdfast/testkit"
+import { faultProxy, type FaultProxy } from "@holdfast/testkit/faults"
 import { randomBytes } from "node:crypto"
 import { openSync } from "node:fs"
 import { join } from "node:path"

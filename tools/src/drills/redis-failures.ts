@@ -1,4 +1,5 @@
-import { eventually, type RedisCluster, type RedisSentinelGroup } from "@holdfast/testkit"
+import { eventually } from "@holdfast/testkit"
+import type { RedisCluster, RedisSentinelGroup } from "@holdfast/testkit/topologies"
 import type { Mishap } from "./store-failures.ts"
 
 /** A key of the shop's namespace. */

@@ -1,4 +1,5 @@
-import { type SqlService, startRedisCluster, startRedisSentinelGroup, startServices } from "@holdfast/testkit"
+import { type SqlService, startServices } from "@holdfast/testkit"
+import { startRedisCluster, startRedisSentinelGroup } from "@holdfast/testkit/topologies"
 import { audit } from "../shop/audit.ts"
 import type { DrillFigures, Ground } from "./ground.ts"
 import { clusterMishaps, sentinelMishaps } from "./redis-failures.ts"

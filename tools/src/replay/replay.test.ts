@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib"
 import { afterAll, describe, expect, test } from "vitest"
 import { type Ended, runCommand } from "../testing/command.ts"
 import type { ReplayReport } from "./report.ts"
-import { randomStream } from "@holdfast/testkit"
+import { randomStream } from "@holdfast/testkit/faults"
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-replay-"))
 afterAll(() => rmSync(directory, { recursive: true }))

@@ -1,6 +1,6 @@
 // How accurately the load generator starts its calls.
 import { setImmediate } from "node:timers/promises"
-import { load } from "../../src/index.ts"
+import { load } from "../../src/load/index.ts"
 
 const RATE = 1_000
 const DURATION_MS = 5_000

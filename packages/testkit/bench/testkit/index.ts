@@ -1,5 +1,6 @@
 // npm run bench -- testkit [--rounds 10] [--kills 100] [--source native|docker|packages] [--json]
 import { sources, type Source } from "../../src/services/service.ts"
+import { importFigures } from "./imports.ts"
 import { loadAccuracy } from "./accuracy.ts"
 import { checkerFigures, staleReadFigures } from "./checker.ts"
 import { dockerKills, nativeKills } from "./kills.ts"
@@ -12,7 +13,7 @@ interface Options {
 }
 
 /**
- * Measures how fast services and databases start, how fast servers end after their runner was killed, the speed of the
+ * Measures how fast the package loads, how fast services and databases start, how fast servers end after their runner was killed, the speed of the
  * checker, and the accuracy of the load generator. The explorer has a separate benchmark.
  */
 export async function run({ rounds = 10, kills = 100, source }: Options = {}) {
@@ -24,6 +25,7 @@ export async function run({ rounds = 10, kills = 100, source }: Options = {}) {
       : { serversAfterKill: await nativeKills(Number(kills)) }
   return {
     source: from,
+    imports: importFigures(Number(rounds)),
     ...ready,
     checker: checkerFigures(Number(rounds)),
     staleRead: staleReadFigures(Number(rounds)),

@@ -1,6 +1,7 @@
 // How long a test waits for its services and databases.
 import { createConnection } from "mysql2/promise"
-import { databaseFactory, startServices, type Source } from "../../src/index.ts"
+import { databaseFactory, startServices } from "../../src/index.ts"
+import type { Source } from "../../src/services/index.ts"
 import { figures, timed } from "./figures.ts"
 
 const TABLES = 12

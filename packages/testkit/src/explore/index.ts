@@ -1,4 +1,4 @@
-export type { SqlAddress } from "../services/clients.ts"
+export type { SqlAddress } from "../services/service.ts"
 export { crashOf, cutOf, lostReplyOf } from "./actors.ts"
 export {
   expectExploration,

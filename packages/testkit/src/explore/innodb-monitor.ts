@@ -1,4 +1,4 @@
-import type { RowDataPacket } from "mysql2/promise"
+import type { SqlRow } from "../services/service.ts"
 
 const MOST_BYTES = 1024 ** 2 - 1
 
@@ -7,7 +7,7 @@ const MOST_BYTES = 1024 ** 2 - 1
  *
  * @throws Error when the server truncated the text, which it does after a megabyte; locks may be missing then
  */
-export const innodbMonitor = (row: RowDataPacket | undefined): string => {
+export const innodbMonitor = (row: SqlRow | undefined): string => {
   const text = String(row?.["Status"])
   if (text.includes("... truncated...") || Buffer.byteLength(text) >= MOST_BYTES)
     throw new Error(

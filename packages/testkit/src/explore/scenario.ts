@@ -1,5 +1,5 @@
 import type { Address, Ports } from "./gate/lane.ts"
-import type { SqlAddress } from "../services/clients.ts"
+import type { SqlAddress } from "../services/service.ts"
 
 /** What to explore: a few clients that work at the same time, and what must hold afterwards. */
 export interface Scenario<Connection, Result> {

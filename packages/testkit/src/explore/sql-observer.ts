@@ -1,7 +1,7 @@
 import type { Connection, RowDataPacket } from "mysql2/promise"
 import { withDeadline } from "../internal/promises.ts"
-import { connectSql, sqlServerInfo, type SqlAddress } from "../services/clients.ts"
-import type { SqlFlavour } from "../services/service.ts"
+import { connectSql, sqlServerInfo } from "../services/clients.ts"
+import type { SqlAddress, SqlFlavour, SqlRow } from "../services/service.ts"
 
 const ANSWER_DEADLINE_MS = 10_000
 
@@ -34,7 +34,7 @@ export class SqlObserver {
   }
 
   /** Runs one statement, or several separated by `;`, each of which then has its own array of rows. */
-  async query<Rows extends ReadonlyArray<unknown> = ReadonlyArray<RowDataPacket>>(
+  async query<Rows extends ReadonlyArray<unknown> = ReadonlyArray<SqlRow>>(
     sql: string,
     values: ReadonlyArray<unknown> = []
   ): Promise<Rows> {

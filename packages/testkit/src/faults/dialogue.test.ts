@@ -182,6 +182,19 @@ describe("the dialogue of MySQL", () => {
       ])
   })
 
+  test("knows the text of a statement that is executed before its preparation is answered", () => {
+    const prepare = (sql: string) => packet(0, Buffer.from(`\u0016${sql}`))
+    const executeLast = packet(0, [0x17, 0xff, 0xff, 0xff, 0xff, 0, 1, 0, 0, 0])
+    const dialogue = mysqlDialogue()
+    dialogue.replies(greeting(PROTOCOL_41))
+    dialogue.requests(login(PROTOCOL_41))
+    dialogue.replies(ok(2, 0, 0))
+    const sent = dialogue.requests(
+      Buffer.concat([prepare("DO 1"), executeLast, prepare("DO 2"), executeLast])
+    )
+    expect(sent.map(({ command }) => command?.text)).toEqual(["DO 1", "DO 1", "DO 2", "DO 2"])
+  })
+
   test("does not mistake MariaDB's progress reports for the end", () => {
     const dialogue = mysqlDialogue()
     dialogue.replies(greeting(PROTOCOL_41))

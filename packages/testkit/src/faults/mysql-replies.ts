@@ -42,6 +42,8 @@ export class MysqlReplies {
   /** Registers a command whose reply follows those of earlier commands. */
   expect(command: Command, code: number): void {
     this.#expected.push({ command, code })
+    // A client that pipelines sends the execution before the preparation is answered.
+    if (code === commandCodes.COM_STMT_PREPARE) this.#lastPrepared = command.text
   }
 
   /** MariaDB's clients may execute the last prepared statement, whose number they do not know yet, as -1. */
@@ -143,7 +145,6 @@ export class MysqlReplies {
     const eof = this.#withoutEof ? 0 : 1
     const groups = [payload.readUInt16LE(5), payload.readUInt16LE(7)]
     if (this.#current !== undefined) this.#statements.set(id, this.#current.text)
-    this.#lastPrepared = this.#current?.text
     const definitions = groups.reduce((sum, count) => sum + (count === 0 ? 0 : count + eof), 0)
     return this.#countDown("definitions", definitions)
   }

@@ -37,7 +37,7 @@ export const findCycles = (orders: ReadonlyArray<LockOrder>): ReadonlyArray<Lock
 
 /** Whether a request for the lock in one order waits for its holder in the other. */
 const excludes = (asks: LockOrder, holds: LockOrder): boolean =>
-  asks.toMode === "exclusive" || holds.fromMode === "exclusive"
+  asks.toMode !== "shared" || holds.fromMode !== "shared"
 
 /** Whether no common lock keeps the new order from running at the same time as the others. */
 const canMeet = (path: ReadonlyArray<LockOrder>, next: LockOrder): boolean =>

@@ -1,6 +1,6 @@
 import { innodbMonitor } from "../explore/innodb-monitor.ts"
 import { SqlObserver } from "../explore/sql-observer.ts"
-import type { SqlAddress } from "../services/clients.ts"
+import type { SqlAddress } from "../services/service.ts"
 import { locksOfDataLocks, SELECT_DATA_LOCKS } from "./data-locks.ts"
 import type { RowLock } from "./lock.ts"
 import { locksOfMonitor } from "./monitor-locks.ts"

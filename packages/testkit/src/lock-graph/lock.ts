@@ -1,5 +1,8 @@
-/** How a lock is held. Two shared locks do not exclude each other. */
-export type LockMode = "shared" | "exclusive"
+/**
+ * How a lock is held. Two shared locks do not exclude each other. One slot of several is counted: its next holder may have
+ * to wait, but two may hold one at once, so it protects nothing.
+ */
+export type LockMode = "shared" | "exclusive" | "counted"
 
 /** An owner that held the lock `from` requested the lock `to`. */
 export interface LockOrder {

@@ -45,6 +45,25 @@ describe("RedisLocks", () => {
     expect(heldAfter([command("SET", "mutex:a", "me", "NX"), "-OOM no memory\r\n"])).toEqual([])
   })
 
+  test("recognises the locks of redlock 5, and does not take their extension for an acquisition", () => {
+    const acquire = `for i, key in ipairs(KEYS) do
+        if redis.call("exists", key) == 1 then return 0 end
+      end
+      for i, key in ipairs(KEYS) do redis.call("set", key, ARGV[1], "PX", ARGV[2]) end
+      return #KEYS`
+    const extend = `if redis.call("get", KEYS[1]) ~= ARGV[1] then return 0 end
+      redis.call("set", KEYS[1], ARGV[1], "PX", ARGV[2])
+      return #KEYS`
+    const release = `if redis.call("get", KEYS[1]) == ARGV[1] then redis.pcall("del", KEYS[1]) end return 1`
+    const call = (lua: string, ...keys: ReadonlyArray<string>) =>
+      command("EVAL", lua, String(keys.length), ...keys, "me", "1000")
+    const both = [call(acquire, "mutex:a", "mutex:b"), ":2\r\n"] as const
+    expect(heldAfter(both)).toEqual(["redis mutex:a", "redis mutex:b"])
+    expect(heldAfter([call(acquire, "mutex:a"), ":0\r\n"])).toEqual([])
+    expect(heldAfter([call(extend, "mutex:a"), ":1\r\n"])).toEqual([])
+    expect(heldAfter(both, [call(release, "mutex:a"), ":1\r\n"])).toEqual(["redis mutex:b"])
+  })
+
   test("recognises DEL, UNLINK and scripts with them as a release, if they deleted a key", () => {
     const lua = 'if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0'
     expect(heldAfter(taken, [command("DEL", "mutex:a"), ":1\r\n"])).toEqual([])

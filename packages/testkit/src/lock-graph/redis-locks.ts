@@ -1,13 +1,22 @@
 import { createHash } from "node:crypto"
 import type { Command } from "../faults/dialogue.ts"
 import type { LockGraph } from "./lock-graph.ts"
+import type { LockMode } from "./lock.ts"
 
 /** What a Lua script does to the locks among its keys. */
-type ScriptRole = "acquire" | "release" | "other"
+type ScriptRole = "acquire" | "acquireSlot" | "release" | "other"
+
+/** What a command does to locks. */
+interface Touch {
+  readonly role: "acquire" | "release"
+  readonly mode: LockMode
+  readonly keys: ReadonlyArray<string>
+}
 
 /**
  * Reads mutexes from the traffic of a Redis client: `SET key value NX` and Lua scripts that do so acquire one, `DEL` and
- * scripts that delete release it. This covers redis-semaphore, Redlock clients and most handwritten locks.
+ * scripts that delete release it. A script that counts a sorted set and adds to it takes a slot of a semaphore, `ZREM`
+ * gives it back. This covers redis-semaphore, Redlock clients and most handwritten locks.
  *
  * A lock that is granted by a message instead of a reply is not detected; the traffic without contention, where it is
  * granted at once, already shows the order.
@@ -19,7 +28,7 @@ export class RedisLocks {
   /** Digests of scripts that touched locks and whose texts were never sent. */
   readonly unknownScripts = new Set<string>()
 
-  constructor(graph: LockGraph, lockKeys: RegExp = /^mutex:/) {
+  constructor(graph: LockGraph, lockKeys: RegExp = /^(?:mutex|semaphore):/) {
     this.#graph = graph
     this.#isLock = (key) => lockKeys.test(key)
   }
@@ -36,7 +45,8 @@ export class RedisLocks {
     const [first = ""] = command.args
     if (command.name === "EVAL") this.learnScript(first)
     const touch = this.#touch(command)
-    if (touch?.role === "acquire") for (const lock of touch.locks) this.#graph.requests(owner, lock)
+    if (touch?.role === "acquire")
+      for (const lock of touch.locks) this.#graph.requests(owner, lock, touch.mode)
   }
 
   /** The command was answered. */
@@ -44,43 +54,52 @@ export class RedisLocks {
     const touch = this.#touch(command)
     if (touch === undefined || !isSuccess(reply)) return
     for (const lock of touch.locks) {
-      if (touch.role === "acquire") this.#graph.acquired(owner, lock)
+      if (touch.role === "acquire") this.#graph.acquired(owner, lock, touch.mode)
       else this.#graph.released(owner, lock)
     }
   }
 
-  #touch({ name, args }: Command): { role: "acquire" | "release"; locks: ReadonlyArray<string> } | undefined {
-    const found = this.#roleAndKeys(name, args)
+  #touch({ name, args }: Command) {
+    const found = name === "EVAL" || name === "EVALSHA" ? this.#ofScript(name, args) : ofCommand(name, args)
     if (found === undefined) return undefined
     const locks = found.keys.filter(this.#isLock).map((key) => `redis ${key}`)
-    return locks.length === 0 ? undefined : { role: found.role, locks }
+    return locks.length === 0 ? undefined : { ...found, locks }
   }
 
-  #roleAndKeys(name: string, args: ReadonlyArray<string>) {
-    if (name === "SET") {
-      const isConditional = args.slice(2).some((argument) => argument.toUpperCase() === "NX")
-      return isConditional ? { role: "acquire" as const, keys: args.slice(0, 1) } : undefined
-    }
-    if (name === "SETNX") return { role: "acquire" as const, keys: args.slice(0, 1) }
-    if (name === "DEL" || name === "UNLINK") return { role: "release" as const, keys: args }
-    if (name !== "EVAL" && name !== "EVALSHA") return undefined
+  #ofScript(name: string, args: ReadonlyArray<string>): Touch | undefined {
     const [script = "", count = "0"] = args
     const role = name === "EVAL" ? roleOf(script) : this.#roles.get(script)
     const keys = args.slice(2, 2 + Number(count))
     if (role === undefined && keys.some(this.#isLock)) this.unknownScripts.add(script)
-    return role === "acquire" || role === "release" ? { role, keys } : undefined
+    if (role === undefined || role === "other") return undefined
+    if (role !== "acquireSlot") return { role, mode: "exclusive", keys }
+    // The first argument is redis-semaphore's limit; with one slot, a semaphore is a mutex.
+    return { role: "acquire", mode: args[2 + Number(count)] === "1" ? "exclusive" : "counted", keys }
   }
+}
+
+const ofCommand = (name: string, args: ReadonlyArray<string>): Touch | undefined => {
+  const isConditional = args.slice(2).some((argument) => argument.toUpperCase() === "NX")
+  const first = { mode: "exclusive" as const, keys: args.slice(0, 1) }
+  if ((name === "SET" && isConditional) || name === "SETNX") return { role: "acquire", ...first }
+  if (name === "ZREM") return { role: "release", ...first }
+  if (name === "DEL" || name === "UNLINK") return { role: "release", mode: "exclusive", keys: args }
+  return undefined
 }
 
 /**
  * Infers the role of a script from the commands it calls. A script that deletes releases, even if it sets the key for
- * the next waiter; one that only sets absent keys acquires.
+ * the next waiter; one that only sets absent keys acquires. Redlock 5 asks whether they exist instead of setting with NX.
  */
 const roleOf = (lua: string): ScriptRole => {
-  if (/call\(\s*["'](?:del|unlink)["']/i.test(lua)) return "release"
+  if (/call\(\s*["'](?:del|unlink|zrem)["']/i.test(lua)) return "release"
   const sets = /call\(\s*["']set["'][^)]*["']nx["']|call\(\s*["']setnx["']/i.test(lua)
-  return sets ? "acquire" : "other"
+  if (sets || (calls(lua, "exists") && calls(lua, "set"))) return "acquire"
+  return calls(lua, "zcard") && calls(lua, "zadd") ? "acquireSlot" : "other"
 }
+
+const calls = (lua: string, command: string): boolean =>
+  new RegExp(`call\\(\\s*["']${command}["']`, "i").test(lua)
 
 /** `+OK`, a positive number, a string, or a list that begins with one of them. */
 const isSuccess = (reply: Buffer): boolean => {

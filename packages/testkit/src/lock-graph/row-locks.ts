@@ -30,14 +30,18 @@ export class RowLocks {
     }
   }
 
-  /** Locks of one statement have no order among each other, because InnoDB takes them in index order. */
+  /**
+   * Locks of one statement have no order among each other, because what InnoDB lists does not tell it. Only the lock that
+   * the statement waits for comes after those that it got.
+   */
   #update(owner: string, locks: ReadonlyArray<RowLock>): void {
     const granted = locks.filter(({ isWaiting }) => !isWaiting)
     const present = new Set(granted.map(({ lock }) => lock))
     for (const lock of this.#graph.heldBy(owner)) {
       if (lock.startsWith("row ") && !present.has(lock)) this.#graph.released(owner, lock)
     }
-    for (const { lock, mode } of locks) this.#graph.requests(owner, lock, mode)
+    for (const { lock, mode } of granted) this.#graph.requests(owner, lock, mode)
     for (const { lock, mode } of granted) this.#graph.acquired(owner, lock, mode)
+    for (const { lock, mode, isWaiting } of locks) if (isWaiting) this.#graph.requests(owner, lock, mode)
   }
 }

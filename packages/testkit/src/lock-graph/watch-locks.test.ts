@@ -1,6 +1,6 @@
 import { Redis } from "ioredis"
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise"
-import { Mutex } from "redis-semaphore"
+import { Mutex, Semaphore } from "redis-semaphore"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { eventually } from "../race/eventually.ts"
 import { startServices, type Services } from "../services/index.ts"
@@ -142,6 +142,36 @@ describe("Redis mutexes", () => {
     expect(watch.graph.heldBy("client 0")).toEqual([])
   })
 
+  test("and semaphores in opposite orders are a cycle; one slot is released by its owner", async () => {
+    const { redis } = client(0)
+    const slot = new Semaphore(redis, "slots", 2, { refreshInterval: 0 })
+    await mutex(0, "a").acquire()
+    await slot.acquire()
+    expect(watch.graph.heldBy("client 0")).toEqual(["redis mutex:a", "redis semaphore:slots"])
+    await slot.release()
+    expect(watch.graph.heldBy("client 0")).toEqual(["redis mutex:a"])
+    await redis.del("mutex:a")
+    await new Semaphore(client(1).redis, "slots", 2, { refreshInterval: 0 }).acquire()
+    await section(1, "a")
+    expect(cycles()).toEqual(["redis mutex:a < redis semaphore:slots"])
+    await client(1).redis.del("semaphore:slots")
+  })
+
+  test("in opposite orders inside a semaphore are a cycle unless it has one slot", async () => {
+    const inside = async (limit: number) => {
+      for (const [number, keys] of [[0, ["a", "b"]] as const, [1, ["b", "a"]] as const]) {
+        const slot = new Semaphore(client(number).redis, `of${limit}`, limit, { refreshInterval: 0 })
+        await slot.acquire()
+        await section(number, ...keys.map((key) => `${key}${limit}`))
+        await slot.release()
+      }
+    }
+    await inside(1)
+    expect(cycles()).toEqual([])
+    await inside(2)
+    expect(cycles()).toEqual(["redis mutex:a2 < redis mutex:b2"])
+  })
+
   test("that are refused count as requested", async () => {
     await mutex(1, "b").acquire()
     const holder = mutex(0, "a")
@@ -186,6 +216,27 @@ describe("row locks", () => {
     await sql.commit()
     await transaction(1, 2, 1)
     expect(cycles()).toEqual([])
+  })
+})
+
+describe("a statement that locks two rows", () => {
+  test("and waits for the second took the first before it", async () => {
+    const [both, holder] = [client(0).sql, client(1).sql]
+    await holder.beginTransaction()
+    await holder.query("UPDATE products SET stock = 1 WHERE id = 2")
+    await both.beginTransaction()
+    const waiting = both.query("UPDATE products SET stock = 1 WHERE id IN (1, 2)")
+    await eventually(async () => {
+      const [[monitor]] = await admin.query<Array<RowDataPacket>>("SHOW ENGINE INNODB STATUS")
+      expect(monitor?.["Status"]).toContain("LOCK WAIT")
+    })
+    await holder.query("SELECT 1")
+    expect(watch.graph.orders).toMatchObject([{ from: row(1), to: row(2), owner: "client 0" }])
+    await holder.commit()
+    await waiting
+    await both.commit()
+    await transaction(1, 2, 1)
+    expect(cycles()).toEqual([`${row(1)} < ${row(2)}`])
   })
 })
 

@@ -15,7 +15,7 @@ export interface WatchOptions {
   readonly upstreams: Scenario<unknown, unknown>["upstreams"]
   /** The number of clients. Each has its own ports and does one thing at a time. */
   readonly clients: number
-  /** Which Redis keys are locks. Default: those that begin with `mutex:`. */
+  /** Which Redis keys are locks. Default: those that begin with `mutex:` or `semaphore:`. */
   readonly lockKeys?: RegExp
   /**
    * Makes Redis forget its cached Lua scripts first, so that clients send their texts again, which show what they do.

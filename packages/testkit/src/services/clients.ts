@@ -2,15 +2,7 @@ import type { Redis, RedisOptions } from "ioredis"
 import type { Connection, ConnectionOptions, RowDataPacket } from "mysql2/promise"
 import { peer } from "../internal/peer.ts"
 import { withDeadline } from "../internal/promises.ts"
-import type { RedisFlavour, SqlFlavour } from "./service.ts"
-
-/** How to reach a SQL server. */
-export interface SqlAddress {
-  readonly host: string
-  readonly port: number
-  readonly user: string
-  readonly password: string
-}
+import type { RedisFlavour, SqlAddress, SqlFlavour } from "./service.ts"
 
 const ANSWER_DEADLINE_MS = 10_000
 

@@ -10,6 +10,17 @@ export type SqlFlavour = "mysql" | "mariadb"
 /** The kind of a Redis-compatible server. */
 export type RedisFlavour = "redis" | "valkey"
 
+/** How to reach a SQL server. */
+export interface SqlAddress {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+}
+
+/** One row of a result. The type is not the driver's, so that programs without the driver compile. */
+export type SqlRow = Readonly<Record<string, unknown>>
+
 /** The server's process or container; empty for a server that is only known by its URL. */
 export interface ServiceIdentity {
   readonly pid?: number

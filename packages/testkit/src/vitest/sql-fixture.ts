@@ -1,6 +1,7 @@
 import type { RowDataPacket } from "mysql2/promise"
 import { connectSql } from "../services/clients.ts"
 import { databaseFactory, type IsolatedDatabase, type TemplateOptions } from "../services/index.ts"
+import type { SqlRow } from "../services/service.ts"
 import type { SqlConnection } from "./connection.ts"
 import { KEPT_SECONDS, noteKept, type Borrowed } from "./keep.ts"
 import type { Isolation, Lent } from "./worker-services.ts"
@@ -14,7 +15,7 @@ export interface SqlFixture extends SqlConnection {
   /** "server" when this test file has the whole server to itself. */
   readonly isolation: Isolation
   /** Runs one statement on a new connection and returns its rows. */
-  query(sql: string, values?: ReadonlyArray<unknown>): Promise<ReadonlyArray<RowDataPacket>>
+  query(sql: string, values?: ReadonlyArray<unknown>): Promise<ReadonlyArray<SqlRow>>
 }
 
 /** The databases of one worker. Sequential tests share one; concurrent tests get one each. */

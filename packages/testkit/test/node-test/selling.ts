@@ -2,20 +2,16 @@
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { createConnection } from "mysql2/promise"
+import { claimRedisDatabase, databaseFactory, expectExactly, race, startServices } from "../../src/index.ts"
+import { evidence } from "../../src/evidence/index.ts"
+import { faultProxy } from "../../src/faults/index.ts"
 import {
-  claimRedisDatabase,
-  databaseFactory,
-  evidence,
-  expectExactly,
-  faultProxy,
   History,
   expectHistory,
-  race,
-  startServices,
   stockCounter,
   type StockInput,
   type StockOutput
-} from "../../src/index.ts"
+} from "../../src/history/index.ts"
 import { buy, template, withRedis } from "../fixtures/shop.ts"
 
 const shallFail = process.env["SHALL_FAIL"] === "1"

@@ -6,10 +6,10 @@ import {
   claimRedisDatabase,
   databaseFactory,
   startServices,
-  TemplateFailed,
   type ClaimedDatabase,
   type Services
 } from "../../src/index.ts"
+import { TemplateFailed } from "../../src/services/index.ts"
 import { ownTemporaryBase, query, withClient } from "./support.ts"
 
 const temporary = ownTemporaryBase()

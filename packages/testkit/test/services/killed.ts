@@ -4,7 +4,8 @@ import { once } from "node:events"
 import { readdirSync, readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import type { ServiceIdentity, ServiceOptions } from "../../src/index.ts"
+import type { ServiceOptions } from "../../src/index.ts"
+import type { ServiceIdentity } from "../../src/services/index.ts"
 
 const program = fileURLToPath(new URL("runner.ts", import.meta.url))
 const MARK = "HOLDFAST_TEST_MARK"

@@ -4,13 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inspect } from "node:util"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import {
-  InvalidSetting,
-  ServiceNotControllable,
-  ServiceUnavailable,
-  startServices,
-  type Services
-} from "../../src/index.ts"
+import { startServices, type Services } from "../../src/index.ts"
+import { InvalidSetting, ServiceNotControllable, ServiceUnavailable } from "../../src/services/index.ts"
 import {
   concerns,
   ownTemporaryBase,

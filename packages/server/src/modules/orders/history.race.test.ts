@@ -1,14 +1,8 @@
 import { contract } from "@holdfast/domain"
-import {
-  CheckedHistory,
-  evidence,
-  expectExactly,
-  race,
-  randomStream,
-  type Services,
-  startServices,
-  stockCounter
-} from "@holdfast/testkit"
+import { expectExactly, race, type Services, startServices } from "@holdfast/testkit"
+import { evidence } from "@holdfast/testkit/evidence"
+import { randomStream } from "@holdfast/testkit/faults"
+import { CheckedHistory, stockCounter } from "@holdfast/testkit/history"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { Refused, Shop, type TestUser } from "../../../test/shop.ts"
 

@@ -1,5 +1,5 @@
 import { contract } from "@holdfast/domain"
-import { load } from "@holdfast/testkit"
+import { load } from "@holdfast/testkit/load"
 import { describe, expect, test } from "vitest"
 import { manyUsers } from "../../../test/sale.ts"
 import type { Shop, TestUser } from "../../../test/shop.ts"

@@ -1,13 +1,7 @@
 import { contract } from "@holdfast/domain"
-import {
-  CheckedHistory,
-  expectExactly,
-  type FaultProxy,
-  faultProxy,
-  idempotentCall,
-  race,
-  randomStream
-} from "@holdfast/testkit"
+import { expectExactly, race } from "@holdfast/testkit"
+import { type FaultProxy, faultProxy, randomStream } from "@holdfast/testkit/faults"
+import { CheckedHistory, idempotentCall } from "@holdfast/testkit/history"
 import { setTimeout } from "node:timers/promises"
 import type { RowDataPacket } from "mysql2/promise"
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"

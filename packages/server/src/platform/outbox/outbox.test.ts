@@ -1,6 +1,7 @@
 import { contract } from "@holdfast/domain"
 import { RedisUnavailable } from "@holdfast/locks"
-import { barrier, eventually } from "@holdfast/testkit"
+import { eventually } from "@holdfast/testkit"
+import { barrier } from "@holdfast/testkit/race"
 import { Effect, Metric } from "effect"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { FailpointListener } from "../failpoints.ts"

@@ -1,4 +1,4 @@
-import type { SqlAddress } from "../../services/clients.ts"
+import type { SqlAddress } from "../../services/service.ts"
 import { SqlObserver } from "../sql-observer.ts"
 import type { LockDialect, WaitReport } from "./dialect.ts"
 import { mariadbLocks } from "./mariadb-locks.ts"

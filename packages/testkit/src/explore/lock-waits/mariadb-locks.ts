@@ -1,4 +1,4 @@
-import type { RowDataPacket } from "mysql2/promise"
+import type { SqlRow } from "../../services/service.ts"
 import { innodbMonitor } from "../innodb-monitor.ts"
 import type { LockDialect } from "./dialect.ts"
 
@@ -11,7 +11,7 @@ import type { LockDialect } from "./dialect.ts"
 export const mariadbLocks: LockDialect = {
   knowsDeadlocks: false,
   report: async (observer) => {
-    const [[monitor], named] = await observer.query<[Array<RowDataPacket>, Array<RowDataPacket>]>(
+    const [[monitor], named] = await observer.query<[Array<SqlRow>, Array<SqlRow>]>(
       "SHOW ENGINE INNODB STATUS; " +
         "SELECT ID AS thread FROM information_schema.PROCESSLIST " +
         "WHERE STATE = 'User lock' OR STATE LIKE 'Waiting for%metadata lock'"

@@ -1,4 +1,4 @@
-import type { RowDataPacket } from "mysql2/promise"
+import type { SqlRow } from "../../services/service.ts"
 import type { LockDialect } from "./dialect.ts"
 
 /**
@@ -11,7 +11,7 @@ import type { LockDialect } from "./dialect.ts"
 export const mysqlLocks: LockDialect = {
   knowsDeadlocks: true,
   report: async (observer) => {
-    const rows = await observer.query(
+    const rows = await observer.query<ReadonlyArray<Wait>>(
       `SELECT t.PROCESSLIST_ID AS thread, w.REQUESTING_ENGINE_TRANSACTION_ID AS waiter,
         w.BLOCKING_ENGINE_TRANSACTION_ID AS blocker
       FROM performance_schema.data_lock_waits w
@@ -46,5 +46,7 @@ export const deadlocked = (blockersOf: ReadonlyMap<string, ReadonlySet<string>>)
   }
 }
 
-const threadsOf = (rows: ReadonlyArray<RowDataPacket>): Set<number> =>
+type Wait = Readonly<Record<"thread" | "waiter" | "blocker", string | number | null>>
+
+const threadsOf = (rows: ReadonlyArray<SqlRow>): Set<number> =>
   new Set(rows.map(({ thread }) => Number(thread)))

@@ -1,6 +1,7 @@
 import { assertOptions } from "../../internal/options.ts"
 import { randomBytes } from "node:crypto"
-import { quoted, sqlMethods, type SqlAddress } from "../clients.ts"
+import { quoted, sqlMethods } from "../clients.ts"
+import type { SqlAddress } from "../service.ts"
 import { build, copyRows, type Blueprint, type TableBlueprint } from "./blueprint.ts"
 import { SqlSession } from "./session.ts"
 import { dropOurs, explainingDenial, keepOurs, mark } from "./registry.ts"

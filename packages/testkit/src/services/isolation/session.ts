@@ -1,6 +1,7 @@
 import type { Connection, RowDataPacket } from "mysql2/promise"
 import { withDeadline } from "../../internal/promises.ts"
-import { connectSql, type SqlAddress } from "../clients.ts"
+import { connectSql } from "../clients.ts"
+import type { SqlAddress, SqlRow } from "../service.ts"
 
 const STATEMENT_DEADLINE_MS = 60_000
 
@@ -17,7 +18,7 @@ export class SqlSession {
   }
 
   /** Runs one statement, or several separated by `;`. Only a single statement returns its rows. */
-  async query(sql: string, values: ReadonlyArray<unknown> = []): Promise<ReadonlyArray<RowDataPacket>> {
+  async query(sql: string, values: ReadonlyArray<unknown> = []): Promise<ReadonlyArray<SqlRow>> {
     const connection = await this.#open()
     const work = connection.query<Array<RowDataPacket>>(sql, [...values])
     const [rows] = await withDeadline(
