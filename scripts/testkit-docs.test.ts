@@ -5,21 +5,30 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import { node24, root } from "./bootstrap.mjs"
 import { copyExample, install, packPackages, programOf, runProgram } from "./consumer.mjs"
 
-// Runs every file of docs/testkit.md in a separate project with the packed testkit.
-const text = readFileSync(join(root, "docs/testkit.md"), "utf8")
+// Runs every file of these pages in a separate project with the packed testkit.
+const pages = ["docs/testkit.md", "docs/testkit/found.md"]
+const text = pages.map((page) => readFileSync(join(root, page), "utf8")).join("\n")
 
-/** The files of the page, by the path in their first line. */
+/** The libraries of the second page, in its versions. */
+const libraries = {
+  "express-brute": "1.0.1",
+  "express-brute-redis": "0.0.1",
+  "express-session": "1.19.0",
+  "connect-redis": "7.1.1"
+}
+
+/** The files of the pages, by the path in their first line. */
 const files = new Map(
   [...text.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)].map(([, path = "", code = ""]) => [path, code])
 )
-/** The failures that the page quotes. */
+/** The failures that the pages quote. */
 const failures = [...text.matchAll(/^```text\n([\s\S]*?)\n```$/gm)].map(([, line]) => line)
 
 const packed = mkdtempSync(join(tmpdir(), "holdfast-packed-"))
 let project: ReturnType<typeof copyExample>
 
 beforeAll(async () => {
-  project = copyExample("testkit-elsewhere", await packPackages(["testkit"], packed))
+  project = copyExample("testkit-elsewhere", await packPackages(["testkit"], packed), libraries)
   for (const directory of ["src", "test"])
     rmSync(join(project.directory, directory), { recursive: true, force: true })
   for (const [path, code] of files) write(path, code)
