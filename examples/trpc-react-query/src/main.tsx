@@ -28,6 +28,13 @@ const Catalogue = () => {
       onSettled: () => queryClient.invalidateQueries(trpc.products.page.infiniteQueryFilter())
     })
   )
+  const status = () => {
+    // The contract declares what can go wrong, so `_tag` tells which fields there are.
+    const declared = order.error?.data?.domain
+    if (declared?._tag === "OutOfStock") return `only ${declared.available} of ${declared.sku} left`
+    if (order.error !== null) return order.error.message
+    return order.data === undefined ? "Ready" : `Ordered for ${order.data.totalMinor}`
+  }
   if (products.isPending) return <p>Loading</p>
   if (products.isError) return <p role="alert">{products.error.message}</p>
   const items = products.data.pages.flatMap((page) => page.items)
@@ -50,26 +57,10 @@ const Catalogue = () => {
           More
         </button>
       )}
-      <Status error={order.error} orderedMinor={order.data?.totalMinor} />
+      <p role="status">{status()}</p>
       {items[0] && <Stock sku={items[0].sku} />}
     </>
   )
-}
-
-type OrderError =
-  ReturnType<typeof trpc.orders.create.mutationOptions> extends {
-    onError?: (error: infer E, ...others: never) => unknown
-  }
-    ? E
-    : never
-
-const Status = ({ error, orderedMinor }: { error: OrderError | null; orderedMinor: number | undefined }) => {
-  // The contract declares what can go wrong, so `_tag` tells which fields there are.
-  const declared = error?.data?.domain
-  if (declared?._tag === "OutOfStock")
-    return <p role="status">{`only ${declared.available} of ${declared.sku} left`}</p>
-  if (error !== null) return <p role="status">{error.message}</p>
-  return <p role="status">{orderedMinor === undefined ? "Ready" : `Ordered for ${orderedMinor}`}</p>
 }
 
 await signUp()
